@@ -1,0 +1,92 @@
+//! A data set in memory: rows of features, and what the network should answer to each.
+
+use super::Split;
+
+/// A data set. Images stay bytes until a batch uses them.
+#[derive(Clone, Debug)]
+pub struct Dataset {
+    /// What the topology file calls the source, `digits` for example.
+    pub name: String,
+    /// Features of a row; for images height * width, row by row.
+    pub features: usize,
+    /// Height and width, where rows are images.
+    pub image: Option<(usize, usize)>,
+    /// Names of the features, empty for images.
+    pub feature_names: Vec<String>,
+    /// All rows, one after the other.
+    pub values: Values,
+    /// What is to be learned.
+    pub task: Task,
+    /// Which rows are for training, validation and testing.
+    pub split: Split,
+}
+
+/// The features of all rows, row-major `[rows, features]`.
+#[derive(Clone, Debug)]
+pub enum Values {
+    /// Bytes, used as `byte as f32 * scale`.
+    Bytes {
+        /// The raw bytes.
+        bytes: Vec<u8>,
+        /// Brings the largest byte value to 1.
+        scale: f32,
+    },
+    /// Numbers that are used as they are.
+    Floats(Vec<f32>),
+}
+
+/// What is to be learned, with the right answers of all rows.
+#[derive(Clone, Debug)]
+pub enum Task {
+    /// One of several classes.
+    Classification {
+        /// What people call each class.
+        class_names: Vec<String>,
+        /// The class of every row, below `class_names.len()`.
+        labels: Vec<u32>,
+    },
+    /// One number.
+    Regression {
+        /// The name of the target column.
+        target_name: String,
+        /// The target of every row.
+        targets: Vec<f32>,
+    },
+}
+
+/// A borrowed view of the right answers.
+#[derive(Clone, Copy, Debug)]
+pub enum Labels<'a> {
+    /// Class indices.
+    Classes(&'a [u32]),
+    /// Numbers.
+    Values(&'a [f32]),
+}
+
+impl Dataset {
+    /// How many rows there are.
+    pub fn rows(&self) -> usize {
+        match &self.task {
+            Task::Classification { labels, .. } => labels.len(),
+            Task::Regression { targets, .. } => targets.len(),
+        }
+    }
+}
+
+impl Task {
+    /// How many classes there are, or `None` for regression.
+    pub fn classes(&self) -> Option<usize> {
+        match self {
+            Self::Classification { class_names, .. } => Some(class_names.len()),
+            Self::Regression { .. } => None,
+        }
+    }
+
+    /// The right answers of all rows.
+    pub fn labels(&self) -> Labels<'_> {
+        match self {
+            Self::Classification { labels, .. } => Labels::Classes(labels),
+            Self::Regression { targets, .. } => Labels::Values(targets),
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! Data sets in memory, and the batches that are a pure function of (seed, epoch, index).
+
+pub mod batches;
+pub mod dataset;
+pub mod split;
+
+pub use batches::{BatchRef, BatchSource, Part, Targets};
+pub use dataset::{Dataset, Labels, Task, Values};
+pub use split::Split;

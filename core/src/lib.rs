@@ -1,0 +1,9 @@
+//! Cuttlefish's arithmetic and decisions: no async, no I/O, no clock, no environment, no logging.
+
+pub mod data;
+pub mod ids;
+pub mod machine;
+pub mod math;
+pub mod protocol;
+pub mod topology;
+pub mod trainer;

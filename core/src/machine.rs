@@ -1,0 +1,182 @@
+//! The shape of every decision maker: inputs in, effects out.
+//!
+//! A machine does no I/O and has no clock: time arrives with each input. A host executes the
+//! effects, in the order of the list, against a transport and a store.
+
+use std::time::Duration;
+
+use crate::ids::{Address, CommitPoint, Generation, NeuronRange};
+use crate::protocol::Envelope;
+use crate::trainer::{Event, Ledger, Outcome};
+
+/// A pure, synchronous state machine: `Trainer`, `Synapse` or `Unit`.
+pub trait Machine {
+    /// Reacts to one input. `now` is the time since the host started, never going back.
+    fn on(&mut self, now: Duration, input: Input, effects: &mut Vec<Effect>);
+}
+
+/// What a host tells a machine.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// The machine has just been started, with nothing in memory.
+    Boot,
+    /// A message arrived.
+    Message(Envelope),
+    /// The store answered a request.
+    Stored(StoreReply),
+    /// Time passed; sent about every tenth of a second.
+    Clock,
+    /// A person asks the run to commit and stop.
+    Stop,
+}
+
+/// What a machine wants done.
+#[derive(Clone, Debug)]
+pub enum Effect {
+    /// Send a message.
+    Send {
+        /// Who gets it.
+        to: Address,
+        /// The message.
+        envelope: Envelope,
+    },
+    /// Ask the store; the reply comes back as [`Input::Stored`], while other inputs go on.
+    Store(StoreRequest),
+    /// Something that people may want to see.
+    Report(Event),
+    /// The run is over.
+    Finish(Outcome),
+    /// The run cannot go on, and starting again would not help.
+    Fail(Fault),
+}
+
+/// What a machine asks of the store.
+#[derive(Clone, Debug)]
+pub enum StoreRequest {
+    /// Draw the next generation, then read the ledger.
+    BeginGeneration,
+    /// Write the ledger, unless there is a newer generation.
+    WriteLedger {
+        /// The generation of the writer.
+        generation: Generation,
+        /// What to write.
+        ledger: Ledger,
+    },
+    /// Read what a commit point holds for some neurons.
+    ReadCommit {
+        /// The generation of the reader, returned with the reply.
+        generation: Generation,
+        /// Which neurons.
+        neurons: NeuronRange,
+        /// Which commit point.
+        commit: CommitPoint,
+    },
+    /// Write the state of some neurons to the commit point's slot, unless it holds a newer
+    /// generation.
+    WriteCommit {
+        /// The generation of the writer.
+        generation: Generation,
+        /// Which neurons.
+        neurons: NeuronRange,
+        /// Which commit point.
+        commit: CommitPoint,
+        /// The state of each neuron, in order.
+        states: Vec<NeuronState>,
+    },
+}
+
+/// What the store answers.
+#[derive(Clone, Debug)]
+pub enum StoreReply {
+    /// The generation that was drawn, and the ledger (none before the first commit).
+    Generation {
+        /// The new generation.
+        generation: Generation,
+        /// The newest ledger.
+        ledger: Option<Ledger>,
+    },
+    /// A ledger write ended.
+    Ledger {
+        /// The generation of the request.
+        generation: Generation,
+        /// The commit point that the ledger names.
+        commit: CommitPoint,
+        /// Whether it is in the store; refused when there is a newer generation.
+        accepted: bool,
+    },
+    /// A commit was read.
+    Commit {
+        /// The generation of the request.
+        generation: Generation,
+        /// The state of each neuron in order, or what is wrong with it.
+        states: Result<Vec<NeuronState>, String>,
+    },
+    /// A commit write ended.
+    Committed {
+        /// The generation of the request.
+        generation: Generation,
+        /// The commit point that was written.
+        commit: CommitPoint,
+        /// Whether it is in the store; refused when the slot holds a newer generation.
+        accepted: bool,
+    },
+}
+
+/// Everything that one neuron must remember.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct NeuronState {
+    /// The weights, then the bias (0 for a neuron without one): `fan_in + 1` numbers.
+    pub weights: Vec<f32>,
+    /// The optimizer's moments of the weights and bias, one moment after the other:
+    /// a multiple of `fan_in + 1` numbers.
+    pub moments: Vec<f32>,
+}
+
+/// Why a run cannot go on.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// A message is of a tick that the protocol never lets anybody send so early.
+    #[error(
+        "{at}: tick {tick} arrived while tick {applied} was the last one applied (at most {bound} ticks are in flight)"
+    )]
+    BeyondInFlightBound {
+        /// Who received it.
+        at: Address,
+        /// The tick of the message.
+        tick: u64,
+        /// The last tick that the receiver applied.
+        applied: u64,
+        /// The bound.
+        bound: u64,
+    },
+    /// A number stopped being one.
+    #[error(
+        "layer `{layer}`, neuron {neuron}: the output of tick {tick} is not a finite number (try a smaller learning rate)"
+    )]
+    NotFinite {
+        /// Name of the layer.
+        layer: String,
+        /// Index of the neuron.
+        neuron: usize,
+        /// The tick.
+        tick: u64,
+    },
+    /// A committed state is missing or damaged.
+    #[error("{at}: cannot restore commit {number}: {problem}")]
+    Unrestorable {
+        /// Who wanted it.
+        at: Address,
+        /// Number of the commit point.
+        number: u64,
+        /// What is wrong.
+        problem: String,
+    },
+    /// Another trainer has taken the run over.
+    #[error(
+        "another trainer has taken over this run (generation {generation} is no longer the newest)"
+    )]
+    Superseded {
+        /// Our generation.
+        generation: Generation,
+    },
+}

@@ -1,0 +1,21 @@
+//! Arithmetic whose bits depend on nothing but its inputs: not on the platform's libm, the number
+//! of threads, or how neurons are grouped.
+
+pub mod activation;
+pub mod dropout;
+pub mod initializer;
+pub mod inputs;
+pub mod kernel;
+pub mod loss;
+pub mod optimizer;
+pub mod regularizer;
+pub mod schedule;
+pub mod stream;
+
+pub use activation::Activation;
+pub use initializer::Initializer;
+pub use inputs::{Inputs, Panels};
+pub use loss::Loss;
+pub use optimizer::{Optimizer, Step};
+pub use regularizer::Regularizer;
+pub use schedule::Schedule;

@@ -1,0 +1,126 @@
+//! Messages. Each is known by (generation, tick, kind, layer, first neuron), never by its order.
+
+use std::sync::Arc;
+
+use ndarray::Array2;
+use serde::{Deserialize, Serialize};
+
+use crate::data::BatchRef;
+use crate::ids::{Address, CommitPoint, Generation, Tick};
+use crate::math::Inputs;
+
+/// A message with the generation that it belongs to.
+#[derive(Clone, Debug)]
+pub struct Envelope {
+    /// The timeline of the sender; a receiver of a newer one ignores the message.
+    pub generation: Generation,
+    /// What is said.
+    pub message: Message,
+}
+
+/// Everything that the actors of a run say to each other.
+///
+/// Payloads are shared, not copied: a fan-out to a thousand local neurons costs a thousand
+/// reference counts.
+#[derive(Clone, Debug)]
+pub enum Message {
+    /// Trainer to everybody: forget what you know and restore this commit.
+    Rewind(CommitPoint),
+    /// Unit or synapse to trainer: I have just booted, or I cannot place what I was sent.
+    Hello {
+        /// Who says so.
+        from: Address,
+    },
+    /// Unit or synapse to trainer: the commit of this generation is restored.
+    Ready {
+        /// Who says so.
+        from: Address,
+    },
+    /// Unit to trainer: this commit point of mine is in the store.
+    Committed {
+        /// Who says so.
+        from: Address,
+        /// Which commit point.
+        commit: CommitPoint,
+    },
+    /// To the units of a layer: the layer's inputs for a tick.
+    Forward {
+        /// The tick.
+        header: TickHeader,
+        /// The values; `None` where the unit reads the batch from the data set by itself.
+        inputs: Option<Arc<Inputs>>,
+    },
+    /// Unit to the synapse above, or to the trainer: the activations of its neurons.
+    Activation {
+        /// The tick.
+        header: TickHeader,
+        /// Index of the unit's first neuron in its layer.
+        first: usize,
+        /// `[neurons of the unit, rows]`
+        values: Arc<Array2<f32>>,
+    },
+    /// To the units of a layer: how the loss changes with the layer's activations.
+    Backward {
+        /// The tick.
+        tick: Tick,
+        /// Index in the layer of the neuron that the first row of `errors` is for.
+        first: usize,
+        /// dLoss/da, `[neurons, rows]`; a unit takes the rows of its neurons.
+        errors: Arc<Array2<f32>>,
+    },
+    /// Unit to the synapse below: what the synapse needs to compute the errors of its layer.
+    Contribution {
+        /// The tick.
+        tick: Tick,
+        /// Index of the unit's first neuron in its layer.
+        first: usize,
+        /// dLoss/dz, `[neurons of the unit, rows]`
+        deltas: Arc<Array2<f32>>,
+        /// The weights before this tick's update, `[neurons of the unit, fan_in]`
+        weights: Arc<Array2<f32>>,
+    },
+    /// A unit that holds a whole layer to the synapse below: the finished errors.
+    Propagated {
+        /// The tick.
+        tick: Tick,
+        /// dLoss/da of the layer below, `[fan_in, rows]`
+        errors: Arc<Array2<f32>>,
+    },
+}
+
+/// What everybody needs to know about a tick; all that the trainer decides on the way is in it.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TickHeader {
+    /// Its number.
+    pub tick: Tick,
+    /// Whether weights change.
+    pub work: Work,
+    /// Which rows of the data set it uses.
+    pub batch: BatchRef,
+    /// The number of the commit point that this tick is marked as.
+    pub mark: Option<u64>,
+}
+
+/// What a tick is for.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Work {
+    /// Forward, backward and one optimizer step.
+    Train {
+        /// Number of the optimizer step, from 1.
+        step: u64,
+        /// Learning rate of the step.
+        learning_rate: f32,
+    },
+    /// Forward only.
+    Evaluate,
+}
+
+impl TickHeader {
+    /// The commit point that this tick is marked as.
+    pub fn commit(&self) -> Option<CommitPoint> {
+        self.mark.map(|number| CommitPoint {
+            number,
+            tick: self.tick,
+        })
+    }
+}

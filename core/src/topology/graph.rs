@@ -1,0 +1,128 @@
+//! The checked network: what the machines are built from. Every number in it is valid.
+
+use serde::{Deserialize, Serialize};
+
+use crate::math::{Activation, Initializer, Loss, Optimizer, Regularizer, Schedule};
+
+/// A network whose shapes fit, with everything that training needs to know.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Graph {
+    /// Name of the run, from the file.
+    pub name: String,
+    /// Seed of every random draw.
+    pub seed: u64,
+    /// Features of one row.
+    pub inputs: usize,
+    /// The layers with weights, input side first; never empty.
+    pub layers: Vec<Layer>,
+    /// What training makes small.
+    pub loss: Loss,
+    /// What the trainer applies to the last layer's outputs.
+    pub head: Head,
+    /// How it is trained.
+    pub training: Training,
+}
+
+/// A layer of neurons with everything that follows a neuron's sum inside the same neuron.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Layer {
+    /// Unique name.
+    pub name: String,
+    /// Inputs of each neuron.
+    pub fan_in: usize,
+    /// Neurons.
+    pub units: usize,
+    /// What a neuron does with its sum. `Linear` for an output layer whose activation the
+    /// trainer's [`Head`] applies.
+    pub activation: Activation,
+    /// Whether neurons have a bias.
+    pub use_bias: bool,
+    /// Start of the weights.
+    pub kernel_initializer: Initializer,
+    /// Start of the bias.
+    pub bias_initializer: Initializer,
+    /// Penalty on the weights.
+    pub kernel_regularizer: Regularizer,
+    /// Share of activations set to 0 in training, 0 for none.
+    pub dropout: f32,
+    /// Neurons hosted by one unit; at least 1, at most `units`.
+    pub neurons_per_unit: usize,
+}
+
+/// What the trainer does with the sums of the last layer before the loss.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Head {
+    /// Nothing: the last layer's neurons applied their activation themselves.
+    Identity,
+    /// The logistic function, joined with binary cross-entropy so that nothing saturates.
+    Sigmoid,
+    /// Softmax over the layer, which no single neuron could compute.
+    Softmax,
+}
+
+/// How a network is trained.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Training {
+    /// Passes over the training rows.
+    pub epochs: u32,
+    /// Rows of a tick; the last tick of an epoch may have fewer.
+    pub batch_size: usize,
+    /// Whether each epoch has its own order of rows.
+    pub shuffle: bool,
+    /// How a gradient changes the weights.
+    pub optimizer: Optimizer,
+    /// How the learning rate changes.
+    pub schedule: Schedule,
+    /// Epochs in which the learning rate rises to its full value.
+    pub warmup_epochs: f32,
+    /// When to stop before the last epoch.
+    pub early_stopping: Option<EarlyStopping>,
+}
+
+/// Stops a run that no longer improves, after the words of Keras.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EarlyStopping {
+    /// What is watched.
+    pub monitor: Monitor,
+    /// Epochs without improvement after which training ends.
+    pub patience: u32,
+    /// A smaller change is no improvement.
+    pub min_delta: f32,
+}
+
+/// A figure that early stopping can watch.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Monitor {
+    /// Mean loss of the validation rows.
+    #[default]
+    ValidationLoss,
+    /// Share of the validation rows that are classified rightly.
+    ValidationAccuracy,
+    /// Mean loss of the epoch's training rows.
+    Loss,
+}
+
+impl Graph {
+    /// Outputs of the last layer.
+    pub fn outputs(&self) -> usize {
+        self.layers[self.layers.len() - 1].units
+    }
+
+    /// Trainable numbers: all weights, and a bias for each neuron that has one.
+    pub fn parameters(&self) -> usize {
+        let of_layer = |layer: &Layer| layer.units * (layer.fan_in + usize::from(layer.use_bias));
+        self.layers.iter().map(of_layer).sum()
+    }
+}
+
+impl Layer {
+    /// The units of this layer: the first neuron and the number of neurons of each.
+    pub fn unit_ranges(&self) -> impl ExactSizeIterator<Item = std::ops::Range<usize>> + '_ {
+        let size = self.neurons_per_unit;
+        (0..self.units.div_ceil(size)).map(move |u| u * size..((u + 1) * size).min(self.units))
+    }
+}

@@ -1,0 +1,5 @@
+//! From the YAML that a person writes to the network that the machines run.
+
+pub mod graph;
+
+pub use graph::{EarlyStopping, Graph, Head, Layer, Monitor, Training};

@@ -1,0 +1,162 @@
+//! Metrics: sums over the rows of a part, in tick order, and what they come to.
+
+use serde::{Deserialize, Serialize};
+
+use crate::data::Task;
+
+/// A confusion matrix of more classes is not kept: the ledger must fit in one item of the store.
+pub const MAX_CONFUSION_CLASSES: usize = 100;
+
+/// Sums over rows that have been evaluated so far.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Tally {
+    /// Rows counted.
+    pub rows: u64,
+    /// Sum of their losses.
+    pub loss: f64,
+    /// What else is counted.
+    pub task: TaskTally,
+}
+
+/// Sums of the metrics that belong to a kind of task.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TaskTally {
+    /// Nothing counted yet.
+    #[default]
+    Empty,
+    /// For classes.
+    Classification {
+        /// Rows whose most probable class was right.
+        correct: u64,
+        /// `confusion[right * classes + answered]`, empty above [`MAX_CONFUSION_CLASSES`].
+        confusion: Vec<u64>,
+    },
+    /// For numbers.
+    Regression {
+        /// Sum of (answer - right)^2.
+        squared_error: f64,
+        /// Sum of |answer - right|.
+        absolute_error: f64,
+        /// Sum of the right answers.
+        sum: f64,
+        /// Sum of their squares.
+        sum_of_squares: f64,
+    },
+}
+
+/// What a tally comes to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Evaluation {
+    /// Mean loss of a row.
+    pub loss: f64,
+    /// Share of rows that were classified rightly.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub accuracy: Option<f64>,
+    /// Mean squared error, for regression.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub mse: Option<f64>,
+    /// Mean absolute error, for regression.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub mae: Option<f64>,
+    /// Coefficient of determination, for regression (none where all right answers are the same).
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub r2: Option<f64>,
+    /// `confusion[right][answered]`, for up to [`MAX_CONFUSION_CLASSES`] classes.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub confusion: Option<Vec<Vec<u64>>>,
+}
+
+/// How well one class is recognised.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct ClassMetrics {
+    /// Of the rows answered with this class, the share that is of it; `None` if there are none.
+    pub precision: Option<f64>,
+    /// Of the rows of this class, the share that was answered with it; `None` if there are none.
+    pub recall: Option<f64>,
+    /// Rows of this class.
+    pub support: u64,
+}
+
+impl Tally {
+    /// A tally of nothing, for a kind of task.
+    pub fn new(task: &Task) -> Self {
+        let task = match task.classes() {
+            Some(classes) => TaskTally::Classification {
+                correct: 0,
+                confusion: if classes <= MAX_CONFUSION_CLASSES {
+                    vec![0; classes * classes]
+                } else {
+                    Vec::new()
+                },
+            },
+            None => TaskTally::Regression {
+                squared_error: 0.0,
+                absolute_error: 0.0,
+                sum: 0.0,
+                sum_of_squares: 0.0,
+            },
+        };
+        Self {
+            rows: 0,
+            loss: 0.0,
+            task,
+        }
+    }
+
+    /// What the sums come to; `None` when no row was counted.
+    pub fn evaluation(&self) -> Option<Evaluation> {
+        if self.rows == 0 {
+            return None;
+        }
+        let rows = self.rows as f64;
+        let mut evaluation = Evaluation {
+            loss: self.loss / rows,
+            accuracy: None,
+            mse: None,
+            mae: None,
+            r2: None,
+            confusion: None,
+        };
+        match &self.task {
+            TaskTally::Empty => {}
+            TaskTally::Classification { correct, confusion } => {
+                evaluation.accuracy = Some(*correct as f64 / rows);
+                let classes = confusion.len().isqrt();
+                if classes > 0 {
+                    evaluation.confusion =
+                        Some(confusion.chunks(classes).map(<[u64]>::to_vec).collect());
+                }
+            }
+            TaskTally::Regression {
+                squared_error,
+                absolute_error,
+                sum,
+                sum_of_squares,
+            } => {
+                let spread = sum_of_squares - sum * sum / rows;
+                evaluation.mse = Some(squared_error / rows);
+                evaluation.mae = Some(absolute_error / rows);
+                evaluation.r2 = (spread > 0.0).then(|| 1.0 - squared_error / spread);
+            }
+        }
+        Some(evaluation)
+    }
+}
+
+/// Precision and recall of every class of a confusion matrix `[right][answered]`.
+pub fn class_metrics(confusion: &[Vec<u64>]) -> Vec<ClassMetrics> {
+    (0..confusion.len())
+        .map(|class| {
+            let hits = confusion[class][class];
+            let support: u64 = confusion[class].iter().sum();
+            let answered: u64 = confusion.iter().map(|row| row[class]).sum();
+            let share = |of: u64| (of > 0).then(|| hits as f64 / of as f64);
+            ClassMetrics {
+                precision: share(answered),
+                recall: share(support),
+                support,
+            }
+        })
+        .collect()
+}
