@@ -4,6 +4,8 @@ pub mod data;
 pub mod ids;
 pub mod machine;
 pub mod math;
+pub mod neuron;
 pub mod protocol;
+pub mod synapse;
 pub mod topology;
 pub mod trainer;

@@ -12,7 +12,20 @@ use crate::trainer::{Event, Ledger, Outcome};
 /// A pure, synchronous state machine: `Trainer`, `Synapse` or `Unit`.
 pub trait Machine {
     /// Reacts to one input. `now` is the time since the host started, never going back.
-    fn on(&mut self, now: Duration, input: Input, effects: &mut Vec<Effect>);
+    fn on(&mut self, now: Duration, input: Input, effects: &mut dyn Effects);
+}
+
+/// Where a machine puts its effects, in order. A host may execute each at once, so that a message
+/// is under way while the machine still computes what nobody waits for.
+pub trait Effects {
+    /// Adds an effect.
+    fn push(&mut self, effect: Effect);
+}
+
+impl Effects for Vec<Effect> {
+    fn push(&mut self, effect: Effect) {
+        Self::push(self, effect);
+    }
 }
 
 /// What a host tells a machine.
@@ -135,20 +148,6 @@ pub struct NeuronState {
 /// Why a run cannot go on.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
-    /// A message is of a tick that the protocol never lets anybody send so early.
-    #[error(
-        "{at}: tick {tick} arrived while tick {applied} was the last one applied (at most {bound} ticks are in flight)"
-    )]
-    BeyondInFlightBound {
-        /// Who received it.
-        at: Address,
-        /// The tick of the message.
-        tick: u64,
-        /// The last tick that the receiver applied.
-        applied: u64,
-        /// The bound.
-        bound: u64,
-    },
     /// A number stopped being one.
     #[error(
         "layer `{layer}`, neuron {neuron}: the output of tick {tick} is not a finite number (try a smaller learning rate)"
@@ -158,6 +157,12 @@ pub enum Fault {
         layer: String,
         /// Index of the neuron.
         neuron: usize,
+        /// The tick.
+        tick: u64,
+    },
+    /// The loss stopped being a number.
+    #[error("the loss of tick {tick} is not a finite number (try a smaller learning rate)")]
+    LossNotFinite {
         /// The tick.
         tick: u64,
     },

@@ -1,10 +1,18 @@
 //! Batches: which rows a tick uses, and their values in the layout that the kernels read.
 
-use std::sync::Arc;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
-use crate::math::Inputs;
+use super::{Dataset, Labels, Values};
+use crate::math::inputs::{LANES, transpose_into};
+use crate::math::stream::{Purpose, shuffle, stream};
+use crate::math::{Inputs, Panels};
+
+/// Batches whose values are kept, so that all neurons of a process share one copy: as many ticks
+/// as can be in flight.
+const KEPT_BATCHES: usize = 4;
 
 /// Which rows: everything a unit needs to build a batch from the data set by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -47,5 +55,141 @@ pub trait BatchSource: Send + Sync {
     /// The features of a batch.
     fn inputs(&self, batch: BatchRef) -> Arc<Inputs>;
     /// The right answers of a batch.
-    fn targets(&self, batch: BatchRef) -> Arc<Targets>;
+    fn targets(&self, batch: BatchRef) -> Targets;
+}
+
+/// Batches of a data set in memory.
+pub struct Batches {
+    dataset: Arc<Dataset>,
+    seed: u64,
+    batch_size: usize,
+    shuffle: bool,
+    /// The order of the training rows in the epochs that were asked for last.
+    orders: Mutex<VecDeque<(u32, Arc<Vec<u32>>)>>,
+    kept: Mutex<VecDeque<(BatchRef, Arc<Inputs>)>>,
+}
+
+impl Batches {
+    /// The batches of `dataset` as a run with this seed and batch size uses them.
+    pub fn new(dataset: Arc<Dataset>, seed: u64, batch_size: usize, shuffle: bool) -> Self {
+        Self {
+            dataset,
+            seed,
+            batch_size,
+            shuffle,
+            orders: Mutex::default(),
+            kept: Mutex::default(),
+        }
+    }
+
+    /// The row numbers of a batch.
+    pub fn row_numbers(&self, batch: BatchRef) -> Vec<u32> {
+        let first = batch.index as usize * self.batch_size;
+        let range = first..first + batch.rows as usize;
+        let split = &self.dataset.split;
+        match batch.part {
+            Part::Train => self.order(batch.epoch)[range].to_vec(),
+            Part::Validation => split.validation[range].to_vec(),
+            Part::Test => split.test[range].to_vec(),
+        }
+    }
+
+    fn order(&self, epoch: u32) -> Arc<Vec<u32>> {
+        let mut orders = self.orders.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, order)) = orders.iter().find(|(of, _)| *of == epoch) {
+            return order.clone();
+        }
+        let mut order = self.dataset.split.train.clone();
+        if self.shuffle {
+            let mut rng = stream(self.seed, Purpose::Shuffle, 0, epoch as usize);
+            shuffle(&mut order, &mut rng);
+        }
+        let order = Arc::new(order);
+        orders.push_back((epoch, order.clone()));
+        if orders.len() > 2 {
+            orders.pop_front();
+        }
+        order
+    }
+
+    fn gather(&self, batch: BatchRef, mut features: Panels, mut samples: Panels) -> Inputs {
+        let (rows, width) = (batch.rows as usize, self.dataset.features);
+        samples.reset(rows, width);
+        features.reset(width, rows);
+        for (i, &row) in self.row_numbers(batch).iter().enumerate() {
+            self.dataset.read_row(row as usize, |panel, values| {
+                samples.panel_mut(panel)[i] = values
+            });
+        }
+        transpose_into(&samples, &mut features);
+        Inputs::with_samples(features, samples)
+    }
+}
+
+impl BatchSource for Batches {
+    fn rows(&self, part: Part) -> usize {
+        let split = &self.dataset.split;
+        match part {
+            Part::Train => split.train.len(),
+            Part::Validation => split.validation.len(),
+            Part::Test => split.test.len(),
+        }
+    }
+
+    fn inputs(&self, batch: BatchRef) -> Arc<Inputs> {
+        // Whoever comes first gathers; the others wait for the lock and share the result.
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, inputs)) = kept.iter().find(|(of, _)| *of == batch) {
+            return inputs.clone();
+        }
+        let memory = if kept.len() >= KEPT_BATCHES {
+            kept.pop_front()
+        } else {
+            None
+        };
+        let (features, samples) = memory
+            .and_then(|(_, inputs)| Arc::into_inner(inputs))
+            .map(Inputs::into_panels)
+            .unwrap_or_default();
+        let inputs = Arc::new(self.gather(batch, features, samples));
+        kept.push_back((batch, inputs.clone()));
+        inputs
+    }
+
+    fn targets(&self, batch: BatchRef) -> Targets {
+        let rows = self.row_numbers(batch);
+        match self.dataset.task.labels() {
+            Labels::Classes(labels) => {
+                Targets::Classes(rows.iter().map(|&row| labels[row as usize]).collect())
+            }
+            Labels::Values(values) => {
+                Targets::Values(rows.iter().map(|&row| values[row as usize]).collect())
+            }
+        }
+    }
+}
+
+impl Dataset {
+    /// Calls `panel(number, features)` for each [`LANES`] features of a row, zeros behind the last.
+    fn read_row(&self, row: usize, mut panel: impl FnMut(usize, [f32; LANES])) {
+        let range = row * self.features..(row + 1) * self.features;
+        match &self.values {
+            Values::Bytes { bytes, scale } => {
+                for (number, chunk) in bytes[range].chunks(LANES).enumerate() {
+                    let mut lanes = [0.0; LANES];
+                    for (lane, &byte) in lanes.iter_mut().zip(chunk) {
+                        *lane = f32::from(byte) * scale;
+                    }
+                    panel(number, lanes);
+                }
+            }
+            Values::Floats(values) => {
+                for (number, chunk) in values[range].chunks(LANES).enumerate() {
+                    let mut lanes = [0.0; LANES];
+                    lanes[..chunk.len()].copy_from_slice(chunk);
+                    panel(number, lanes);
+                }
+            }
+        }
+    }
 }

@@ -4,6 +4,6 @@ pub mod batches;
 pub mod dataset;
 pub mod split;
 
-pub use batches::{BatchRef, BatchSource, Part, Targets};
+pub use batches::{BatchRef, BatchSource, Batches, Part, Targets};
 pub use dataset::{Dataset, Labels, Task, Values};
 pub use split::Split;

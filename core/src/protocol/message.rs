@@ -36,6 +36,14 @@ pub enum Message {
         /// Who says so.
         from: Address,
     },
+    /// Unit to trainer: the store does not have what this generation is to restore. The run cannot
+    /// go on, unless it has already gone on without the sender, in a newer generation.
+    Unrestorable {
+        /// Who says so.
+        from: Address,
+        /// What is missing or damaged.
+        problem: String,
+    },
     /// Unit to trainer: this commit point of mine is in the store.
     Committed {
         /// Who says so.

@@ -3,3 +3,10 @@
 pub mod message;
 
 pub use message::{Envelope, Message, TickHeader, Work};
+
+/// How far a tick may run ahead of the last one that a neuron has applied.
+///
+/// The trainer issues a training tick when the one before has its outputs, and one tick more
+/// behind an evaluation, which needs no backward pass. So when tick t has its outputs but a neuron
+/// has not yet applied it (it stands at t - 1), t + 1 and t + 2 may be on their way.
+pub const IN_FLIGHT_BOUND: u64 = 3;

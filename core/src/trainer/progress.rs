@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::metrics::{Evaluation, Tally};
 use crate::data::Part;
-use crate::ids::{CommitPoint, Generation, Tick};
+use crate::ids::{Address, CommitPoint, Generation, Tick};
 
 /// Records of the history beyond which every second one is dropped: the ledger must fit in one
 /// item of the store, and a curve of a thousand points is as good as one of ten thousand.
@@ -18,6 +18,8 @@ pub struct Progress {
     pub tick: Tick,
     /// Optimizer steps so far.
     pub step: u64,
+    /// Learning rate of the last step.
+    pub learning_rate: f32,
     /// The epoch of the next batch, from 1.
     pub epoch: u32,
     /// The part of the data that the next batch is from.
@@ -34,6 +36,8 @@ pub struct Progress {
     pub best: Option<f64>,
     /// Epochs since then.
     pub epochs_without_improvement: u32,
+    /// Whether early stopping ended training.
+    pub stopped_early: bool,
     /// Whether every tick of the run is done.
     pub finished: bool,
     /// What the test rows came to, once they have been looked at.
@@ -112,6 +116,16 @@ pub enum Event {
     EpochFinished(EpochRecord),
     /// A commit point is in the store, and the ledger names it.
     Committed(CommitPoint),
+    /// A unit was sent a tick further ahead of its own than [`crate::protocol::IN_FLIGHT_BOUND`]
+    /// allows. It asks for a rewind.
+    BeyondInFlightBound {
+        /// The unit.
+        at: Address,
+        /// The tick that it was sent.
+        tick: Tick,
+        /// The last tick that it has applied.
+        applied: Tick,
+    },
     /// Something was lost; everybody goes back to the last commit.
     Rewound {
         /// The generation that begins.
@@ -124,19 +138,21 @@ pub enum Event {
 }
 
 impl Progress {
-    /// Before the first tick.
-    pub fn start() -> Self {
+    /// Before the first tick of a run of `epochs` epochs.
+    pub fn start(epochs: u32) -> Self {
         Self {
             tick: Tick(0),
             step: 0,
+            learning_rate: 0.0,
             epoch: 1,
-            part: Part::Train,
+            part: if epochs == 0 { Part::Test } else { Part::Train },
             index: 0,
             tally: Tally::default(),
             train: None,
             history: Vec::new(),
             best: None,
             epochs_without_improvement: 0,
+            stopped_early: false,
             finished: false,
             test: None,
         }

@@ -1,0 +1,391 @@
+//! The machine of a unit: some neurons of one layer, from their inputs to their update.
+
+pub mod neurons;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ndarray::{Array2, s};
+
+use crate::data::BatchSource;
+use crate::ids::{Address, CommitPoint, Generation, NeuronRange, Tick};
+use crate::machine::{Effect, Effects, Input, Machine, StoreReply, StoreRequest};
+use crate::math::{Inputs, Step};
+use crate::protocol::{Envelope, IN_FLIGHT_BOUND, Message, TickHeader, Work};
+use crate::topology::Graph;
+use crate::trainer::Event;
+
+pub use neurons::Neurons;
+
+/// Some neurons of one layer: forward, backward, update, commit.
+pub struct Unit {
+    address: Address,
+    neurons: NeuronRange,
+    graph: Arc<Graph>,
+    batches: Arc<dyn BatchSource>,
+    generation: Generation,
+    state: State,
+}
+
+/// How much of the run this unit knows.
+enum State {
+    /// Nothing: it has just booted, or its write was refused.
+    Blank,
+    /// It waits for the store to answer.
+    Restoring(CommitPoint),
+    /// It has weights.
+    Running(Box<Running>),
+}
+
+/// A unit with weights.
+struct Running {
+    weights: Neurons,
+    /// The last tick that is done here; the next one to work on is `applied + 1`.
+    applied: Tick,
+    /// The training tick between its forward and its backward pass.
+    current: Option<Current>,
+    /// Ticks that came before it was their turn, at most [`IN_FLIGHT_BOUND`].
+    waiting: BTreeMap<Tick, (TickHeader, Option<Arc<Inputs>>)>,
+}
+
+/// A tick between its forward and its backward pass.
+struct Current {
+    header: TickHeader,
+    inputs: Arc<Inputs>,
+    /// Before dropout, `[neurons, rows]`.
+    activations: Arc<Array2<f32>>,
+}
+
+impl Unit {
+    /// Unit number `index` of layer `layer`, knowing nothing yet.
+    pub fn new(
+        graph: Arc<Graph>,
+        batches: Arc<dyn BatchSource>,
+        layer: usize,
+        index: usize,
+    ) -> Self {
+        let range = graph.layers[layer]
+            .unit_ranges()
+            .nth(index)
+            .expect("the plan has this unit");
+        Self {
+            address: Address::Unit { layer, index },
+            neurons: NeuronRange {
+                layer,
+                first: range.start,
+                count: range.len(),
+            },
+            graph,
+            batches,
+            generation: Generation(0),
+            state: State::Blank,
+        }
+    }
+
+    fn send(&self, to: Address, message: Message, effects: &mut dyn Effects) {
+        let generation = self.generation;
+        effects.push(Effect::Send {
+            to,
+            envelope: Envelope {
+                generation,
+                message,
+            },
+        });
+    }
+
+    fn say_hello(&self, generation: Generation, effects: &mut dyn Effects) {
+        let from = self.address;
+        effects.push(Effect::Send {
+            to: Address::Trainer,
+            envelope: Envelope {
+                generation,
+                message: Message::Hello { from },
+            },
+        });
+    }
+
+    fn say_ready(&self, effects: &mut dyn Effects) {
+        let from = self.address;
+        self.send(Address::Trainer, Message::Ready { from }, effects);
+    }
+
+    fn rewind(&mut self, generation: Generation, commit: CommitPoint, effects: &mut dyn Effects) {
+        if generation == self.generation {
+            match self.state {
+                State::Running(_) => return self.say_ready(effects),
+                State::Restoring(_) => return,
+                State::Blank => {}
+            }
+        }
+        self.generation = generation;
+        if commit.is_initial() {
+            self.run(self.initial(), commit.tick, effects);
+        } else {
+            self.state = State::Restoring(commit);
+            effects.push(Effect::Store(StoreRequest::ReadCommit {
+                generation,
+                neurons: self.neurons,
+                commit,
+            }));
+        }
+    }
+
+    fn initial(&self) -> Neurons {
+        let NeuronRange { layer, .. } = self.neurons;
+        Neurons::initial(
+            &self.graph.layers[layer],
+            layer,
+            self.neurons.indices(),
+            self.graph.seed,
+            self.graph.training.optimizer,
+        )
+    }
+
+    fn run(&mut self, weights: Neurons, applied: Tick, effects: &mut dyn Effects) {
+        self.state = State::Running(Box::new(Running {
+            weights,
+            applied,
+            current: None,
+            waiting: BTreeMap::new(),
+        }));
+        self.say_ready(effects);
+    }
+
+    fn stored(&mut self, reply: StoreReply, effects: &mut dyn Effects) {
+        match reply {
+            StoreReply::Commit { generation, states } if generation == self.generation => {
+                let State::Restoring(commit) = self.state else {
+                    return;
+                };
+                let mut weights = self.initial();
+                match states.and_then(|states| weights.restore(&states)) {
+                    Ok(()) => self.run(weights, commit.tick, effects),
+                    Err(problem) => {
+                        self.state = State::Blank;
+                        let from = self.address;
+                        let message = Message::Unrestorable { from, problem };
+                        self.send(Address::Trainer, message, effects);
+                    }
+                }
+            }
+            StoreReply::Committed {
+                generation,
+                commit,
+                accepted,
+            } if generation == self.generation => {
+                if accepted {
+                    let from = self.address;
+                    let message = Message::Committed { from, commit };
+                    self.send(Address::Trainer, message, effects);
+                } else {
+                    // A newer timeline owns these neurons now; what we hold is of no use.
+                    self.state = State::Blank;
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn message(&mut self, envelope: Envelope, effects: &mut dyn Effects) {
+        let Envelope {
+            generation,
+            message,
+        } = envelope;
+        if generation < self.generation {
+            return;
+        }
+        if let Message::Rewind(commit) = message {
+            return self.rewind(generation, commit, effects);
+        }
+        let State::Running(running) = &mut self.state else {
+            return self.say_hello(generation, effects);
+        };
+        if generation > self.generation {
+            return self.say_hello(generation, effects);
+        }
+        match message {
+            Message::Forward { header, inputs } => {
+                if header.tick <= running.applied
+                    || running
+                        .current
+                        .as_ref()
+                        .is_some_and(|c| c.header.tick >= header.tick)
+                {
+                    return;
+                }
+                if header.tick.0 > running.applied.0 + IN_FLIGHT_BOUND {
+                    // Possible only if messages were lost while another copy of this unit answered
+                    // for it, or if the message is forged. Either way the way out is the same.
+                    effects.push(Effect::Report(Event::BeyondInFlightBound {
+                        at: self.address,
+                        tick: header.tick,
+                        applied: running.applied,
+                    }));
+                    return self.say_hello(generation, effects);
+                }
+                let fits = inputs.as_ref().is_none_or(|inputs| {
+                    inputs.n_features() == self.graph.layers[self.neurons.layer].fan_in
+                        && inputs.n_rows() == header.batch.rows as usize
+                });
+                if fits {
+                    running.waiting.insert(header.tick, (header, inputs));
+                }
+            }
+            Message::Backward {
+                tick,
+                first,
+                errors,
+            } => {
+                let waits_for = running.current.as_ref().map(|c| c.header.tick);
+                if waits_for != Some(tick) {
+                    // What is done is a duplicate; what is not yet begun cannot be placed.
+                    if tick > running.applied {
+                        self.say_hello(generation, effects);
+                    }
+                    return;
+                }
+                self.backward(first, &errors, effects);
+            }
+            _ => {}
+        }
+        self.advance(effects);
+    }
+
+    /// Works on the ticks whose turn it is.
+    fn advance(&mut self, effects: &mut dyn Effects) {
+        loop {
+            let State::Running(running) = &mut self.state else {
+                return;
+            };
+            if running.current.is_some() {
+                return;
+            }
+            let Some((header, inputs)) = running.waiting.remove(&running.applied.next()) else {
+                return;
+            };
+            let inputs = inputs.unwrap_or_else(|| self.batches.inputs(header.batch));
+            self.forward(header, inputs, effects);
+        }
+    }
+
+    fn forward(&mut self, header: TickHeader, inputs: Arc<Inputs>, effects: &mut dyn Effects) {
+        let NeuronRange { layer, first, .. } = self.neurons;
+        let State::Running(running) = &mut self.state else {
+            return;
+        };
+        let activations = Arc::new(running.weights.forward(&inputs));
+        let mut values = activations.clone();
+        match header.work {
+            Work::Train { step, .. } => {
+                if self.graph.layers[layer].dropout > 0.0 {
+                    running.weights.drop_out(step, Arc::make_mut(&mut values));
+                }
+                running.current = Some(Current {
+                    header,
+                    inputs,
+                    activations,
+                });
+            }
+            Work::Evaluate => running.applied = header.tick,
+        }
+        let to = if layer + 1 == self.graph.layers.len() {
+            Address::Trainer
+        } else {
+            Address::Synapse(layer)
+        };
+        let message = Message::Activation {
+            header,
+            first,
+            values,
+        };
+        self.send(to, message, effects);
+        if header.work == Work::Evaluate {
+            self.commit_if_marked(header, effects);
+        }
+    }
+
+    fn backward(&mut self, first: usize, errors: &Array2<f32>, effects: &mut dyn Effects) {
+        let range = self.neurons;
+        let State::Running(running) = &mut self.state else {
+            return;
+        };
+        let wanted = running.current.take_if(|current| {
+            first <= range.first
+                && range.first + range.count <= first + errors.nrows()
+                && errors.ncols() == current.activations.ncols()
+        });
+        let Some(Current {
+            header,
+            inputs,
+            activations,
+        }) = wanted
+        else {
+            // Not the shape of these neurons: foreign, and dropped like any foreign message.
+            return;
+        };
+        let Work::Train {
+            step,
+            learning_rate,
+        } = header.work
+        else {
+            unreachable!("only training ticks wait for a backward pass");
+        };
+        let offset = range.first - first;
+        let mut deltas = errors
+            .slice(s![offset..offset + range.count, ..])
+            .to_owned();
+        running.weights.deltas(step, &activations, &mut deltas);
+        let deltas = Arc::new(deltas);
+        let message = if range.layer == 0 {
+            None
+        } else if range.count == self.graph.layers[range.layer].units {
+            Some(Message::Propagated {
+                tick: header.tick,
+                errors: Arc::new(running.weights.propagate(&deltas)),
+            })
+        } else {
+            Some(Message::Contribution {
+                tick: header.tick,
+                first: range.first,
+                deltas: deltas.clone(),
+                weights: Arc::new(running.weights.kernel()),
+            })
+        };
+        if let Some(message) = message {
+            self.send(Address::Synapse(range.layer - 1), message, effects);
+        }
+        let State::Running(running) = &mut self.state else {
+            return;
+        };
+        let step = Step {
+            learning_rate,
+            number: step,
+        };
+        running.weights.update(step, &deltas, &inputs);
+        running.applied = header.tick;
+        self.commit_if_marked(header, effects);
+    }
+
+    fn commit_if_marked(&self, header: TickHeader, effects: &mut dyn Effects) {
+        if let (Some(commit), State::Running(running)) = (header.commit(), &self.state) {
+            effects.push(Effect::Store(StoreRequest::WriteCommit {
+                generation: self.generation,
+                neurons: self.neurons,
+                commit,
+                states: running.weights.snapshot(),
+            }));
+        }
+    }
+}
+
+impl Machine for Unit {
+    fn on(&mut self, _now: Duration, input: Input, effects: &mut dyn Effects) {
+        match input {
+            Input::Boot => self.say_hello(Generation(0), effects),
+            Input::Message(envelope) => self.message(envelope, effects),
+            Input::Stored(reply) => self.stored(reply, effects),
+            Input::Clock | Input::Stop => {}
+        }
+    }
+}

@@ -1,0 +1,302 @@
+//! The machine between two layers: gathers one side's messages by neuron, hands the other side one
+//! assembled message.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ndarray::{Array2, s};
+
+use crate::ids::{Address, Generation, Tick};
+use crate::machine::{Effect, Effects, Input, Machine};
+use crate::math::{Inputs, Panels};
+use crate::neuron::neurons::propagate;
+use crate::protocol::{Envelope, IN_FLIGHT_BOUND, Message, TickHeader};
+use crate::topology::Graph;
+
+/// The synapse between layer `below` and the layer above it.
+///
+/// It has no state that is worth keeping: what it gathers is computed again after a rewind.
+pub struct Synapse {
+    below: usize,
+    graph: Arc<Graph>,
+    generation: Generation,
+    activations: BTreeMap<Tick, Gather<Panels>>,
+    contributions: BTreeMap<Tick, Gather<Contributions>>,
+}
+
+/// The messages of one tick, as far as they have come.
+enum Gather<T> {
+    /// Some neurons are missing.
+    Partial {
+        seen: Vec<bool>,
+        missing: usize,
+        values: T,
+    },
+    /// Passed on; kept so that a duplicate is known as one.
+    Done,
+}
+
+/// What the errors of the layer below are computed from.
+struct Contributions {
+    /// `[neurons above, rows]`
+    deltas: Array2<f32>,
+    /// `[neurons above, fan_in]`
+    weights: Array2<f32>,
+}
+
+impl Synapse {
+    /// The synapse above layer `below`.
+    pub fn new(graph: Arc<Graph>, below: usize) -> Self {
+        Self {
+            below,
+            graph,
+            generation: Generation(0),
+            activations: BTreeMap::new(),
+            contributions: BTreeMap::new(),
+        }
+    }
+
+    fn address(&self) -> Address {
+        Address::Synapse(self.below)
+    }
+
+    fn send(&self, to: Address, message: Message, effects: &mut dyn Effects) {
+        let generation = self.generation;
+        effects.push(Effect::Send {
+            to,
+            envelope: Envelope {
+                generation,
+                message,
+            },
+        });
+    }
+
+    fn message(&mut self, envelope: Envelope, effects: &mut dyn Effects) {
+        if envelope.generation < self.generation {
+            return;
+        }
+        if envelope.generation > self.generation {
+            // Nothing here outlives its generation, so a newer one needs no ceremony.
+            self.generation = envelope.generation;
+            self.activations.clear();
+            self.contributions.clear();
+        }
+        match envelope.message {
+            Message::Rewind(_) => {
+                let from = self.address();
+                self.send(Address::Trainer, Message::Ready { from }, effects);
+            }
+            Message::Activation {
+                header,
+                first,
+                values,
+            } => self.activation(header, first, &values, effects),
+            Message::Contribution {
+                tick,
+                first,
+                deltas,
+                weights,
+            } => self.contribution(tick, first, &deltas, &weights, effects),
+            Message::Propagated { tick, errors } => self.pass_back(tick, &errors, effects),
+            _ => {}
+        }
+    }
+
+    fn activation(
+        &mut self,
+        header: TickHeader,
+        first: usize,
+        values: &Array2<f32>,
+        effects: &mut dyn Effects,
+    ) {
+        let units = self.graph.layers[self.below].units;
+        let rows = header.batch.rows as usize;
+        if first + values.nrows() > units || values.ncols() != rows {
+            return;
+        }
+        let complete = if values.nrows() == units {
+            // One unit holds the whole layer: nothing to gather.
+            let gather = entry(&mut self.activations, header.tick, units, || {
+                Panels::default()
+            });
+            (!matches!(gather, None | Some(Gather::Done))).then(|| Panels::pack(values.view()))
+        } else {
+            entry(&mut self.activations, header.tick, units, || {
+                Panels::zeros(units, rows)
+            })
+            .and_then(|gather| {
+                gather.add(first, values.nrows(), |panels| {
+                    for (i, row) in values.outer_iter().enumerate() {
+                        panels.set_row(first + i, &row.to_vec());
+                    }
+                })
+            })
+        };
+        let Some(features) = complete else {
+            return;
+        };
+        self.activations.insert(header.tick, Gather::Done);
+        let inputs = Some(Arc::new(Inputs::new(features)));
+        let message = Message::Forward { header, inputs };
+        self.send(Address::Layer(self.below + 1), message, effects);
+    }
+
+    fn contribution(
+        &mut self,
+        tick: Tick,
+        first: usize,
+        deltas: &Array2<f32>,
+        weights: &Array2<f32>,
+        effects: &mut dyn Effects,
+    ) {
+        let above = &self.graph.layers[self.below + 1];
+        let (units, fan_in, rows) = (above.units, above.fan_in, deltas.ncols());
+        let count = deltas.nrows();
+        if first + count > units || weights.dim() != (count, fan_in) {
+            return;
+        }
+        let gather = entry(&mut self.contributions, tick, units, || Contributions {
+            deltas: Array2::zeros((units, rows)),
+            weights: Array2::zeros((units, fan_in)),
+        });
+        let complete = gather.and_then(|gather| {
+            gather.add(first, count, |gathered| {
+                if gathered.deltas.ncols() == rows {
+                    let place = s![first..first + count, ..];
+                    gathered.deltas.slice_mut(place).assign(deltas);
+                    gathered.weights.slice_mut(place).assign(weights);
+                }
+            })
+        });
+        if let Some(Contributions { deltas, weights }) = complete {
+            let weights = weights.as_slice().expect("a new array is contiguous");
+            let errors = Arc::new(propagate(weights, fan_in, fan_in, &deltas));
+            self.hand_down(tick, &errors, effects);
+        }
+    }
+
+    fn pass_back(&mut self, tick: Tick, errors: &Arc<Array2<f32>>, effects: &mut dyn Effects) {
+        if errors.nrows() != self.graph.layers[self.below].units
+            || matches!(self.contributions.get(&tick), Some(Gather::Done))
+        {
+            return;
+        }
+        self.hand_down(tick, errors, effects);
+    }
+
+    fn hand_down(&mut self, tick: Tick, errors: &Arc<Array2<f32>>, effects: &mut dyn Effects) {
+        self.contributions.insert(tick, Gather::Done);
+        forget_old(&mut self.contributions);
+        let generation = self.generation;
+        send_errors(&self.graph, self.below, generation, tick, errors, effects);
+    }
+}
+
+/// Sends each unit of a layer the rows of `errors` that are for its neurons.
+pub fn send_errors(
+    graph: &Graph,
+    layer: usize,
+    generation: Generation,
+    tick: Tick,
+    errors: &Arc<Array2<f32>>,
+    effects: &mut dyn Effects,
+) {
+    let ranges = graph.layers[layer].unit_ranges();
+    let whole = ranges.len() == 1;
+    for (index, range) in ranges.enumerate() {
+        let first = range.start;
+        let errors = if whole {
+            errors.clone()
+        } else {
+            Arc::new(errors.slice(s![range, ..]).to_owned())
+        };
+        effects.push(Effect::Send {
+            to: Address::Unit { layer, index },
+            envelope: Envelope {
+                generation,
+                message: Message::Backward {
+                    tick,
+                    first,
+                    errors,
+                },
+            },
+        });
+    }
+}
+
+impl Machine for Synapse {
+    fn on(&mut self, _now: Duration, input: Input, effects: &mut dyn Effects) {
+        match input {
+            Input::Boot => {
+                let from = self.address();
+                self.send(Address::Trainer, Message::Hello { from }, effects);
+            }
+            Input::Message(envelope) => self.message(envelope, effects),
+            Input::Stored(_) | Input::Clock | Input::Stop => {}
+        }
+    }
+}
+
+impl<T> Gather<T> {
+    /// Adds the message of `count` neurons from `first`; returns the whole when it was the last.
+    pub(crate) fn add(
+        &mut self,
+        first: usize,
+        count: usize,
+        add: impl FnOnce(&mut T),
+    ) -> Option<T> {
+        let Self::Partial {
+            seen,
+            missing,
+            values,
+        } = self
+        else {
+            return None;
+        };
+        if seen[first..first + count].iter().any(|&seen| seen) {
+            return None;
+        }
+        add(values);
+        seen[first..first + count].fill(true);
+        *missing -= count;
+        if *missing > 0 {
+            return None;
+        }
+        match std::mem::replace(self, Self::Done) {
+            Self::Partial { values, .. } => Some(values),
+            Self::Done => None,
+        }
+    }
+}
+
+/// The gathering of a tick, begun if it is new; `None` if the tick is too old to be in flight.
+fn entry<T>(
+    gathers: &mut BTreeMap<Tick, Gather<T>>,
+    tick: Tick,
+    neurons: usize,
+    empty: impl FnOnce() -> T,
+) -> Option<&mut Gather<T>> {
+    forget_old(gathers);
+    if is_old(gathers, tick) {
+        return None;
+    }
+    Some(gathers.entry(tick).or_insert_with(|| Gather::Partial {
+        seen: vec![false; neurons],
+        missing: neurons,
+        values: empty(),
+    }))
+}
+
+fn is_old<T>(gathers: &BTreeMap<Tick, Gather<T>>, tick: Tick) -> bool {
+    let newest = gathers.keys().next_back().map_or(0, |tick| tick.0);
+    tick.0 + IN_FLIGHT_BOUND < newest
+}
+
+fn forget_old<T>(gathers: &mut BTreeMap<Tick, Gather<T>>) {
+    while let Some((&oldest, _)) = gathers.first_key_value()
+        && is_old(gathers, oldest)
+    {
+        gathers.pop_first();
+    }
+}

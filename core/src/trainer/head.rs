@@ -1,0 +1,165 @@
+//! The loss: from the last layer's outputs to dLoss/d(output), and the metrics on the way.
+
+use ndarray::{Array2, ArrayView1};
+
+use super::metrics::{Tally, TaskTally};
+use crate::data::Targets;
+use crate::math::Loss;
+use crate::math::activation::sigmoid;
+use crate::topology::Head;
+
+/// Probabilities are kept this far from 0 and 1 before a logarithm, as in Keras.
+const EPSILON: f32 = 1e-7;
+
+/// Answers of the network, `[outputs, rows]`, from the last layer's outputs, in place.
+pub fn answer(head: Head, outputs: &mut Array2<f32>) {
+    match head {
+        Head::Identity => {}
+        Head::Sigmoid => outputs.map_inplace(|z| *z = sigmoid(*z)),
+        Head::Softmax => {
+            for mut column in outputs.columns_mut() {
+                let max = column.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+                column.map_inplace(|z| *z = libm::expf(*z - max));
+                let sum = column.iter().fold(0.0, |sum, p| sum + p);
+                column.map_inplace(|p| *p /= sum);
+            }
+        }
+    }
+}
+
+/// Adds the rows of a batch to `tally`, and returns dLoss/d(output) `[outputs, rows]`, where the
+/// outputs are what the last layer sent: logits under [`Head::Softmax`] and [`Head::Sigmoid`].
+///
+/// The loss is the mean over the rows of the batch.
+pub fn loss_and_gradient(
+    loss: Loss,
+    head: Head,
+    outputs: &Array2<f32>,
+    targets: &Targets,
+    tally: &mut Tally,
+) -> Array2<f32> {
+    let mut gradient = outputs.clone();
+    answer(head, &mut gradient);
+    let (n_outputs, rows) = outputs.dim();
+    let per_row = 1.0 / rows.max(1) as f32;
+    for row in 0..rows {
+        let mut answers = gradient.column_mut(row);
+        count(tally, targets, row, answers.view());
+        let right = |output: usize| target(targets, row, output, n_outputs);
+        let mut row_loss = 0.0f64;
+        match (loss, head) {
+            (Loss::MeanSquaredError, _) => {
+                let scale = 2.0 / n_outputs as f32 * per_row;
+                let mut along = 0.0f32;
+                for output in 0..n_outputs {
+                    let difference = answers[output] - right(output);
+                    row_loss += f64::from(difference * difference) / n_outputs as f64;
+                    along += answers[output] * (scale * difference);
+                }
+                for output in 0..n_outputs {
+                    let p = answers[output];
+                    let slope = scale * (p - right(output));
+                    answers[output] = match head {
+                        Head::Identity => slope,
+                        Head::Sigmoid => slope * (p * (1.0 - p)),
+                        // The Jacobian of softmax: p_i (g_i - sum_j p_j g_j).
+                        Head::Softmax => p * (slope - along),
+                    };
+                }
+            }
+            (Loss::BinaryCrossentropy, Head::Sigmoid) => {
+                let scale = per_row / n_outputs as f32;
+                for output in 0..n_outputs {
+                    let (z, y) = (outputs[[output, row]], right(output));
+                    // -(y ln p + (1 - y) ln(1 - p)) for p = sigmoid(z), without overflow.
+                    let softplus = libm::log1pf(libm::expf(-z.abs())) + z.max(0.0);
+                    row_loss += f64::from(softplus - y * z) / n_outputs as f64;
+                    answers[output] = scale * (answers[output] - y);
+                }
+            }
+            (Loss::BinaryCrossentropy, _) => {
+                let scale = per_row / n_outputs as f32;
+                for output in 0..n_outputs {
+                    let (p, y) = (answers[output].clamp(EPSILON, 1.0 - EPSILON), right(output));
+                    let cross = y * libm::logf(p) + (1.0 - y) * libm::logf(1.0 - p);
+                    row_loss -= f64::from(cross) / n_outputs as f64;
+                    answers[output] = scale * (p - y) / (p * (1.0 - p));
+                }
+            }
+            (Loss::CategoricalCrossentropy | Loss::SparseCategoricalCrossentropy, _) => {
+                for output in 0..n_outputs {
+                    let (p, y) = (answers[output], right(output));
+                    if y > 0.0 {
+                        row_loss -= f64::from(y * log_softmax(outputs, row, output));
+                    }
+                    answers[output] = per_row * (p - y);
+                }
+            }
+        }
+        tally.loss += row_loss;
+        tally.rows += 1;
+    }
+    gradient
+}
+
+/// ln(exp(z_i) / sum_j exp(z_j)), without overflow.
+fn log_softmax(outputs: &Array2<f32>, row: usize, output: usize) -> f32 {
+    let column = outputs.column(row);
+    let max = column.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let sum = column.iter().fold(0.0, |sum, z| sum + libm::expf(z - max));
+    column[output] - max - libm::logf(sum)
+}
+
+/// What output `output` should be: one-hot for classes (the class itself for a single output).
+fn target(targets: &Targets, row: usize, output: usize, n_outputs: usize) -> f32 {
+    match targets {
+        Targets::Classes(classes) if n_outputs == 1 => classes[row] as f32,
+        Targets::Classes(classes) => f32::from(u8::from(classes[row] as usize == output)),
+        Targets::Values(values) => values[row],
+    }
+}
+
+/// The class that a row is answered with: the most probable one, the first of equals.
+pub fn answered_class(answers: impl ExactSizeIterator<Item = f32>) -> usize {
+    if answers.len() == 1 {
+        return usize::from(answers.into_iter().any(|p| p > 0.5));
+    }
+    let mut best = (0, f32::NEG_INFINITY);
+    for (class, p) in answers.enumerate() {
+        if p > best.1 {
+            best = (class, p);
+        }
+    }
+    best.0
+}
+
+fn count(tally: &mut Tally, targets: &Targets, row: usize, answers: ArrayView1<'_, f32>) {
+    match (&mut tally.task, targets) {
+        (TaskTally::Classification { correct, confusion }, Targets::Classes(classes)) => {
+            let right = classes[row] as usize;
+            let answered = answered_class(answers.iter().copied());
+            *correct += u64::from(answered == right);
+            let n_classes = confusion.len().isqrt();
+            if n_classes > 0 {
+                confusion[right * n_classes + answered] += 1;
+            }
+        }
+        (
+            TaskTally::Regression {
+                squared_error,
+                absolute_error,
+                sum,
+                sum_of_squares,
+            },
+            Targets::Values(values),
+        ) => {
+            let right = f64::from(values[row]);
+            let error = f64::from(answers[0]) - right;
+            *squared_error += error * error;
+            *absolute_error += error.abs();
+            *sum += right;
+            *sum_of_squares += right * right;
+        }
+        _ => {}
+    }
+}

@@ -1,0 +1,257 @@
+//! Random networks under random faults, each from a seed.
+
+use cuttlefish_core::math::{Optimizer, Regularizer};
+use cuttlefish_core::topology::{EarlyStopping, Monitor};
+use ndarray_rand::rand::rngs::SmallRng;
+use ndarray_rand::rand::{Rng, SeedableRng};
+use rayon::prelude::*;
+
+use super::support::{Case, classifier, noise};
+use super::world::{End, Fate, Statistics, StoreFate, World};
+
+/// Seeds of the big run.
+const SEEDS: u64 = 10_000;
+
+/// Effects after which the faults stop, so that even a run that is killed all the time ends.
+const TROUBLED_EFFECTS: u64 = 500;
+
+/// Things go wrong at random, until they stop.
+struct Troubled {
+    rng: SmallRng,
+    effects: u64,
+    kill: f64,
+    lose: f64,
+    repeat: f64,
+    zombie: f64,
+    break_store: f64,
+    slow_store: f64,
+}
+
+impl Troubled {
+    fn new(seed: u64) -> Self {
+        let mut rng = SmallRng::seed_from_u64(seed);
+        Self {
+            effects: 0,
+            kill: rng.random_range(0.02..0.2),
+            lose: rng.random_range(0.0..0.03),
+            repeat: rng.random_range(0.0..0.2),
+            zombie: rng.random_range(0.0..0.5),
+            break_store: rng.random_range(0.0..0.1),
+            slow_store: rng.random_range(0.0..0.98),
+            rng,
+        }
+    }
+
+    fn happens(&mut self, probability: f64) -> bool {
+        self.effects < TROUBLED_EFFECTS && self.rng.random_bool(probability)
+    }
+}
+
+impl Fate for Troubled {
+    fn pick(&mut self, n: usize) -> usize {
+        self.rng.random_range(0..n)
+    }
+
+    fn kills(&mut self, effect: u64) -> bool {
+        self.effects = effect;
+        self.happens(self.kill)
+    }
+
+    fn copies(&mut self, _n: u64) -> usize {
+        if self.happens(self.lose) {
+            0
+        } else if self.happens(self.repeat) {
+            2
+        } else {
+            1
+        }
+    }
+
+    fn store(&mut self, _n: u64) -> StoreFate {
+        if !self.happens(self.break_store) {
+            StoreFate::Done
+        } else if self.rng.random_bool(0.5) {
+            StoreFate::Unanswered
+        } else {
+            StoreFate::Lost
+        }
+    }
+
+    fn delays_request(&mut self) -> bool {
+        self.happens(self.slow_store)
+    }
+
+    fn loses_inbox(&mut self) -> bool {
+        self.happens(0.5)
+    }
+
+    fn leaves_zombie(&mut self) -> bool {
+        self.happens(self.zombie)
+    }
+
+    fn feeds_zombie(&mut self) -> bool {
+        self.happens(0.5)
+    }
+}
+
+/// Nothing goes wrong, first come, first served.
+pub struct Calm;
+
+impl Fate for Calm {
+    fn pick(&mut self, _n: usize) -> usize {
+        0
+    }
+
+    fn kills(&mut self, _effect: u64) -> bool {
+        false
+    }
+}
+
+/// A random network of 1 to 3 layers with everything that training knows.
+fn random_case(seed: u64) -> Case {
+    let mut rng = SmallRng::seed_from_u64(seed ^ 0x5eed);
+    let layers = rng.random_range(1..=3);
+    let widths: Vec<usize> = (0..=layers).map(|_| rng.random_range(1..=5)).collect();
+    let mut widths = widths;
+    widths[layers] = rng.random_range(2..=4);
+    let mut graph = classifier(seed, &widths);
+    for layer in &mut graph.layers {
+        layer.neurons_per_unit = rng.random_range(1..=layer.units);
+        layer.use_bias = rng.random_bool(0.8);
+        if rng.random_bool(0.3) {
+            layer.kernel_regularizer = Regularizer {
+                l1: 0.001,
+                l2: 0.01,
+            };
+        }
+    }
+    if layers > 1 && rng.random_bool(0.5) {
+        graph.layers[0].dropout = 0.4;
+    }
+    let training = &mut graph.training;
+    training.epochs = rng.random_range(0..=3);
+    training.batch_size = rng.random_range(1..=4);
+    training.optimizer = match rng.random_range(0..4) {
+        0 => training.optimizer,
+        1 => Optimizer::Adagrad {
+            learning_rate: 0.1,
+            initial_accumulator_value: 0.1,
+            epsilon: 1e-7,
+        },
+        2 => Optimizer::Rmsprop {
+            learning_rate: 0.01,
+            rho: 0.9,
+            epsilon: 1e-7,
+        },
+        _ => Optimizer::Adam {
+            learning_rate: 0.01,
+            beta_1: 0.9,
+            beta_2: 0.999,
+            epsilon: 1e-7,
+        },
+    };
+    let rows = [
+        rng.random_range(1..=10),
+        rng.random_range(0..=3),
+        rng.random_range(0..=3),
+    ];
+    if rng.random_bool(0.3) && rows[1] > 0 {
+        training.early_stopping = Some(EarlyStopping {
+            monitor: Monitor::ValidationLoss,
+            patience: 1,
+            min_delta: 0.0,
+        });
+    }
+    Case::new(graph, noise(seed, widths[0], widths[layers], rows))
+}
+
+/// The end of the same network in whole layers with nothing going wrong.
+fn undisturbed(case: &Case) -> End {
+    let whole = case.grouped(usize::MAX);
+    World::new(&whole, Calm)
+        .run()
+        .expect("an undisturbed run ends")
+}
+
+fn disturbed(case: &Case, seed: u64, breakage: Breakage) -> (Result<End, String>, Statistics) {
+    let mut fate = Troubled::new(seed);
+    if breakage == Breakage::Fence {
+        // The fence matters when a write lands long after the timeline that sent it.
+        (fate.kill, fate.lose, fate.break_store, fate.slow_store) = (0.03, 0.0, 0.0, 0.97);
+    }
+    let mut world = World::new(case, fate);
+    world.store.without_fence = breakage == Breakage::Fence;
+    world.in_arrival_order = breakage == Breakage::Order;
+    let end = world.run();
+    (end, world.statistics)
+}
+
+/// A rule that is broken on purpose, to see that the simulator can see.
+#[derive(Clone, Copy, PartialEq)]
+enum Breakage {
+    None,
+    Fence,
+    Order,
+}
+
+#[test]
+fn whatever_goes_wrong_the_bits_are_those_of_an_undisturbed_run() {
+    let started = std::time::Instant::now();
+    let (effects, kills) = (0..SEEDS)
+        .into_par_iter()
+        .map(|seed| {
+            let case = random_case(seed);
+            let (end, statistics) = disturbed(&case, seed, Breakage::None);
+            match end {
+                Ok(end) => assert!(
+                    end == undisturbed(&case),
+                    "seed {seed}: the run ended with other bits"
+                ),
+                Err(problem) => panic!("seed {seed}: {problem}"),
+            }
+            (statistics.effects, statistics.kills)
+        })
+        .reduce(|| (0, 0), |a, b| (a.0 + b.0, a.1 + b.1));
+    println!(
+        "{SEEDS} seeds, {effects} effects, {kills} kills (one per {:.1}), {:.1} s",
+        effects as f64 / kills as f64,
+        started.elapsed().as_secs_f64()
+    );
+    assert!(kills * 20 >= effects, "at least one kill per 20 effects");
+}
+
+#[test]
+fn the_same_seed_gives_the_same_history() {
+    for seed in 0..50 {
+        let case = random_case(seed);
+        let (one, first) = disturbed(&case, seed, Breakage::None);
+        let (two, second) = disturbed(&case, seed, Breakage::None);
+        assert_eq!(one, two);
+        assert_eq!(format!("{first:?}"), format!("{second:?}"));
+    }
+}
+
+/// How many of `seeds` runs go wrong with a rule broken.
+fn failures(seeds: u64, breakage: Breakage) -> usize {
+    (0..seeds)
+        .into_par_iter()
+        .filter(|&seed| {
+            let case = random_case(seed);
+            disturbed(&case, seed, breakage).0 != Ok(undisturbed(&case))
+        })
+        .count()
+}
+
+#[test]
+fn a_store_without_the_fence_is_caught() {
+    let failures = failures(2_000, Breakage::Fence);
+    println!("without the fence: {failures} of 2000 seeds go wrong");
+    assert!(failures > 0);
+}
+
+#[test]
+fn sums_in_arrival_order_are_caught() {
+    let failures = failures(500, Breakage::Order);
+    println!("in arrival order: {failures} of 500 seeds go wrong");
+    assert!(failures > 100);
+}

@@ -1,0 +1,121 @@
+//! Small networks and data sets for tests.
+
+use std::sync::Arc;
+
+use cuttlefish_core::data::{Batches, Dataset, Split, Task, Values};
+use cuttlefish_core::math::stream::{Purpose, stream};
+use cuttlefish_core::math::{Activation, Initializer, Loss, Optimizer, Regularizer, Schedule};
+use cuttlefish_core::topology::{Graph, Head, Layer, Training};
+use ndarray_rand::rand::Rng;
+
+/// A network with its data, ready for the machines.
+#[derive(Clone)]
+pub struct Case {
+    pub graph: Arc<Graph>,
+    pub dataset: Arc<Dataset>,
+    pub batches: Arc<Batches>,
+}
+
+impl Case {
+    pub fn new(graph: Graph, dataset: Dataset) -> Self {
+        let dataset = Arc::new(dataset);
+        let training = &graph.training;
+        let (batch_size, shuffle) = (training.batch_size, training.shuffle);
+        let batches = Batches::new(dataset.clone(), graph.seed, batch_size, shuffle);
+        Self {
+            batches: Arc::new(batches),
+            graph: Arc::new(graph),
+            dataset,
+        }
+    }
+
+    /// The same network, cut into units of another size.
+    pub fn grouped(&self, neurons_per_unit: usize) -> Self {
+        let mut graph = (*self.graph).clone();
+        for layer in &mut graph.layers {
+            layer.neurons_per_unit = neurons_per_unit.min(layer.units);
+        }
+        Self {
+            graph: Arc::new(graph),
+            ..self.clone()
+        }
+    }
+}
+
+/// A classifier with softmax, `widths[0]` features and `widths.last()` classes.
+pub fn classifier(seed: u64, widths: &[usize]) -> Graph {
+    let layers = (1..widths.len()).map(|l| {
+        let is_output = l + 1 == widths.len();
+        Layer {
+            name: format!("dense_{l}"),
+            fan_in: widths[l - 1],
+            units: widths[l],
+            activation: if is_output {
+                Activation::Linear
+            } else {
+                Activation::Tanh
+            },
+            use_bias: true,
+            kernel_initializer: Initializer::GlorotUniform,
+            bias_initializer: Initializer::Zeros,
+            kernel_regularizer: Regularizer::default(),
+            dropout: 0.0,
+            neurons_per_unit: 1,
+        }
+    });
+    Graph {
+        name: "test".to_owned(),
+        seed,
+        inputs: widths[0],
+        layers: layers.collect(),
+        loss: Loss::SparseCategoricalCrossentropy,
+        head: Head::Softmax,
+        training: Training {
+            epochs: 2,
+            batch_size: 2,
+            shuffle: true,
+            optimizer: Optimizer::Sgd {
+                learning_rate: 0.3,
+                momentum: 0.9,
+                nesterov: false,
+            },
+            schedule: Schedule::Constant,
+            warmup_epochs: 0.0,
+            early_stopping: None,
+        },
+    }
+}
+
+/// Random rows with random classes: nothing can be learned, but every bit matters.
+pub fn noise(
+    seed: u64,
+    features: usize,
+    classes: usize,
+    [train, validation, test]: [usize; 3],
+) -> Dataset {
+    let mut rng = stream(seed, Purpose::Split, 1, 0);
+    let rows = train + validation + test;
+    let range = |from: usize, count: usize| (from as u32..(from + count) as u32).collect();
+    Dataset {
+        name: "noise".to_owned(),
+        features,
+        image: None,
+        feature_names: Vec::new(),
+        values: Values::Floats(
+            (0..rows * features)
+                .map(|_| rng.random_range(-1.0f32..1.0))
+                .collect(),
+        ),
+        task: Task::Classification {
+            class_names: (0..classes).map(|c| c.to_string()).collect(),
+            labels: (0..rows)
+                .map(|_| rng.random_range(0..classes as u32))
+                .collect(),
+        },
+        split: Split {
+            train: range(0, train),
+            validation: range(train, validation),
+            test: range(train + validation, test),
+        },
+    }
+}
