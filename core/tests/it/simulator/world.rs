@@ -13,7 +13,7 @@ use cuttlefish_core::synapse::Synapse;
 use cuttlefish_core::trainer::{Outcome, Progress, Timing, Trainer};
 
 use super::store::Store;
-use super::support::Case;
+use crate::support::Case;
 
 /// What may happen, asked for by the world at every turn.
 pub trait Fate {

@@ -3,10 +3,7 @@
 //! Whatever is lost, repeated, reordered, delayed, refused, half done or killed, a run must end
 //! with the bits of an undisturbed one. A failing case prints its seed, and the seed repeats it.
 
-#[path = "../support/mod.rs"]
-mod support;
-
 mod exhaustive;
-mod random;
+pub mod random;
 mod store;
-mod world;
+pub mod world;

@@ -6,8 +6,8 @@ use ndarray_rand::rand::rngs::SmallRng;
 use ndarray_rand::rand::{Rng, SeedableRng};
 use rayon::prelude::*;
 
-use super::support::{Case, classifier, noise};
 use super::world::{End, Fate, Statistics, StoreFate, World};
+use crate::support::{Case, classifier, noise};
 
 /// Seeds of the big run.
 const SEEDS: u64 = 10_000;

@@ -6,8 +6,8 @@ use cuttlefish_core::math::Loss;
 use cuttlefish_core::topology::Head;
 
 use super::random::Calm;
-use super::support::{Case, classifier, noise};
 use super::world::{End, Fate, StoreFate, World};
+use crate::support::{Case, classifier, noise};
 
 /// A fixed list of misfortunes, otherwise first come, first served.
 #[derive(Clone, Copy, Default)]

@@ -1,0 +1,6 @@
+//! Tests of the core as a whole: the simulator, and an independent implementation to compare with.
+
+mod kernels;
+mod reference;
+mod simulator;
+mod support;

@@ -1,0 +1,76 @@
+//! The reference's gradients against finite differences, for every activation and loss.
+
+use cuttlefish_core::data::{BatchRef, Part};
+use cuttlefish_core::math::{Activation, Loss, Regularizer};
+use cuttlefish_core::topology::{Graph, Head};
+
+use super::plain::Plain;
+use crate::support::{Case, classifier, noise};
+
+/// Largest difference between the gradient and (f(w + h) - f(w - h)) / 2h, relative to the
+/// largest component.
+fn worst_difference(graph: Graph) -> f64 {
+    let classes = graph.outputs().max(2);
+    let dataset = noise(5, graph.inputs, classes, [6, 0, 0]);
+    let case = Case::new(graph, dataset);
+    let mut plain = Plain::new(&case.graph);
+    let batch = BatchRef {
+        part: Part::Train,
+        epoch: 1,
+        index: 0,
+        rows: 5,
+    };
+    let (x, y) = Plain::batch(&case, batch);
+    let gradient = plain.gradient(&x, &y, Some(1));
+    let largest = gradient
+        .iter()
+        .flatten()
+        .flatten()
+        .fold(0.0f64, |m, g| m.max(g.abs()));
+    let h = 1e-6;
+    let mut worst = 0.0f64;
+    for l in 0..gradient.len() {
+        for n in 0..gradient[l].len() {
+            let trained = case.graph.layers[l].fan_in + usize::from(case.graph.layers[l].use_bias);
+            for i in 0..trained {
+                let w = plain.weights[l][n][i];
+                plain.weights[l][n][i] = w + h;
+                let above = plain.objective(&x, &y, Some(1));
+                plain.weights[l][n][i] = w - h;
+                let below = plain.objective(&x, &y, Some(1));
+                plain.weights[l][n][i] = w;
+                let difference = (above - below) / (2.0 * h) - gradient[l][n][i];
+                worst = worst.max(difference.abs() / largest);
+            }
+        }
+    }
+    worst
+}
+
+#[test]
+fn gradients_are_those_of_finite_differences() {
+    let heads = [
+        (Loss::MeanSquaredError, Head::Identity),
+        (Loss::MeanSquaredError, Head::Softmax),
+        (Loss::BinaryCrossentropy, Head::Sigmoid),
+        (Loss::CategoricalCrossentropy, Head::Softmax),
+        (Loss::SparseCategoricalCrossentropy, Head::Softmax),
+    ];
+    for activation in Activation::ALL {
+        for (loss, head) in heads {
+            let mut graph = classifier(11, &[4, 6, 5, 3]);
+            (graph.loss, graph.head) = (loss, head);
+            graph.training.batch_size = 5;
+            for layer in &mut graph.layers[..2] {
+                layer.activation = activation;
+                layer.kernel_regularizer = Regularizer { l1: 0.01, l2: 0.02 };
+            }
+            graph.layers[0].dropout = 0.3;
+            let worst = worst_difference(graph);
+            assert!(
+                worst < 1e-7,
+                "{activation:?}, {loss:?}, {head:?}: {worst:e}"
+            );
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! The weights after training: the same bits for every grouping, and the reference's numbers.
+
+use cuttlefish_core::machine::NeuronState;
+use cuttlefish_core::math::{Activation, Loss, Optimizer, Regularizer};
+use cuttlefish_core::topology::{Graph, Head};
+
+use super::plain::Plain;
+use crate::simulator::random::Calm;
+use crate::simulator::world::World;
+use crate::support::{Case, classifier, noise};
+
+fn optimizers() -> Vec<Optimizer> {
+    let sgd = |momentum, nesterov| Optimizer::Sgd {
+        learning_rate: 0.1,
+        momentum,
+        nesterov,
+    };
+    vec![
+        sgd(0.0, false),
+        sgd(0.9, false),
+        sgd(0.9, true),
+        Optimizer::Adagrad {
+            learning_rate: 0.05,
+            initial_accumulator_value: 0.1,
+            epsilon: 1e-7,
+        },
+        Optimizer::Rmsprop {
+            learning_rate: 0.01,
+            rho: 0.9,
+            epsilon: 1e-7,
+        },
+        Optimizer::Adam {
+            learning_rate: 0.01,
+            beta_1: 0.9,
+            beta_2: 0.999,
+            epsilon: 1e-7,
+        },
+    ]
+}
+
+fn case(graph: Graph) -> Case {
+    let dataset = noise(2, graph.inputs, graph.outputs().max(2), [50, 3, 5]);
+    Case::new(graph, dataset)
+}
+
+fn trained(case: &Case) -> Vec<NeuronState> {
+    World::new(case, Calm)
+        .run()
+        .expect("a calm run ends")
+        .weights
+}
+
+/// Largest difference to the reference, relative to the largest weight of the neuron.
+fn difference(weights: &[NeuronState], plain: &Plain) -> f64 {
+    let reference = plain.weights.iter().flatten();
+    let mut worst = 0.0f64;
+    for (state, reference) in weights.iter().zip(reference) {
+        let largest = reference.iter().fold(0.0f64, |m, w| m.max(w.abs()));
+        for (&w, r) in state.weights.iter().zip(reference) {
+            worst = worst.max((f64::from(w) - r).abs() / largest);
+        }
+    }
+    worst
+}
+
+#[test]
+fn every_grouping_has_the_same_bits_and_the_numbers_of_the_reference() {
+    for widths in [&[20, 9, 4][..], &[20, 9, 7, 4], &[20, 9, 8, 7, 4]] {
+        for optimizer in optimizers() {
+            let mut graph = classifier(7, widths);
+            graph.training.optimizer = optimizer;
+            graph.training.batch_size = 16;
+            graph.training.epochs = 3;
+            graph.layers[0].dropout = 0.25;
+            graph.layers[1].kernel_regularizer = Regularizer { l1: 1e-4, l2: 1e-3 };
+            let case = case(graph);
+            let whole = trained(&case.grouped(usize::MAX));
+            assert_eq!(
+                whole,
+                trained(&case.grouped(1)),
+                "one neuron a unit, {optimizer:?}"
+            );
+            assert_eq!(
+                whole,
+                trained(&case.grouped(3)),
+                "three neurons a unit, {optimizer:?}"
+            );
+            let worst = difference(&whole, &Plain::train(&case));
+            assert!(worst < 1e-5, "{widths:?}, {optimizer:?}: {worst:e}");
+        }
+    }
+}
+
+#[test]
+fn every_activation_and_loss_trains_as_the_reference() {
+    let heads = [
+        (Loss::MeanSquaredError, Head::Identity),
+        (Loss::MeanSquaredError, Head::Softmax),
+        (Loss::BinaryCrossentropy, Head::Sigmoid),
+        (Loss::CategoricalCrossentropy, Head::Softmax),
+        (Loss::SparseCategoricalCrossentropy, Head::Softmax),
+    ];
+    for activation in Activation::ALL {
+        for (loss, head) in heads {
+            let mut graph = classifier(5, &[6, 8, 3]);
+            (graph.loss, graph.head) = (loss, head);
+            graph.layers[0].activation = activation;
+            graph.training.batch_size = 8;
+            graph.training.optimizer = optimizers()[1];
+            let case = case(graph);
+            let worst = difference(&trained(&case), &Plain::train(&case));
+            assert!(
+                worst < 1e-5,
+                "{activation:?}, {loss:?}, {head:?}: {worst:e}"
+            );
+        }
+    }
+}
