@@ -226,10 +226,10 @@ impl DynamoStore {
                 None => return head.assemble(neuron, &parts).map_err(damaged),
                 // A writer may have replaced the head between our reads and removed its parts.
                 // An unchanged head means that they are really gone.
-                Some(sk) if known == Some(head.generation) => {
+                Some(sk) if known.as_ref() == Some(&head) => {
                     return Err(damaged(format!("its part `{sk}` is missing")));
                 }
-                Some(_) => known = Some(head.generation),
+                Some(_) => known = Some(head),
             }
         }
     }

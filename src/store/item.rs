@@ -313,3 +313,6 @@ fn shape(item: &Item) -> Result<(usize, usize), String> {
     }
     .ok_or_else(|| "it has no `shape` of two counts".to_owned())
 }
+
+#[cfg(test)]
+mod tests;

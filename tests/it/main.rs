@@ -1,0 +1,4 @@
+//! Tests that need no services.
+
+mod store;
+mod store_contract;
