@@ -13,6 +13,7 @@ mod dynamodb;
 pub mod embedded;
 mod error;
 mod item;
+mod neuron;
 mod table;
 
 use async_trait::async_trait;

@@ -2,3 +2,4 @@
 
 mod store;
 mod store_contract;
+mod store_wire;

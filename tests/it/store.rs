@@ -1,34 +1,31 @@
-//! The embedded store: the contract, what large neurons leave behind, lost replies, `kill -9`.
+//! The embedded store: the contract, what large neurons leave behind, two processes, `kill -9`.
 
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::config::http::HttpRequest;
-use aws_sdk_dynamodb::config::{RuntimeComponents, SharedHttpClient};
 use aws_sdk_dynamodb::primitives::Blob;
-use aws_sdk_dynamodb::types::AttributeValue;
-use aws_smithy_runtime_api::client::http::{
-    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, AttributeValue, BillingMode, DeleteRequest, KeySchemaElement, KeyType,
+    ScalarAttributeType, WriteRequest,
 };
-use aws_smithy_runtime_api::client::result::ConnectorError;
 use cuttlefish::store::{DEFAULT_TABLE, DynamoStore, Error, Store, Written, embedded};
 use cuttlefish_core::ids::{CommitPoint, Generation, NeuronRange};
 
 use crate::store_contract::{self as contract, Backend, ONE, TWO, commit, ledger, neurons, states};
 
 /// A database in a directory that goes away with it.
-struct Embedded {
-    client: Client,
+pub struct Embedded {
+    pub client: Client,
     _directory: tempfile::TempDir,
 }
 
 impl Embedded {
-    async fn new() -> Self {
+    pub async fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let client = open(directory.path()).await;
         Self {
@@ -37,7 +34,7 @@ impl Embedded {
         }
     }
 
-    fn dynamo(&self, run: &str) -> DynamoStore {
+    pub fn dynamo(&self, run: &str) -> DynamoStore {
         DynamoStore::new(self.client.clone(), DEFAULT_TABLE, run).unwrap()
     }
 
@@ -86,7 +83,7 @@ async fn open(directory: &Path) -> Client {
     client
 }
 
-fn block_on<T>(future: impl Future<Output = T>) -> T {
+pub fn block_on<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -160,95 +157,16 @@ fn a_lost_part_is_named() {
         let written = store.write_commit(ONE, range, commit(1), &states);
         assert_eq!(written.await.unwrap(), Written::Accepted);
         let lost = backend.sort_keys("parts#1#0").await.pop().unwrap();
-        let mut empty = std::collections::HashMap::new();
-        empty.insert("pk".to_owned(), AttributeValue::S("parts#1#0".into()));
-        empty.insert("sk".to_owned(), AttributeValue::S(lost.clone()));
-        let request = aws_sdk_dynamodb::types::WriteRequest::builder().delete_request(
-            aws_sdk_dynamodb::types::DeleteRequest::builder()
-                .set_key(Some(empty))
-                .build()
-                .unwrap(),
-        );
+        let key = DeleteRequest::builder()
+            .key("pk", AttributeValue::S("parts#1#0".into()))
+            .key("sk", AttributeValue::S(lost.clone()));
+        let delete = WriteRequest::builder().delete_request(key.build().unwrap());
         let batch = backend.client.batch_write_item();
-        let batch = batch.request_items(DEFAULT_TABLE, vec![request.build()]);
+        let batch = batch.request_items(DEFAULT_TABLE, vec![delete.build()]);
         batch.send().await.unwrap();
         let error = store.read_commit(range, commit(1)).await.unwrap_err();
         assert!(matches!(error, Error::Corrupt { neuron: 0, .. }));
         assert!(error.to_string().contains(&lost), "{error}");
-    });
-}
-
-/// Hands the first request on and loses its reply; before that, somebody else may draw a
-/// generation.
-#[derive(Clone, Debug)]
-struct LosesTheFirstReply {
-    inner: SharedHttpClient,
-    is_lost: Arc<AtomicBool>,
-    successor: Option<DynamoStore>,
-}
-
-#[derive(Debug)]
-struct LossyConnector(LosesTheFirstReply, SharedHttpConnector);
-
-impl HttpClient for LosesTheFirstReply {
-    fn http_connector(
-        &self,
-        settings: &HttpConnectorSettings,
-        components: &RuntimeComponents,
-    ) -> SharedHttpConnector {
-        let inner = self.inner.http_connector(settings, components);
-        SharedHttpConnector::new(LossyConnector(self.clone(), inner))
-    }
-}
-
-impl HttpConnector for LossyConnector {
-    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let reply = self.1.call(request);
-        let wire = self.0.clone();
-        HttpConnectorFuture::new(async move {
-            let reply = reply.await;
-            if wire.is_lost.swap(true, Ordering::SeqCst) {
-                return reply;
-            }
-            if let Some(successor) = wire.successor {
-                successor.begin_generation().await.unwrap();
-            }
-            Err(ConnectorError::io("the connection broke".into()))
-        })
-    }
-}
-
-/// The same run behind a wire that loses the first reply.
-fn lossy(store: &Embedded, run: &str, successor: Option<DynamoStore>) -> DynamoStore {
-    let config = store.client.config();
-    let wire = LosesTheFirstReply {
-        inner: config.http_client().unwrap(),
-        is_lost: Arc::default(),
-        successor,
-    };
-    let client = Client::from_conf(config.to_builder().http_client(wire).build());
-    DynamoStore::new(client, DEFAULT_TABLE, run).unwrap()
-}
-
-#[test]
-fn a_write_whose_reply_is_lost_is_accepted() {
-    block_on(async {
-        let backend = Embedded::new().await;
-        let run = "lost";
-        let store = lossy(&backend, run, None);
-        let begun = store.begin_generation().await.unwrap();
-        assert_eq!(begun, (TWO, None), "a lost draw skips a number");
-
-        let store = lossy(&backend, run, None);
-        let states = states(neurons(0, 1), 1, 4);
-        let written = store.write_commit(TWO, neurons(0, 1), commit(1), &states);
-        assert_eq!(written.await.unwrap(), Written::Accepted);
-
-        let store = lossy(&backend, run, Some(backend.dynamo(run)));
-        let written = store.write_ledger(TWO, &ledger(1)).await.unwrap();
-        assert_eq!(written, Written::Accepted);
-        let found = backend.dynamo(run).read_ledger().await.unwrap();
-        assert_eq!(found, Some((Generation(3), Some(ledger(1)))));
     });
 }
 
@@ -275,10 +193,64 @@ fn a_missing_table_and_a_foreign_one_are_named() {
         store.ensure_table().await.unwrap();
         store.ensure_table().await.unwrap();
         store.begin_generation().await.unwrap();
+        let key = KeySchemaElement::builder()
+            .attribute_name("pk")
+            .key_type(KeyType::Hash);
+        let attribute = AttributeDefinition::builder()
+            .attribute_name("pk")
+            .attribute_type(ScalarAttributeType::S);
+        client
+            .create_table()
+            .table_name("foreign")
+            .billing_mode(BillingMode::PayPerRequest)
+            .key_schema(key.build().unwrap())
+            .attribute_definitions(attribute.build().unwrap())
+            .send()
+            .await
+            .unwrap();
+        let foreign = DynamoStore::new(client.clone(), "foreign", "run").unwrap();
+        let error = foreign.ensure_table().await.unwrap_err();
+        assert!(matches!(error, Error::ForeignTable { .. }), "{error}");
+    });
+}
+
+#[test]
+fn a_name_that_could_begin_another_runs_keys_is_refused() {
+    block_on(async {
+        let client = Embedded::new().await.client;
         for name in ["", "a#b"] {
-            let error = DynamoStore::new(client.clone(), "elsewhere", name).unwrap_err();
+            let error = DynamoStore::new(client.clone(), DEFAULT_TABLE, name).unwrap_err();
             assert!(matches!(error, Error::InvalidRun { .. }), "{error}");
         }
+    });
+}
+
+#[test]
+fn two_openings_of_a_file_share_one_fence() {
+    let directory = tempfile::tempdir().unwrap();
+    block_on(async {
+        let mut draws = tokio::task::JoinSet::new();
+        let mut stores = Vec::new();
+        for _ in 0..2 {
+            let client = open(directory.path()).await;
+            let store = DynamoStore::new(client, DEFAULT_TABLE, "shared").unwrap();
+            for _ in 0..20 {
+                let store = store.clone();
+                draws.spawn(async move { store.begin_generation().await.unwrap().0 });
+            }
+            stores.push(store);
+        }
+        let drawn: BTreeSet<_> = draws.join_all().await.into_iter().collect();
+        assert_eq!(drawn, (1..=40).map(Generation).collect());
+
+        let range = neurons(0, 1);
+        let newer = states(range, 2, 4);
+        let written = contract::write(&stores[0], TWO, range, 1, &newer).await;
+        assert_eq!(written, Written::Accepted);
+        let older = contract::write(&stores[1], ONE, range, 1, &states(range, 1, 4)).await;
+        assert_eq!(older, Written::Refused { newest: TWO });
+        let read = stores[1].read_commit(range, commit(1)).await.unwrap();
+        assert_eq!(read, newer);
     });
 }
 
