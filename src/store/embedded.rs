@@ -1,0 +1,139 @@
+//! An embedded DynamoDB: the local target's store, a `SQLite` file in the run's directory.
+//!
+//! The client is the SDK's own, with a connector that hands each request to the database in this
+//! process instead of to a socket: everything above it is the code that talks to the real one,
+//! and nobody else on the machine can reach the data but through the file's permissions.
+//!
+//! What was acknowledged survives `kill -9`: `SQLite` runs with a write-ahead log and its default
+//! `synchronous = FULL`, which also covers a power cut as far as the disk keeps its word.
+//! Several processes may have the file open, as for a look at a run while it trains; the fence of
+//! the generations works between them as it does on a server.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::http::{HttpRequest, HttpResponse};
+use aws_sdk_dynamodb::config::{Credentials, Region, RuntimeComponents, SharedHttpClient};
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use dynoxide::{Database, DynoxideError};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::Error;
+use super::client;
+
+/// Opens the database in `path`, creating it unless it exists, and returns a client of it. It is
+/// closed with the last clone of the client.
+///
+/// Blocks while another process brings the file up to date, at most half a minute.
+pub fn open(path: &Path) -> Result<Client, Error> {
+    let database = path
+        .to_str()
+        .ok_or_else(|| "the path is not UTF-8".into())
+        .and_then(|path| Database::new(path).map_err(|error| error.into()))
+        .map_err(|source| unopenable(path, source))?;
+    let http = SharedHttpClient::new(InProcess(Arc::new(database)));
+    let config = client::config(http)
+        // Requests are signed as the protocol wants it; nobody checks.
+        .region(Region::new("local"))
+        .credentials_provider(Credentials::new("local", "local", None, None, "embedded"))
+        .endpoint_url("http://embedded.invalid");
+    Ok(Client::from_conf(config.build()))
+}
+
+fn unopenable(path: &Path, source: Box<dyn std::error::Error + Send + Sync>) -> Error {
+    let path = path.to_owned();
+    // The database's error type is not ours to name: it belongs to a dependency's dependency.
+    if source.to_string().contains("database is locked") {
+        Error::Locked { path, source }
+    } else {
+        Error::Unopenable { path, source }
+    }
+}
+
+/// The connector, and the client that always selects it.
+#[derive(Clone)]
+struct InProcess(Arc<Database>);
+
+impl fmt::Debug for InProcess {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("InProcess")
+    }
+}
+
+impl HttpClient for InProcess {
+    fn http_connector(
+        &self,
+        _: &HttpConnectorSettings,
+        _: &RuntimeComponents,
+    ) -> SharedHttpConnector {
+        SharedHttpConnector::new(self.clone())
+    }
+}
+
+impl HttpConnector for InProcess {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let database = Arc::clone(&self.0);
+        HttpConnectorFuture::new(async move {
+            // The database blocks: on its lock, on the disk, on another process.
+            tokio::task::spawn_blocking(move || respond(&database, &request))
+                .await
+                .map_err(|error| ConnectorError::other(error.into(), None))?
+        })
+    }
+}
+
+fn respond(database: &Database, request: &HttpRequest) -> Result<HttpResponse, ConnectorError> {
+    let operation = request
+        .headers()
+        .get("x-amz-target")
+        .and_then(|target| target.rsplit('.').next())
+        .unwrap_or_default();
+    let body = request
+        .body()
+        .bytes()
+        .ok_or_else(|| ConnectorError::user("the request's body is a stream".into()))?;
+    let (status, json) = match dispatch(database, operation, body) {
+        Ok(json) => (200, json),
+        Err(error) => (error.status_code(), error.to_json()),
+    };
+    let status = status
+        .try_into()
+        .map_err(|error| ConnectorError::other(Box::new(error), None))?;
+    let mut response = HttpResponse::new(status, json.into());
+    response
+        .headers_mut()
+        .insert("content-type", "application/x-amz-json-1.0");
+    Ok(response)
+}
+
+/// The operations that the store uses.
+fn dispatch(database: &Database, operation: &str, body: &[u8]) -> Result<String, DynoxideError> {
+    match operation {
+        "BatchWriteItem" => answer(body, |request| database.batch_write_item(request)),
+        "CreateTable" => answer(body, |request| database.create_table(request)),
+        "DescribeTable" => answer(body, |request| database.describe_table(request)),
+        "GetItem" => answer(body, |request| database.get_item(request)),
+        "PutItem" => answer(body, |request| database.put_item(request)),
+        "Query" => answer(body, |request| database.query(request)),
+        "Scan" => answer(body, |request| database.scan(request)),
+        "UpdateItem" => answer(body, |request| database.update_item(request)),
+        _ => Err(DynoxideError::UnsupportedCapability(operation.to_owned())),
+    }
+}
+
+fn answer<Q: DeserializeOwned, A: Serialize>(
+    body: &[u8],
+    run: impl FnOnce(Q) -> Result<A, DynoxideError>,
+) -> Result<String, DynoxideError> {
+    let request = serde_json::from_slice(body)
+        .map_err(|error| DynoxideError::SerializationException(error.to_string()))?;
+    let reply = run(request)?;
+    serde_json::to_string(&reply)
+        .map_err(|error| DynoxideError::InternalServerError(error.to_string()))
+}

@@ -1,0 +1,5 @@
+//! Tests that need no services.
+
+mod store;
+mod store_contract;
+mod store_wire;
