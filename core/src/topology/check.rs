@@ -226,25 +226,19 @@ fn optimizer(optimizer: &Optimizer, report: &mut Report<'_>) {
             below_one.extend([("beta_1", beta_1), ("beta_2", beta_2)]);
         }
     }
+    let path = |key| format!("training.optimizer.{key}");
     for (key, value) in above_zero {
         // The type is `f32`: a number that is too small for it has become 0.
         if value.is_nan() || value <= 0.0 {
-            let path = format!("training.optimizer.{key}");
-            report.add(
-                &path,
-                format!("must be above 0, found `{value}`"),
-                "0.01 for example",
-            );
+            let message = format!("must be above 0, found `{value}`");
+            let help = if key == "epsilon" { "1e-7" } else { "0.01" };
+            report.add(&path(key), message, &format!("{help} for example"));
         }
     }
     for (key, value) in below_one {
         if value.is_nan() || value >= 1.0 {
-            let path = format!("training.optimizer.{key}");
-            report.add(
-                &path,
-                format!("must be below 1, found `{value}`"),
-                "0.9 for example",
-            );
+            let message = format!("must be below 1, found `{value}`");
+            report.add(&path(key), message, "0.9 for example");
         }
     }
 }

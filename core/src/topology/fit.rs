@@ -67,17 +67,14 @@ fn outputs(spec: &Spec, layers: &[Dense<'_>], shape: &DataShape, report: &mut Re
     let softmax = last.activation == Activation::Softmax;
     match shape.task {
         TaskShape::Classification { classes } if classes < 2 => {
-            let message = format!("the data has {classes} classes");
+            let message = "the data has fewer than two classes";
             report.add("data", message, "there is nothing to tell apart");
         }
         TaskShape::Classification { classes } => {
             // One neuron can say how probable the second of two classes is.
             let single = classes == 2 && last.units == 1 && !softmax;
             if last.units != classes && !single {
-                let message = format!(
-                    "the data has {classes} classes, the last layer {} units",
-                    last.units
-                );
+                let message = format!("the data has {classes} classes, found `{}`", last.units);
                 let help = match (classes, softmax) {
                     (2, false) => {
                         "use `units: 2`, or 1 for the probability of the second class".to_owned()
@@ -104,7 +101,7 @@ fn outputs(spec: &Spec, layers: &[Dense<'_>], shape: &DataShape, report: &mut Re
                 );
             }
             if last.units != 1 {
-                let message = format!("a regression has one output, found {}", last.units);
+                let message = format!("a regression has one output, found `{}`", last.units);
                 report.add(&last.path("units"), message, "use `units: 1`");
             }
         }

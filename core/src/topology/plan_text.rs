@@ -19,7 +19,7 @@ impl fmt::Display for Plan {
         let actors = &self.actors;
         writeln!(
             f,
-            "\nactors    {} trainer, {} synapses, {} units",
+            "\nactors    trainer {}, synapses {}, units {}",
             actors.trainers,
             actors.synapses,
             grouped(actors.units as u64)
@@ -27,12 +27,12 @@ impl fmt::Display for Plan {
         let ticks = &self.ticks;
         writeln!(
             f,
-            "ticks     {} epochs of {} training and {} validation ticks, {} test ticks: {}",
+            "ticks     {} in all: {} epochs of {} training and {} validation ticks, and {} test ticks",
+            grouped(ticks.total),
             ticks.epochs,
             grouped(ticks.train_per_epoch),
             grouped(ticks.validation_per_epoch),
             grouped(ticks.test),
-            grouped(ticks.total),
         )?;
         writeln!(
             f,
@@ -49,7 +49,12 @@ impl fmt::Display for Plan {
                 grouped(broker.bindings as u64)
             )?;
             for (word, named) in [("exchanges", &broker.exchanges), ("queues", &broker.queues)] {
-                writeln!(f, "\n{} {word}, for example", grouped(named.count as u64))?;
+                let some = if named.examples.len() < named.count {
+                    ", for example"
+                } else {
+                    ""
+                };
+                writeln!(f, "\n{} {word}{some}", grouped(named.count as u64))?;
                 for name in &named.examples {
                     writeln!(f, "  {name}")?;
                 }

@@ -204,6 +204,16 @@ pub(super) fn nearest<'a>(word: &str, valid: &[&'a str]) -> Option<&'a str> {
         return None;
     }
     let word = word.to_lowercase().replace(['-', ' '], "_");
+    let initials = |valid: &str| -> String {
+        let words = valid.split(['_', '-']);
+        words.filter_map(|word| word.chars().next()).collect()
+    };
+    // `lr` and `mse` are far from `learning_rate` and `mean_squared_error`, but clear.
+    if word.len() > 1
+        && let Some(valid) = valid.iter().find(|valid| initials(valid) == word)
+    {
+        return Some(valid);
+    }
     let distance = |valid: &str| {
         let valid = valid.to_lowercase().replace('-', "_");
         strsim::damerau_levenshtein(&word, &valid)

@@ -129,13 +129,25 @@ impl Walker<'_> {
             return self.report(&node.place, path, message, help.or(about));
         };
         let Some(chosen) = node.get(tag) else {
-            let keys: Vec<&str> = entries.iter().map(|entry| entry.key.as_str()).collect();
-            let help = match keys.iter().find(|key| nearest(key, &[tag]).is_some()) {
-                Some(key) => format!("did you mean it by `{}`?", shorten(key)),
-                None => format!("one of {}", join(&valid)),
+            let misspelt = entries
+                .iter()
+                .find(|entry| nearest(&entry.key, &[tag]).is_some());
+            return match misspelt {
+                Some(entry) => {
+                    let message = format!("unknown key `{}`", shorten(&entry.key));
+                    let help = format!("did you mean `{tag}`?");
+                    self.report(&entry.place, &child(path, &entry.key), message, Some(help));
+                }
+                None => {
+                    let help = format!("one of {}", join(&valid));
+                    self.report(
+                        &node.place,
+                        path,
+                        format!("missing key `{tag}`"),
+                        Some(help),
+                    );
+                }
             };
-            let message = format!("missing key `{tag}`");
-            return self.report(&node.place, path, message, Some(help));
         };
         let Value::Text(word) = &chosen.value else {
             if chosen.value != Value::Refused {

@@ -75,6 +75,10 @@ pub(super) fn describe(value: &Value) -> String {
         Value::Null | Value::Refused => "found nothing".to_owned(),
         Value::Bool(value) => format!("found `{value}`"),
         Value::Int(value) => format!("found `{value}`"),
+        // As YAML writes them.
+        Value::Float(value) if value.is_nan() => "found `.nan`".to_owned(),
+        Value::Float(f64::INFINITY) => "found `.inf`".to_owned(),
+        Value::Float(f64::NEG_INFINITY) => "found `-.inf`".to_owned(),
         Value::Float(value) => format!("found `{value}`"),
         Value::Text(text) => format!("found the text `{}`", shorten(text)),
         Value::Sequence(_) => "found a list".to_owned(),
