@@ -8,6 +8,7 @@ mod hostile;
 mod overrides;
 mod plan;
 mod rules;
+mod yaml;
 
 use cuttlefish_core::topology::{DataShape, Document, Graph, Grouping, TaskShape, parse};
 
