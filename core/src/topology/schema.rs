@@ -1,6 +1,6 @@
 //! The JSON Schema of the topology file, generated from the types in [`super::spec`].
 //!
-//! Editors read it from `topology/topology.schema.json`, [`super::validate`] checks files against
+//! Editors read it from `topology/topology.schema.json`, `validate` checks files against
 //! the same value, so that both say the same.
 
 use std::sync::LazyLock;
