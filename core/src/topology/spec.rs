@@ -230,6 +230,22 @@ pub struct Resources {
     pub memory: String,
 }
 
+impl Resources {
+    /// The memory in bytes; a number beyond 64 bits is as much as fits.
+    pub fn memory_bytes(&self) -> u64 {
+        let unit = self.memory.find(|c: char| !c.is_ascii_digit());
+        let (digits, unit) = self.memory.split_at(unit.unwrap_or(self.memory.len()));
+        let scale: u64 = match unit {
+            "KiB" => 1 << 10,
+            "MiB" => 1 << 20,
+            "GiB" => 1 << 30,
+            _ => 1,
+        };
+        // The schema lets only digits through, so that an error means too many of them.
+        digits.parse().unwrap_or(u64::MAX).saturating_mul(scale)
+    }
+}
+
 impl Default for Training {
     fn default() -> Self {
         Self {

@@ -1,0 +1,342 @@
+//! The rules that no schema can state: which parts of a topology go together.
+//!
+//! These need only the file. Those that need the data are in [`super::fit`] and see nothing else,
+//! so that no problem is reported twice.
+
+use std::collections::HashMap;
+
+use super::graph::Monitor;
+use super::overrides::place_of;
+use super::problem::{Problem, Problems, join};
+use super::spec::{CsvTask, Data, LayerSpec, Spec};
+use super::yaml::Node;
+use crate::math::{Activation, Loss, Optimizer, Schedule};
+
+/// Most neurons of a network, and so most units.
+pub const MAX_NEURONS: usize = 200_000;
+/// Least and most memory of a container, in bytes. Docker refuses less.
+const MEMORY: std::ops::RangeInclusive<u64> = 6 << 20..=1 << 40;
+
+/// Collects problems by path; their places come from the tree.
+pub(super) struct Report<'a> {
+    root: &'a Node,
+    problems: &'a mut Problems,
+}
+
+impl<'a> Report<'a> {
+    /// A report about one tree.
+    pub fn new(root: &'a Node, problems: &'a mut Problems) -> Self {
+        Self { root, problems }
+    }
+
+    /// Adds a problem with the value at `path`.
+    pub fn add(&mut self, path: &str, message: impl Into<String>, help: &str) {
+        self.problems.push(Problem {
+            place: place_of(self.root, path),
+            path: path.to_owned(),
+            message: message.into(),
+            help: Some(help.to_owned()),
+        });
+    }
+}
+
+/// A dense layer with its position among the layers of the file.
+pub(super) struct Dense<'a> {
+    position: usize,
+    name: Option<&'a str>,
+    pub units: usize,
+    pub activation: Activation,
+}
+
+impl Dense<'_> {
+    /// The path of a key of this layer.
+    pub fn path(&self, key: &str) -> String {
+        format!("network.layers[{}].{key}", self.position)
+    }
+}
+
+/// The name of a layer; `index` counts layers with weights from 0.
+pub(super) fn layer_name(name: Option<&str>, index: usize) -> String {
+    name.map_or_else(|| format!("dense_{}", index + 1), str::to_owned)
+}
+
+/// Every rule that needs only the file.
+pub(super) fn check(spec: &Spec, report: &mut Report<'_>) {
+    let layers = dense(spec);
+    dropout(spec, report);
+    names(&layers, report);
+    sizes(&layers, report);
+    activations(spec, &layers, report);
+    optimizer(&spec.training.optimizer, report);
+    schedule(&spec.training.learning_rate_schedule, report);
+    data(spec, report);
+    memory(spec, report);
+}
+
+/// The layers with weights.
+pub(super) fn dense(spec: &Spec) -> Vec<Dense<'_>> {
+    let layers = spec.network.layers.iter().enumerate();
+    layers
+        .filter_map(|(position, layer)| match layer {
+            LayerSpec::Dense {
+                name,
+                units,
+                activation,
+                ..
+            } => Some(Dense {
+                position,
+                name: name.as_deref(),
+                units: *units,
+                activation: *activation,
+            }),
+            LayerSpec::Dropout { .. } => None,
+        })
+        .collect()
+}
+
+fn dropout(spec: &Spec, report: &mut Report<'_>) {
+    let layers = &spec.network.layers;
+    let is_dropout = |layer: &LayerSpec| matches!(layer, LayerSpec::Dropout { .. });
+    let first = layers.iter().position(|layer| !is_dropout(layer));
+    let last = layers.iter().rposition(|layer| !is_dropout(layer));
+    let (Some(first), Some(last)) = (first, last) else {
+        let help = "add a layer of `type: dense`";
+        return report.add("network.layers", "there is no layer with weights", help);
+    };
+    for (position, layer) in layers.iter().enumerate() {
+        if !is_dropout(layer) {
+            continue;
+        }
+        let path = format!("network.layers[{position}]");
+        if position < first {
+            let help = "it acts on the neurons before it, and inputs are not neurons";
+            report.add(&path, "dropout before the first dense layer", help);
+        } else if position > last {
+            let help = "it would set answers of the network to 0";
+            report.add(&path, "dropout after the last dense layer", help);
+        } else if is_dropout(&layers[position - 1]) {
+            let help = "give the first one a higher `rate` instead";
+            report.add(&path, "dropout right after another dropout", help);
+        }
+    }
+}
+
+fn names(layers: &[Dense<'_>], report: &mut Report<'_>) {
+    let mut taken: HashMap<String, usize> = HashMap::new();
+    for (index, layer) in layers.iter().enumerate() {
+        let name = layer_name(layer.name, index);
+        let message = format!("another layer has the name `{name}` too");
+        if let Some(first) = taken.insert(name, index) {
+            // The name that was written is the one to change, not a default.
+            let culprit = if layer.name.is_some() {
+                layer
+            } else {
+                &layers[first]
+            };
+            report.add(
+                &culprit.path("name"),
+                message,
+                "names of layers must differ",
+            );
+        }
+    }
+}
+
+fn sizes(layers: &[Dense<'_>], report: &mut Report<'_>) {
+    let neurons: usize = layers.iter().map(|layer| layer.units).sum();
+    if neurons > MAX_NEURONS {
+        let message = format!("the network has {neurons} neurons");
+        report.add("network.layers", message, &format!("at most {MAX_NEURONS}"));
+    }
+}
+
+fn activations(spec: &Spec, layers: &[Dense<'_>], report: &mut Report<'_>) {
+    use Loss::{BinaryCrossentropy, CategoricalCrossentropy, SparseCategoricalCrossentropy};
+    let Some((last, hidden)) = layers.split_last() else {
+        return;
+    };
+    for layer in hidden
+        .iter()
+        .filter(|layer| layer.activation == Activation::Softmax)
+    {
+        let help = "use `relu` or `tanh` in hidden layers";
+        report.add(
+            &layer.path("activation"),
+            "softmax is for the last layer only",
+            help,
+        );
+    }
+    let loss = spec.network.loss;
+    let softmax = last.activation == Activation::Softmax;
+    let path = last.path("activation");
+    match loss {
+        CategoricalCrossentropy | SparseCategoricalCrossentropy if !softmax => {
+            let message = format!("{} needs a softmax output layer", keras(loss));
+            report.add(
+                &path,
+                message,
+                "use `activation: softmax` here, or another loss",
+            );
+        }
+        BinaryCrossentropy if last.activation != Activation::Sigmoid => {
+            let message = format!("{} needs a sigmoid output layer", keras(loss));
+            report.add(
+                &path,
+                message,
+                "use `activation: sigmoid` here, or another loss",
+            );
+        }
+        _ => {}
+    }
+    if softmax && last.units == 1 && loss != BinaryCrossentropy {
+        let help = "use one neuron a class, or `activation: sigmoid`";
+        report.add(
+            &last.path("units"),
+            "softmax over one neuron is always 1",
+            help,
+        );
+    }
+}
+
+fn optimizer(optimizer: &Optimizer, report: &mut Report<'_>) {
+    let mut above_zero = vec![("learning_rate", optimizer.learning_rate())];
+    let mut below_one = Vec::new();
+    match *optimizer {
+        Optimizer::Sgd {
+            momentum, nesterov, ..
+        } => {
+            below_one.push(("momentum", momentum));
+            if nesterov && momentum == 0.0 {
+                let path = "training.optimizer.nesterov";
+                report.add(path, "nesterov needs momentum", "add `momentum: 0.9`");
+            }
+        }
+        Optimizer::Adagrad { epsilon, .. } => above_zero.push(("epsilon", epsilon)),
+        Optimizer::Rmsprop { rho, epsilon, .. } => {
+            above_zero.push(("epsilon", epsilon));
+            below_one.push(("rho", rho));
+        }
+        Optimizer::Adam {
+            beta_1,
+            beta_2,
+            epsilon,
+            ..
+        } => {
+            above_zero.push(("epsilon", epsilon));
+            below_one.extend([("beta_1", beta_1), ("beta_2", beta_2)]);
+        }
+    }
+    let path = |key| format!("training.optimizer.{key}");
+    for (key, value) in above_zero {
+        // The type is `f32`: a number that is too small for it has become 0.
+        if value.is_nan() || value <= 0.0 {
+            let message = format!("must be above 0, found `{value}`");
+            let help = if key == "epsilon" { "1e-7" } else { "0.01" };
+            report.add(&path(key), message, &format!("{help} for example"));
+        }
+    }
+    for (key, value) in below_one {
+        if value.is_nan() || value >= 1.0 {
+            let message = format!("must be below 1, found `{value}`");
+            report.add(&path(key), message, "0.9 for example");
+        }
+    }
+}
+
+fn schedule(schedule: &Schedule, report: &mut Report<'_>) {
+    let (key, value) = match *schedule {
+        Schedule::Step { factor, .. } => ("factor", factor),
+        Schedule::Exponential { decay_rate, .. } => ("decay_rate", decay_rate),
+        Schedule::Constant | Schedule::Cosine { .. } => return,
+    };
+    if value.is_nan() || value <= 0.0 {
+        let path = format!("training.learning_rate_schedule.{key}");
+        let message = format!("must be above 0, found `{value}`");
+        report.add(&path, message, "0 would end the training at the first drop");
+    }
+}
+
+fn data(spec: &Spec, report: &mut Report<'_>) {
+    let (Data::Digits { validation_split }
+    | Data::Mnist { validation_split }
+    | Data::FashionMnist { validation_split }
+    | Data::Csv {
+        validation_split, ..
+    }) = &spec.data;
+    let monitor = spec
+        .training
+        .early_stopping
+        .map(|stopping| stopping.monitor);
+    let regression = matches!(
+        spec.data,
+        Data::Csv {
+            task: CsvTask::Regression,
+            ..
+        }
+    );
+    let path = "training.early_stopping.monitor";
+    match monitor {
+        Some(Monitor::ValidationLoss | Monitor::ValidationAccuracy) if *validation_split == 0.0 => {
+            let help = "use `monitor: loss`, or a `validation_split` above 0";
+            report.add(path, "there are no validation rows to watch", help);
+        }
+        Some(Monitor::ValidationAccuracy) if regression => {
+            report.add(
+                path,
+                "a regression has no accuracy",
+                "use `monitor: validation_loss`",
+            );
+        }
+        _ => {}
+    }
+    if let Data::Csv {
+        path,
+        target,
+        ignore,
+        ..
+    } = &spec.data
+    {
+        if path.is_empty() {
+            report.add("data.path", "the path is empty", "name a CSV file");
+        }
+        if ignore.contains(target) {
+            let message = format!("`{target}` is also in `ignore`");
+            report.add("data.target", message, "a column cannot be both");
+        }
+    }
+}
+
+fn memory(spec: &Spec, report: &mut Report<'_>) {
+    let mut check = |path: &str, bytes: u64, text: &str| {
+        if !MEMORY.contains(&bytes) {
+            let message = format!("must be between 6MiB and 1024GiB, found `{text}`");
+            report.add(path, message, "memory of one container");
+        }
+    };
+    let whole = &spec.deployment.resources;
+    check(
+        "deployment.resources.memory",
+        whole.memory_bytes(),
+        &whole.memory,
+    );
+    for (position, layer) in spec.network.layers.iter().enumerate() {
+        if let LayerSpec::Dense {
+            resources: Some(resources),
+            ..
+        } = layer
+        {
+            let path = format!("network.layers[{position}].resources.memory");
+            check(&path, resources.memory_bytes(), &resources.memory);
+        }
+    }
+}
+
+/// A loss by its name in the file, in backticks.
+pub(super) fn keras(loss: Loss) -> String {
+    join(&[match loss {
+        Loss::MeanSquaredError => "mean_squared_error",
+        Loss::BinaryCrossentropy => "binary_crossentropy",
+        Loss::CategoricalCrossentropy => "categorical_crossentropy",
+        Loss::SparseCategoricalCrossentropy => "sparse_categorical_crossentropy",
+    }])
+}

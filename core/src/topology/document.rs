@@ -1,0 +1,215 @@
+//! A topology file that has been read: first the file by itself, then together with its data.
+
+use super::check::{self, Report};
+use super::fit::fit;
+use super::graph::{self, EarlyStopping, Graph, Head, Layer};
+use super::overrides::apply_override;
+use super::problem::{Place, Problem, Problems};
+use super::spec::{LayerSpec, Spec};
+use super::validate::validate;
+use super::yaml::{self, Node, Value};
+use crate::data::Dataset;
+use crate::math::{Activation, Loss};
+
+/// A valid topology, and where each part of it was written.
+#[derive(Clone, Debug)]
+pub struct Document {
+    spec: Spec,
+    root: Node,
+}
+
+/// What the checks need to know about a data set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DataShape {
+    /// Features of one row.
+    pub features: usize,
+    /// What is to be learned.
+    pub task: TaskShape,
+    /// Rows that change the weights.
+    pub train_rows: usize,
+    /// Rows that are looked at after each epoch.
+    pub validation_rows: usize,
+    /// Rows that are looked at once, at the end.
+    pub test_rows: usize,
+}
+
+/// What is to be learned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TaskShape {
+    /// One of several classes.
+    Classification {
+        /// How many.
+        classes: usize,
+    },
+    /// One number.
+    Regression,
+}
+
+/// How neurons are put into units. Without effect on the weights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Grouping {
+    /// One unit a layer.
+    WholeLayers,
+    /// As the file says under `deployment` and for each layer.
+    FromFile,
+    /// So many neurons in each unit, whatever the file says.
+    Units(usize),
+}
+
+/// Reads the text of a topology file, with overrides like `training.epochs=3`. Reports every
+/// problem that can be seen without the data.
+pub fn parse(text: &str, overrides: &[String]) -> Result<Document, Problems> {
+    let mut problems = Problems::default();
+    let Some(mut root) = yaml::parse(text, &mut problems).or_else(|| empty(&problems)) else {
+        return Err(problems);
+    };
+    for text in overrides {
+        if let Err(problem) = apply_override(&mut root, text) {
+            problems.push(problem);
+        }
+    }
+    let before = problems.count();
+    validate(&root, &mut problems);
+    if problems.count() > before {
+        return Err(problems.sorted());
+    }
+    match serde_json::from_value::<Spec>(root.to_json()) {
+        Ok(spec) => {
+            check::check(&spec, &mut Report::new(&root, &mut problems));
+            problems.or(Document { spec, root })
+        }
+        Err(error) => {
+            // After refused parts of the tree; otherwise the schema is too lax somewhere.
+            if problems.is_empty() {
+                problems.push(Problem {
+                    place: Place::START,
+                    path: String::new(),
+                    message: error.to_string(),
+                    help: None,
+                });
+            }
+            Err(problems.sorted())
+        }
+    }
+}
+
+/// A text without any value is an empty tree, unless something made it unreadable.
+fn empty(problems: &Problems) -> Option<Node> {
+    problems.is_empty().then_some(Node {
+        place: Place::START,
+        value: Value::Null,
+    })
+}
+
+impl Document {
+    /// The topology as written, with the defaults filled in.
+    pub fn spec(&self) -> &Spec {
+        &self.spec
+    }
+
+    /// The network for a data set. Reports every way in which the two do not fit.
+    pub fn graph(&self, shape: &DataShape, grouping: Grouping) -> Result<Graph, Problems> {
+        let spec = &self.spec;
+        let mut problems = Problems::default();
+        fit(spec, shape, &mut Report::new(&self.root, &mut problems));
+        let mut layers = layers(spec, shape.features, grouping);
+        let head = head(&mut layers, spec.network.loss);
+        let training = &spec.training;
+        problems.or(Graph {
+            name: spec.name.clone(),
+            seed: spec.seed,
+            inputs: shape.features,
+            layers,
+            loss: spec.network.loss,
+            head,
+            training: graph::Training {
+                epochs: training.epochs,
+                batch_size: training.batch_size,
+                shuffle: training.shuffle,
+                optimizer: training.optimizer,
+                schedule: training.learning_rate_schedule,
+                warmup_epochs: training.warmup_epochs,
+                early_stopping: training.early_stopping.map(|stopping| EarlyStopping {
+                    monitor: stopping.monitor,
+                    patience: stopping.patience,
+                    min_delta: stopping.min_delta,
+                }),
+            },
+        })
+    }
+}
+
+impl From<&Dataset> for DataShape {
+    fn from(data: &Dataset) -> Self {
+        Self {
+            features: data.features,
+            task: match data.task.classes() {
+                Some(classes) => TaskShape::Classification { classes },
+                None => TaskShape::Regression,
+            },
+            train_rows: data.split.train.len(),
+            validation_rows: data.split.validation.len(),
+            test_rows: data.split.test.len(),
+        }
+    }
+}
+
+/// The layers with weights; a dropout layer becomes part of the neurons before it.
+fn layers(spec: &Spec, features: usize, grouping: Grouping) -> Vec<Layer> {
+    let mut layers: Vec<Layer> = Vec::new();
+    for layer in &spec.network.layers {
+        match layer {
+            LayerSpec::Dense {
+                name,
+                units,
+                activation,
+                use_bias,
+                kernel_initializer,
+                bias_initializer,
+                kernel_regularizer,
+                neurons_per_unit,
+                ..
+            } => {
+                let wanted = match grouping {
+                    Grouping::WholeLayers => *units,
+                    Grouping::FromFile => {
+                        neurons_per_unit.unwrap_or(spec.deployment.neurons_per_unit)
+                    }
+                    Grouping::Units(size) => size,
+                };
+                layers.push(Layer {
+                    name: check::layer_name(name.as_deref(), layers.len()),
+                    fan_in: layers.last().map_or(features, |below| below.units),
+                    units: *units,
+                    activation: *activation,
+                    use_bias: *use_bias,
+                    kernel_initializer: *kernel_initializer,
+                    bias_initializer: *bias_initializer,
+                    kernel_regularizer: kernel_regularizer.unwrap_or_default(),
+                    dropout: 0.0,
+                    neurons_per_unit: wanted.clamp(1, *units),
+                });
+            }
+            LayerSpec::Dropout { rate } => {
+                if let Some(below) = layers.last_mut() {
+                    below.dropout = *rate;
+                }
+            }
+        }
+    }
+    layers
+}
+
+/// What the trainer does with the last layer's sums, which then leaves them as they are.
+fn head(layers: &mut [Layer], loss: Loss) -> Head {
+    let Some(last) = layers.last_mut() else {
+        return Head::Identity;
+    };
+    let head = match (last.activation, loss) {
+        (Activation::Softmax, _) => Head::Softmax,
+        (Activation::Sigmoid, Loss::BinaryCrossentropy) => Head::Sigmoid,
+        _ => return Head::Identity,
+    };
+    last.activation = Activation::Linear;
+    head
+}

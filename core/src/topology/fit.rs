@@ -1,0 +1,138 @@
+//! The rules that need the data: whether a network and a data set go together.
+//!
+//! Sees only what [`super::check`] could not see, so that no problem is reported twice.
+
+use super::check::{Dense, Report, dense, keras};
+use super::document::{DataShape, TaskShape};
+use super::graph::Monitor;
+use super::spec::Spec;
+use crate::math::{Activation, Loss};
+
+/// Most trainable numbers of a network.
+pub const MAX_PARAMETERS: u128 = 50_000_000;
+/// Largest state of one neuron, weights and optimizer, in bytes.
+pub const MAX_NEURON_BYTES: u128 = 16 << 20;
+
+/// Every rule that needs the data.
+pub(super) fn fit(spec: &Spec, shape: &DataShape, report: &mut Report<'_>) {
+    let layers = dense(spec);
+    if shape.features == 0 {
+        report.add(
+            "data",
+            "the data has no features",
+            "it needs at least one column besides the target",
+        );
+    }
+    if shape.train_rows == 0 {
+        report.add(
+            "data",
+            "no rows are left for training",
+            "use smaller splits or more data",
+        );
+    }
+    outputs(spec, &layers, shape, report);
+    parameters(spec, &layers, shape, report);
+    let monitor = spec
+        .training
+        .early_stopping
+        .map(|stopping| stopping.monitor);
+    let path = "training.early_stopping.monitor";
+    match monitor {
+        Some(Monitor::ValidationLoss | Monitor::ValidationAccuracy)
+            if shape.validation_rows == 0 =>
+        {
+            report.add(
+                path,
+                "there are no validation rows to watch",
+                "use `monitor: loss`",
+            );
+        }
+        Some(Monitor::ValidationAccuracy) if shape.task == TaskShape::Regression => {
+            report.add(
+                path,
+                "a regression has no accuracy",
+                "use `monitor: validation_loss`",
+            );
+        }
+        _ => {}
+    }
+}
+
+/// The last layer against what is to be learned.
+fn outputs(spec: &Spec, layers: &[Dense<'_>], shape: &DataShape, report: &mut Report<'_>) {
+    let Some(last) = layers.last() else {
+        return;
+    };
+    let loss = spec.network.loss;
+    let softmax = last.activation == Activation::Softmax;
+    match shape.task {
+        TaskShape::Classification { classes } if classes < 2 => {
+            let message = "the data has fewer than two classes";
+            report.add("data", message, "there is nothing to tell apart");
+        }
+        TaskShape::Classification { classes } => {
+            // One neuron can say how probable the second of two classes is.
+            let single = classes == 2 && last.units == 1 && !softmax;
+            if last.units != classes && !single {
+                let message = format!("the data has {classes} classes, found `{}`", last.units);
+                let help = match (classes, softmax) {
+                    (2, false) => {
+                        "use `units: 2`, or 1 for the probability of the second class".to_owned()
+                    }
+                    _ => format!("use `units: {classes}`"),
+                };
+                report.add(&last.path("units"), message, &help);
+            }
+        }
+        TaskShape::Regression => {
+            if loss != Loss::MeanSquaredError {
+                let message = format!(
+                    "{} is for classes, and the data has a number to predict",
+                    keras(loss)
+                );
+                let help = "use `mean_squared_error` and a linear output layer";
+                report.add("network.loss", message, help);
+            } else if softmax {
+                let message = "softmax is for classes, and the data has a number to predict";
+                report.add(
+                    &last.path("activation"),
+                    message,
+                    "use `activation: linear`",
+                );
+            }
+            if last.units != 1 {
+                let message = format!("a regression has one output, found `{}`", last.units);
+                report.add(&last.path("units"), message, "use `units: 1`");
+            }
+        }
+    }
+}
+
+fn parameters(spec: &Spec, layers: &[Dense<'_>], shape: &DataShape, report: &mut Report<'_>) {
+    let optimizer = &spec.training.optimizer;
+    let moments = optimizer.moments() as u128;
+    let mut fan_in = shape.features as u128;
+    let mut total: u128 = 0;
+    for layer in layers {
+        let bytes = fan_in.saturating_add(1).saturating_mul(4 * (1 + moments));
+        if bytes > MAX_NEURON_BYTES {
+            let message = format!("each neuron has {fan_in} inputs and a state of {bytes} bytes");
+            report.add(
+                &layer.path("units"),
+                message,
+                &format!("at most {MAX_NEURON_BYTES} bytes"),
+            );
+        }
+        let of_layer = fan_in.saturating_add(1).saturating_mul(layer.units as u128);
+        total = total.saturating_add(of_layer);
+        fan_in = layer.units as u128;
+    }
+    if total > MAX_PARAMETERS {
+        let message = format!("the network has {total} weights and biases");
+        report.add(
+            "network.layers",
+            message,
+            &format!("at most {MAX_PARAMETERS}"),
+        );
+    }
+}

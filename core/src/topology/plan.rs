@@ -1,0 +1,257 @@
+//! The expansion of a graph: what `cuttlefish plan` shows, computed without doing any of it.
+
+use serde::Serialize;
+
+use super::document::DataShape;
+use super::graph::{Graph, Layer};
+use super::names::{self, Queue};
+use super::traffic::{Traffic, traffic};
+
+/// Bytes of a neuron's state that one item of the store takes: 400 KB less room for the names
+/// and the small attributes beside it.
+pub const ITEM_BYTES: usize = 396 * 1024;
+
+/// What a run consists of and what it costs.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Plan {
+    /// Name of the run.
+    pub run: String,
+    /// Features of one row.
+    pub inputs: usize,
+    /// The layers, input side first.
+    pub layers: Vec<LayerPlan>,
+    /// Sums over the layers.
+    pub totals: Totals,
+    /// Who takes part.
+    pub actors: Actors,
+    /// Messages of one training tick with a full batch.
+    pub traffic: Vec<Traffic>,
+    /// All of them together.
+    pub per_tick: PerTick,
+    /// How the epochs are cut into ticks.
+    pub ticks: Ticks,
+    /// What all actors together hold, in bytes.
+    pub memory: Memory,
+    /// What is created at the broker; none for a run in one process.
+    pub broker: Option<BrokerPlan>,
+}
+
+/// One layer.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct LayerPlan {
+    /// Its name.
+    pub name: String,
+    /// Neurons.
+    pub neurons: usize,
+    /// Units that host them.
+    pub units: usize,
+    /// Neurons of each unit; the last one may have fewer.
+    pub neurons_per_unit: usize,
+    /// Inputs of each neuron.
+    pub fan_in: usize,
+    /// Trainable numbers.
+    pub parameters: usize,
+    /// Bytes of weights and optimizer state, a bias for every neuron included.
+    pub state_bytes: usize,
+    /// Items of the store for each of the two commit slots.
+    pub store_items: usize,
+}
+
+/// Sums over the layers.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Totals {
+    /// Neurons.
+    pub neurons: usize,
+    /// Units.
+    pub units: usize,
+    /// Trainable numbers.
+    pub parameters: usize,
+    /// Bytes of weights and optimizer state.
+    pub state_bytes: usize,
+    /// Items of the store for each of the two commit slots.
+    pub store_items: usize,
+}
+
+/// Who takes part in a run: one container each when deployed.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Actors {
+    /// Always one.
+    pub trainers: usize,
+    /// One between any two adjacent layers.
+    pub synapses: usize,
+    /// Hosts of neurons.
+    pub units: usize,
+}
+
+/// Sums of a training tick's messages.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct PerTick {
+    /// Deliveries.
+    pub messages: u64,
+    /// Bytes of values.
+    pub bytes: u64,
+}
+
+/// Ticks of the parts of the data.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Ticks {
+    /// Rows of a tick; the last tick of a part may have fewer.
+    pub batch_size: usize,
+    /// Epochs, unless training stops early.
+    pub epochs: u32,
+    /// Training ticks of an epoch.
+    pub train_per_epoch: u64,
+    /// Validation ticks of an epoch.
+    pub validation_per_epoch: u64,
+    /// Ticks of the one evaluation on the test rows.
+    pub test: u64,
+    /// All ticks of the run.
+    pub total: u64,
+}
+
+/// An estimate of what all actors together hold, in bytes, without what a process itself needs.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Memory {
+    /// Weights and optimizer state.
+    pub state: u64,
+    /// Values of the two ticks that are in flight at most: what each unit was given and answered,
+    /// and what each synapse gathers, with the weights that contributions carry.
+    pub in_flight: u64,
+}
+
+/// What is created at the broker.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct BrokerPlan {
+    /// Exchanges.
+    pub exchanges: Named,
+    /// Queues.
+    pub queues: Named,
+    /// Bindings of queues to exchanges.
+    pub bindings: usize,
+}
+
+/// How many there are, with some of their names.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Named {
+    /// How many.
+    pub count: usize,
+    /// Some names.
+    pub examples: Vec<String>,
+}
+
+impl Plan {
+    /// Expands a graph. `deployed` says whether units talk through a broker.
+    pub fn new(graph: &Graph, shape: &DataShape, deployed: bool) -> Self {
+        let numbers = 1 + graph.training.optimizer.moments();
+        let layers: Vec<LayerPlan> = graph
+            .layers
+            .iter()
+            .map(|layer| LayerPlan::new(layer, numbers))
+            .collect();
+        let mut totals = Totals::default();
+        for layer in &layers {
+            totals.neurons += layer.neurons;
+            totals.units += layer.units;
+            totals.parameters += layer.parameters;
+            totals.state_bytes += layer.state_bytes;
+            totals.store_items += layer.store_items;
+        }
+        let traffic = traffic(graph);
+        let per_tick = PerTick {
+            messages: traffic.iter().map(|kind| kind.messages).sum(),
+            bytes: traffic.iter().map(|kind| kind.bytes).sum(),
+        };
+        // The first layer reads its batch from the data set, which no message carries.
+        let batch = 4 * (graph.training.batch_size * graph.inputs) as u64;
+        let first_units = layers.first().map_or(0, |layer| layer.units as u64);
+        Self {
+            run: graph.name.clone(),
+            inputs: graph.inputs,
+            actors: Actors {
+                trainers: 1,
+                synapses: layers.len().saturating_sub(1),
+                units: totals.units,
+            },
+            memory: Memory {
+                state: totals.state_bytes as u64,
+                in_flight: 2 * (per_tick.bytes + first_units * batch),
+            },
+            ticks: Ticks::new(graph, shape),
+            broker: deployed.then(|| BrokerPlan::new(graph, totals.units)),
+            layers,
+            totals,
+            traffic,
+            per_tick,
+        }
+    }
+}
+
+impl LayerPlan {
+    fn new(layer: &Layer, numbers: usize) -> Self {
+        let neuron_bytes = 4 * (layer.fan_in + 1) * numbers;
+        Self {
+            name: layer.name.clone(),
+            neurons: layer.units,
+            units: layer.unit_ranges().len(),
+            neurons_per_unit: layer.neurons_per_unit,
+            fan_in: layer.fan_in,
+            parameters: layer.units * (layer.fan_in + usize::from(layer.use_bias)),
+            state_bytes: layer.units * neuron_bytes,
+            store_items: layer.units * neuron_bytes.div_ceil(ITEM_BYTES),
+        }
+    }
+}
+
+impl Ticks {
+    fn new(graph: &Graph, shape: &DataShape) -> Self {
+        let batch_size = graph.training.batch_size;
+        let ticks = |rows: usize| rows.div_ceil(batch_size) as u64;
+        let train_per_epoch = ticks(shape.train_rows);
+        let validation_per_epoch = ticks(shape.validation_rows);
+        let epochs = graph.training.epochs;
+        Self {
+            batch_size,
+            epochs,
+            train_per_epoch,
+            validation_per_epoch,
+            test: ticks(shape.test_rows),
+            total: u64::from(epochs) * (train_per_epoch + validation_per_epoch)
+                + ticks(shape.test_rows),
+        }
+    }
+}
+
+impl BrokerPlan {
+    fn new(graph: &Graph, units: usize) -> Self {
+        let run = graph.name.as_str();
+        let synapses = graph.layers.len() - 1;
+        let units_above = units - graph.layers[0].unit_ranges().len();
+        let mut exchanges = vec![names::exchange(run)];
+        let mut queues = vec![names::trainer_queue(run)];
+        for (index, layer) in graph.layers.iter().enumerate() {
+            exchanges.push(names::layer_exchange(run, &layer.name));
+            let last = layer.unit_ranges().len() - 1;
+            queues.push(names::unit_queue(run, layer, 0, Queue::In));
+            queues.push(names::unit_queue(run, layer, last, Queue::Out));
+            if index > 0 {
+                queues.push(names::unit_queue(run, layer, last, Queue::Back));
+            }
+            if index < synapses {
+                queues.push(names::synapse_queue(graph, index));
+            }
+        }
+        let own = 1 + synapses;
+        Self {
+            exchanges: Named {
+                count: exchanges.len(),
+                examples: exchanges,
+            },
+            queues: Named {
+                count: own + 2 * units + units_above,
+                examples: queues,
+            },
+            // Every queue is bound to the run's exchange, inbound ones to their layer's as well.
+            bindings: own + 3 * units + units_above,
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! A plan as a text for people.
+
+use std::fmt;
+
+use super::plan::Plan;
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "run {}: {} inputs, {} neurons in {} layers, {} parameters\n",
+            self.run,
+            grouped(self.inputs as u64),
+            grouped(self.totals.neurons as u64),
+            self.layers.len(),
+            grouped(self.totals.parameters as u64),
+        )?;
+        table(f, &self.layer_rows())?;
+        let actors = &self.actors;
+        writeln!(
+            f,
+            "\nactors    trainer {}, synapses {}, units {}",
+            actors.trainers,
+            actors.synapses,
+            grouped(actors.units as u64)
+        )?;
+        let ticks = &self.ticks;
+        writeln!(
+            f,
+            "ticks     {} in all: {} epochs of {} training and {} validation ticks, and {} test ticks",
+            grouped(ticks.total),
+            ticks.epochs,
+            grouped(ticks.train_per_epoch),
+            grouped(ticks.validation_per_epoch),
+            grouped(ticks.test),
+        )?;
+        writeln!(
+            f,
+            "memory    {} of state, {} in flight",
+            size(self.memory.state),
+            size(self.memory.in_flight)
+        )?;
+        writeln!(f, "\none training tick of {} rows\n", ticks.batch_size)?;
+        table(f, &self.traffic_rows())?;
+        if let Some(broker) = &self.broker {
+            writeln!(
+                f,
+                "\nbroker    {} bindings",
+                grouped(broker.bindings as u64)
+            )?;
+            for (word, named) in [("exchanges", &broker.exchanges), ("queues", &broker.queues)] {
+                let some = if named.examples.len() < named.count {
+                    ", for example"
+                } else {
+                    ""
+                };
+                writeln!(f, "\n{} {word}{some}", grouped(named.count as u64))?;
+                for name in &named.examples {
+                    writeln!(f, "  {name}")?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Plan {
+    fn layer_rows(&self) -> Vec<Vec<String>> {
+        let heads = [
+            "layer",
+            "neurons",
+            "units",
+            "per unit",
+            "fan-in",
+            "parameters",
+            "state",
+            "store items",
+        ];
+        let mut rows = vec![heads.map(str::to_owned).to_vec()];
+        for layer in &self.layers {
+            rows.push(vec![
+                layer.name.clone(),
+                grouped(layer.neurons as u64),
+                grouped(layer.units as u64),
+                grouped(layer.neurons_per_unit as u64),
+                grouped(layer.fan_in as u64),
+                grouped(layer.parameters as u64),
+                size(layer.state_bytes as u64),
+                format!("2 x {}", grouped(layer.store_items as u64)),
+            ]);
+        }
+        let totals = &self.totals;
+        rows.push(vec![
+            "total".to_owned(),
+            grouped(totals.neurons as u64),
+            grouped(totals.units as u64),
+            String::new(),
+            String::new(),
+            grouped(totals.parameters as u64),
+            size(totals.state_bytes as u64),
+            format!("2 x {}", grouped(totals.store_items as u64)),
+        ]);
+        rows
+    }
+
+    fn traffic_rows(&self) -> Vec<Vec<String>> {
+        let row = |layer: &str, kind: &str, messages, bytes| {
+            vec![format!("{layer} {kind}"), grouped(messages), size(bytes)]
+        };
+        let heads = ["messages", "deliveries", "values"];
+        let mut rows = vec![heads.map(str::to_owned).to_vec()];
+        for of in &self.traffic {
+            rows.push(row(&of.layer, of.kind.word(), of.messages, of.bytes));
+        }
+        let total = &self.per_tick;
+        rows.push(vec![
+            "total".to_owned(),
+            grouped(total.messages),
+            size(total.bytes),
+        ]);
+        rows
+    }
+}
+
+/// Columns two blanks apart: the first to the left, the others to the right.
+fn table(f: &mut fmt::Formatter<'_>, rows: &[Vec<String>]) -> fmt::Result {
+    let columns = rows.first().map_or(0, Vec::len);
+    let width = |column: usize| rows.iter().map(|row| row[column].len()).max();
+    let widths: Vec<usize> = (0..columns).filter_map(width).collect();
+    for row in rows {
+        write!(f, "  {:<width$}", row[0], width = widths[0])?;
+        for (cell, width) in row.iter().zip(&widths).skip(1) {
+            write!(f, "  {cell:>width$}")?;
+        }
+        writeln!(f)?;
+    }
+    Ok(())
+}
+
+/// 1234567 as `1,234,567`.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// Bytes with a unit: `1.5 MiB`.
+fn size(bytes: u64) -> String {
+    let mut value = bytes as f64;
+    let mut unit = "B";
+    for next in ["KiB", "MiB", "GiB", "TiB"] {
+        if value < 1024.0 {
+            break;
+        }
+        value /= 1024.0;
+        unit = next;
+    }
+    match unit {
+        "B" => format!("{bytes} B"),
+        _ => format!("{value:.1} {unit}"),
+    }
+}

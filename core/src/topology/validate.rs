@@ -1,0 +1,414 @@
+//! Checks a YAML tree against the schema and finds all problems in one pass.
+//!
+//! It understands exactly the keywords that the generated schema uses; a test fails when the
+//! types begin to use another one.
+
+use serde_json::Value as Json;
+
+use super::pattern::PATTERNS;
+use super::problem::{Place, Problem, Problems, join, nearest, shorten, suggest};
+use super::schema::schema;
+use super::wording::{
+    definition, describe, description, full_description, tag_of, type_help, wanted,
+};
+use super::yaml::{Entry, Node, Value};
+
+/// Adds everything that is wrong with a tree to `problems`.
+pub(super) fn validate(root: &Node, problems: &mut Problems) {
+    if root.value == Value::Null {
+        problems.push(Problem {
+            place: Place::START,
+            path: String::new(),
+            message: "the file is empty".to_owned(),
+            help: Some("it needs at least `name`, `data` and `network`".to_owned()),
+        });
+        return;
+    }
+    Walker { problems }.visit(schema(), root, "", None);
+}
+
+/// A number type of the schema: its largest and smallest whole number.
+fn format_range(format: &str) -> Option<(i128, i128)> {
+    match format {
+        "uint32" => Some((0, u32::MAX.into())),
+        "uint" | "uint64" => Some((0, u64::MAX.into())),
+        _ => None,
+    }
+}
+
+struct Walker<'p> {
+    problems: &'p mut Problems,
+}
+
+impl Walker<'_> {
+    /// `about` is what the key that leads here says it is for.
+    fn visit(&mut self, mut schema: &Json, node: &Node, path: &str, mut about: Option<String>) {
+        loop {
+            about = about.or_else(|| description(schema));
+            match schema["$ref"].as_str().and_then(definition) {
+                Some(target) => schema = target,
+                None => break,
+            }
+        }
+        if node.value == Value::Refused {
+            return;
+        }
+        if let Some(branches) = schema["anyOf"].as_array() {
+            // What is optional may also be `null`.
+            if node.value != Value::Null {
+                self.visit(&branches[0], node, path, about);
+            }
+            return;
+        }
+        if let Some(branches) = schema["oneOf"].as_array() {
+            return match branches[0].get("const") {
+                Some(_) => self.word(branches, node, path, about),
+                None => self.tagged(branches, node, path, about),
+            };
+        }
+        let found = match &node.value {
+            Value::Null => "null",
+            Value::Bool(_) => "boolean",
+            Value::Int(_) => "integer",
+            Value::Float(_) => "number",
+            Value::Text(_) => "string",
+            Value::Sequence(_) => "array",
+            Value::Mapping(_) | Value::Refused => "object",
+        };
+        let types = types(schema);
+        let fits = types.contains(&found) || found == "integer" && types.contains(&"number");
+        if !fits {
+            let message = format!("expected {}, {}", wanted(types[0]), describe(&node.value));
+            let help = type_help(types[0], &node.value).or(about);
+            return self.report(&node.place, path, message, help);
+        }
+        match &node.value {
+            Value::Int(number) => self.integer(schema, *number, node, path, about),
+            Value::Float(number) => self.float(schema, *number, node, path, about),
+            Value::Text(text) => self.text(schema, text, node, path),
+            Value::Sequence(items) => self.sequence(schema, items, node, path),
+            Value::Mapping(entries) => self.mapping(schema, entries, node, path, None),
+            _ => {}
+        }
+    }
+
+    /// One of several words.
+    fn word(&mut self, branches: &[Json], node: &Node, path: &str, about: Option<String>) {
+        let valid: Vec<&str> = branches
+            .iter()
+            .filter_map(|b| b["const"].as_str())
+            .collect();
+        let (message, help) = match &node.value {
+            Value::Text(text) if valid.contains(&text.as_str()) => return,
+            Value::Text(text) => (
+                format!("unknown value `{}`", shorten(text)),
+                Some(suggest(text, &valid)),
+            ),
+            other => (
+                format!("expected one of {}, {}", join(&valid), describe(other)),
+                about,
+            ),
+        };
+        self.report(&node.place, path, message, help);
+    }
+
+    /// A mapping with a key that says which of several kinds it is.
+    fn tagged(&mut self, branches: &[Json], node: &Node, path: &str, about: Option<String>) {
+        let Some((tag, _)) = tag_of(&branches[0]) else {
+            return;
+        };
+        let valid: Vec<&str> = branches.iter().filter_map(|b| Some(tag_of(b)?.1)).collect();
+        let Value::Mapping(entries) = &node.value else {
+            let message = format!("expected a mapping, {}", describe(&node.value));
+            let help = match &node.value {
+                Value::Text(text) => {
+                    nearest(text, &valid).map(|word| format!("write `{{{tag}: {word}}}`"))
+                }
+                _ => None,
+            };
+            return self.report(&node.place, path, message, help.or(about));
+        };
+        let Some(chosen) = node.get(tag) else {
+            let misspelt = entries
+                .iter()
+                .find(|entry| nearest(&entry.key, &[tag]).is_some());
+            return match misspelt {
+                Some(entry) => {
+                    let message = format!("unknown key `{}`", shorten(&entry.key));
+                    let help = format!("did you mean `{tag}`?");
+                    self.report(&entry.place, &child(path, &entry.key), message, Some(help));
+                }
+                None => {
+                    let help = format!("one of {}", join(&valid));
+                    self.report(
+                        &node.place,
+                        path,
+                        format!("missing key `{tag}`"),
+                        Some(help),
+                    );
+                }
+            };
+        };
+        let Value::Text(word) = &chosen.value else {
+            if chosen.value != Value::Refused {
+                let message = format!(
+                    "expected one of {}, {}",
+                    join(&valid),
+                    describe(&chosen.value)
+                );
+                self.report(&chosen.place, &child(path, tag), message, None);
+            }
+            return;
+        };
+        match branches
+            .iter()
+            .find(|b| tag_of(b).is_some_and(|(_, of)| of == word))
+        {
+            Some(branch) => self.mapping(branch, entries, node, path, Some(tag)),
+            None => {
+                let message = format!("unknown {tag} `{}`", shorten(word));
+                let help = suggest(word, &valid);
+                self.report(&chosen.place, &child(path, tag), message, Some(help));
+            }
+        }
+    }
+
+    fn mapping(
+        &mut self,
+        schema: &Json,
+        entries: &[Entry],
+        node: &Node,
+        path: &str,
+        tag: Option<&str>,
+    ) {
+        let Some(properties) = schema["properties"].as_object() else {
+            return;
+        };
+        let mut valid: Vec<&str> = properties.keys().map(String::as_str).collect();
+        // The order of a JSON object depends on how `serde_json` was built.
+        valid.sort_unstable();
+        let mut meant = Vec::new();
+        for entry in entries {
+            let key = entry.key.as_str();
+            let below = child(path, key);
+            match properties.get(key) {
+                Some(_) if tag == Some(key) => {}
+                Some(schema) => self.visit(schema, &entry.node, &below, None),
+                None => {
+                    // A key that is there anyway is not what this one was meant to be.
+                    let free: Vec<&str> = valid
+                        .iter()
+                        .copied()
+                        .filter(|key| node.get(key).is_none())
+                        .collect();
+                    meant.extend(nearest(key, &free));
+                    let help = match nearest(key, &free) {
+                        Some(word) => format!("did you mean `{word}`?"),
+                        None => format!("valid: {}", join(&valid)),
+                    };
+                    let message = format!("unknown key `{}`", shorten(key));
+                    self.report(&entry.place, &below, message, Some(help));
+                }
+            }
+        }
+        let required = schema["required"].as_array().into_iter().flatten();
+        for key in required.filter_map(Json::as_str) {
+            // A misspelt key has been reported already.
+            if node.get(key).is_none() && !meant.contains(&key) {
+                let message = format!("missing key `{key}`");
+                let help = full_description(&properties[key]);
+                self.report(&node.place, path, message, help);
+            }
+        }
+    }
+
+    fn sequence(&mut self, schema: &Json, items: &[Node], node: &Node, path: &str) {
+        let limit = |key: &str| schema[key].as_u64().map(|limit| limit as usize);
+        let message = match (limit("minItems"), limit("maxItems")) {
+            (Some(min), _) if items.len() < min => Some(format!("expected at least {min}")),
+            (_, Some(max)) if items.len() > max => Some(format!("expected at most {max}")),
+            _ => None,
+        };
+        if let Some(message) = message {
+            let message = format!("{message} in this list, found {}", items.len());
+            self.report(&node.place, path, message, None);
+        }
+        for (index, item) in items.iter().enumerate() {
+            self.visit(&schema["items"], item, &format!("{path}[{index}]"), None);
+        }
+    }
+
+    fn text(&mut self, schema: &Json, text: &str, node: &Node, path: &str) {
+        let Some(regex) = schema["pattern"].as_str() else {
+            return;
+        };
+        let pattern = PATTERNS.iter().find(|pattern| pattern.regex == regex);
+        if let Some(pattern) = pattern.filter(|pattern| !(pattern.matches)(text)) {
+            let message = format!("expected {}, found `{}`", pattern.expected, shorten(text));
+            self.report(&node.place, path, message, None);
+        }
+    }
+
+    fn integer(
+        &mut self,
+        schema: &Json,
+        number: i128,
+        node: &Node,
+        path: &str,
+        about: Option<String>,
+    ) {
+        let format = schema["format"].as_str().and_then(format_range);
+        match format {
+            Some((_, max)) if number > max && schema["maximum"].is_null() => {
+                let message = format!("must be at most {max}, found `{number}`");
+                self.report(&node.place, path, message, about);
+            }
+            _ => self.float(schema, number as f64, node, path, about),
+        }
+    }
+
+    fn float(
+        &mut self,
+        schema: &Json,
+        number: f64,
+        node: &Node,
+        path: &str,
+        about: Option<String>,
+    ) {
+        let single = schema["format"] == "float";
+        let message = if !number.is_finite() || single && !(number as f32).is_finite() {
+            "must be a finite number".to_owned()
+        } else {
+            let (min, max) = (&schema["minimum"], &schema["maximum"]);
+            let low = min.as_f64().is_some_and(|min| number < min);
+            let high = max.as_f64().is_some_and(|max| number > max);
+            match (low || high, bound(min), bound(max)) {
+                (false, ..) => return,
+                (_, Some(min), Some(max)) => format!("must be between {min} and {max}"),
+                (_, Some(min), None) => format!("must be at least {min}"),
+                (_, _, max) => format!("must be at most {}", max.unwrap_or_default()),
+            }
+        };
+        let message = format!("{message}, {}", describe(&node.value));
+        self.report(&node.place, path, message, about);
+    }
+
+    fn report(&mut self, place: &Place, path: &str, message: String, help: Option<String>) {
+        self.problems.push(Problem {
+            place: place.clone(),
+            path: path.to_owned(),
+            message,
+            help,
+        });
+    }
+}
+
+fn child(path: &str, key: &str) -> String {
+    let dot = if path.is_empty() { "" } else { "." };
+    format!("{path}{dot}{}", shorten(key))
+}
+
+fn types(schema: &Json) -> Vec<&str> {
+    match &schema["type"] {
+        Json::Array(types) => types.iter().filter_map(Json::as_str).collect(),
+        other => vec![other.as_str().unwrap_or("object")],
+    }
+}
+
+fn bound(limit: &Json) -> Option<String> {
+    limit.as_f64().map(|limit| limit.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Fails for every part of the schema that the walker would silently skip.
+    fn check_known(schema: &Json, at: &str) {
+        const KNOWN: [&str; 19] = [
+            "$defs",
+            "$ref",
+            "$schema",
+            "additionalProperties",
+            "anyOf",
+            "const",
+            "default",
+            "description",
+            "format",
+            "items",
+            "maxItems",
+            "maximum",
+            "minItems",
+            "minimum",
+            "oneOf",
+            "pattern",
+            "properties",
+            "required",
+            "title",
+        ];
+        for (key, value) in schema.as_object().expect("a schema is an object") {
+            assert!(
+                key == "type" || KNOWN.contains(&key.as_str()),
+                "{at}: keyword `{key}`"
+            );
+            let branches = value.as_array().into_iter().flatten().enumerate();
+            match key.as_str() {
+                "properties" | "$defs" => {
+                    for (key, value) in value.as_object().expect("a map of schemas") {
+                        check_known(value, &format!("{at}/{key}"));
+                    }
+                }
+                "items" => check_known(value, &format!("{at}/items")),
+                "oneOf" => {
+                    for (index, branch) in branches {
+                        let named = branch.get("const").is_some() || tag_of(branch).is_some();
+                        assert!(named, "{at}: branch {index} has neither const nor tag");
+                        check_known(branch, &format!("{at}/{index}"));
+                    }
+                }
+                "anyOf" => {
+                    assert_eq!(value[1]["type"], "null", "{at}: only optional values");
+                    assert_eq!(value[2], Json::Null, "{at}: only optional values");
+                    check_known(&value[0], at);
+                }
+                "additionalProperties" => assert_eq!(value, &Json::Bool(false), "{at}"),
+                "pattern" => {
+                    let known = PATTERNS.iter().any(|pattern| value == pattern.regex);
+                    assert!(known, "{at}: pattern `{value}`");
+                }
+                "format" => {
+                    let format = value.as_str().expect("a word");
+                    let known = ["float", "double"].contains(&format);
+                    assert!(
+                        known || format_range(format).is_some(),
+                        "{at}: format `{format}`"
+                    );
+                }
+                "type" => {
+                    for name in types(schema).iter().filter(|name| **name != "null") {
+                        let mapping = wanted(name) == "a mapping";
+                        assert_eq!(mapping, *name == "object", "{at}: type `{name}`");
+                    }
+                    assert_ne!(types(schema)[0], "null", "{at}: the type comes first");
+                }
+                "$ref" => {
+                    let target = value.as_str().and_then(definition);
+                    assert!(target.is_some(), "{at}: reference {value}");
+                }
+                _ => {}
+            }
+        }
+        if schema.get("properties").is_some() {
+            assert_eq!(
+                schema["additionalProperties"],
+                Json::Bool(false),
+                "{at} is open"
+            );
+        }
+    }
+
+    #[test]
+    fn every_keyword_of_the_schema_is_understood() {
+        check_known(schema(), "");
+    }
+}

@@ -1,0 +1,160 @@
+//! The expansion of a graph, against numbers worked out by hand.
+
+use cuttlefish_core::topology::names::{Queue, layer_exchange, synapse_queue, unit_queue};
+use cuttlefish_core::topology::traffic::Kind;
+use cuttlefish_core::topology::{Graph, Grouping, Plan};
+
+use crate::{DIGITS, VALID, graph};
+
+fn small(grouping: Grouping) -> Graph {
+    let text = format!("{VALID}training: {{epochs: 3, optimizer: {{type: adam}}}}\n");
+    graph(&text, &DIGITS, grouping)
+}
+
+#[test]
+fn a_plan_of_one_neuron_a_unit_adds_up() {
+    let plan = Plan::new(&small(Grouping::Units(1)), &DIGITS, true);
+    let hidden = &plan.layers[0];
+    assert_eq!(
+        (hidden.units, hidden.fan_in, hidden.parameters),
+        (8, 64, 520)
+    );
+    assert_eq!(
+        hidden.state_bytes,
+        8 * 65 * 4 * 3,
+        "weights and two moments"
+    );
+    assert_eq!((plan.totals.neurons, plan.totals.units), (18, 18));
+    assert_eq!(plan.totals.parameters, 520 + 90);
+    assert_eq!(plan.totals.store_items, 18);
+    assert_eq!((plan.actors.synapses, plan.actors.units), (1, 18));
+    let found: Vec<_> = plan
+        .traffic
+        .iter()
+        .map(|t| (t.kind, t.messages, t.bytes))
+        .collect();
+    assert_eq!(
+        found,
+        [
+            (Kind::Forward, 8, 0),
+            (Kind::Activation, 8, 8 * 32 * 4),
+            (Kind::Backward, 8, 8 * 32 * 4),
+            (Kind::Forward, 10, 10 * 32 * 8 * 4),
+            (Kind::Activation, 10, 10 * 32 * 4),
+            (Kind::Backward, 10, 10 * 32 * 4),
+            (Kind::Contribution, 10, 10 * (32 + 8) * 4),
+        ]
+    );
+    assert_eq!(plan.per_tick.messages, 64);
+    let ticks = &plan.ticks;
+    assert_eq!(
+        (
+            ticks.train_per_epoch,
+            ticks.validation_per_epoch,
+            ticks.test
+        ),
+        (41, 5, 12)
+    );
+    assert_eq!(ticks.total, 3 * 46 + 12);
+    let broker = plan.broker.expect("a deployed run has a broker");
+    assert_eq!(broker.exchanges.count, 3);
+    assert_eq!(broker.queues.count, 2 + 2 * 18 + 10);
+    assert_eq!(broker.bindings, 2 + 3 * 18 + 10);
+}
+
+#[test]
+fn a_unit_that_holds_a_whole_layer_sends_finished_errors() {
+    let plan = Plan::new(&small(Grouping::WholeLayers), &DIGITS, false);
+    let last = plan.traffic.last().expect("there is traffic");
+    assert_eq!(
+        (last.kind, last.messages, last.bytes),
+        (Kind::Propagated, 1, 8 * 32 * 4)
+    );
+    assert_eq!(plan.broker, None);
+}
+
+#[test]
+fn a_neuron_too_large_for_an_item_is_split() {
+    let mut wide = small(Grouping::WholeLayers);
+    wide.layers[0].fan_in = 100_000;
+    let plan = Plan::new(&wide, &DIGITS, false);
+    assert_eq!(
+        plan.layers[0].store_items,
+        8 * 3,
+        "1.2 MB of state a neuron"
+    );
+}
+
+#[test]
+fn names_at_the_broker_sort_by_unit() {
+    let graph = small(Grouping::Units(1));
+    let queue = |layer: usize, unit, queue| unit_queue("test", &graph.layers[layer], unit, queue);
+    assert_eq!(queue(0, 7, Queue::In), "cf.test.hidden.7.in");
+    assert_eq!(
+        queue(1, 7, Queue::Out),
+        "cf.test.out.7.out",
+        "ten units need one digit"
+    );
+    let mut graph = graph.clone();
+    graph.layers[1].units = 11;
+    let queue = unit_queue("test", &graph.layers[1], 7, Queue::Back);
+    assert_eq!(queue, "cf.test.out.07.back");
+    assert_eq!(layer_exchange("test", "hidden"), "cf.test.hidden");
+    assert_eq!(synapse_queue(&graph, 0), "cf.test.synapse.hidden-out.in");
+}
+
+#[test]
+fn a_plan_is_a_readable_table() {
+    let plan = Plan::new(&small(Grouping::FromFile), &DIGITS, true);
+    assert_eq!(plan.to_string(), TABLE);
+}
+
+#[test]
+fn a_plan_is_one_json_document() {
+    let plan = Plan::new(&small(Grouping::FromFile), &DIGITS, true);
+    let json = serde_json::to_value(&plan).expect("a plan is plain data");
+    assert_eq!(json["layers"][1]["name"], "out");
+    assert_eq!(json["traffic"][6]["kind"], "contribution");
+}
+
+/// What a person sees.
+const TABLE: &str = "\
+run test: 64 inputs, 18 neurons in 2 layers, 610 parameters
+
+  layer   neurons  units  per unit  fan-in  parameters    state  store items
+  hidden        8      8         1      64         520  6.1 KiB        2 x 8
+  out          10     10         1       8          90  1.1 KiB       2 x 10
+  total        18     18                           610  7.1 KiB       2 x 18
+
+actors    trainer 1, synapses 1, units 18
+ticks     150 in all: 3 epochs of 41 training and 5 validation ticks, and 12 test ticks
+memory    7.1 KiB of state, 160.1 KiB in flight
+
+one training tick of 32 rows
+
+  messages           deliveries    values
+  hidden forward              8       0 B
+  hidden activation           8   1.0 KiB
+  hidden backward             8   1.0 KiB
+  out forward                10  10.0 KiB
+  out activation             10   1.2 KiB
+  out backward               10   1.2 KiB
+  out contribution           10   1.6 KiB
+  total                      64  16.1 KiB
+
+broker    66 bindings
+
+3 exchanges
+  cf.test
+  cf.test.hidden
+  cf.test.out
+
+48 queues, for example
+  cf.test.trainer.in
+  cf.test.hidden.0.in
+  cf.test.hidden.7.out
+  cf.test.synapse.hidden-out.in
+  cf.test.out.0.in
+  cf.test.out.9.out
+  cf.test.out.9.back
+";
