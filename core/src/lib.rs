@@ -4,6 +4,7 @@ pub mod data;
 pub mod ids;
 pub mod machine;
 pub mod math;
+pub mod network;
 pub mod neuron;
 pub mod protocol;
 pub mod synapse;

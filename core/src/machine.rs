@@ -73,7 +73,7 @@ pub enum StoreRequest {
         /// The generation of the writer.
         generation: Generation,
         /// What to write.
-        ledger: Ledger,
+        ledger: Box<Ledger>,
     },
     /// Read what a commit point holds for some neurons.
     ReadCommit {
@@ -106,7 +106,7 @@ pub enum StoreReply {
         /// The new generation.
         generation: Generation,
         /// The newest ledger.
-        ledger: Option<Ledger>,
+        ledger: Option<Box<Ledger>>,
     },
     /// A ledger write ended.
     Ledger {

@@ -103,10 +103,6 @@ macro_rules! sweep {
 
 /// Compiled for the baseline of the target; a fused multiply-add that the processor lacks is
 /// computed in software, slowly and with the same bits.
-#[expect(
-    clippy::needless_range_loop,
-    reason = "indices show the shape of a tile"
-)]
 pub mod portable {
     use super::{LANES, Panels, Rows};
 
@@ -131,10 +127,6 @@ pub mod portable {
 
 /// 16 registers of 8 lanes: 12 sums in flight.
 #[cfg(target_arch = "x86_64")]
-#[expect(
-    clippy::needless_range_loop,
-    reason = "indices show the shape of a tile"
-)]
 pub mod avx2 {
     use std::arch::x86_64::{
         __m256, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_set1_ps, _mm256_storeu_ps,
@@ -188,10 +180,6 @@ pub mod avx2 {
 
 /// 32 registers of 16 lanes: 24 sums in flight.
 #[cfg(target_arch = "x86_64")]
-#[expect(
-    clippy::needless_range_loop,
-    reason = "indices show the shape of a tile"
-)]
 pub mod avx512 {
     use std::arch::x86_64::{
         __m512, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_set1_ps, _mm512_storeu_ps,

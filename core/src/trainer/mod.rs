@@ -81,7 +81,7 @@ enum Phase {
     Opening,
     /// Waiting for everybody to restore the commit of the ledger.
     Gathering {
-        ledger: Ledger,
+        ledger: Box<Ledger>,
         ready: BTreeSet<Address>,
     },
     /// Ticks are under way.
@@ -181,7 +181,7 @@ impl Trainer {
     fn opened(
         &mut self,
         generation: Generation,
-        ledger: Option<Ledger>,
+        ledger: Option<Box<Ledger>>,
         effects: &mut dyn Effects,
     ) {
         if generation <= self.generation || matches!(self.phase, Phase::Over) {
@@ -196,9 +196,11 @@ impl Trainer {
             self.phase = Phase::Over;
             return;
         }
-        let ledger = ledger.unwrap_or_else(|| Ledger {
-            commit: CommitPoint::default(),
-            progress: Progress::start(self.graph.training.epochs),
+        let ledger = ledger.unwrap_or_else(|| {
+            Box::new(Ledger {
+                commit: CommitPoint::default(),
+                progress: Progress::start(self.graph.training.epochs),
+            })
         });
         if let Some(reason) = self.reason.take() {
             effects.push(Effect::Report(Event::Rewound {
@@ -258,7 +260,7 @@ impl Trainer {
         if ready.len() < self.members.len() {
             return;
         }
-        let ledger = ledger.clone();
+        let ledger = (**ledger).clone();
         effects.push(Effect::Report(Event::Started {
             generation: self.generation,
             from: ledger.commit,
@@ -480,10 +482,10 @@ impl Trainer {
             pending.requested = true;
             effects.push(Effect::Store(StoreRequest::WriteLedger {
                 generation: self.generation,
-                ledger: Ledger {
+                ledger: Box::new(Ledger {
                     commit: pending.commit,
                     progress: progress.clone(),
-                },
+                }),
             }));
         }
     }

@@ -32,14 +32,14 @@ impl Store {
                 self.counter += 1;
                 StoreReply::Generation {
                     generation: Generation(self.counter),
-                    ledger: self.ledger.clone(),
+                    ledger: self.ledger.clone().map(Box::new),
                 }
             }
             StoreRequest::WriteLedger { generation, ledger } => {
                 let accepted = generation.0 == self.counter || self.without_fence;
                 let commit = ledger.commit;
                 if accepted {
-                    self.ledger = Some(ledger);
+                    self.ledger = Some(*ledger);
                 }
                 StoreReply::Ledger {
                     generation,
