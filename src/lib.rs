@@ -1,3 +1,6 @@
-//! x
+//! Cuttlefish's shell: everything around the decisions of `cuttlefish-core`.
 
+pub mod deploy;
+pub mod host;
 pub mod store;
+pub mod transport;
