@@ -101,7 +101,7 @@ pub struct Decoder<R> {
 #[derive(Debug)]
 enum Body<R> {
     Plain(R),
-    Gzip(MultiGzDecoder<R>),
+    Gzip(Box<MultiGzDecoder<R>>),
 }
 
 impl<R: BufRead> Decoder<R> {
@@ -110,7 +110,7 @@ impl<R: BufRead> Decoder<R> {
         // An IDX file starts with 0, a gzip file with 0x1f: the first byte decides.
         let mut body = match reader.fill_buf().map_err(Problem::Io)?.first() {
             None => return Err(Problem::Empty),
-            Some(0x1f) => Body::Gzip(MultiGzDecoder::new(reader)),
+            Some(0x1f) => Body::Gzip(Box::new(MultiGzDecoder::new(reader))),
             Some(_) => Body::Plain(reader),
         };
         let header = Header::read(&mut body)?;

@@ -2,14 +2,15 @@
 //!
 //! | module | responsibility |
 //! |---|---|
-//! | [`table`] | bytes to records: encoding, delimiter, header, line numbers, limits |
-//! | [`columns`] | records to typed columns: numbers or categories, missing cells |
-//! | [`target`] | the column to predict: classes or numbers |
-//! | [`encode`] | typed columns to features, with what was learned from the training rows |
+//! | `table` | bytes to records: encoding, delimiter, header, line numbers, limits |
+//! | `columns` | records to typed columns: numbers or categories, missing cells |
+//! | `target` | the column to predict: classes or numbers |
+//! | `encode` | typed columns to features, with what was learned from the training rows |
 //!
 //! The file is read into memory once and its records are gone through twice: first to see what
 //! each column is, then to take the values. Everything after the reading of the file is a pure
-//! function of its bytes. Tested in `data/tests/csv.rs` and `data/tests/encode.rs`.
+//! function of its bytes. Tested in `tests/csv.rs`, `tests/csv_problems.rs`
+//! and `tests/encode.rs`.
 
 mod columns;
 mod encode;

@@ -1,6 +1,7 @@
 //! Tests of the data sources.
 
 mod csv;
+mod csv_problems;
 mod digits;
 mod encode;
 mod fetch;
