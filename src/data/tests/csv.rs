@@ -139,6 +139,9 @@ fn delimiter_inside_cells_does_not_mislead() {
     assert_eq!(dataset.feature_names, ["last, first=1,5", "z"]);
     let (dataset, _) = read("x,y\n\"a, \"\"b\"\"\nc\",1\nd,0\n", &OPTIONS);
     assert_eq!(dataset.feature_names, ["x=a, \"b\"\nc", "x=d"]);
+    // Inches.
+    let (dataset, _) = read("x,y\n1,a\n5\",b\n", &OPTIONS);
+    assert_eq!(dataset.feature_names, ["x=1", "x=5\""]);
 }
 
 #[test]

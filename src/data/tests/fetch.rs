@@ -16,6 +16,8 @@ pub enum Answer {
     Body(Vec<u8>),
     /// 200 that announces more bytes than it sends.
     Truncated(Vec<u8>),
+    /// 200 with these bytes, and no word on how many they are.
+    Unannounced(Vec<u8>),
     /// 404.
     NotFound,
     /// Nothing, with the connection left open.
@@ -49,6 +51,9 @@ pub fn serve(answers: Vec<Answer>) -> String {
                 Answer::Truncated(body) => {
                     stream.write_all(&[head(body.len() + 9).as_bytes(), &body].concat())
                 }
+                Answer::Unannounced(body) => stream.write_all(
+                    &[b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n", &body[..]].concat(),
+                ),
                 Answer::NotFound => stream.write_all(
                     b"HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
                 ),
@@ -134,6 +139,10 @@ fn each_failure_is_named_and_leaves_nothing_behind() {
     check_failure(
         Answer::Body(vec![0; 101]),
         "it has 101 bytes, the limit is 100",
+    );
+    check_failure(
+        Answer::Unannounced(vec![0; 101]),
+        "it has more than 100 bytes, the limit",
     );
     check_failure(Answer::Truncated(b"rig".to_vec()), "");
     check_failure(Answer::Silence, "timeout");
