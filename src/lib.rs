@@ -1,3 +1,5 @@
 //! x
 
+pub mod export;
+pub mod report;
 pub mod store;
