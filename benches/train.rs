@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use clap::Parser;
 use cuttlefish::deploy::LocalRun;
 use cuttlefish::host::End;
@@ -133,7 +133,7 @@ fn actor_epochs(graph: Graph, dataset: Arc<Dataset>) -> anyhow::Result<Duration>
             }
             match end {
                 Some(End::Finished(_)) => return Ok(fastest),
-                Some(End::Failed(problem)) => bail!("the run failed: {problem}"),
+                Some(other) => bail!("the run failed: {other:?}"),
                 None => {}
             }
         }

@@ -42,6 +42,14 @@ pub enum Error {
         /// What is wrong with it.
         problem: idx::Problem,
     },
+    /// No pictures that a network could answer.
+    #[error("read `{}`: {problem} (give an IDX file of pictures, or a CSV file with a column a pixel)", path.display())]
+    Pictures {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// A well-formed file of another data set.
     #[error(
         "read `{}`: it has the shape {found}, `{name}` has {expected} (remove the file, and it is \

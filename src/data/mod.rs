@@ -6,6 +6,7 @@
 //! | [`mnist`] | MNIST and Fashion-MNIST: finding, checking and fetching their four files |
 //! | [`idx`] | the format of those files |
 //! | [`fetch`] | one file over HTTPS, from the first mirror that answers with the right bytes |
+//! | [`pictures`] | pictures to be answered by a trained network |
 //! | [`csv`] | a person's own table, and the encoder that encodes more rows in the same way |
 //!
 //! Nothing here decides which rows a batch has, and nothing here reads the environment: the
@@ -15,8 +16,10 @@ pub mod csv;
 pub mod digits;
 mod error;
 pub mod fetch;
+mod file;
 pub mod idx;
 pub mod mnist;
+pub mod pictures;
 #[cfg(test)]
 mod tests;
 

@@ -5,6 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use cuttlefish_core::data::Part;
+use cuttlefish_core::machine::Fault;
 use cuttlefish_core::trainer::{Event, Outcome};
 use tokio::sync::Notify;
 
@@ -16,8 +17,10 @@ const MAX_NOTABLE: usize = 4096;
 pub enum End {
     /// As planned, or because a person asked for it.
     Finished(Box<Outcome>),
-    /// It cannot go on; the text says why and what to do.
-    Failed(String),
+    /// A machine found that it cannot go on.
+    Failed(Fault),
+    /// The store cannot be reached, or refuses for good; the text says why and what to do.
+    StoreFailed(String),
 }
 
 /// Collects what a run reports.

@@ -63,7 +63,7 @@ impl Storekeeper {
                         pause *= 2;
                     }
                     Err(error) => {
-                        return this.observer.end(End::Failed(format!("{from}: {error}")));
+                        return this.observer.end(End::StoreFailed(format!("{from}: {error}")));
                     }
                 }
             }

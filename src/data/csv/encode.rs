@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::columns::{Column, MISSING, is_missing};
 use super::problem::nearest;
 use super::table::{Row, Table};
-use super::{MAX_VALUES, Places, Problem, read_file};
+use super::{MAX_VALUES, Places, Problem};
+use crate::data::file::read_file;
 use crate::data::Error;
 
 /// How the columns of a table become features. Fitted on training rows; saved with a run, it

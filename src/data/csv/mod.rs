@@ -18,8 +18,6 @@ mod problem;
 mod table;
 mod target;
 
-use std::fs::{self, File};
-use std::io::Read;
 use std::path::Path;
 
 use cuttlefish_core::data::{Dataset, Split, Values};
@@ -28,9 +26,8 @@ use cuttlefish_core::topology::spec::{CsvTask, Missing};
 pub use self::encode::{Encoded, Encoder};
 pub use self::problem::{Place, Places, Problem};
 use super::Error;
+use super::file::read_file;
 
-/// The largest file.
-pub const MAX_BYTES: u64 = 1 << 30;
 /// The largest number of rows.
 pub const MAX_ROWS: usize = 10_000_000;
 /// The largest number of columns.
@@ -102,40 +99,3 @@ pub fn parse(bytes: Vec<u8>, options: &Options<'_>) -> Result<(Dataset, Encoder)
     Ok((dataset, encoder))
 }
 
-/// Reads a regular file of at most [`MAX_BYTES`].
-fn read_file(path: &Path) -> Result<Vec<u8>, Error> {
-    let read_error = |source| Error::Read {
-        path: path.to_owned(),
-        source,
-    };
-    // Looked at before it is opened: opening a pipe waits for somebody to write to it.
-    let metadata = fs::metadata(path).map_err(read_error)?;
-    if !metadata.is_file() {
-        return Err(Error::NotAFile {
-            path: path.to_owned(),
-            kind: if metadata.is_dir() {
-                "a directory"
-            } else {
-                "a special file"
-            },
-        });
-    }
-    let too_large = |bytes| Error::TooLarge {
-        path: path.to_owned(),
-        bytes,
-        limit: MAX_BYTES,
-    };
-    if metadata.len() > MAX_BYTES {
-        return Err(too_large(metadata.len()));
-    }
-    let mut bytes = Vec::with_capacity(metadata.len() as usize + 1);
-    let file = File::open(path).map_err(read_error)?;
-    // A file can grow while it is read.
-    file.take(MAX_BYTES + 1)
-        .read_to_end(&mut bytes)
-        .map_err(read_error)?;
-    if bytes.len() as u64 > MAX_BYTES {
-        return Err(too_large(bytes.len() as u64));
-    }
-    Ok(bytes)
-}

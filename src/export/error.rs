@@ -1,0 +1,51 @@
+//! Why weights were not exported.
+
+use std::io;
+use std::path::PathBuf;
+
+use ndarray_npy::WriteNpzError;
+
+/// Why weights were not exported.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The states are not those of the network.
+    #[error(
+        "layer `{layer}` has {expected} {what}, and the stored state has {found} (is it from another version of the file?)"
+    )]
+    Shape {
+        /// Name of the layer.
+        layer: String,
+        /// What was counted.
+        what: &'static str,
+        /// How many the network has.
+        expected: usize,
+        /// How many there are.
+        found: usize,
+    },
+    /// The file exists, and may not be replaced.
+    #[error("`{}` exists (choose another path, or ask to overwrite it)", path.display())]
+    Exists {
+        /// The file.
+        path: PathBuf,
+    },
+    /// There is something that a file cannot replace.
+    #[error("`{}` is not a regular file (choose another path)", path.display())]
+    NotAFile {
+        /// What is there.
+        path: PathBuf,
+    },
+    /// Something failed on the way to the file.
+    #[error("cannot write `{}`: {problem} (check that the folder exists, may be written to, and has space)", path.display())]
+    Unwritable {
+        /// The file.
+        path: PathBuf,
+        /// What failed.
+        problem: String,
+    },
+    /// The bytes could not be written.
+    #[error("cannot write the tensors: {0} (check that there is space)")]
+    Write(#[from] io::Error),
+    /// The archive could not be written.
+    #[error("cannot write the tensors: {0} (check that there is space)")]
+    Npz(#[from] WriteNpzError),
+}

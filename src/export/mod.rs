@@ -1,0 +1,114 @@
+//! Weights for other programs: tensors as Keras has them, as safetensors or as NumPy's npz.
+//!
+//! The same weights always give the same bytes. Nothing here reads weights back, or knows where
+//! they come from.
+
+pub mod error;
+pub mod file;
+pub mod npz;
+pub mod safetensors;
+
+use std::path::Path;
+
+use cuttlefish_core::machine::NeuronState;
+use cuttlefish_core::topology::{Graph, Layer};
+
+pub use error::Error;
+
+/// A named array.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tensor {
+    /// `<layer>/kernel` or `<layer>/bias`.
+    pub name: String,
+    /// Length of each dimension: `[fan_in, units]` for a kernel, `[units]` for a bias.
+    pub shape: Vec<usize>,
+    /// The numbers, the last dimension varying fastest.
+    pub data: Vec<f32>,
+}
+
+/// What a file says about its tensors, where the format has a place for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Metadata {
+    /// Name of the run.
+    pub run: String,
+    /// The run's digest, in hexadecimal.
+    pub weights_sha256: String,
+}
+
+/// A format of files of tensors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// Hugging Face's safetensors.
+    Safetensors,
+    /// NumPy's archive of arrays.
+    Npz,
+}
+
+/// The tensors of a network from the `states` of its neurons, layer by layer: kernel, then bias
+/// for layers that have one.
+pub fn tensors(graph: &Graph, states: &[Vec<NeuronState>]) -> Result<Vec<Tensor>, Error> {
+    if states.len() != graph.layers.len() {
+        return Err(Error::Shape {
+            layer: graph.name.clone(),
+            what: "layers",
+            expected: graph.layers.len(),
+            found: states.len(),
+        });
+    }
+    let mut tensors = Vec::with_capacity(2 * states.len());
+    for (layer, neurons) in graph.layers.iter().zip(states) {
+        check(layer, neurons)?;
+        tensors.push(Tensor {
+            name: format!("{}/kernel", layer.name),
+            shape: vec![layer.fan_in, layer.units],
+            // A neuron holds its own weights; Keras has those of one input side by side.
+            data: (0..layer.fan_in)
+                .flat_map(|input| neurons.iter().map(move |neuron| neuron.weights[input]))
+                .collect(),
+        });
+        if layer.use_bias {
+            tensors.push(Tensor {
+                name: format!("{}/bias", layer.name),
+                shape: vec![layer.units],
+                data: neurons.iter().map(|n| n.weights[layer.fan_in]).collect(),
+            });
+        }
+    }
+    Ok(tensors)
+}
+
+/// Writes tensors to a file that is there completely or not at all. An existing file is replaced
+/// only if `overwrite`.
+pub fn write_file(
+    path: &Path,
+    overwrite: bool,
+    format: Format,
+    tensors: &[Tensor],
+    metadata: &Metadata,
+) -> Result<(), Error> {
+    file::write(path, overwrite, |file| match format {
+        Format::Safetensors => safetensors::write(file, tensors, metadata),
+        Format::Npz => npz::write(file, tensors),
+    })
+}
+
+/// Whether neurons are those of a layer.
+fn check(layer: &Layer, neurons: &[NeuronState]) -> Result<(), Error> {
+    let error = |what, expected, found| Error::Shape {
+        layer: layer.name.clone(),
+        what,
+        expected,
+        found,
+    };
+    if neurons.len() != layer.units {
+        return Err(error("neurons", layer.units, neurons.len()));
+    }
+    let expected = layer.fan_in + 1;
+    match neurons.iter().find(|n| n.weights.len() != expected) {
+        Some(neuron) => Err(error("numbers a neuron", expected, neuron.weights.len())),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

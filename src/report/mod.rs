@@ -1,0 +1,13 @@
+//! What people see of a run: live progress, the summary at its end, and its curves.
+//!
+//! Everything here only shows. Texts and pictures are pure functions of the trainer's records;
+//! the one thing with an effect is [`ProgressView`], which writes to stderr.
+
+pub mod numbers;
+pub mod plot;
+pub mod progress_bar;
+pub mod summary;
+pub mod table;
+
+pub use progress_bar::{ProgressView, Snapshot};
+pub use summary::summary;

@@ -1,0 +1,241 @@
+//! A live view of training on stderr: a bar on a terminal, plain lines elsewhere.
+
+use std::io::Write;
+use std::time::{Duration, Instant};
+
+use cuttlefish_core::data::Part;
+use cuttlefish_core::trainer::{EpochRecord, Evaluation};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::numbers::{duration, figure, percent, rate, thousands};
+
+/// Between two plain lines of the same epoch.
+const LINE_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Between two looks of the bar: batches may come far faster than eyes follow.
+const DRAW_INTERVAL: Duration = Duration::from_millis(80);
+
+/// How far a run is, and how fast.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Snapshot {
+    /// The epoch, from 1.
+    pub epoch: u32,
+    /// Epochs of the run.
+    pub epochs: u32,
+    /// The part of the data that is being used.
+    pub part: Part,
+    /// Number of the last finished batch within its part, from 0.
+    pub index: u32,
+    /// Batches of the part.
+    pub batches: u32,
+    /// Rows that went through the network in a second.
+    pub rows_per_second: f64,
+    /// Mean loss of the part's rows so far.
+    pub loss: f64,
+    /// Share of them that were classified rightly, for classes.
+    pub accuracy: Option<f64>,
+    /// Estimate of the time until the run ends.
+    pub remaining: Option<Duration>,
+}
+
+/// Shows people that a run advances. Writes to stderr only, and nothing at all when quiet.
+pub struct ProgressView {
+    output: Output,
+    /// When something was last shown, or the view was made.
+    shown: Instant,
+    /// Whether a batch was shown yet.
+    started: bool,
+    /// Epochs of the run, once a snapshot told.
+    epochs: Option<u32>,
+    /// The last rate in training.
+    rows_per_second: Option<f64>,
+}
+
+/// Where it goes.
+enum Output {
+    Quiet,
+    Lines(Box<dyn Write + Send>),
+    Bar(ProgressBar),
+}
+
+impl ProgressView {
+    /// A view on stderr: a bar if that `is_terminal`, else lines; nothing if `quiet`.
+    pub fn new(is_terminal: bool, quiet: bool) -> Self {
+        if quiet {
+            return Self::over(Output::Quiet);
+        }
+        if is_terminal {
+            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+            // indicatif makes up its own mind about terminals, and would swallow all lines.
+            if !bar.is_hidden() {
+                bar.set_style(style());
+                return Self::over(Output::Bar(bar));
+            }
+        }
+        Self::over(Output::Lines(Box::new(std::io::stderr())))
+    }
+
+    fn over(output: Output) -> Self {
+        Self {
+            output,
+            shown: Instant::now(),
+            started: false,
+            epochs: None,
+            rows_per_second: None,
+        }
+    }
+
+    /// Shows a snapshot, unless it comes too soon after the last one.
+    pub fn update(&mut self, snapshot: &Snapshot) {
+        self.update_at(snapshot, Instant::now());
+    }
+
+    fn update_at(&mut self, snapshot: &Snapshot, now: Instant) {
+        self.epochs = Some(snapshot.epochs);
+        if snapshot.part == Part::Train {
+            self.rows_per_second = Some(snapshot.rows_per_second);
+        }
+        let interval = match self.output {
+            Output::Quiet => return,
+            Output::Lines(_) => LINE_INTERVAL,
+            Output::Bar(_) if !self.started => Duration::ZERO,
+            Output::Bar(_) => DRAW_INTERVAL,
+        };
+        if now.duration_since(self.shown) < interval {
+            return;
+        }
+        self.shown = now;
+        self.started = true;
+        match &mut self.output {
+            Output::Quiet => {}
+            Output::Lines(_) => self.line(&line_of(snapshot)),
+            Output::Bar(bar) => {
+                bar.set_length(snapshot.batches.into());
+                bar.set_position(u64::from(snapshot.index) + 1);
+                bar.set_prefix(place(snapshot));
+                bar.set_message(standing(snapshot));
+            }
+        }
+    }
+
+    /// Writes a line about an epoch with its validation that `took` this long.
+    pub fn epoch(&mut self, record: &EpochRecord, took: Duration) {
+        if !matches!(self.output, Output::Quiet) {
+            self.line(&epoch_line(record, self.epochs, self.rows_per_second, took));
+            self.shown = Instant::now();
+        }
+    }
+
+    /// Writes a line about something else, a rewind for example.
+    pub fn note(&mut self, text: &str) {
+        self.line(text);
+    }
+
+    /// Removes the bar; the lines stay.
+    pub fn finish(&mut self) {
+        if let Output::Bar(bar) = &self.output {
+            bar.finish_and_clear();
+        }
+    }
+
+    fn line(&mut self, text: &str) {
+        match &mut self.output {
+            Output::Quiet => {}
+            // Training must not die because nobody reads its progress any more.
+            Output::Lines(lines) => drop(writeln!(lines, "{text}")),
+            Output::Bar(bar) => bar.println(text),
+        }
+    }
+}
+
+/// How the bar looks.
+fn style() -> ProgressStyle {
+    ProgressStyle::with_template("{prefix}  {bar:24.cyan/dim}  {pos}/{len}  {wide_msg}")
+        .expect("the template is a constant that indicatif can parse")
+        .progress_chars("━╸─")
+}
+
+/// `epoch  3/20`, with what it is doing if that is not training.
+fn place(snapshot: &Snapshot) -> String {
+    let epoch = epoch_of(snapshot.epoch, Some(snapshot.epochs));
+    match snapshot.part {
+        Part::Train => epoch,
+        Part::Validation => format!("{epoch}  validation"),
+        Part::Test => "test".to_owned(),
+    }
+}
+
+/// Loss, accuracy, speed and the time left.
+fn standing(snapshot: &Snapshot) -> String {
+    let mut text = format!("loss {}", figure(snapshot.loss));
+    if let Some(accuracy) = snapshot.accuracy {
+        text.push_str(&format!("  accuracy {}", percent(accuracy)));
+    }
+    text.push_str(&format!("  {}", rate(snapshot.rows_per_second)));
+    if let Some(remaining) = snapshot.remaining {
+        // Tenths of a second in an estimate only flicker.
+        let whole = Duration::from_secs(remaining.as_secs_f64().round() as u64);
+        let left = match whole.as_secs() {
+            seconds @ 0..60 => format!("{seconds} s"),
+            _ => duration(whole),
+        };
+        text.push_str(&format!("  {left} left"));
+    }
+    text
+}
+
+/// A plain line from the middle of a part.
+fn line_of(snapshot: &Snapshot) -> String {
+    format!(
+        "{}  batch {}/{}  {}",
+        place(snapshot),
+        thousands(u64::from(snapshot.index) + 1),
+        thousands(snapshot.batches.into()),
+        standing(snapshot)
+    )
+}
+
+/// The line about a whole epoch, in the order that Keras has.
+fn epoch_line(
+    record: &EpochRecord,
+    epochs: Option<u32>,
+    rows_per_second: Option<f64>,
+    took: Duration,
+) -> String {
+    let mut text = epoch_of(record.epoch, epochs);
+    push_figures(&mut text, "", &record.train);
+    if let Some(validation) = &record.validation {
+        push_figures(&mut text, "validation ", validation);
+    }
+    if let Some(rows_per_second) = rows_per_second {
+        text.push_str(&format!("  {}", rate(rows_per_second)));
+    }
+    text.push_str(&format!("  {}", duration(took)));
+    text
+}
+
+/// Appends loss and accuracy, or loss and MSE where the loss is something else.
+fn push_figures(text: &mut String, part: &str, evaluation: &Evaluation) {
+    let loss = figure(evaluation.loss);
+    text.push_str(&format!("  {part}loss {loss}"));
+    if let Some(accuracy) = evaluation.accuracy {
+        text.push_str(&format!("  {part}accuracy {}", percent(accuracy)));
+    }
+    if let Some(mse) = evaluation.mse.map(figure).filter(|mse| *mse != loss) {
+        text.push_str(&format!("  {part}MSE {mse}"));
+    }
+}
+
+/// `epoch  3/20`: as wide in every epoch of the run.
+fn epoch_of(epoch: u32, epochs: Option<u32>) -> String {
+    match epochs {
+        Some(epochs) => {
+            let width = epochs.to_string().len();
+            format!("epoch {epoch:>width$}/{epochs}")
+        }
+        None => format!("epoch {epoch}"),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,152 @@
+use std::sync::{Arc, Mutex};
+
+use super::*;
+
+/// A writer that the test can read.
+#[derive(Clone, Default)]
+struct Shared(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Shared {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Shared {
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+fn snapshot() -> Snapshot {
+    Snapshot {
+        epoch: 3,
+        epochs: 20,
+        part: Part::Train,
+        index: 119,
+        batches: 1_469,
+        rows_per_second: 41_044.0,
+        loss: 0.1234,
+        accuracy: Some(0.9651),
+        remaining: Some(Duration::from_secs(80)),
+    }
+}
+
+fn record() -> EpochRecord {
+    let evaluation = |loss, accuracy| Evaluation {
+        loss,
+        accuracy: Some(accuracy),
+        mse: None,
+        mae: None,
+        r2: None,
+        confusion: None,
+    };
+    EpochRecord {
+        epoch: 3,
+        learning_rate: 0.1,
+        train: evaluation(0.1234, 0.9651),
+        validation: Some(evaluation(0.15, 0.958)),
+    }
+}
+
+#[test]
+fn lines_come_at_most_every_ten_seconds_and_at_each_epoch() {
+    let written = Shared::default();
+    let mut view = ProgressView::over(Output::Lines(Box::new(written.clone())));
+    let start = view.shown;
+    for tenths in 0..250 {
+        view.update_at(&snapshot(), start + Duration::from_millis(100 * tenths));
+    }
+    view.epoch(&record(), Duration::from_millis(1_460));
+    view.note("rewound to tick 640: neuron hidden/3 has booted");
+    view.finish();
+    let line = "epoch  3/20  batch 120/1,469  loss 0.1234  accuracy 96.51 %  \
+                41,000 samples/s  1 min 20 s left";
+    let epoch = "epoch  3/20  loss 0.1234  accuracy 96.51 %  validation loss 0.1500  \
+                 validation accuracy 95.80 %  41,000 samples/s  1.5 s";
+    let note = "rewound to tick 640: neuron hidden/3 has booted";
+    assert_eq!(written.text(), format!("{line}\n{line}\n{epoch}\n{note}\n"));
+}
+
+#[test]
+fn quiet_is_silent() {
+    let mut view = ProgressView::new(true, true);
+    view.update(&snapshot());
+    view.epoch(&record(), Duration::from_secs(1));
+    view.note("resumed");
+    view.finish();
+    assert!(matches!(view.output, Output::Quiet));
+}
+
+#[test]
+fn a_closed_stderr_does_not_end_training() {
+    struct Closed;
+    impl Write for Closed {
+        fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
+            Err(std::io::ErrorKind::BrokenPipe.into())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut view = ProgressView::over(Output::Lines(Box::new(Closed)));
+    view.epoch(&record(), Duration::from_secs(1));
+}
+
+#[test]
+fn the_bar_can_be_made() {
+    // Panics if the template of the bar is wrong.
+    style();
+}
+
+#[test]
+fn other_parts_are_named() {
+    let mut snapshot = snapshot();
+    snapshot.part = Part::Validation;
+    assert_eq!(place(&snapshot), "epoch  3/20  validation");
+    snapshot.part = Part::Test;
+    assert_eq!(place(&snapshot), "test");
+}
+
+#[test]
+fn the_speed_of_an_epoch_is_that_of_training() {
+    let mut view = ProgressView::over(Output::Quiet);
+    view.update(&snapshot());
+    let validation = Snapshot {
+        part: Part::Validation,
+        rows_per_second: 90_000.0,
+        ..snapshot()
+    };
+    view.update(&validation);
+    assert_eq!(view.rows_per_second, Some(41_044.0));
+}
+
+#[test]
+fn regression_shows_its_squared_error_where_the_loss_is_another() {
+    let mut record = record();
+    record.validation = None;
+    record.train.accuracy = None;
+    record.train.mse = Some(0.5);
+    let line = epoch_line(&record, None, None, Duration::from_millis(20));
+    assert_eq!(line, "epoch 3  loss 0.1234  MSE 0.5000  20 ms");
+    record.train.mse = Some(record.train.loss);
+    let line = epoch_line(&record, None, None, Duration::from_millis(20));
+    assert_eq!(line, "epoch 3  loss 0.1234  20 ms");
+}
+
+#[test]
+fn estimates_have_no_tenths() {
+    let mut snapshot = snapshot();
+    snapshot.accuracy = None;
+    snapshot.remaining = Some(Duration::from_millis(12_400));
+    assert_eq!(
+        standing(&snapshot),
+        "loss 0.1234  41,000 samples/s  12 s left"
+    );
+    snapshot.remaining = None;
+    assert_eq!(standing(&snapshot), "loss 0.1234  41,000 samples/s");
+}
