@@ -120,13 +120,13 @@ fn actor_epochs(graph: Graph, dataset: Arc<Dataset>) -> anyhow::Result<Duration>
         let mut last = Instant::now();
         let mut fastest = Duration::MAX;
         loop {
-            let end = run.observer().wait(Duration::from_millis(1)).await;
-            for event in run.observer().look().notable {
+            let end = run.observer().wait(Duration::from_millis(100)).await;
+            for (at, event) in run.observer().look().notable {
                 match event {
-                    Event::Started { .. } => last = Instant::now(),
+                    Event::Started { .. } => last = at,
                     Event::EpochFinished(_) => {
-                        fastest = fastest.min(last.elapsed());
-                        last = Instant::now();
+                        fastest = fastest.min(at - last);
+                        last = at;
                     }
                     _ => {}
                 }

@@ -297,9 +297,10 @@ impl Watch<'_> {
 
     fn show(&mut self, local: &LocalRun) {
         let look = local.observer().look();
-        for event in look.notable {
+        for (at, event) in look.notable {
             match event {
                 Event::Started { from, .. } if !from.is_initial() && self.rewinds == 0 => {
+                    self.epoch_began = at;
                     let tick = from.tick;
                     self.view.note(&format!(
                         "resumed after tick {tick}, commit {}",
@@ -307,8 +308,8 @@ impl Watch<'_> {
                     ));
                 }
                 Event::EpochFinished(record) => {
-                    self.view.epoch(&record, self.epoch_began.elapsed());
-                    self.epoch_began = Instant::now();
+                    self.view.epoch(&record, at - self.epoch_began);
+                    self.epoch_began = at;
                     self.rows_before_epoch = look.rows_trained;
                 }
                 Event::Rewound { to, reason, .. } => {
@@ -318,9 +319,13 @@ impl Watch<'_> {
                         to.number, to.tick
                     ));
                 }
-                Event::BeyondInFlightBound { at, tick, applied } => {
+                Event::BeyondInFlightBound {
+                    at: unit,
+                    tick,
+                    applied,
+                } => {
                     self.view.note(&format!(
-                        "{at} was sent tick {tick} while it stood at {applied}"
+                        "{unit} was sent tick {tick} while it stood at {applied}"
                     ));
                 }
                 Event::Started { .. } | Event::Committed(_) | Event::TickFinished { .. } => {}

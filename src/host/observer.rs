@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use cuttlefish_core::data::Part;
 use cuttlefish_core::machine::Fault;
@@ -34,7 +34,7 @@ pub struct Observer {
 struct State {
     latest: Option<Event>,
     rows_trained: u64,
-    notable: VecDeque<Event>,
+    notable: VecDeque<(Instant, Event)>,
     end: Option<End>,
 }
 
@@ -45,8 +45,8 @@ pub struct Look {
     pub latest: Option<Event>,
     /// Rows of all training ticks in this process, repeated ones included.
     pub rows_trained: u64,
-    /// Everything but finished ticks, in order; each is returned once.
-    pub notable: Vec<Event>,
+    /// Everything but finished ticks and when it was reported, in order; each is returned once.
+    pub notable: Vec<(Instant, Event)>,
 }
 
 impl Observer {
@@ -63,7 +63,7 @@ impl Observer {
         if state.notable.len() >= MAX_NOTABLE {
             state.notable.pop_front();
         }
-        state.notable.push_back(event);
+        state.notable.push_back((Instant::now(), event));
     }
 
     /// The run is over; the first end counts.

@@ -1,5 +1,6 @@
 //! Tests that need no services.
 
+mod cli;
 mod store;
 mod store_contract;
 mod store_wire;

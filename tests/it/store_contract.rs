@@ -52,7 +52,7 @@ pub fn states(range: NeuronRange, salt: u64, weights: usize) -> Vec<NeuronState>
 }
 
 pub fn ledger(number: u64) -> Ledger {
-    let mut progress = Progress::start();
+    let mut progress = Progress::start(10);
     progress.tick = commit(number).tick;
     progress.tally.loss = 1.0 / 3.0 + number as f64;
     Ledger {

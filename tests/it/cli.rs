@@ -1,0 +1,554 @@
+//! The program as a person uses it.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+/// Runs kept in a directory of their own, removed with it.
+struct Program {
+    home: tempfile::TempDir,
+}
+
+impl Program {
+    fn new() -> Self {
+        Self {
+            home: tempfile::tempdir().expect("a temporary directory"),
+        }
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_cuttlefish"));
+        command
+            .args(args)
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .env("CUTTLEFISH_RUNS_DIR", self.home.path().join("runs"))
+            .env("CUTTLEFISH_DATA_DIR", self.home.path().join("data"))
+            .stdin(Stdio::null());
+        command
+    }
+
+    fn output(&self, args: &[&str]) -> Output {
+        self.command(args).output().expect("the program starts")
+    }
+
+    /// Stdout of a command that must end well.
+    fn ok(&self, args: &[&str]) -> String {
+        let output = self.output(args);
+        assert!(
+            output.status.success(),
+            "{args:?}: {}",
+            text(&output.stderr)
+        );
+        text(&output.stdout)
+    }
+
+    fn json(&self, args: &[&str]) -> Value {
+        let stdout = self.ok(args);
+        serde_json::from_str(&stdout).unwrap_or_else(|e| panic!("{args:?}: {e}: {stdout}"))
+    }
+
+    /// Exit code and stderr of a command that must fail without changing anything.
+    fn fails(&self, args: &[&str]) -> (i32, String) {
+        let before = self.files();
+        let output = self.output(args);
+        assert_eq!(
+            text(&output.stdout),
+            "",
+            "{args:?}: data is only for success"
+        );
+        assert_eq!(self.files(), before, "{args:?}: a failure changes nothing");
+        (
+            output.status.code().expect("an exit code"),
+            text(&output.stderr),
+        )
+    }
+
+    fn files(&self) -> Vec<PathBuf> {
+        let mut found = Vec::new();
+        let mut open = vec![self.home.path().to_owned()];
+        while let Some(dir) = open.pop() {
+            for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+                let path = entry.path();
+                if path.is_dir() {
+                    open.push(path.clone());
+                }
+                found.push(path);
+            }
+        }
+        found.sort();
+        found
+    }
+
+    fn write(&self, name: &str, content: &str) -> String {
+        let path = self.home.path().join(name);
+        std::fs::write(&path, content).expect("a file in a temporary directory");
+        path.to_str().expect("a plain path").to_owned()
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+const DIGITS: &str = "topology/digits.yaml";
+
+#[test]
+fn a_newcomer_trains_digits_and_uses_the_run() {
+    let program = Program::new();
+    let result = program.json(&["train", DIGITS, "--json"]);
+    for key in [
+        "run",
+        "target",
+        "ticks",
+        "epochs",
+        "samples_per_second",
+        "wall_seconds",
+        "train",
+        "validation",
+        "test",
+        "weights_sha256",
+        "rewinds",
+    ] {
+        assert!(!result[key].is_null(), "the document has `{key}`");
+    }
+    assert!(
+        result["test"]["accuracy"].as_f64() >= Some(0.97),
+        "{result}"
+    );
+    assert_eq!(result["rewinds"], 0);
+    assert_eq!(result["run"], "digits");
+
+    let digest = program.ok(&["digest", "digits"]);
+    assert_eq!(result["weights_sha256"], digest.trim());
+    let listed = &program.json(&["ps", "--json"])[0];
+    assert_eq!(
+        (&listed["run"], &listed["state"]),
+        (&"digits".into(), &"complete".into())
+    );
+    let evaluated = program.json(&["eval", "digits", "--json"]);
+    assert_eq!(
+        evaluated["evaluation"], result["test"],
+        "eval sees what training saw"
+    );
+    let inspected = program.json(&["inspect", "digits/hidden/3", "--json"]);
+    assert_eq!(inspected["weights"].as_array().map(Vec::len), Some(64));
+    assert!(program.ok(&["inspect", "digits"]).contains(digest.trim()));
+    for plot in ["curves.svg", "curves.png"] {
+        assert!(program.home.path().join("runs/digits").join(plot).exists());
+    }
+
+    program.ok(&["down", "digits"]);
+    assert_eq!(program.json(&["ps", "--json"]), serde_json::json!([]));
+    assert!(!program.home.path().join("runs/digits").exists());
+}
+
+#[test]
+fn every_grouping_ends_with_the_same_digest() {
+    let program = Program::new();
+    let digest = |name: &str, more: &[&str]| {
+        let name = format!("name={name}");
+        let mut args = vec!["train", DIGITS, "--epochs", "5", "--json", "--set", &name];
+        args.extend(more);
+        program.json(&args)["weights_sha256"].clone()
+    };
+    let whole = digest("whole", &[]);
+    assert_eq!(whole, digest("single", &["--neurons-per-unit", "1"]));
+    assert_eq!(whole, digest("three", &["--neurons-per-unit", "3"]));
+    assert_ne!(
+        whole,
+        digest("seed", &["--seed", "8"]),
+        "another seed, other weights"
+    );
+    assert_ne!(
+        whole,
+        digest("order", &["--no-shuffle"]),
+        "another order, other weights"
+    );
+}
+
+/// Arguments of a run that takes a few seconds.
+fn long(extra: &[&str]) -> Vec<String> {
+    ["train", DIGITS, "--epochs", "1000", "--json"]
+        .iter()
+        .chain(extra)
+        .map(|s| (*s).to_owned())
+        .collect()
+}
+
+fn start(program: &Program, args: &[String]) -> Child {
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let mut command = program.command(&args);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.spawn().expect("the program starts")
+}
+
+/// Waits until the run has committed more than `tick`, and returns how far it is.
+fn wait_for_commit_after(program: &Program, run: &str, tick: u64) -> u64 {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while Instant::now() < deadline {
+        let output = program.output(&["ps", run, "--json"]);
+        if let Ok(listed) = serde_json::from_slice::<Value>(&output.stdout) {
+            let committed = listed[0]["tick"].as_u64().unwrap_or(0);
+            if committed > tick {
+                return committed;
+            }
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    panic!("run {run} committed nothing after tick {tick}");
+}
+
+fn signal(child: &Child, name: &str) {
+    let pid = child.id().to_string();
+    let status = Command::new("kill").args([name, &pid]).status();
+    assert!(status.expect("kill starts").success());
+}
+
+#[test]
+fn a_run_that_is_interrupted_and_killed_ends_with_the_bits_of_an_undisturbed_one() {
+    let program = Program::new();
+    let calm = start(&program, &long(&["--set", "name=calm"]));
+    let calm = calm.wait_with_output().expect("it ends");
+    assert!(calm.status.success(), "{}", text(&calm.stderr));
+    let calm: Value = serde_json::from_slice(&calm.stdout).expect("one JSON document");
+
+    // Ctrl-C: commits, says how to go on, exit code 130.
+    let child = start(&program, &long(&["--set", "name=rough"]));
+    let mut tick = wait_for_commit_after(&program, "rough", 0);
+    signal(&child, "-INT");
+    let output = child.wait_with_output().expect("it ends");
+    assert_eq!(output.status.code(), Some(130), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("cuttlefish train --resume rough"));
+    let stopped: Value = serde_json::from_slice(&output.stdout).expect("one JSON document");
+    assert!(
+        stopped["ticks"].as_u64() >= Some(tick),
+        "it committed when it was asked to stop"
+    );
+
+    // kill -9, twice, each with another grouping.
+    for neurons in ["5", "1"] {
+        let args = [
+            "train",
+            "--resume",
+            "rough",
+            "--neurons-per-unit",
+            neurons,
+            "--json",
+        ];
+        let mut child = start(&program, &args.map(str::to_owned));
+        tick = wait_for_commit_after(&program, "rough", tick);
+        signal(&child, "-KILL");
+        child.wait().expect("it ends");
+    }
+    let rough = program.json(&["train", "--resume", "rough", "--json"]);
+    assert_eq!(rough["weights_sha256"], calm["weights_sha256"]);
+    assert_eq!(rough["test"], calm["test"]);
+    assert_eq!(
+        rough["validation"], calm["validation"],
+        "metrics are those of the whole run"
+    );
+    assert_eq!(rough["train"], calm["train"]);
+}
+
+#[test]
+fn a_finished_run_can_be_given_more_epochs() {
+    let program = Program::new();
+    let whole = program.json(&[
+        "train",
+        DIGITS,
+        "--epochs",
+        "6",
+        "--set",
+        "name=whole",
+        "--json",
+    ]);
+    program.json(&[
+        "train",
+        DIGITS,
+        "--epochs",
+        "2",
+        "--set",
+        "name=parts",
+        "--json",
+    ]);
+    let parts = program.json(&["train", "--resume", "parts", "--epochs", "6", "--json"]);
+    assert_eq!(parts["weights_sha256"], whole["weights_sha256"]);
+    assert_eq!(parts["test"], whole["test"]);
+    // Resuming what is complete changes nothing.
+    let again = program.json(&["train", "--resume", "parts", "--json"]);
+    assert_eq!(again["weights_sha256"], whole["weights_sha256"]);
+    let (code, stderr) = program.fails(&["train", "--resume", "parts", "--epochs", "3"]);
+    assert_eq!(code, 2);
+    assert!(stderr.contains("has 6 epochs behind it"), "{stderr}");
+    let (code, stderr) = program.fails(&["train", "--resume", "parts", "--seed", "9"]);
+    assert_eq!(code, 2);
+    assert!(
+        stderr.contains("can change when a run is resumed"),
+        "{stderr}"
+    );
+}
+
+#[test]
+fn no_epochs_write_the_initial_weights() {
+    let program = Program::new();
+    let zero = program.json(&["train", DIGITS, "--epochs", "0", "--json"]);
+    assert_eq!(zero["epochs"], 0);
+    assert_eq!(
+        zero["weights_sha256"],
+        program.ok(&["digest", "digits"]).trim()
+    );
+    let five = program.json(&["train", "--resume", "digits", "--epochs", "5", "--json"]);
+    let fresh = program.json(&["train", DIGITS, "--epochs", "5", "--overwrite", "--json"]);
+    assert_eq!(five["weights_sha256"], fresh["weights_sha256"]);
+}
+
+#[test]
+fn mistakes_are_named_with_a_code_and_change_nothing() {
+    let program = Program::new();
+    program.ok(&["train", DIGITS, "--epochs", "1", "-q"]);
+    let broken = program.write(
+        "broken.yaml",
+        "name: Bad\ndata: {source: digits}\nnetwork:\n  layers:\n    - {type: dense, unit: 10}\n  loss: mse\n",
+    );
+    let no_data = program.write(
+        "csv.yaml",
+        "name: t\ndata: {source: csv, path: absent.csv, target: y}\nnetwork:\n  layers: [{type: dense, \
+         units: 1}]\n  loss: mean_squared_error\n",
+    );
+    let wide = program.write(
+        "wide.yaml",
+        "name: t\ndata: {source: digits}\nnetwork:\n  layers: [{type: dense, units: 7, activation: \
+         softmax}]\n  loss: sparse_categorical_crossentropy\n",
+    );
+    let cases: [(&[&str], i32, &[&str]); 13] = [
+        (
+            &["train", "absent.yaml"],
+            2,
+            &["absent.yaml", "topology/digits.yaml"],
+        ),
+        (
+            &["train", &broken],
+            2,
+            &[
+                "5:",
+                "did you mean `units`",
+                "mean_squared_error",
+                "Bad",
+                "problems in",
+            ],
+        ),
+        (&["train", &no_data], 3, &["absent.csv"]),
+        (&["train", &wide], 2, &["7", "10"]),
+        (
+            &[
+                "train",
+                DIGITS,
+                "--set",
+                "name=x",
+                "--set",
+                "training.epoch=3",
+            ],
+            2,
+            &["training.epoch=3", "epochs"],
+        ),
+        (
+            &["train", DIGITS],
+            4,
+            &["digits", "--resume digits", "--overwrite"],
+        ),
+        (&["train"], 2, &["FILE"]),
+        (
+            &["train", "--resume", "absent"],
+            4,
+            &["absent", "cuttlefish ps"],
+        ),
+        (&["digest", "../digits"], 4, &["../digits"]),
+        (&["inspect", "digits/hiden"], 2, &["hiden", "hidden, digit"]),
+        (&["inspect", "digits/hidden/128"], 2, &["0 to 127"]),
+        (
+            &["predict", "digits", "--input", DIGITS],
+            3,
+            &["digits.yaml", "columns"],
+        ),
+        (
+            &["train", DIGITS, "--target", "mars"],
+            2,
+            &["mars", "local"],
+        ),
+    ];
+    for (args, code, wanted) in cases {
+        let (found, stderr) = program.fails(args);
+        assert_eq!(found, code, "{args:?}: {stderr}");
+        for part in wanted {
+            assert!(stderr.contains(part), "{args:?} names `{part}`: {stderr}");
+        }
+    }
+}
+
+#[test]
+fn a_run_that_a_process_works_on_is_left_alone() {
+    let program = Program::new();
+    let mut child = start(&program, &long(&["--set", "name=busy"]));
+    wait_for_commit_after(&program, "busy", 0);
+    assert_eq!(
+        program.json(&["ps", "busy", "--json"])[0]["state"],
+        "running"
+    );
+    for args in [&["down", "busy"][..], &["train", "--resume", "busy"]] {
+        let output = program.output(args);
+        assert_eq!(output.status.code(), Some(4));
+        let pid = child.id().to_string();
+        assert!(
+            text(&output.stderr).contains(&pid),
+            "{}",
+            text(&output.stderr)
+        );
+    }
+    program.ok(&["inspect", "busy/hidden/0"]);
+    signal(&child, "-KILL");
+    child.wait().expect("it ends");
+    assert_eq!(
+        program.json(&["ps", "busy", "--json"])[0]["state"],
+        "stopped"
+    );
+    program.ok(&["down", "busy"]);
+}
+
+#[test]
+fn divergence_is_named_and_has_its_own_code() {
+    let program = Program::new();
+    let args = [
+        "train",
+        DIGITS,
+        "--set",
+        "training.optimizer.learning_rate=1e30",
+        "-q",
+    ];
+    let output = program.output(&args);
+    assert_eq!(output.status.code(), Some(5), "{}", text(&output.stderr));
+    assert!(
+        text(&output.stderr).contains("not a finite number"),
+        "{}",
+        text(&output.stderr)
+    );
+}
+
+/// A table whose class and number follow from its columns.
+fn table(program: &Program) -> String {
+    let mut lines = "size,colour,price,kind\n".to_owned();
+    for i in 0..300 {
+        let size = f64::from(i * 37 % 100) / 10.0;
+        let (colour, add) = [("red", 1.0), ("green", 2.0), ("blue", 4.0)][i as usize % 3];
+        let kind = if size + add > 7.0 { "large" } else { "small" };
+        lines.push_str(&format!("{size},{colour},{},{kind}\n", 3.0 * size + add));
+    }
+    program.write("table.csv", &lines)
+}
+
+#[test]
+fn a_table_is_learned_as_classes_and_as_numbers() {
+    let program = Program::new();
+    table(&program);
+    let classes = program.write(
+        "classes.yaml",
+        "name: classes\ndata: {source: csv, path: table.csv, target: kind, ignore: [price]}\nnetwork:\n  \
+         layers:\n    - {type: dense, units: 16, activation: tanh}\n    - {type: dense, units: 2, \
+         activation: softmax}\n  loss: categorical_crossentropy\ntraining: {epochs: 60, batch_size: 16, \
+         optimizer: {type: adam, learning_rate: 0.01}}\n",
+    );
+    let numbers = program.write(
+        "numbers.yaml",
+        "name: numbers\ndata: {source: csv, path: table.csv, target: price, ignore: [kind]}\nnetwork:\n  \
+         layers: [{type: dense, units: 1}]\n  loss: mean_squared_error\ntraining: {epochs: 100, \
+         batch_size: 16, optimizer: {type: adam, learning_rate: 0.1}}\n",
+    );
+    let result = program.json(&["train", &classes, "--json"]);
+    assert!(result["test"]["accuracy"].as_f64() > Some(0.95), "{result}");
+    let result = program.json(&["train", &numbers, "--json"]);
+    assert!(result["test"]["r2"].as_f64() > Some(0.99), "{result}");
+    assert!(result["test"]["accuracy"].is_null());
+
+    let new = program.write("new.csv", "colour,size\nblue,9.9\nred,0.1\n");
+    let answers = program.ok(&["predict", "classes", "--input", &new]);
+    let lines: Vec<&str> = answers.lines().collect();
+    assert_eq!(lines[0], "row,class,p(large),p(small)");
+    assert!(
+        lines[1].starts_with("2,large,") && lines[2].starts_with("3,small,"),
+        "{answers}"
+    );
+    let answers = program.json(&["predict", "numbers", "--input", &new, "--json"]);
+    let first = answers["predictions"][0]["prediction"]
+        .as_f64()
+        .expect("a number");
+    assert!((first - 33.7).abs() < 1.0, "{answers}");
+
+    let (code, stderr) = program.fails(&[
+        "predict",
+        "classes",
+        "--input",
+        &program.write("bad.csv", "size\n1\n"),
+    ]);
+    assert_eq!(code, 3);
+    assert!(stderr.contains("colour"), "{stderr}");
+    // The run knows its data, and that they have changed.
+    program.write("table.csv", "size,colour,price,kind\n1,red,1,small\n");
+    let (code, stderr) = program.fails(&["eval", "numbers"]);
+    assert_eq!(code, 3, "{stderr}");
+}
+
+#[test]
+fn exports_are_read_by_others() {
+    let program = Program::new();
+    program.ok(&["train", DIGITS, "--epochs", "1", "-q"]);
+    let out = |name: &str| program.home.path().join(name);
+    for (format, name) in [("safetensors", "d.safetensors"), ("npz", "d.npz")] {
+        let path = out(name);
+        let path = path.to_str().expect("a plain path");
+        program.ok(&["export", "digits", "--format", format, "-o", path]);
+        let (code, stderr) = program.fails(&["export", "digits", "--format", format, "-o", path]);
+        assert_eq!(code, 1);
+        assert!(stderr.contains("exists"), "{stderr}");
+    }
+    let bytes = std::fs::read(out("d.safetensors")).expect("it was written");
+    let tensors = safetensors::SafeTensors::deserialize(&bytes).expect("safetensors");
+    let kernel = tensors.tensor("hidden/kernel").expect("a kernel");
+    assert_eq!(kernel.shape(), [64, 128]);
+    let inspected = program.json(&["inspect", "digits/hidden/5", "--json"]);
+    let wanted = inspected["weights"][3].as_f64().expect("a number") as f32;
+    let at = (3 * 128 + 5) * 4;
+    let found: [u8; 4] = kernel.data()[at..at + 4].try_into().expect("four bytes");
+    assert_eq!(
+        f32::from_le_bytes(found),
+        wanted,
+        "row = input, column = neuron"
+    );
+}
+
+#[test]
+fn plans_and_completions_are_printed() {
+    let program = Program::new();
+    let plan = program.ok(&["plan", DIGITS]);
+    assert!(plan.contains("hidden") && plan.contains("digit"), "{plan}");
+    let plan = program.json(&["plan", DIGITS, "--target", "docker", "--json"]);
+    assert!(plan["broker"].is_object(), "{plan}");
+    let changes = |code| {
+        let output = program.output(&["plan", DIGITS, "--detailed-exitcode"]);
+        assert_eq!(output.status.code(), Some(code));
+    };
+    changes(2);
+    program.ok(&["train", DIGITS, "-q"]);
+    changes(0);
+    assert!(program.ok(&["completions", "bash"]).contains("cuttlefish"));
+}
+
+#[test]
+fn the_readme_lists_the_exit_codes() {
+    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
+    let readme = std::fs::read_to_string(readme).expect("a README");
+    for (exit, meaning) in cuttlefish::cli::Exit::ALL {
+        let row = format!("| {} | {meaning} |", exit as i32);
+        assert!(readme.contains(&row), "README.md lacks `{row}`");
+    }
+}
