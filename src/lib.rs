@@ -1,5 +1,12 @@
-//! x
+//! Cuttlefish's shell: everything around the decisions of `cuttlefish-core`.
 
+pub mod cli;
+pub mod config;
+pub mod data;
+pub mod deploy;
 pub mod export;
+pub mod host;
 pub mod report;
+pub mod runs;
 pub mod store;
+pub mod transport;

@@ -1,5 +1,6 @@
 //! What travels between the trainer, the synapses and the neurons.
 
+pub mod codec;
 pub mod message;
 
 pub use message::{Envelope, Message, TickHeader, Work};

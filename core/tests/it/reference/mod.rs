@@ -1,5 +1,10 @@
 //! The machines against an independent implementation: plain loops in f64.
 
+#![expect(
+    clippy::needless_range_loop,
+    reason = "loops over indices, as in the formulas, are the point"
+)]
+
 mod gradients;
 mod plain;
 mod training;

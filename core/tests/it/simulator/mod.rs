@@ -5,5 +5,6 @@
 
 mod exhaustive;
 pub mod random;
+mod rules;
 mod store;
 pub mod world;

@@ -1,0 +1,115 @@
+//! Why bytes are not a message.
+
+use std::str::Utf8Error;
+
+/// What is wrong with the bytes of a message. Trying again does not help.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum Error {
+    /// The bytes end within the fixed fields.
+    #[error("message ends within its header: expected at least {expected} bytes, found {found}")]
+    Truncated {
+        /// The end of the field that is cut.
+        expected: usize,
+        /// Bytes that are there.
+        found: usize,
+    },
+    /// The bytes are too few or too many for what the header says.
+    #[error("message has the wrong length: expected {expected} bytes, found {found}")]
+    Length {
+        /// What the header says; `u64::MAX` stands for anything above.
+        expected: u64,
+        /// Bytes that are there.
+        found: usize,
+    },
+    /// The first bytes are others.
+    #[error("not a message: expected magic {expected:02x?}, found {found:02x?}")]
+    Magic {
+        /// [`MAGIC`](super::MAGIC)
+        expected: [u8; 4],
+        /// The first bytes.
+        found: [u8; 4],
+    },
+    /// Another version of the format.
+    #[error(
+        "unknown message version: expected {expected}, found {found} (use one release for all)"
+    )]
+    Version {
+        /// [`VERSION`](super::VERSION)
+        expected: u8,
+        /// What the message says.
+        found: u8,
+    },
+    /// No message is known by this number.
+    #[error("unknown message kind: expected 1 to {max}, found {found}")]
+    Kind {
+        /// The highest one.
+        max: u8,
+        /// What the message says.
+        found: u8,
+    },
+    /// Flags that this version does not define.
+    #[error("unknown message flags: expected 0, found {found:#06x}")]
+    Flags {
+        /// What the message says.
+        found: u16,
+    },
+    /// A tag that stands for nothing.
+    #[error("unknown `{field}`: expected 0 to {max}, found {found}")]
+    Tag {
+        /// Which one.
+        field: &'static str,
+        /// The highest one.
+        max: u8,
+        /// What the message says.
+        found: u8,
+    },
+    /// A field that this message does not use says something.
+    #[error("`{field}` is not used here: expected 0, found {found}")]
+    Unused {
+        /// Which one.
+        field: &'static str,
+        /// What the message says, as bits.
+        found: u64,
+    },
+    /// A count or number that starts at 1 is 0.
+    #[error("`{field}`: expected at least 1, found 0")]
+    Zero {
+        /// Which one.
+        field: &'static str,
+    },
+    /// A count or number is above its limit.
+    #[error("`{field}`: expected at most {limit}, found {found}")]
+    TooLarge {
+        /// Which one.
+        field: &'static str,
+        /// The highest allowed.
+        limit: u64,
+        /// What the message says.
+        found: u64,
+    },
+    /// The values have another number of rows than the batch.
+    #[error("values of another batch: expected {expected} rows, found {found}")]
+    Rows {
+        /// What the tick header says.
+        expected: u32,
+        /// What the shape says.
+        found: u32,
+    },
+    /// A learning rate that is NaN or infinite.
+    #[error("learning rate: expected a finite number, found {found}")]
+    LearningRate {
+        /// What the message says.
+        found: f32,
+    },
+    /// A text that is too long.
+    #[error("problem is too long: expected at most {limit} bytes, found {found}")]
+    TextLength {
+        /// [`MAX_PROBLEM_LEN`](super::MAX_PROBLEM_LEN)
+        limit: usize,
+        /// What the message says.
+        found: u32,
+    },
+    /// A text that is not UTF-8.
+    #[error("problem is not text: expected UTF-8")]
+    Text(#[source] Utf8Error),
+}

@@ -1,0 +1,227 @@
+//! Messages of every kind: as strategies, and compared by bits.
+
+use std::sync::Arc;
+
+use cuttlefish_core::data::{BatchRef, Part};
+use cuttlefish_core::ids::{Address, CommitPoint, Generation, Tick};
+use cuttlefish_core::math::{Inputs, Panels};
+use cuttlefish_core::protocol::{Envelope, Message, TickHeader, Work, codec};
+use ndarray::Array2;
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+
+use super::LIMITS;
+
+/// Any message within the limits.
+pub fn envelope() -> impl Strategy<Value = Envelope> {
+    (counter(0), message()).prop_map(|(generation, message)| Envelope {
+        generation: Generation(generation),
+        message,
+    })
+}
+
+fn message() -> impl Strategy<Value = Message> {
+    prop_oneof![
+        commit().prop_map(Message::Rewind),
+        address().prop_map(|from| Message::Hello { from }),
+        address().prop_map(|from| Message::Ready { from }),
+        (address(), any::<String>())
+            .prop_map(|(from, problem)| Message::Unrestorable { from, problem }),
+        (address(), commit()).prop_map(|(from, commit)| Message::Committed { from, commit }),
+        forward(),
+        activation(),
+        backward(),
+        contribution(),
+        propagated(),
+    ]
+}
+
+fn forward() -> impl Strategy<Value = Message> {
+    header().prop_flat_map(|header| {
+        let rows = header.batch.rows as usize;
+        let values = (1..=LIMITS.max_features as usize)
+            .prop_flat_map(move |features| matrix(features, rows))
+            .prop_map(|values| Arc::new(Inputs::new(Panels::pack(values.view()))));
+        option::of(values).prop_map(move |inputs| Message::Forward { header, inputs })
+    })
+}
+
+fn activation() -> impl Strategy<Value = Message> {
+    (header(), neurons()).prop_flat_map(|(header, (first, count))| {
+        matrix(count, header.batch.rows as usize).prop_map(move |values| Message::Activation {
+            header,
+            first,
+            values: Arc::new(values),
+        })
+    })
+}
+
+fn backward() -> impl Strategy<Value = Message> {
+    (counter(0), neurons(), rows()).prop_flat_map(|(tick, (first, count), rows)| {
+        matrix(count, rows).prop_map(move |errors| Message::Backward {
+            tick: Tick(tick),
+            first,
+            errors: Arc::new(errors),
+        })
+    })
+}
+
+fn contribution() -> impl Strategy<Value = Message> {
+    let features = 1..=LIMITS.max_features as usize;
+    (counter(0), neurons(), rows(), features).prop_flat_map(
+        |(tick, (first, count), rows, features)| {
+            let matrices = (matrix(count, rows), matrix(count, features));
+            matrices.prop_map(move |(deltas, weights)| Message::Contribution {
+                tick: Tick(tick),
+                first,
+                deltas: Arc::new(deltas),
+                weights: Arc::new(weights),
+            })
+        },
+    )
+}
+
+fn propagated() -> impl Strategy<Value = Message> {
+    let features = 1..=LIMITS.max_features as usize;
+    (counter(0), features, rows()).prop_flat_map(|(tick, features, rows)| {
+        matrix(features, rows).prop_map(move |errors| Message::Propagated {
+            tick: Tick(tick),
+            errors: Arc::new(errors),
+        })
+    })
+}
+
+fn header() -> impl Strategy<Value = TickHeader> {
+    let rate = any::<f32>().prop_filter("finite", |rate| rate.is_finite());
+    let work = option::of((counter(1), rate)).prop_map(|train| match train {
+        None => Work::Evaluate,
+        Some((step, learning_rate)) => Work::Train {
+            step,
+            learning_rate,
+        },
+    });
+    let part = prop::sample::select(vec![Part::Train, Part::Validation, Part::Test]);
+    let batch =
+        (part, any::<u32>(), any::<u32>(), rows()).prop_map(|(part, epoch, index, rows)| {
+            BatchRef {
+                part,
+                epoch,
+                index,
+                rows: rows as u32,
+            }
+        });
+    (counter(0), work, batch, option::of(counter(1))).prop_map(|(tick, work, batch, mark)| {
+        TickHeader {
+            tick: Tick(tick),
+            work,
+            batch,
+            mark,
+        }
+    })
+}
+
+fn counter(from: u64) -> impl Strategy<Value = u64> {
+    prop_oneof![
+        from..1000,
+        from..=codec::MAX_COUNTER,
+        Just(codec::MAX_COUNTER)
+    ]
+}
+
+fn commit() -> impl Strategy<Value = CommitPoint> {
+    (counter(0), counter(0)).prop_map(|(number, tick)| CommitPoint {
+        number,
+        tick: Tick(tick),
+    })
+}
+
+fn address() -> impl Strategy<Value = Address> {
+    let (layers, neurons) = (LIMITS.max_layers as usize, LIMITS.max_neurons as usize);
+    prop_oneof![
+        Just(Address::Trainer),
+        (0..layers).prop_map(Address::Synapse),
+        (0..layers, 0..neurons).prop_map(|(layer, index)| Address::Unit { layer, index }),
+        (0..layers).prop_map(Address::Layer),
+    ]
+}
+
+/// Where a unit's neurons begin, and how many they are.
+fn neurons() -> impl Strategy<Value = (usize, usize)> {
+    let max = LIMITS.max_neurons as usize;
+    (0..max).prop_flat_map(move |first| (Just(first), 1..=max - first))
+}
+
+fn rows() -> impl Strategy<Value = usize> {
+    0..=LIMITS.max_rows as usize
+}
+
+/// Any bits: numbers, NaNs with any payload, both zeros. Sometimes column by column in memory.
+fn matrix(rows: usize, columns: usize) -> impl Strategy<Value = Array2<f32>> {
+    let special = prop::sample::select(vec![0x8000_0000, 0x7fc0_1234, 0xffa0_0001, 0x7f80_0000, 1]);
+    let bits = prop_oneof![4 => any::<u32>(), 1 => special];
+    (vec(bits, rows * columns), any::<bool>()).prop_map(move |(bits, transposed)| {
+        let values = bits.into_iter().map(f32::from_bits).collect();
+        if transposed {
+            let matrix = Array2::from_shape_vec((columns, rows), values);
+            matrix.expect("sizes agree").reversed_axes()
+        } else {
+            Array2::from_shape_vec((rows, columns), values).expect("sizes agree")
+        }
+    })
+}
+
+/// Everything that a message says, floats as bits.
+pub fn facts(envelope: &Envelope) -> String {
+    let what = match &envelope.message {
+        Message::Forward { header, inputs } => {
+            let inputs = inputs.as_ref().map(|inputs| {
+                let shape = (inputs.n_features(), inputs.n_rows());
+                bits(&Array2::from_shape_fn(shape, |(feature, row)| {
+                    inputs.features().get(feature, row)
+                }))
+            });
+            format!("forward {} {inputs:?}", header_facts(header))
+        }
+        Message::Activation {
+            header,
+            first,
+            values,
+        } => format!(
+            "activation {} {first} {}",
+            header_facts(header),
+            bits(values)
+        ),
+        Message::Backward {
+            tick,
+            first,
+            errors,
+        } => format!("backward {tick} {first} {}", bits(errors)),
+        Message::Contribution {
+            tick,
+            first,
+            deltas,
+            weights,
+        } => format!(
+            "contribution {tick} {first} {} {}",
+            bits(deltas),
+            bits(weights)
+        ),
+        Message::Propagated { tick, errors } => format!("propagated {tick} {}", bits(errors)),
+        // No floats in the others.
+        message => format!("{message:?}"),
+    };
+    format!("{} {what}", envelope.generation)
+}
+
+fn header_facts(header: &TickHeader) -> String {
+    match header.work {
+        Work::Train { learning_rate, .. } => format!("{header:?} {:08x}", learning_rate.to_bits()),
+        Work::Evaluate => format!("{header:?}"),
+    }
+}
+
+fn bits(matrix: &Array2<f32>) -> String {
+    let bits: Vec<u32> = matrix.iter().map(|value| value.to_bits()).collect();
+    format!("{:?} {bits:x?}", matrix.dim())
+}

@@ -1,0 +1,94 @@
+//! A machine of which every word is checked.
+
+use std::time::Duration;
+
+use cuttlefish_core::ids::Generation;
+use cuttlefish_core::machine::{Effect, Input, Machine, StoreRequest};
+use cuttlefish_core::protocol::{Envelope, Message, TickHeader};
+
+/// A machine, of which every word is checked.
+pub struct Said<M> {
+    machine: M,
+    pub now: Duration,
+    /// The last tick that it sent on.
+    pub issued: Option<TickHeader>,
+}
+
+impl<M: Machine> Said<M> {
+    pub fn new(machine: M) -> Self {
+        Self {
+            machine,
+            now: Duration::ZERO,
+            issued: None,
+        }
+    }
+
+    /// Gives an input, and expects these effects.
+    #[track_caller]
+    pub fn gets<S: Into<String>>(&mut self, input: Input, expected: impl IntoIterator<Item = S>) {
+        let what = format!("{input:?}");
+        let mut effects = Vec::new();
+        self.machine.on(self.now, input, &mut effects);
+        for effect in &effects {
+            if let Effect::Send { envelope, .. } = effect
+                && let Message::Forward { header, .. } = envelope.message
+            {
+                self.issued = Some(header);
+            }
+        }
+        let effects: Vec<String> = effects.iter().map(brief).collect();
+        let expected: Vec<String> = expected.into_iter().map(Into::into).collect();
+        assert_eq!(effects, expected, "after {what}");
+    }
+
+    #[track_caller]
+    pub fn hears<S: Into<String>>(
+        &mut self,
+        generation: u64,
+        message: Message,
+        expected: impl IntoIterator<Item = S>,
+    ) {
+        let generation = Generation(generation);
+        let envelope = Envelope {
+            generation,
+            message,
+        };
+        self.gets(Input::Message(envelope), expected);
+    }
+}
+
+/// An effect in a few words: for whom, what, which tick or commit point, and @generation.
+fn brief(effect: &Effect) -> String {
+    match effect {
+        Effect::Send { to, envelope } => {
+            let what = match &envelope.message {
+                Message::Rewind(_) => "Rewind".to_owned(),
+                Message::Hello { .. } => "Hello".to_owned(),
+                Message::Ready { .. } => "Ready".to_owned(),
+                Message::Unrestorable { .. } => "Unrestorable".to_owned(),
+                Message::Committed { commit, .. } => format!("Committed {}", commit.number),
+                Message::Forward { header, .. } => format!("Forward {}", header.tick),
+                Message::Activation { header, .. } => format!("Activation {}", header.tick),
+                Message::Backward { tick, .. } => format!("Backward {tick}"),
+                Message::Contribution { tick, .. } => format!("Contribution {tick}"),
+                Message::Propagated { tick, .. } => format!("Propagated {tick}"),
+            };
+            format!("{to}: {what}@{}", envelope.generation)
+        }
+        Effect::Store(request) => match request {
+            StoreRequest::BeginGeneration => "store: BeginGeneration".to_owned(),
+            StoreRequest::WriteLedger { generation, ledger } => {
+                format!("store: WriteLedger {}@{generation}", ledger.commit.number)
+            }
+            StoreRequest::ReadCommit {
+                generation, commit, ..
+            } => format!("store: ReadCommit {}@{generation}", commit.number),
+            StoreRequest::WriteCommit {
+                generation, commit, ..
+            } => format!("store: WriteCommit {}@{generation}", commit.number),
+        },
+        Effect::Report(_) => "report".to_owned(),
+        Effect::Finish(_) => "finish".to_owned(),
+        Effect::Fail(_) => "fail".to_owned(),
+    }
+}

@@ -1,0 +1,197 @@
+//! What a trainer does, and what it leaves alone.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use cuttlefish_core::ids::{Address, Generation};
+use cuttlefish_core::machine::{Input, StoreReply};
+use cuttlefish_core::protocol::Message;
+use cuttlefish_core::trainer::{Timing, Trainer};
+use ndarray::Array2;
+
+use super::said::Said;
+use super::{HIDDEN, NOTHING, case, point};
+
+fn opened(generation: u64) -> Input {
+    Input::Stored(StoreReply::Generation {
+        generation: Generation(generation),
+        ledger: None,
+    })
+}
+
+const MEMBERS: [Address; 5] = [
+    HIDDEN,
+    Address::Unit { layer: 0, index: 1 },
+    Address::Synapse(0),
+    Address::Unit { layer: 1, index: 0 },
+    Address::Unit { layer: 1, index: 1 },
+];
+
+/// What a trainer says when it begins a generation.
+fn rewinds(generation: u64) -> Vec<String> {
+    let mut members = MEMBERS.to_vec();
+    members.sort();
+    let rewind = |member| format!("{member}: Rewind@{generation}");
+    members.into_iter().map(rewind).collect()
+}
+
+/// A trainer that waits for everybody to be ready in generation 5.
+fn gathering() -> Said<Trainer> {
+    let case = case();
+    let task = case.dataset.task.clone();
+    // Every tick is due to be a commit point.
+    let timing = Timing {
+        first_commit_interval: Duration::ZERO,
+        ..Timing::default()
+    };
+    let trainer = Trainer::new(case.graph, case.batches, &task, timing);
+    let mut trainer = Said::new(trainer);
+    trainer.gets(Input::Boot, ["store: BeginGeneration"]);
+    trainer.gets(opened(5), rewinds(5));
+    trainer
+}
+
+/// A trainer that has issued tick 1 in generation 5, marked as commit point 1.
+fn running() -> Said<Trainer> {
+    let mut trainer = gathering();
+    for from in &MEMBERS[1..] {
+        trainer.hears(5, Message::Ready { from: *from }, NOTHING);
+    }
+    trainer.hears(
+        5,
+        Message::Ready { from: HIDDEN },
+        ["report", "layer 0: Forward 1@5"],
+    );
+    trainer
+}
+
+/// What a trainer does with the last output of tick 1.
+const TICK_1_DONE: [&str; 4] = [
+    "unit 1.0: Backward 1@5",
+    "unit 1.1: Backward 1@5",
+    "report",
+    "layer 0: Forward 2@5",
+];
+
+impl Said<Trainer> {
+    /// What the last layer answers to the tick that was issued.
+    fn output(&self, first: usize) -> Message {
+        Message::Activation {
+            header: self.issued.expect("a tick was issued"),
+            first,
+            values: Arc::new(Array2::ones((1, 2))),
+        }
+    }
+}
+
+#[test]
+fn a_trainer_issues_nothing_before_everybody_is_ready_in_its_generation() {
+    let mut trainer = gathering();
+    trainer.hears(5, Message::Ready { from: HIDDEN }, NOTHING);
+    trainer.hears(5, Message::Ready { from: HIDDEN }, NOTHING);
+    for from in &MEMBERS[1..] {
+        trainer.hears(4, Message::Ready { from: *from }, NOTHING);
+        trainer.hears(6, Message::Ready { from: *from }, NOTHING);
+    }
+}
+
+#[test]
+fn who_says_hello_while_the_trainer_gathers_gets_the_rewind_and_must_be_ready_again() {
+    let mut trainer = gathering();
+    for from in &MEMBERS[..4] {
+        trainer.hears(5, Message::Ready { from: *from }, NOTHING);
+    }
+    trainer.hears(0, Message::Hello { from: HIDDEN }, ["unit 0.0: Rewind@5"]);
+    trainer.hears(5, Message::Ready { from: MEMBERS[4] }, NOTHING);
+    trainer.hears(
+        5,
+        Message::Ready { from: HIDDEN },
+        ["report", "layer 0: Forward 1@5"],
+    );
+}
+
+#[test]
+fn a_hello_sets_off_a_rewind_unless_it_was_said_before_this_generation() {
+    let mut trainer = running();
+    trainer.hears(4, Message::Hello { from: HIDDEN }, NOTHING);
+    trainer.hears(6, Message::Hello { from: HIDDEN }, NOTHING);
+    trainer.hears(
+        5,
+        Message::Hello { from: HIDDEN },
+        ["store: BeginGeneration"],
+    );
+    let mut trainer = running();
+    trainer.hears(
+        0,
+        Message::Hello { from: HIDDEN },
+        ["store: BeginGeneration"],
+    );
+}
+
+#[test]
+fn a_trainer_does_not_go_back_to_a_generation_that_was_answered_late() {
+    let mut trainer = running();
+    trainer.gets(opened(4), NOTHING);
+    trainer.gets(opened(5), NOTHING);
+}
+
+#[test]
+fn a_trainer_ignores_messages_of_another_generation() {
+    let mut trainer = running();
+    let outputs = [trainer.output(0), trainer.output(1)];
+    trainer.hears(5, outputs[0].clone(), NOTHING);
+    trainer.hears(4, outputs[1].clone(), NOTHING);
+    trainer.hears(6, outputs[1].clone(), NOTHING);
+    trainer.hears(5, outputs[0].clone(), NOTHING);
+    trainer.hears(5, outputs[1].clone(), TICK_1_DONE);
+}
+
+#[test]
+fn a_trainer_whose_units_cannot_restore_an_older_generation_goes_on() {
+    let mut trainer = gathering();
+    let problem = "damaged".to_owned();
+    let from = HIDDEN;
+    trainer.hears(4, Message::Unrestorable { from, problem }, NOTHING);
+}
+
+#[test]
+fn the_ledger_is_written_when_all_units_have_written_in_this_generation() {
+    let mut trainer = running();
+    let commit = trainer.issued.and_then(|header| header.commit());
+    let commit = commit.expect("tick 1 was issued as a commit point");
+    let units = MEMBERS.into_iter().filter(|m| *m != Address::Synapse(0));
+    let committed = |from| Message::Committed { from, commit };
+    for from in units.clone() {
+        trainer.hears(4, committed(from), NOTHING);
+    }
+    for from in units.clone().skip(1) {
+        trainer.hears(5, committed(from), NOTHING);
+        trainer.hears(5, committed(from), NOTHING);
+    }
+    let outputs = [trainer.output(0), trainer.output(1)];
+    trainer.hears(5, outputs[0].clone(), NOTHING);
+    trainer.hears(5, outputs[1].clone(), TICK_1_DONE);
+    trainer.hears(5, committed(HIDDEN), ["store: WriteLedger 1@5"]);
+}
+
+#[test]
+fn a_trainer_whose_ledger_is_refused_ends() {
+    let mut trainer = running();
+    let refused = StoreReply::Ledger {
+        generation: Generation(5),
+        commit: point(1, 1),
+        accepted: false,
+    };
+    trainer.gets(Input::Stored(refused), ["fail"]);
+    trainer.now = Duration::from_secs(1_000_000);
+    trainer.gets(Input::Clock, NOTHING);
+}
+
+#[test]
+fn silence_beyond_the_deadline_sets_off_a_rewind() {
+    let mut trainer = running();
+    trainer.now = Duration::from_secs(29);
+    trainer.gets(Input::Clock, NOTHING);
+    trainer.now = Duration::from_secs(31);
+    trainer.gets(Input::Clock, ["store: BeginGeneration"]);
+}

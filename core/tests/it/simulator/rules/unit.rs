@@ -1,0 +1,162 @@
+//! What a unit does, and what it leaves alone.
+
+use std::sync::Arc;
+
+use cuttlefish_core::ids::{CommitPoint, Generation, Tick};
+use cuttlefish_core::machine::{Input, NeuronState, StoreReply};
+use cuttlefish_core::math::{Inputs, Panels};
+use cuttlefish_core::neuron::Unit;
+use cuttlefish_core::protocol::{IN_FLIGHT_BOUND, Message};
+use ndarray::Array2;
+
+use super::said::Said;
+use super::{NOTHING, case, header, point};
+
+fn forward(tick: u64) -> Message {
+    marked(tick, None)
+}
+
+fn marked(tick: u64, mark: Option<u64>) -> Message {
+    let values = Panels::pack(Array2::ones((2, 2)).view());
+    Message::Forward {
+        header: header(tick, mark),
+        inputs: Some(Arc::new(Inputs::new(values))),
+    }
+}
+
+fn backward(tick: u64) -> Message {
+    Message::Backward {
+        tick: Tick(tick),
+        first: 0,
+        errors: Arc::new(Array2::ones((1, 2))),
+    }
+}
+
+fn restored(generation: u64, weights: f32) -> Input {
+    Input::Stored(StoreReply::Commit {
+        generation: Generation(generation),
+        states: Ok(vec![NeuronState {
+            weights: vec![weights; 3],
+            moments: vec![0.0; 3],
+        }]),
+    })
+}
+
+fn written(generation: u64, commit: CommitPoint, accepted: bool) -> Input {
+    Input::Stored(StoreReply::Committed {
+        generation: Generation(generation),
+        commit,
+        accepted,
+    })
+}
+
+/// The first hidden neuron, after a rewind to the initial weights in generation 5.
+fn unit() -> Said<Unit> {
+    let case = case();
+    let mut unit = Said::new(Unit::new(case.graph.clone(), case.batches, 0, 0));
+    unit.hears(
+        5,
+        Message::Rewind(CommitPoint::default()),
+        ["trainer: Ready@5"],
+    );
+    unit
+}
+
+#[test]
+fn a_unit_ignores_messages_of_an_older_generation() {
+    let mut unit = unit();
+    unit.hears(4, Message::Rewind(CommitPoint::default()), NOTHING);
+    unit.hears(4, forward(1), NOTHING);
+    unit.hears(5, marked(1, Some(1)), ["synapse 0|1: Activation 1@5"]);
+    unit.hears(4, backward(1), NOTHING);
+    unit.hears(5, backward(1), ["store: WriteCommit 1@5"]);
+}
+
+#[test]
+fn a_unit_does_not_work_for_a_generation_that_it_has_not_restored() {
+    let mut unit = unit();
+    unit.hears(6, forward(1), ["trainer: Hello@6"]);
+    unit.hears(5, forward(1), ["synapse 0|1: Activation 1@5"]);
+    unit.hears(6, backward(1), ["trainer: Hello@6"]);
+}
+
+#[test]
+fn a_unit_ignores_what_it_read_for_an_older_generation() {
+    let mut unit = unit();
+    unit.hears(6, Message::Rewind(point(1, 1)), ["store: ReadCommit 1@6"]);
+    unit.hears(7, Message::Rewind(point(2, 2)), ["store: ReadCommit 2@7"]);
+    unit.gets(restored(6, 1.0), NOTHING);
+    unit.gets(restored(7, 1.0), ["trainer: Ready@7"]);
+}
+
+#[test]
+fn a_unit_is_ready_once_it_has_restored() {
+    let mut unit = unit();
+    unit.hears(6, Message::Rewind(point(1, 1)), ["store: ReadCommit 1@6"]);
+    unit.hears(6, Message::Rewind(point(1, 1)), NOTHING);
+    unit.hears(6, forward(2), ["trainer: Hello@6"]);
+    unit.gets(restored(6, 1.0), ["trainer: Ready@6"]);
+    unit.hears(6, forward(2), ["synapse 0|1: Activation 2@6"]);
+}
+
+#[test]
+fn a_unit_reports_writes_of_its_generation_that_were_accepted() {
+    let mut unit = unit();
+    unit.gets(written(4, point(1, 1), true), NOTHING);
+    unit.gets(written(4, point(1, 1), false), NOTHING);
+    unit.gets(written(5, point(1, 1), true), ["trainer: Committed 1@5"]);
+    unit.hears(5, forward(1), ["synapse 0|1: Activation 1@5"]);
+    unit.gets(written(5, point(2, 2), false), NOTHING);
+    // A newer timeline owns its neurons: what it holds is of no use.
+    unit.hears(5, backward(1), ["trainer: Hello@5"]);
+}
+
+#[test]
+fn a_unit_answers_a_repeated_rewind_and_keeps_what_it_has_done_since() {
+    let mut unit = unit();
+    unit.hears(5, forward(1), ["synapse 0|1: Activation 1@5"]);
+    unit.hears(
+        5,
+        Message::Rewind(CommitPoint::default()),
+        ["trainer: Ready@5"],
+    );
+    unit.hears(5, backward(1), NOTHING);
+    unit.hears(5, forward(2), ["synapse 0|1: Activation 2@5"]);
+}
+
+#[test]
+fn a_unit_forgets_waiting_ticks_when_it_rewinds() {
+    let mut unit = unit();
+    unit.hears(5, forward(1), ["synapse 0|1: Activation 1@5"]);
+    unit.hears(5, marked(2, Some(1)), NOTHING);
+    unit.hears(
+        6,
+        Message::Rewind(CommitPoint::default()),
+        ["trainer: Ready@6"],
+    );
+    unit.hears(6, forward(1), ["synapse 0|1: Activation 1@6"]);
+    // The new timeline has not issued tick 2, and may not mark it.
+    unit.hears(6, backward(1), NOTHING);
+    unit.hears(6, forward(2), ["synapse 0|1: Activation 2@6"]);
+    unit.hears(6, backward(2), NOTHING);
+}
+
+#[test]
+fn a_unit_works_on_ticks_in_their_order_and_once() {
+    let mut unit = unit();
+    unit.hears(5, forward(2), NOTHING);
+    unit.hears(5, forward(1), ["synapse 0|1: Activation 1@5"]);
+    unit.hears(5, forward(1), NOTHING);
+    unit.hears(5, backward(1), ["synapse 0|1: Activation 2@5"]);
+    unit.hears(5, forward(1), NOTHING);
+    unit.hears(5, backward(1), NOTHING);
+}
+
+#[test]
+fn a_unit_says_hello_to_what_it_cannot_place() {
+    let mut unit = unit();
+    unit.hears(5, backward(1), ["trainer: Hello@5"]);
+    unit.hears(5, forward(IN_FLIGHT_BOUND), NOTHING);
+    let beyond = forward(IN_FLIGHT_BOUND + 1);
+    unit.hears(5, beyond, ["report", "trainer: Hello@5"]);
+}

@@ -1,0 +1,64 @@
+//! `export`: a run's weights as a file that other programs read.
+
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+
+use super::{Exit, Failure};
+use crate::config::Config;
+use crate::export::{self, Format, Metadata};
+use crate::runs::{RunDir, SavedRun};
+
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Tensors are named as in Keras: `<layer>/kernel` with shape [fan_in, units] \
+    and `<layer>/bias`.\n\nExamples:\n  \
+    cuttlefish export digits --format safetensors -o digits.safetensors\n  \
+    cuttlefish export digits --format npz -o digits.npz"
+)]
+pub struct Args {
+    /// The run
+    run: String,
+    /// The form of the file
+    #[arg(long, value_enum, default_value_t = FormatArg::Safetensors)]
+    format: FormatArg,
+    /// The file
+    #[arg(short, long, value_name = "FILE")]
+    output: PathBuf,
+    /// Replace the file if it exists
+    #[arg(long)]
+    overwrite: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum FormatArg {
+    /// Hugging Face's safetensors
+    Safetensors,
+    /// NumPy's archive of arrays
+    Npz,
+}
+
+pub async fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
+    let run = RunDir::existing(&config.runs_dir, &args.run)?;
+    let saved = SavedRun::read(&run).await?;
+    let states = saved.states().await?;
+    let failed =
+        |error: export::Error| Failure::new(Exit::Failed, format_args!("failed to {error}"));
+    let tensors = export::tensors(&saved.graph, &states).map_err(failed)?;
+    let metadata = Metadata {
+        run: args.run.clone(),
+        weights_sha256: cuttlefish_core::network::digest(states.iter().flatten()),
+    };
+    let format = match args.format {
+        FormatArg::Safetensors => Format::Safetensors,
+        FormatArg::Npz => Format::Npz,
+    };
+    export::write_file(&args.output, args.overwrite, format, &tensors, &metadata)
+        .map_err(failed)?;
+    anstream::eprintln!(
+        "wrote {} tensors to {}",
+        tensors.len(),
+        args.output.display()
+    );
+    Ok(Exit::Ok)
+}

@@ -1,0 +1,194 @@
+//! `inspect` and `digest`: the numbers of a run at its last commit.
+
+use cuttlefish_core::machine::NeuronState;
+use cuttlefish_core::network;
+use serde_json::{Value, json};
+
+use super::{Exit, Failure, print, print_json};
+use crate::config::Config;
+use crate::report::table::aligned;
+use crate::runs::{RunDir, SavedRun};
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  cuttlefish inspect digits\n  \
+    cuttlefish inspect digits/hidden\n  cuttlefish inspect digits/hidden/3 --json")]
+pub struct Args {
+    /// RUN, RUN/LAYER or RUN/LAYER/INDEX
+    what: String,
+    /// Print one JSON document; for one neuron with its weights
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct DigestArgs {
+    /// The run
+    run: String,
+}
+
+pub async fn digest(args: &DigestArgs, config: &Config) -> Result<Exit, Failure> {
+    let run = RunDir::existing(&config.runs_dir, &args.run)?;
+    let saved = SavedRun::read(&run).await?;
+    print(&format!("{}\n", saved.digest().await?))?;
+    Ok(Exit::Ok)
+}
+
+pub async fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
+    let mut parts = args.what.splitn(3, '/');
+    let run = RunDir::existing(&config.runs_dir, parts.next().unwrap_or_default())?;
+    let saved = SavedRun::read(&run).await?;
+    let states = saved.states().await?;
+    let layer = parts
+        .next()
+        .map(|name| find_layer(&saved, name))
+        .transpose()?;
+    let index = parts.next();
+    let document = match (layer, index) {
+        (None, _) => whole(&run, &saved, &states),
+        (Some(layer), None) => json!({
+            "run": run.name(),
+            "layer": saved.graph.layers[layer].name,
+            "neurons": (0..states[layer].len())
+                .map(|n| neuron(&states[layer][n], n))
+                .collect::<Vec<_>>(),
+        }),
+        (Some(layer), Some(index)) => {
+            let units = states[layer].len();
+            let index: usize = index.parse().ok().filter(|&i| i < units).ok_or_else(|| {
+                Failure::new(
+                    Exit::Usage,
+                    format_args!(
+                        "layer `{}` has neurons 0 to {}, not `{index}`",
+                        saved.graph.layers[layer].name,
+                        units - 1
+                    ),
+                )
+            })?;
+            let mut document = neuron(&states[layer][index], index);
+            let (weights, _) = split(&states[layer][index]);
+            let progress = saved.progress();
+            document["run"] = json!(run.name());
+            document["layer"] = json!(saved.graph.layers[layer].name);
+            document["tick"] = json!(progress.tick);
+            document["generation"] = json!(saved.generation);
+            if args.json {
+                document["weights"] = json!(weights);
+            }
+            document
+        }
+    };
+    if args.json {
+        print_json(&document)?;
+    } else {
+        print(&human(&document))?;
+    }
+    Ok(Exit::Ok)
+}
+
+fn find_layer(saved: &SavedRun, name: &str) -> Result<usize, Failure> {
+    let layers = &saved.graph.layers;
+    layers.iter().position(|l| l.name == name).ok_or_else(|| {
+        let names: Vec<&str> = layers.iter().map(|l| l.name.as_str()).collect();
+        Failure::new(
+            Exit::Usage,
+            format_args!(
+                "there is no layer `{name}` (the layers are {})",
+                names.join(", ")
+            ),
+        )
+    })
+}
+
+fn whole(run: &RunDir, saved: &SavedRun, states: &[Vec<NeuronState>]) -> Value {
+    let layers = saved
+        .graph
+        .layers
+        .iter()
+        .zip(states)
+        .map(|(layer, states)| {
+            let squares: f64 = states.iter().map(|s| norm(split(s).0).powi(2)).sum();
+            json!({
+                "name": layer.name,
+                "neurons": layer.units,
+                "fan_in": layer.fan_in,
+                "activation": layer.activation,
+                "weight_norm": squares.sqrt(),
+            })
+        });
+    json!({
+        "run": run.name(),
+        "tick": saved.progress().tick,
+        "generation": saved.generation,
+        "parameters": saved.graph.parameters(),
+        "weights_sha256": network::digest(states.iter().flatten()),
+        "layers": layers.collect::<Vec<_>>(),
+    })
+}
+
+fn neuron(state: &NeuronState, index: usize) -> Value {
+    let (weights, bias) = split(state);
+    let extreme = |pick: fn(f32, f32) -> f32| weights.iter().copied().reduce(pick);
+    json!({
+        "neuron": index,
+        "bias": bias,
+        "weight_norm": norm(weights),
+        "weight_min": extreme(f32::min),
+        "weight_max": extreme(f32::max),
+    })
+}
+
+fn split(state: &NeuronState) -> (&[f32], f32) {
+    match state.weights.split_last() {
+        Some((bias, weights)) => (weights, *bias),
+        None => (&[], 0.0),
+    }
+}
+
+fn norm(weights: &[f32]) -> f64 {
+    let squares: f64 = weights.iter().map(|&w| f64::from(w) * f64::from(w)).sum();
+    squares.sqrt()
+}
+
+/// A document for people: its scalars a line each, then its list as a table.
+fn human(document: &Value) -> String {
+    let mut text = String::new();
+    let mut table = String::new();
+    for (key, value) in document.as_object().into_iter().flatten() {
+        match value {
+            Value::Array(rows) => {
+                let keys = rows.first().and_then(Value::as_object);
+                let header: Vec<String> = keys
+                    .into_iter()
+                    .flatten()
+                    .map(|(key, _)| key.replace('_', " "))
+                    .collect();
+                let cells = |row: &Value| -> Vec<String> {
+                    row.as_object()
+                        .into_iter()
+                        .flatten()
+                        .map(|(_, v)| cell(v))
+                        .collect()
+                };
+                let rows: Vec<Vec<String>> = std::iter::once(header)
+                    .chain(rows.iter().map(cells))
+                    .collect();
+                table = aligned(&rows, 1);
+            }
+            value => text.push_str(&format!("{:<15} {}\n", key.replace('_', " "), cell(value))),
+        }
+    }
+    if !table.is_empty() && !text.is_empty() {
+        text.push('\n');
+    }
+    text + &table
+}
+
+fn cell(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Number(number) if number.is_f64() => {
+            format!("{:.6}", number.as_f64().unwrap_or(0.0))
+        }
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,119 @@
+//! `ps` and `down`: which runs there are, and removing one.
+
+use serde_json::json;
+
+use super::{Exit, Failure, print, print_json};
+use crate::config::Config;
+use crate::report::table::aligned;
+use crate::runs::{RunDir, SavedRun};
+
+#[derive(Debug, clap::Args)]
+pub struct PsArgs {
+    /// Only this run
+    run: Option<String>,
+    /// Print one JSON document
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct DownArgs {
+    /// The run
+    run: String,
+}
+
+pub async fn ps(args: &PsArgs, config: &Config) -> Result<Exit, Failure> {
+    let runs = match &args.run {
+        Some(name) => vec![RunDir::existing(&config.runs_dir, name)?],
+        None => RunDir::list(&config.runs_dir)?,
+    };
+    let mut rows = vec![header()];
+    let mut documents = Vec::new();
+    for run in runs {
+        let worker = run.worker();
+        // A run that cannot be read is listed as such: it still has to be found and removed.
+        let (row, document) = match SavedRun::read(&run).await {
+            Ok(saved) => describe(&run, worker, &saved),
+            Err(error) => {
+                let name = run.name();
+                let mut row = vec![name.to_owned(), "broken".to_owned()];
+                row.resize(header().len(), String::new());
+                row[2] = "-".to_owned();
+                (
+                    row,
+                    json!({"run": name, "state": "broken", "problem": error.to_string()}),
+                )
+            }
+        };
+        rows.push(row);
+        documents.push(document);
+    }
+    if args.json {
+        print_json(&json!(documents))?;
+    } else {
+        print(&aligned(&rows, 2))?;
+    }
+    Ok(Exit::Ok)
+}
+
+fn header() -> Vec<String> {
+    [
+        "RUN", "STATE", "EPOCH", "TICK", "LOSS", "ACCURACY", "NEURONS", "TARGET",
+    ]
+    .map(str::to_owned)
+    .to_vec()
+}
+
+fn describe(
+    run: &RunDir,
+    worker: Option<String>,
+    saved: &SavedRun,
+) -> (Vec<String>, serde_json::Value) {
+    let progress = saved.progress();
+    let state = match &worker {
+        Some(_) => "running",
+        None if progress.finished => "complete",
+        None => "stopped",
+    };
+    let last = progress.history.last();
+    let seen = last.map(|epoch| epoch.validation.as_ref().unwrap_or(&epoch.train));
+    let seen = progress.test.as_ref().or(seen);
+    let loss = seen.map_or("-".to_owned(), |e| format!("{:.4}", e.loss));
+    let accuracy = seen
+        .and_then(|e| e.accuracy)
+        .map_or("-".to_owned(), |a| format!("{:.2} %", 100.0 * a));
+    let epochs = last.map_or(0, |epoch| epoch.epoch);
+    let neurons: usize = saved.graph.layers.iter().map(|layer| layer.units).sum();
+    let row = vec![
+        run.name().to_owned(),
+        state.to_owned(),
+        format!("{epochs}/{}", saved.graph.training.epochs),
+        progress.tick.to_string(),
+        loss,
+        accuracy,
+        neurons.to_string(),
+        "local".to_owned(),
+    ];
+    let document = json!({
+        "run": run.name(),
+        "state": state,
+        "process": worker,
+        "target": "local",
+        "epoch": epochs,
+        "epochs": saved.graph.training.epochs,
+        "tick": progress.tick,
+        "generation": saved.generation,
+        "evaluation": seen,
+        "neurons": neurons,
+        "directory": run.path(),
+    });
+    (row, document)
+}
+
+pub fn down(args: &DownArgs, config: &Config) -> Result<Exit, Failure> {
+    let run = RunDir::existing(&config.runs_dir, &args.run)?;
+    let lock = run.lock()?;
+    run.remove(lock)?;
+    anstream::eprintln!("removed run {}", args.run);
+    Ok(Exit::Ok)
+}

@@ -1,0 +1,248 @@
+//! The command line: data on stdout, everything else on stderr.
+
+mod evaluate;
+pub mod exit;
+mod export;
+mod inspect;
+mod list;
+mod plan;
+mod predict;
+mod train;
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use clap::{CommandFactory, Parser, Subcommand};
+use cuttlefish_core::topology::{self, Document, Problems};
+
+use crate::config::Config;
+pub use exit::{Exit, Failure};
+
+/// Neural networks whose neurons are actors: one file trains in one process, and gives the same
+/// weights however its neurons are grouped.
+#[derive(Debug, Parser)]
+#[command(
+    name = "cuttlefish",
+    version,
+    propagate_version = true,
+    max_term_width = 100
+)]
+#[command(after_help = "Examples:\n  \
+    cuttlefish train topology/digits.yaml\n  \
+    cuttlefish train topology/mnist.yaml --data-dir data/mnist --set training.epochs=3\n  \
+    cuttlefish predict digits --input rows.csv\n  \
+    cuttlefish export digits --format safetensors -o digits.safetensors")]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    /// Where data sets are looked for and kept [env: CUTTLEFISH_DATA_DIR] [default: the
+    /// platform's cache directory]
+    #[arg(long, global = true, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// Where local runs are kept [env: CUTTLEFISH_RUNS_DIR] [default: the platform's data
+    /// directory]
+    #[arg(long, global = true, value_name = "DIR")]
+    runs_dir: Option<PathBuf>,
+    /// Log more to stderr: -v what happens, -vv every request
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Show what a topology file expands to: units, messages, memory. Changes nothing
+    Plan(plan::Args),
+    /// Train the network of a topology file, or go on with a run
+    Train(train::Args),
+    /// Evaluate a run's weights
+    Eval(evaluate::Args),
+    /// Answer rows that the run has not seen
+    Predict(predict::Args),
+    /// Write a run's weights to a file that other programs read
+    Export(export::Args),
+    /// Print the SHA-256 of a run's weights
+    Digest(inspect::DigestArgs),
+    /// Look at a run, a layer or one neuron
+    Inspect(inspect::Args),
+    /// List runs
+    Ps(list::PsArgs),
+    /// Remove a run and everything that belongs to it
+    Down(list::DownArgs),
+    /// Print a script that completes commands in a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// A topology file with overrides, as several commands take it.
+#[derive(Debug, clap::Args)]
+struct FileArgs {
+    /// Override a value of the file, for example training.epochs=3; may be repeated
+    #[arg(long = "set", value_name = "PATH=VALUE")]
+    overrides: Vec<String>,
+    /// Seed of every random draw: the same as --set seed=N
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// Passes over the training rows: the same as --set training.epochs=N
+    #[arg(long, value_name = "N")]
+    epochs: Option<u32>,
+    /// Take the rows in file order: the same as --set training.shuffle=false
+    #[arg(long)]
+    no_shuffle: bool,
+    /// Neurons hosted by one actor; whole layers by default
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    neurons_per_unit: Option<u32>,
+}
+
+impl FileArgs {
+    /// All overrides, those with a flag of their own last.
+    fn overrides(&self) -> Vec<String> {
+        let mut overrides = self.overrides.clone();
+        overrides.extend(self.seed.map(|seed| format!("seed={seed}")));
+        overrides.extend(
+            self.epochs
+                .map(|epochs| format!("training.epochs={epochs}")),
+        );
+        if self.no_shuffle {
+            overrides.push("training.shuffle=false".to_owned());
+        }
+        overrides
+    }
+}
+
+/// A topology file that has been read.
+struct TopologyFile {
+    path: PathBuf,
+    text: String,
+    document: Document,
+}
+
+impl TopologyFile {
+    fn read(path: &Path, overrides: &[String]) -> Result<Self, Failure> {
+        let bytes = std::fs::read(path).map_err(|error| {
+            let hint = "give the path of a topology file, for example topology/digits.yaml";
+            let path = path.display();
+            Failure::new(
+                Exit::Usage,
+                format_args!("failed to read `{path}`: {error} ({hint})"),
+            )
+        })?;
+        let text = String::from_utf8(bytes).map_err(|error| {
+            let at = error.utf8_error().valid_up_to();
+            let path = path.display();
+            Failure::new(
+                Exit::Usage,
+                format_args!("failed to read `{path}`: byte {at} is not UTF-8 (save it as UTF-8)"),
+            )
+        })?;
+        match topology::parse(&text, overrides) {
+            Ok(document) => Ok(Self {
+                path: path.to_owned(),
+                text,
+                document,
+            }),
+            Err(problems) => Err(topology_failure(path, &text, &problems)),
+        }
+    }
+
+    /// The directory that paths in the file are relative to.
+    fn base_dir(&self) -> PathBuf {
+        let parent = self.path.parent().unwrap_or(Path::new("."));
+        std::path::absolute(parent).unwrap_or_else(|_| parent.to_owned())
+    }
+
+    fn failure(&self, problems: &Problems) -> Failure {
+        topology_failure(&self.path, &self.text, problems)
+    }
+}
+
+fn topology_failure(path: &Path, text: &str, problems: &Problems) -> Failure {
+    let count = problems.count();
+    let s = if count == 1 { "" } else { "s" };
+    let rendered = problems.render(&path.display().to_string(), text);
+    Failure::new(
+        Exit::Usage,
+        format_args!(
+            "{}\n{count} problem{s} in `{}`",
+            rendered.trim_end(),
+            path.display()
+        ),
+    )
+}
+
+/// Reads the command line, does what it says, and returns the exit code.
+pub fn main() -> Exit {
+    let cli = Cli::parse();
+    init_logs(cli.verbose);
+    let config = Config::from_process(cli.data_dir, cli.runs_dir);
+    let result = match cli.command {
+        Command::Plan(args) => plan::run(&args, &config),
+        Command::Train(args) => train::run(&args, &config),
+        Command::Eval(args) => block_on(evaluate::run(&args, &config)),
+        Command::Predict(args) => block_on(predict::run(&args, &config)),
+        Command::Export(args) => block_on(export::run(&args, &config)),
+        Command::Digest(args) => block_on(inspect::digest(&args, &config)),
+        Command::Inspect(args) => block_on(inspect::run(&args, &config)),
+        Command::Ps(args) => block_on(list::ps(&args, &config)),
+        Command::Down(args) => list::down(&args, &config),
+        Command::Completions { shell } => {
+            clap_complete::generate(
+                shell,
+                &mut Cli::command(),
+                "cuttlefish",
+                &mut std::io::stdout(),
+            );
+            Ok(Exit::Ok)
+        }
+    };
+    result.unwrap_or_else(|failure| {
+        let style = anstyle::Style::new()
+            .bold()
+            .fg_color(Some(anstyle::AnsiColor::Red.into()));
+        anstream::eprintln!("{style}error{style:#}: {}", failure.message);
+        failure.exit
+    })
+}
+
+fn init_logs(verbose: u8) {
+    let level = match verbose {
+        0 => "warn",
+        1 => "info,cuttlefish=debug",
+        _ => "debug",
+    };
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_env_filter(tracing_subscriber::EnvFilter::new(level))
+        .with_target(false)
+        .init();
+}
+
+/// Runs a command that asks a store.
+fn block_on<T>(command: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(Exit::Failed, format_args!("failed to start: {error}")))?;
+    runtime.block_on(command)
+}
+
+/// Prints data. A reader that has seen enough (`| head`) is no error.
+fn print(text: &str) -> Result<(), Failure> {
+    let mut stdout = std::io::stdout().lock();
+    match stdout
+        .write_all(text.as_bytes())
+        .and_then(|()| stdout.flush())
+    {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Failure::new(
+            Exit::Failed,
+            format_args!("failed to write to stdout: {error}"),
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Prints one JSON document.
+fn print_json(value: &serde_json::Value) -> Result<(), Failure> {
+    print(&format!("{value:#}\n"))
+}

@@ -1,0 +1,61 @@
+//! The only reader of the environment: where data sets and runs are kept.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// Directories that the command line or the environment chooses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Where data sets are looked for and kept.
+    pub data_dir: PathBuf,
+    /// Where local runs are kept.
+    pub runs_dir: PathBuf,
+}
+
+impl Config {
+    /// Flags win over the environment, which wins over the platform's own directories: data sets
+    /// can be fetched again and belong in the cache, trained weights cannot and do not.
+    pub fn new(
+        data_dir: Option<PathBuf>,
+        runs_dir: Option<PathBuf>,
+        environment: impl Fn(&str) -> Option<OsString>,
+    ) -> Self {
+        let variable = |name: &str| {
+            environment(name)
+                .filter(|value| !value.is_empty())
+                .map(PathBuf::from)
+        };
+        let here = PathBuf::from(".cuttlefish");
+        Self {
+            data_dir: data_dir
+                .or_else(|| variable("CUTTLEFISH_DATA_DIR"))
+                .or_else(|| dirs::cache_dir().map(|dir| dir.join("cuttlefish")))
+                .unwrap_or_else(|| here.clone()),
+            runs_dir: runs_dir
+                .or_else(|| variable("CUTTLEFISH_RUNS_DIR"))
+                .or_else(|| dirs::data_dir().map(|dir| dir.join("cuttlefish").join("runs")))
+                .unwrap_or_else(|| here.join("runs")),
+        }
+    }
+
+    /// The same from the environment of this process.
+    #[expect(clippy::disallowed_methods, reason = "this is the one place")]
+    pub fn from_process(data_dir: Option<PathBuf>, runs_dir: Option<PathBuf>) -> Self {
+        Self::new(data_dir, runs_dir, |name| std::env::var_os(name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flags_win_over_the_environment_which_wins_over_the_platform() {
+        let variables = |name: &str| Some(OsString::from(format!("/env/{name}")));
+        let config = Config::new(Some("/flag".into()), None, variables);
+        assert_eq!(config.data_dir, PathBuf::from("/flag"));
+        assert_eq!(config.runs_dir, PathBuf::from("/env/CUTTLEFISH_RUNS_DIR"));
+        let empty = Config::new(None, None, |_| Some(OsString::new()));
+        assert_eq!(empty, Config::new(None, None, |_| None));
+    }
+}

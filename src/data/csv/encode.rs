@@ -1,0 +1,391 @@
+//! Typed columns to features, with what was learned from the training rows and nothing else.
+
+use std::path::Path;
+
+use cuttlefish_core::topology::spec::Missing;
+use serde::{Deserialize, Serialize};
+
+use super::columns::{Column, MISSING, is_missing};
+use super::problem::nearest;
+use super::table::{Row, Table};
+use super::{MAX_VALUES, Places, Problem};
+use crate::data::Error;
+use crate::data::file::read_file;
+
+/// How the columns of a table become features. Fitted on training rows; saved with a run, it
+/// encodes the rows of another table in the same way.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Encoder {
+    missing: Missing,
+    columns: Vec<ColumnEncoder>,
+}
+
+/// Rows of another table, encoded.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Encoded {
+    /// The features of all rows, row-major `[rows, features]`.
+    pub values: Vec<f32>,
+    /// Where in the file each row starts, from 1. Rows that `drop_row` leaves out are not here.
+    pub lines: Vec<u64>,
+    /// Columns with categories that the training rows did not have, and how many cells of each.
+    /// All features of such a cell are 0.
+    pub unseen: Vec<(String, u64)>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ColumnEncoder {
+    name: String,
+    kind: Kind,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+enum Kind {
+    /// One feature: `(number - mean) / deviation`, or 0 where the training rows are all the same.
+    Number {
+        mean: f64,
+        deviation: f64,
+        /// Stands in for missing cells.
+        fill: Option<f64>,
+    },
+    /// One feature for each category, 1 for the cell's own.
+    Category {
+        /// Sorted.
+        categories: Vec<String>,
+        /// Stands in for missing cells: an index.
+        fill: Option<usize>,
+    },
+}
+
+/// A cell on its way to features.
+enum Cell<'a> {
+    Missing,
+    Number(f32),
+    Category(&'a str),
+}
+
+impl Encoder {
+    /// Learns from the training rows.
+    pub(super) fn fit(
+        columns: &[(String, Column)],
+        train: &[u32],
+        missing: Missing,
+    ) -> Result<Self, Problem> {
+        let fit = |(name, column): &(String, Column)| {
+            let kind = match column {
+                Column::Numbers(numbers) => fit_numbers(numbers, train, missing),
+                Column::Categories { codes, names, .. } => {
+                    fit_categories(codes, names, train, missing)
+                }
+            };
+            let kind = kind.ok_or_else(|| Problem::NoTrainingValues {
+                column: name.clone(),
+            })?;
+            let name = name.clone();
+            Ok(ColumnEncoder { name, kind })
+        };
+        let columns = columns.iter().map(fit).collect::<Result<_, _>>()?;
+        Ok(Self { missing, columns })
+    }
+
+    /// How many features a row has.
+    pub fn features(&self) -> usize {
+        self.columns.iter().map(|column| column.kind.width()).sum()
+    }
+
+    /// What people call each feature: the column, or `column=category`.
+    pub fn feature_names(&self) -> Vec<String> {
+        let mut names = Vec::with_capacity(self.features());
+        for ColumnEncoder { name, kind } in &self.columns {
+            match kind {
+                Kind::Number { .. } => names.push(name.clone()),
+                Kind::Category { categories, .. } => {
+                    names.extend(categories.iter().map(|value| format!("{name}={value}")));
+                }
+            }
+        }
+        names
+    }
+
+    /// Encodes the rows of another table: columns are matched by name, their order is free, and
+    /// columns that the network does not use, the target among them, are left out.
+    pub fn encode_table(&self, path: &Path) -> Result<Encoded, Error> {
+        let bytes = read_file(path)?;
+        self.encode_bytes(&bytes).map_err(|problem| Error::Csv {
+            path: path.to_owned(),
+            problem,
+        })
+    }
+
+    /// Like [`encode_table`](Self::encode_table), for the bytes of a file.
+    pub fn encode_bytes(&self, bytes: &[u8]) -> Result<Encoded, Problem> {
+        let table = Table::open(bytes)?;
+        let places = self.places(table.header())?;
+        let mut output = Output::new(self);
+        let mut missing = Places::default();
+        let mut lines = Vec::new();
+        let mut rows = 0;
+        table.for_each(|row| {
+            rows += 1;
+            let cells = || self.columns.iter().zip(&places);
+            let absent = |(_, place): &(_, &usize)| is_missing(row.cell(**place));
+            match self.missing {
+                Missing::Error => {
+                    for (column, _) in cells().filter(absent) {
+                        missing.add(row.line, &column.name);
+                    }
+                }
+                Missing::DropRow if cells().any(|cell| absent(&cell)) => return Ok(()),
+                _ => {}
+            }
+            output.check_room(lines.len() + 1)?;
+            for (index, (column, &place)) in cells().enumerate() {
+                output.push(index, &column.cell(row, place)?);
+            }
+            lines.push(row.line);
+            Ok(())
+        })?;
+        if missing.count > 0 {
+            return Err(Problem::Missing { missing });
+        }
+        match (rows, lines.len()) {
+            (0, _) => return Err(Problem::NoRows),
+            (_, 0) => return Err(Problem::AllDropped { rows }),
+            _ => {}
+        }
+        let (values, unseen) = output.finish();
+        Ok(Encoded {
+            values,
+            lines,
+            unseen,
+        })
+    }
+
+    /// Encodes the table that the encoder was fitted on.
+    pub(super) fn encode_columns(
+        &self,
+        columns: &[(String, Column)],
+        rows: usize,
+    ) -> Result<Vec<f32>, Problem> {
+        let mut output = Output::new(self);
+        output.check_room(rows)?;
+        output.values.reserve_exact(rows * output.width);
+        for row in 0..rows {
+            for (index, (_, column)) in columns.iter().enumerate() {
+                let cell = match column {
+                    Column::Numbers(numbers) if numbers[row].is_nan() => Cell::Missing,
+                    Column::Numbers(numbers) => Cell::Number(numbers[row]),
+                    Column::Categories { codes, names, .. } => match codes[row] {
+                        MISSING => Cell::Missing,
+                        code => Cell::Category(&names[code as usize]),
+                    },
+                };
+                output.push(index, &cell);
+            }
+        }
+        Ok(output.finish().0)
+    }
+
+    /// Where in the header each column is.
+    fn places(&self, header: &[String]) -> Result<Vec<usize>, Problem> {
+        let place = |column: &ColumnEncoder| {
+            let mut places = (0..header.len()).filter(|&place| header[place] == column.name);
+            let first = places.next().ok_or_else(|| Problem::AbsentColumn {
+                column: column.name.clone(),
+                nearest: nearest(&column.name, header),
+            })?;
+            match places.next() {
+                None => Ok(first),
+                Some(second) => Err(Problem::DuplicateColumn {
+                    column: column.name.clone(),
+                    first: first + 1,
+                    second: second + 1,
+                }),
+            }
+        };
+        self.columns.iter().map(place).collect()
+    }
+}
+
+impl ColumnEncoder {
+    fn cell<'r>(&self, row: &'r Row<'_>, place: usize) -> Result<Cell<'r>, Problem> {
+        let text = row.cell(place);
+        if is_missing(text) {
+            return Ok(Cell::Missing);
+        }
+        let Kind::Number { .. } = self.kind else {
+            return Ok(Cell::Category(text));
+        };
+        match text.parse::<f32>() {
+            Ok(number) if number.is_finite() => Ok(Cell::Number(number)),
+            Ok(_) => Err(Problem::NotFinite {
+                line: row.line,
+                column: self.name.clone(),
+                text: text.to_owned(),
+            }),
+            Err(_) => Err(Problem::NotANumber {
+                line: row.line,
+                column: self.name.clone(),
+                text: text.to_owned(),
+                hint: "in the table that the network was trained with, all are",
+            }),
+        }
+    }
+}
+
+impl Kind {
+    fn width(&self) -> usize {
+        match self {
+            Self::Number { .. } => 1,
+            Self::Category { categories, .. } => categories.len(),
+        }
+    }
+}
+
+/// Features, row by row, and what was strange about them.
+struct Output<'a> {
+    encoder: &'a Encoder,
+    width: usize,
+    values: Vec<f32>,
+    unseen: Vec<u64>,
+}
+
+impl<'a> Output<'a> {
+    fn new(encoder: &'a Encoder) -> Self {
+        Self {
+            encoder,
+            width: encoder.features(),
+            values: Vec::new(),
+            unseen: vec![0; encoder.columns.len()],
+        }
+    }
+
+    fn check_room(&self, rows: usize) -> Result<(), Problem> {
+        let features = self.width;
+        match rows.checked_mul(features) {
+            Some(values) if values <= MAX_VALUES => Ok(()),
+            _ => Err(Problem::TooManyValues { rows, features }),
+        }
+    }
+
+    /// Appends the features of a cell of column `index`.
+    fn push(&mut self, index: usize, cell: &Cell<'_>) {
+        match &self.encoder.columns[index].kind {
+            Kind::Number {
+                mean,
+                deviation,
+                fill,
+            } => {
+                let number = match cell {
+                    Cell::Number(number) => f64::from(*number),
+                    _ => fill.unwrap_or(*mean),
+                };
+                self.values.push(scale(number, *mean, *deviation));
+            }
+            Kind::Category { categories, fill } => {
+                let found = match cell {
+                    Cell::Category(name) => {
+                        categories.binary_search_by(|c| c.as_str().cmp(name)).ok()
+                    }
+                    _ => *fill,
+                };
+                self.unseen[index] += u64::from(found.is_none());
+                let one = |i| if found == Some(i) { 1.0 } else { 0.0 };
+                self.values.extend((0..categories.len()).map(one));
+            }
+        }
+    }
+
+    fn finish(self) -> (Vec<f32>, Vec<(String, u64)>) {
+        let mut unseen = Vec::new();
+        for (column, &cells) in self.encoder.columns.iter().zip(&self.unseen) {
+            if cells > 0 {
+                let name = column.name.as_str();
+                tracing::warn!(column = name, cells, "categories that no training row has");
+                unseen.push((name.to_owned(), cells));
+            }
+        }
+        (self.values, unseen)
+    }
+}
+
+/// A number far outside the training rows must not become infinite.
+fn scale(number: f64, mean: f64, deviation: f64) -> f32 {
+    if deviation > 0.0 {
+        let scaled = (number - mean) / deviation;
+        scaled.clamp(f64::from(f32::MIN), f64::from(f32::MAX)) as f32
+    } else {
+        0.0
+    }
+}
+
+/// `None` if no training row has a value.
+fn fit_numbers(numbers: &[f32], train: &[u32], missing: Missing) -> Option<Kind> {
+    let values = train.iter().map(|&row| f64::from(numbers[row as usize]));
+    let mut known: Vec<f64> = values.clone().filter(|value| !value.is_nan()).collect();
+    if known.is_empty() {
+        return None;
+    }
+    let fill = match missing {
+        Missing::Mean => Some(mean(known.iter().copied())),
+        Missing::Median => Some(median(&mut known)),
+        Missing::Error | Missing::DropRow => None,
+    };
+    // Fitted after filling in, so that the column that trains has mean 0 and deviation 1.
+    let or_fill = |value: f64| {
+        if value.is_nan() {
+            fill.unwrap_or(value)
+        } else {
+            value
+        }
+    };
+    let filled = values.map(or_fill);
+    let center = mean(filled.clone());
+    let squares = filled.map(|value| (value - center).powi(2));
+    Some(Kind::Number {
+        mean: center,
+        deviation: mean(squares).sqrt(),
+        fill,
+    })
+}
+
+/// The mean of equal values is exactly that value, and a constant column's deviation exactly 0:
+/// sums of 24-bit numbers are exact in 53 bits for more rows than a table may have.
+fn mean(values: impl Iterator<Item = f64>) -> f64 {
+    let (sum, count) = values.fold((0.0, 0.0), |(sum, count), value| (sum + value, count + 1.0));
+    sum / count
+}
+
+fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    match values.len() % 2 {
+        0 => (values[middle - 1] + values[middle]) / 2.0,
+        _ => values[middle],
+    }
+}
+
+/// `None` if no training row has a value.
+fn fit_categories(
+    codes: &[u32],
+    names: &[String],
+    train: &[u32],
+    missing: Missing,
+) -> Option<Kind> {
+    let mut counts = vec![0_u64; names.len()];
+    for &row in train {
+        if let Some(count) = counts.get_mut(codes[row as usize] as usize) {
+            *count += 1;
+        }
+    }
+    let mut known: Vec<(&String, u64)> = names.iter().zip(counts).filter(|c| c.1 > 0).collect();
+    known.sort_unstable();
+    // Of equally frequent ones the first.
+    let most = (0..known.len()).rev().max_by_key(|&i| known[i].1)?;
+    Some(Kind::Category {
+        categories: known.into_iter().map(|(name, _)| name.clone()).collect(),
+        fill: matches!(missing, Missing::Mean | Missing::Median).then_some(most),
+    })
+}

@@ -1,0 +1,100 @@
+//! A person's own table: CSV with a header line.
+//!
+//! | module | responsibility |
+//! |---|---|
+//! | `table` | bytes to records: encoding, delimiter, header, line numbers, limits |
+//! | `columns` | records to typed columns: numbers or categories, missing cells |
+//! | `target` | the column to predict: classes or numbers |
+//! | `encode` | typed columns to features, with what was learned from the training rows |
+//!
+//! The file is read into memory once and its records are gone through twice: first to see what
+//! each column is, then to take the values. Everything after the reading of the file is a pure
+//! function of its bytes. Tested in `tests/csv.rs`, `tests/csv_problems.rs`
+//! and `tests/encode.rs`.
+
+mod columns;
+mod encode;
+mod problem;
+mod table;
+mod target;
+
+use std::path::Path;
+
+use cuttlefish_core::data::{Dataset, Split, Values};
+use cuttlefish_core::topology::spec::{CsvTask, Missing};
+
+pub use self::encode::{Encoded, Encoder};
+pub use self::problem::{Place, Places, Problem};
+use super::Error;
+use super::file::read_file;
+
+/// The largest number of rows.
+pub const MAX_ROWS: usize = 10_000_000;
+/// The largest number of columns.
+pub const MAX_COLUMNS: usize = 10_000;
+/// The longest line.
+pub const MAX_LINE: usize = 4 << 20;
+/// The longest cell. More is a sign of a quotation mark that nobody closed.
+pub const MAX_CELL: usize = 4096;
+/// The largest number of different values of a column that is not a number.
+pub const MAX_CATEGORIES: usize = 100;
+/// The largest number of classes.
+pub const MAX_CLASSES: usize = 1000;
+/// The largest number of features of all rows together: 1 GiB of them.
+pub const MAX_VALUES: usize = 1 << 28;
+/// A target of whole numbers with at most so many different values is a class.
+pub const AUTO_CLASSES: usize = 20;
+
+/// What the topology file says about the table.
+#[derive(Clone, Copy, Debug)]
+pub struct Options<'a> {
+    /// Name of the column to predict.
+    pub target: &'a str,
+    /// Whether the target is a class or a number.
+    pub task: CsvTask,
+    /// What to do about missing cells.
+    pub missing: Missing,
+    /// Columns to leave out.
+    pub ignore: &'a [String],
+    /// Share of all rows that test.
+    pub test_split: f64,
+    /// Share of the other rows that validate.
+    pub validation_split: f64,
+}
+
+/// Reads the file, and parses it.
+pub fn load(path: &Path, options: &Options<'_>) -> Result<(Dataset, Encoder), Error> {
+    let bytes = read_file(path)?;
+    parse(bytes, options).map_err(|problem| Error::Csv {
+        path: path.to_owned(),
+        problem,
+    })
+}
+
+/// Makes a data set of the bytes of a file, and an encoder that encodes further rows like it.
+///
+/// Numbers are scaled to mean 0 and deviation 1, categories become one feature each; both as the
+/// training rows have them. Regression targets stay as they are: a loss in the target's own unit
+/// is one that people can read.
+pub fn parse(bytes: Vec<u8>, options: &Options<'_>) -> Result<(Dataset, Encoder), Problem> {
+    let columns = {
+        let table = table::Table::open(&bytes)?;
+        columns::read(&table, options)?
+    };
+    // The typed columns have all that is needed; the text is as large as they are.
+    drop(bytes);
+    let task = target::task(options, columns.target)?;
+    let split = Split::fixed(columns.rows, options.test_split, options.validation_split);
+    let encoder = Encoder::fit(&columns.features, &split.train, options.missing)?;
+    let values = encoder.encode_columns(&columns.features, columns.rows)?;
+    let dataset = Dataset {
+        name: "csv".to_owned(),
+        features: encoder.features(),
+        image: None,
+        feature_names: encoder.feature_names(),
+        values: Values::Floats(values),
+        task,
+        split,
+    };
+    Ok((dataset, encoder))
+}

@@ -1,0 +1,310 @@
+//! What can be wrong with a table.
+
+use std::fmt;
+
+use super::{MAX_CATEGORIES, MAX_CELL, MAX_CLASSES, MAX_COLUMNS, MAX_LINE, MAX_ROWS, MAX_VALUES};
+
+/// A cell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Its line in the file, from 1.
+    pub line: u64,
+    /// The name of its column.
+    pub column: String,
+}
+
+/// The first of some cells, and how many there are.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Places {
+    /// The first ones.
+    pub first: Vec<Place>,
+    /// The number of all.
+    pub count: u64,
+}
+
+/// Why a table cannot be used.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum Problem {
+    /// No text at all.
+    #[error("the file is empty (a header line and one line a row are needed)")]
+    Empty,
+    /// Only the header.
+    #[error("there is a header line and no rows (add one line a row)")]
+    NoRows,
+    /// Not UTF-8.
+    #[error("line {line}: not UTF-8 (save the file as UTF-8; compressed files must be unpacked)")]
+    Encoding {
+        /// Where the first wrong byte is.
+        line: u64,
+    },
+    /// A line beyond the limit.
+    #[error("line {line} is longer than the limit of {MAX_LINE} bytes (is this a CSV file?)")]
+    LongLine {
+        /// The line.
+        line: u64,
+    },
+    /// A cell beyond the limit.
+    #[error(
+        "line {line}: a cell is longer than the limit of {MAX_CELL} bytes (is a closing quotation \
+         mark missing?)"
+    )]
+    LongCell {
+        /// Where its row starts.
+        line: u64,
+    },
+    /// A quotation mark without its partner.
+    #[error("line {line}: a quoted cell is not closed before the file ends (add the closing `\"`)")]
+    OpenQuote {
+        /// Where its row starts.
+        line: u64,
+    },
+    /// The parser gave up.
+    #[error("{0} (correct the file)")]
+    Csv(String),
+    /// The first line holds numbers.
+    #[error(
+        "line 1 looks like a row: it starts with `{first}` and has numbers only (add a header \
+         line with the names of the columns)"
+    )]
+    NoHeader {
+        /// The first cell.
+        first: String,
+    },
+    /// A row with more or fewer cells than the header.
+    #[error(
+        "line {line} has {cells} cells, the header has {columns} (correct the line; a cell with \
+         the delimiter in it must be quoted)"
+    )]
+    Ragged {
+        /// The line.
+        line: u64,
+        /// How many cells it has.
+        cells: usize,
+        /// How many the header has.
+        columns: usize,
+    },
+    /// Too many columns.
+    #[error("{columns} columns, the limit is {MAX_COLUMNS} (use fewer columns)")]
+    TooManyColumns {
+        /// How many there are.
+        columns: usize,
+    },
+    /// Too many rows.
+    #[error("more than {MAX_ROWS} rows, the limit (use fewer rows)")]
+    TooManyRows,
+    /// The features of all rows would not fit.
+    #[error(
+        "{rows} rows of {features} features are more than the limit of {MAX_VALUES} numbers (use \
+         fewer rows, or list columns under `ignore`)"
+    )]
+    TooManyValues {
+        /// The rows.
+        rows: usize,
+        /// The features of one.
+        features: usize,
+    },
+    /// A column without a name.
+    #[error(
+        "column number {number} has no name (name it in the header, or list `\"\"` under `ignore`)"
+    )]
+    UnnamedColumn {
+        /// Its number, from 1.
+        number: usize,
+    },
+    /// Two columns of one name.
+    #[error("columns number {first} and {second} are both called `{column}` (rename one)")]
+    DuplicateColumn {
+        /// The name.
+        column: String,
+        /// Number of the first, from 1.
+        first: usize,
+        /// Number of the second.
+        second: usize,
+    },
+    /// A column that the topology file names is not there.
+    #[error(
+        "there is no column `{column}`, named by `{key}` ({})",
+        Nearest(nearest)
+    )]
+    UnknownColumn {
+        /// The name.
+        column: String,
+        /// The key of the topology file.
+        key: &'static str,
+        /// The column with the most similar name.
+        nearest: Option<String>,
+    },
+    /// The target is to be left out.
+    #[error("column `{column}` is the target and listed under `ignore` (remove it from one)")]
+    TargetIgnored {
+        /// The target.
+        column: String,
+    },
+    /// There is nothing to predict the target from.
+    #[error("no columns are left beside the target `{target}` (shorten `ignore`)")]
+    NoFeatures {
+        /// The target.
+        target: String,
+    },
+    /// Missing cells that nobody said what to do about.
+    #[error(
+        "{missing} (fill them in, list the column under `ignore`, or set `missing` to `mean`, \
+         `median` or `drop_row`)"
+    )]
+    Missing {
+        /// Where they are.
+        missing: Places,
+    },
+    /// Missing targets, which cannot be made up.
+    #[error("{missing}, and it is the target (fill them in, or set `missing` to `drop_row`)")]
+    MissingTarget {
+        /// Where they are.
+        missing: Places,
+    },
+    /// A column without a single value.
+    #[error("column `{column}` has no values (list it under `ignore`)")]
+    NoValues {
+        /// The column.
+        column: String,
+    },
+    /// A column whose values are all outside the training rows.
+    #[error("column `{column}` has no values in the training rows (list it under `ignore`)")]
+    NoTrainingValues {
+        /// The column.
+        column: String,
+    },
+    /// Every row has a missing cell.
+    #[error(
+        "each of the {rows} rows has a missing cell, so none is left (choose another `missing`)"
+    )]
+    AllDropped {
+        /// How many rows there were.
+        rows: usize,
+    },
+    /// Infinite, not a number, or beyond 32 bits.
+    #[error(
+        "line {line}, column `{column}`: `{text}` is not a finite 32-bit number (correct it, or \
+         leave the cell empty)"
+    )]
+    NotFinite {
+        /// The line.
+        line: u64,
+        /// The column.
+        column: String,
+        /// The cell.
+        text: String,
+    },
+    /// Text where numbers are needed.
+    #[error("line {line}, column `{column}`: `{text}` is not a number ({hint})")]
+    NotANumber {
+        /// The line.
+        line: u64,
+        /// The column.
+        column: String,
+        /// The cell.
+        text: String,
+        /// What to do.
+        hint: &'static str,
+    },
+    /// A name, a date, a number with a slip of the pen.
+    #[error(
+        "column `{column}` has {count} different values and is not a number throughout: line \
+         {line} has `{text}`; the limit is {MAX_CATEGORIES} (list it under `ignore`, or correct \
+         its numbers)"
+    )]
+    TooManyCategories {
+        /// The column.
+        column: String,
+        /// How many values it has.
+        count: usize,
+        /// Where the first one is that is not a number.
+        line: u64,
+        /// That value.
+        text: String,
+    },
+    /// A target that is hardly a class.
+    #[error(
+        "target `{column}` has {count} different values, the limit for classes is {MAX_CLASSES} \
+         (set `task` to `regression` if it is a number)"
+    )]
+    TooManyClasses {
+        /// The column.
+        column: String,
+        /// How many values it has.
+        count: usize,
+    },
+    /// Nothing to tell apart.
+    #[error("target `{column}` has the one class `{class}` in all rows (two are needed)")]
+    OneClass {
+        /// The column.
+        column: String,
+        /// The class.
+        class: String,
+    },
+    /// A column of the training table is not in the table to encode.
+    #[error(
+        "there is no column `{column}`, which the network was trained with ({})",
+        Nearest(nearest)
+    )]
+    AbsentColumn {
+        /// The column.
+        column: String,
+        /// The column with the most similar name.
+        nearest: Option<String>,
+    },
+}
+
+impl fmt::Display for Places {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let cells = if self.count == 1 {
+            "cell is"
+        } else {
+            "cells are"
+        };
+        write!(f, "{} {cells} missing: ", self.count)?;
+        for (i, Place { line, column }) in self.first.iter().enumerate() {
+            let separator = if i == 0 { "" } else { "; " };
+            write!(f, "{separator}line {line}, column `{column}`")?;
+        }
+        if self.count > self.first.len() as u64 {
+            f.write_str("; ...")?;
+        }
+        Ok(())
+    }
+}
+
+impl Places {
+    /// How many places are kept.
+    const SHOWN: usize = 5;
+
+    /// Counts a place, and keeps it if it is one of the first.
+    pub(super) fn add(&mut self, line: u64, column: &str) {
+        if self.first.len() < Self::SHOWN {
+            self.first.push(Place {
+                line,
+                column: column.to_owned(),
+            });
+        }
+        self.count += 1;
+    }
+}
+
+struct Nearest<'a>(&'a Option<String>);
+
+impl fmt::Display for Nearest<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(name) => write!(f, "did you mean `{name}`?"),
+            None => f.write_str("names are those of the header line"),
+        }
+    }
+}
+
+/// The name that was probably meant: at most a third of its letters differ.
+pub(super) fn nearest(name: &str, names: &[String]) -> Option<String> {
+    let distance =
+        |other: &String| strsim::levenshtein(&name.to_lowercase(), &other.to_lowercase());
+    let best = names.iter().min_by_key(|other| distance(other))?;
+    let letters = name.chars().count().max(best.chars().count());
+    (distance(best) * 3 <= letters).then(|| best.clone())
+}

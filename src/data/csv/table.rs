@@ -1,0 +1,233 @@
+//! Bytes to records: the encoding, the delimiter, the header, line numbers and limits.
+
+use std::ops::ControlFlow;
+
+use csv::{Reader, ReaderBuilder, StringRecord};
+
+use super::{MAX_CELL, MAX_COLUMNS, MAX_LINE, MAX_ROWS, Problem};
+
+/// What may stand between two cells, the likelier first.
+const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
+/// How many records decide which of them it is.
+const SAMPLE: usize = 20;
+
+/// A table whose header has been read.
+#[derive(Debug)]
+pub(super) struct Table<'a> {
+    text: &'a str,
+    delimiter: u8,
+    header: Vec<String>,
+}
+
+/// One record, and where it starts.
+pub(super) struct Row<'a> {
+    /// Its line, from 1.
+    pub line: u64,
+    record: &'a StringRecord,
+}
+
+impl Row<'_> {
+    /// A cell without the blanks around it. The number of cells is the header's.
+    pub fn cell(&self, column: usize) -> &str {
+        self.record.get(column).unwrap_or_default().trim()
+    }
+}
+
+impl<'a> Table<'a> {
+    /// Checks the encoding, finds the delimiter and reads the header.
+    pub fn open(bytes: &'a [u8]) -> Result<Self, Problem> {
+        let text = decode(bytes)?;
+        if text.trim().is_empty() {
+            return Err(Problem::Empty);
+        }
+        check_lines(text)?;
+        let delimiter = sniff(text);
+        let mut table = Self {
+            text,
+            delimiter,
+            header: Vec::new(),
+        };
+        let mut header = Vec::new();
+        table.walk(|row| {
+            header.extend(row.record.iter().map(|name| name.trim().to_owned()));
+            Ok(ControlFlow::Break(()))
+        })?;
+        if header.is_empty() {
+            return Err(Problem::Empty);
+        }
+        if header.len() > MAX_COLUMNS {
+            return Err(Problem::TooManyColumns {
+                columns: header.len(),
+            });
+        }
+        if header.iter().all(|name| name.parse::<f64>().is_ok()) {
+            return Err(Problem::NoHeader {
+                first: header.swap_remove(0),
+            });
+        }
+        table.header = header;
+        Ok(table)
+    }
+
+    /// The names of the columns.
+    pub fn header(&self) -> &[String] {
+        &self.header
+    }
+
+    /// Goes through the records after the header, and checks each one's number of cells.
+    pub fn for_each(
+        &self,
+        mut visit: impl FnMut(&Row<'_>) -> Result<(), Problem>,
+    ) -> Result<(), Problem> {
+        let mut records = 0;
+        self.walk(|row| {
+            let cells = row.record.len();
+            if cells != self.header.len() {
+                return Err(Problem::Ragged {
+                    line: row.line,
+                    cells,
+                    columns: self.header.len(),
+                });
+            }
+            if records > MAX_ROWS {
+                return Err(Problem::TooManyRows);
+            }
+            if records > 0 {
+                visit(row)?;
+            }
+            records += 1;
+            Ok(ControlFlow::Continue(()))
+        })
+    }
+
+    /// Goes through all records, the header too.
+    fn walk(
+        &self,
+        mut visit: impl FnMut(&Row<'_>) -> Result<ControlFlow<()>, Problem>,
+    ) -> Result<(), Problem> {
+        let mut reader = reader(self.text, self.delimiter);
+        let mut record = StringRecord::new();
+        let mut lines = Lines::new(self.text.as_bytes());
+        let mut line = 1;
+        let mut start = 0;
+        while read(&mut reader, &mut record)? {
+            let position = record.position().map_or(0, |position| position.byte());
+            (start, line) = lines.advance(position as usize);
+            if record.iter().any(|cell| cell.len() > MAX_CELL) {
+                return Err(Problem::LongCell { line });
+            }
+            if visit(&Row {
+                line,
+                record: &record,
+            })?
+            .is_break()
+            {
+                return Ok(());
+            }
+        }
+        // A quoted cell that is never closed swallows the lines after it.
+        let last = self.text[start..].trim_end();
+        if last.contains(['\n', '\r']) && last.matches('"').count() % 2 == 1 {
+            return Err(Problem::OpenQuote { line });
+        }
+        Ok(())
+    }
+}
+
+fn reader(text: &str, delimiter: u8) -> Reader<&[u8]> {
+    ReaderBuilder::new()
+        .has_headers(false)
+        .flexible(true)
+        .delimiter(delimiter)
+        .from_reader(text.as_bytes())
+}
+
+fn read(reader: &mut Reader<&[u8]>, record: &mut StringRecord) -> Result<bool, Problem> {
+    reader
+        .read_record(record)
+        .map_err(|error| Problem::Csv(error.to_string()))
+}
+
+fn decode(bytes: &[u8]) -> Result<&str, Problem> {
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    str::from_utf8(bytes).map_err(|error| Problem::Encoding {
+        line: 1 + count_lines(&bytes[..error.valid_up_to()]),
+    })
+}
+
+/// Long lines are refused before the parser makes room for their cells.
+fn check_lines(text: &str) -> Result<(), Problem> {
+    let mut line = 1;
+    let mut length = 0;
+    for &byte in text.as_bytes() {
+        length += 1;
+        if matches!(byte, b'\n' | b'\r') {
+            line += u64::from(byte == b'\n');
+            length = 0;
+        } else if length > MAX_LINE {
+            return Err(Problem::LongLine { line });
+        }
+    }
+    Ok(())
+}
+
+/// The delimiter with which the first records agree on the number of cells, and have most.
+fn sniff(text: &str) -> u8 {
+    let score = |delimiter: u8| {
+        let mut reader = reader(text, delimiter);
+        let mut record = StringRecord::new();
+        let mut columns = 0;
+        let mut agree = true;
+        for index in 0..SAMPLE {
+            if !matches!(reader.read_record(&mut record), Ok(true)) {
+                break;
+            }
+            if index == 0 {
+                columns = record.len();
+            }
+            agree &= record.len() == columns;
+        }
+        (agree && columns > 1, columns)
+    };
+    // `max_by_key` takes the last of equals, the likelier come first.
+    let best = DELIMITERS.iter().rev().max_by_key(|&&d| score(d));
+    best.copied().unwrap_or(b',')
+}
+
+/// Line numbers of growing positions. The parser's own are those of blank lines before a record.
+struct Lines<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    line: u64,
+}
+
+impl<'a> Lines<'a> {
+    fn new(bytes: &'a [u8]) -> Self {
+        Self {
+            bytes,
+            at: 0,
+            line: 1,
+        }
+    }
+
+    /// Where the record that the parser places at `position` starts, and on which line.
+    fn advance(&mut self, position: usize) -> (usize, u64) {
+        let blank = |byte: &u8| matches!(byte, b'\n' | b'\r');
+        let rest = &self.bytes[position.min(self.bytes.len())..];
+        let start = position + rest.iter().take_while(|byte| blank(byte)).count();
+        let start = start.min(self.bytes.len());
+        self.line += count_lines(&self.bytes[self.at.min(start)..start]);
+        self.at = start;
+        (start, self.line)
+    }
+}
+
+/// Line ends: `\n`, `\r\n`, and `\r` alone.
+fn count_lines(bytes: &[u8]) -> u64 {
+    let mut lines = 0;
+    for (i, &byte) in bytes.iter().enumerate() {
+        let lone = byte == b'\r' && bytes.get(i + 1) != Some(&b'\n');
+        lines += u64::from(byte == b'\n' || lone);
+    }
+    lines
+}

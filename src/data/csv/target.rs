@@ -1,0 +1,45 @@
+//! The column to predict: classes with their names in order, or numbers as they are.
+
+use cuttlefish_core::data::Task;
+
+use super::columns::Column;
+use super::{Options, Problem};
+
+/// Class names are sorted, as numbers if all are; numbers are kept as they are.
+pub(super) fn task(options: &Options<'_>, target: Column) -> Result<Task, Problem> {
+    let target_name = options.target.to_owned();
+    let (codes, names, numeric) = match target {
+        Column::Numbers(targets) => {
+            return Ok(Task::Regression {
+                target_name,
+                targets,
+            });
+        }
+        Column::Categories {
+            codes,
+            names,
+            numeric,
+        } => (codes, names, numeric),
+    };
+    if let [class] = names.as_slice() {
+        return Err(Problem::OneClass {
+            column: target_name,
+            class: class.clone(),
+        });
+    }
+    let mut order: Vec<usize> = (0..names.len()).collect();
+    if numeric {
+        let number = |i: usize| names[i].parse::<f64>().unwrap_or(f64::NAN);
+        order.sort_by(|&a, &b| number(a).total_cmp(&number(b)));
+    } else {
+        order.sort_by(|&a, &b| names[a].cmp(&names[b]));
+    }
+    let mut rank = vec![0; names.len()];
+    for (place, &code) in order.iter().enumerate() {
+        rank[code] = place as u32;
+    }
+    Ok(Task::Classification {
+        class_names: order.iter().map(|&code| names[code].clone()).collect(),
+        labels: codes.iter().map(|&code| rank[code as usize]).collect(),
+    })
+}

@@ -1,0 +1,135 @@
+//! What can go wrong between a topology file's `data` and rows in memory.
+
+use std::io;
+use std::path::PathBuf;
+
+use super::{csv, fetch, idx};
+
+/// Why there is no data set. The text continues "failed to".
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The operating system refused.
+    #[error("read `{}`: {source} (check the path and its permissions)", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// A directory, a pipe, a device.
+    #[error("read `{}`: it is {kind} (name a regular file)", path.display())]
+    NotAFile {
+        /// What was named.
+        path: PathBuf,
+        /// What it is.
+        kind: &'static str,
+    },
+    /// The file is larger than what is read into memory.
+    #[error("read `{}`: it has {bytes} bytes, the limit is {limit} (use fewer rows)", path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// Its size.
+        bytes: u64,
+        /// The largest size.
+        limit: u64,
+    },
+    /// The bytes are not the IDX file that was expected.
+    #[error("read `{}`: {problem} (remove the file, and it is fetched again)", path.display())]
+    Idx {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: idx::Problem,
+    },
+    /// No pictures that a network could answer.
+    #[error("read `{}`: {problem} (give an IDX file of pictures, or a CSV file with a column a pixel)", path.display())]
+    Pictures {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A well-formed file of another data set.
+    #[error(
+        "read `{}`: it has the shape {found}, `{name}` has {expected} (remove the file, and it is \
+         fetched again; or name the directory of `{name}` with `--data-dir`)",
+        path.display()
+    )]
+    Shape {
+        /// The file.
+        path: PathBuf,
+        /// The data set.
+        name: &'static str,
+        /// The shape it has in that data set.
+        expected: String,
+        /// The shape it has.
+        found: String,
+    },
+    /// A well-formed file with other content.
+    #[error(
+        "read `{}`: the SHA-256 of its content is `{found}`, for `{name}` it is `{expected}` \
+         (remove the file, and it is fetched again; or name the directory of `{name}` with \
+         `--data-dir`)",
+        path.display()
+    )]
+    Digest {
+        /// The file.
+        path: PathBuf,
+        /// The data set.
+        name: &'static str,
+        /// The digest it has in that data set.
+        expected: String,
+        /// The digest it has.
+        found: String,
+    },
+    /// A file of a data set whose files have the same names and shapes.
+    #[error(
+        "read `{}`: it belongs to `{other}`, not to `{name}` (keep the files of each in a \
+         directory of its own, `{name}` inside the one that `--data-dir` names)",
+        path.display()
+    )]
+    OtherDataset {
+        /// The file.
+        path: PathBuf,
+        /// The data set that was asked for.
+        name: &'static str,
+        /// The data set that it belongs to.
+        other: &'static str,
+    },
+    /// A class that the data set does not have.
+    #[error(
+        "read `{}`: label {row} is {label}, the limit is {limit} (remove the file, and it is \
+         fetched again)",
+        path.display()
+    )]
+    Label {
+        /// The file.
+        path: PathBuf,
+        /// Number of the label, from 0.
+        row: usize,
+        /// Its value.
+        label: u8,
+        /// The largest value.
+        limit: usize,
+    },
+    /// A file is neither on disk nor to be had from a mirror.
+    #[error(transparent)]
+    Fetch(#[from] Box<fetch::Error>),
+    /// The table cannot be used.
+    #[error("read `{}`: {problem}", path.display())]
+    Csv {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: csv::Problem,
+    },
+    /// A share of the rows out of range.
+    #[error("split the rows: `{key}` is {share}, the limits are 0 and 0.9 (use a share between)")]
+    Share {
+        /// The key of the topology file.
+        key: &'static str,
+        /// Its value.
+        share: f64,
+    },
+}

@@ -1,0 +1,260 @@
+//! Fetching one file: the first mirror that answers with the right bytes wins.
+//!
+//! The bytes go to a temporary name in the same directory, are checked there, and only then get
+//! their name, so that a file with its name is always whole. Tested in `tests/fetch.rs` against a
+//! server on the loopback interface.
+
+use std::fmt;
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use ureq::Agent;
+
+/// How long fetching waits.
+#[derive(Clone, Copy, Debug)]
+pub struct Timeouts {
+    /// For a connection.
+    pub connect: Duration,
+    /// For the next bytes, at any time.
+    pub read: Duration,
+    /// For a whole file.
+    pub total: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(10),
+            read: Duration::from_secs(30),
+            total: Duration::from_secs(30 * 60),
+        }
+    }
+}
+
+/// Fetches files over HTTPS.
+#[derive(Clone, Debug)]
+pub struct Fetcher {
+    agent: Agent,
+}
+
+/// Why a file could not be fetched. The text continues "failed to".
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No mirror answered with the right bytes.
+    #[error(
+        "fetch `{file}`: {} (with no network, put {} into `{}`, or name the directory that has \
+         them with `--data-dir` or `CUTTLEFISH_DATA_DIR`)",
+        Attempts(attempts),
+        Names(files),
+        directory.display()
+    )]
+    Mirrors {
+        /// The file.
+        file: String,
+        /// All files of the data set.
+        files: Vec<String>,
+        /// Where they belong.
+        directory: PathBuf,
+        /// What each mirror did.
+        attempts: Vec<Attempt>,
+    },
+    /// The file could not be written.
+    #[error("write `{}`: {source} (name a directory that can be written with `--data-dir`)", path.display())]
+    Write {
+        /// The file or directory.
+        path: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
+}
+
+/// What one mirror did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    /// What was asked for.
+    pub url: String,
+    /// Why it was of no use.
+    pub reason: String,
+}
+
+/// A file to fetch.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted<'a> {
+    /// Its name, at the mirrors and on disk.
+    pub file: &'a str,
+    /// Addresses of directories that have it, each with a slash at the end.
+    pub mirrors: &'a [&'a str],
+    /// Where it is put.
+    pub directory: &'a Path,
+    /// The largest size.
+    pub limit: u64,
+}
+
+/// One try: a mirror can be to blame, or this machine.
+enum Failure {
+    Mirror(String),
+    Disk(PathBuf, io::Error),
+}
+
+impl Fetcher {
+    /// HTTPS only, with the default deadlines.
+    pub fn new() -> Self {
+        let config = Self::config(Timeouts::default()).https_only(true);
+        Self {
+            agent: config.build().new_agent(),
+        }
+    }
+
+    /// Plain HTTP and no proxy: for servers on the loopback interface, in tests.
+    #[cfg(test)]
+    pub(super) fn loopback(timeouts: Timeouts) -> Self {
+        let config = Self::config(timeouts).proxy(None);
+        Self {
+            agent: config.build().new_agent(),
+        }
+    }
+
+    fn config(timeouts: Timeouts) -> ureq::config::ConfigBuilder<ureq::typestate::AgentScope> {
+        Agent::config_builder()
+            .timeout_connect(Some(timeouts.connect))
+            .timeout_recv_response(Some(timeouts.read))
+            .timeout_per_read(Some(timeouts.read))
+            .timeout_global(Some(timeouts.total))
+            .user_agent(concat!("cuttlefish/", env!("CARGO_PKG_VERSION")))
+    }
+
+    /// Fetches a file; `check` looks at its bytes on disk before it gets its name.
+    ///
+    /// `files` are the names of the whole data set, for the error's text.
+    pub fn fetch(
+        &self,
+        wanted: &Wanted<'_>,
+        files: &[String],
+        check: impl Fn(&Path) -> Result<(), String>,
+    ) -> Result<PathBuf, Error> {
+        let write_error = |path: &Path, source| Error::Write {
+            path: path.to_owned(),
+            source,
+        };
+        fs::create_dir_all(wanted.directory).map_err(|e| write_error(wanted.directory, e))?;
+        let mut attempts = Vec::new();
+        for mirror in wanted.mirrors {
+            let url = format!("{mirror}{}", wanted.file);
+            let part = Part::new(wanted.directory, wanted.file);
+            let result = self
+                .download(&url, &part.0, wanted.limit)
+                .and_then(|()| check(&part.0).map_err(Failure::Mirror));
+            match result {
+                Ok(()) => {
+                    let path = wanted.directory.join(wanted.file);
+                    fs::rename(&part.0, &path).map_err(|e| write_error(&path, e))?;
+                    return Ok(path);
+                }
+                Err(Failure::Disk(path, source)) => return Err(Error::Write { path, source }),
+                Err(Failure::Mirror(reason)) => {
+                    tracing::warn!(url, reason, "mirror failed");
+                    attempts.push(Attempt { url, reason });
+                }
+            }
+        }
+        Err(Error::Mirrors {
+            file: wanted.file.to_owned(),
+            files: files.to_vec(),
+            directory: wanted.directory.to_owned(),
+            attempts,
+        })
+    }
+
+    fn download(&self, url: &str, to: &Path, limit: u64) -> Result<(), Failure> {
+        let mirror = |error: &dyn fmt::Display| Failure::Mirror(error.to_string());
+        let disk = |error| Failure::Disk(to.to_owned(), error);
+        tracing::info!(url, "fetching");
+        let mut response = self.agent.get(url).call().map_err(|e| mirror(&e))?;
+        let expected = response.body().content_length();
+        if let Some(bytes) = expected.filter(|&bytes| bytes > limit) {
+            let reason = format!("it has {bytes} bytes, the limit is {limit}");
+            return Err(Failure::Mirror(reason));
+        }
+        let mut reader = response.body_mut().as_reader();
+        let mut file = File::create(to).map_err(disk)?;
+        let mut buffer = vec![0; 64 << 10];
+        let mut bytes = 0;
+        loop {
+            let n = match reader.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(n) => n,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(mirror(&error)),
+            };
+            bytes += n as u64;
+            if bytes > limit {
+                let reason = format!("it has more than {limit} bytes, the limit");
+                return Err(Failure::Mirror(reason));
+            }
+            file.write_all(&buffer[..n]).map_err(disk)?;
+        }
+        if let Some(expected) = expected.filter(|&expected| expected != bytes) {
+            let reason = format!("it ends after {bytes} of {expected} bytes");
+            return Err(Failure::Mirror(reason));
+        }
+        file.sync_all().map_err(disk)?;
+        tracing::info!(url, bytes, "fetched");
+        Ok(())
+    }
+}
+
+impl Default for Fetcher {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A temporary name that is gone when the value is, unless it was renamed.
+struct Part(PathBuf);
+
+impl Part {
+    /// Two processes, and two threads of one, may fetch the same file: each has its own name.
+    fn new(directory: &Path, file: &str) -> Self {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        Self(directory.join(format!(".{file}.{}-{count}.part", process::id())))
+    }
+}
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+struct Attempts<'a>(&'a [Attempt]);
+
+impl fmt::Display for Attempts<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, Attempt { url, reason }) in self.0.iter().enumerate() {
+            let separator = if i == 0 { "" } else { "; " };
+            write!(f, "{separator}`{url}`: {reason}")?;
+        }
+        Ok(())
+    }
+}
+
+struct Names<'a>(&'a [String]);
+
+impl fmt::Display for Names<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, name) in self.0.iter().enumerate() {
+            let separator = match i {
+                0 => "",
+                _ if i + 1 == self.0.len() => " and ",
+                _ => ", ",
+            };
+            write!(f, "{separator}`{name}`")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,249 @@
+//! The IDX format of the MNIST files, gzipped or not.
+//!
+//! A file is two zero bytes, the type of its values, the number of dimensions, the dimensions as
+//! big-endian 32-bit numbers, then the values, and nothing more. Only bytes as values, and only
+//! one dimension (labels) or three (images), are read. Nothing is allocated on a header's word
+//! alone: its size is checked against a limit first, and a gzipped file is never unpacked further
+//! than its header says. Tested in `tests/idx.rs`, with random and damaged files too.
+
+use std::fmt;
+use std::io::{self, BufRead, Read};
+
+use flate2::bufread::MultiGzDecoder;
+
+/// The largest number of values that [`parse`] accepts: five times MNIST's training images.
+pub const MAX_VALUES: usize = 256 << 20;
+
+/// Values are handed on in pieces of this size.
+const CHUNK: usize = 64 << 10;
+
+/// What a file says about itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// `[labels]`, or `[images, height, width]`.
+    pub dims: Vec<usize>,
+}
+
+/// A parsed file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Idx {
+    /// What it says about itself.
+    pub header: Header,
+    /// All values, the last dimension fastest.
+    pub values: Vec<u8>,
+}
+
+/// Why bytes are not an IDX file that can be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Problem {
+    /// There are no bytes.
+    #[error("the file is empty")]
+    Empty,
+    /// Something else altogether, a web page for example.
+    #[error("not an IDX file: it starts with `{0:02x} {1:02x}` instead of two zero bytes")]
+    Magic(u8, u8),
+    /// IDX, with values that are not bytes.
+    #[error("the values are {}, only unsigned bytes are read", type_name(*.0))]
+    Type(u8),
+    /// IDX, but neither labels nor images.
+    #[error("{0} dimensions, only 1 (labels) and 3 (images) are read")]
+    Dimensions(u8),
+    /// The header declares more than the limit.
+    #[error("the header declares {dims} values, the limit is {limit}")]
+    TooLarge {
+        /// The dimensions.
+        dims: String,
+        /// The largest number of values.
+        limit: usize,
+    },
+    /// The file ends inside its header.
+    #[error("the file ends inside its header")]
+    TruncatedHeader,
+    /// The file ends early.
+    #[error("the file ends after {found} of {expected} values")]
+    Truncated {
+        /// How many values the header declares.
+        expected: usize,
+        /// How many there are.
+        found: usize,
+    },
+    /// The file goes on after its values.
+    #[error("the file goes on after the {expected} values that its header declares")]
+    TooLong {
+        /// How many values the header declares.
+        expected: usize,
+    },
+    /// The compressed data is damaged.
+    #[error("the gzip data is damaged: {0}")]
+    Gzip(String),
+    /// The file could not be read.
+    #[error("{0}")]
+    Io(io::Error),
+}
+
+/// Parses the bytes of a file.
+pub fn parse(bytes: &[u8]) -> Result<Idx, Problem> {
+    let decoder = Decoder::new(bytes, MAX_VALUES)?;
+    let header = decoder.header().clone();
+    // Without the gzip layer the file's own length bounds what is worth reserving.
+    let mut values = Vec::with_capacity(header.values().min(bytes.len()));
+    decoder.read(|chunk| values.extend_from_slice(chunk))?;
+    Ok(Idx { header, values })
+}
+
+/// Reads a file in two steps, so that a caller can look at the header before it makes room.
+#[derive(Debug)]
+pub struct Decoder<R> {
+    header: Header,
+    body: Body<R>,
+}
+
+#[derive(Debug)]
+enum Body<R> {
+    Plain(R),
+    Gzip(Box<MultiGzDecoder<R>>),
+}
+
+impl<R: BufRead> Decoder<R> {
+    /// Reads the header, and refuses one that declares more than `limit` values.
+    pub fn new(mut reader: R, limit: usize) -> Result<Self, Problem> {
+        // An IDX file starts with 0, a gzip file with 0x1f: the first byte decides.
+        let mut body = match reader.fill_buf().map_err(Problem::Io)?.first() {
+            None => return Err(Problem::Empty),
+            Some(0x1f) => Body::Gzip(Box::new(MultiGzDecoder::new(reader))),
+            Some(_) => Body::Plain(reader),
+        };
+        let header = Header::read(&mut body)?;
+        let declared = header
+            .dims
+            .iter()
+            .try_fold(1_usize, |n, &d| n.checked_mul(d));
+        if declared.is_none_or(|declared| declared > limit) {
+            let dims = header.to_string();
+            return Err(Problem::TooLarge { dims, limit });
+        }
+        Ok(Self { header, body })
+    }
+
+    /// What the file says about itself.
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// Reads all values, and checks that nothing comes after them.
+    pub fn read(mut self, mut take: impl FnMut(&[u8])) -> Result<(), Problem> {
+        let expected = self.header.values();
+        let mut found = 0;
+        let mut chunk = vec![0; CHUNK];
+        while found < expected {
+            let room = CHUNK.min(expected - found);
+            match self.body.read_some(&mut chunk[..room])? {
+                0 => return Err(Problem::Truncated { expected, found }),
+                n => {
+                    take(&chunk[..n]);
+                    found += n;
+                }
+            }
+        }
+        // Reading to the end also makes the decoder compare gzip's own checksum.
+        match self.body.read_some(&mut chunk[..1])? {
+            0 => Ok(()),
+            _ => Err(Problem::TooLong { expected }),
+        }
+    }
+}
+
+impl<R: BufRead> Body<R> {
+    /// Like `read`, with a file that ends inside the compressed data read as one that ends.
+    fn read_some(&mut self, buffer: &mut [u8]) -> Result<usize, Problem> {
+        loop {
+            let result = match self {
+                Self::Plain(reader) => reader.read(buffer),
+                Self::Gzip(reader) => reader.read(buffer),
+            };
+            match result {
+                Ok(n) => return Ok(n),
+                Err(error) => match (&self, error.kind()) {
+                    (_, io::ErrorKind::Interrupted) => {}
+                    (Self::Gzip(_), io::ErrorKind::UnexpectedEof) => {
+                        return Err(Problem::Gzip("it ends early".to_owned()));
+                    }
+                    (Self::Gzip(_), io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData) => {
+                        return Err(Problem::Gzip(error.to_string()));
+                    }
+                    _ => return Err(Problem::Io(error)),
+                },
+            }
+        }
+    }
+
+    fn read_exact(&mut self, buffer: &mut [u8]) -> Result<(), Problem> {
+        let mut filled = 0;
+        while filled < buffer.len() {
+            match self.read_some(&mut buffer[filled..])? {
+                0 => return Err(Problem::TruncatedHeader),
+                n => filled += n,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Header {
+    fn read<R: BufRead>(body: &mut Body<R>) -> Result<Self, Problem> {
+        let mut magic = [0; 4];
+        body.read_exact(&mut magic[..2])?;
+        if magic[..2] != [0, 0] {
+            return Err(Problem::Magic(magic[0], magic[1]));
+        }
+        body.read_exact(&mut magic[2..])?;
+        if magic[2] != 0x08 {
+            return Err(Problem::Type(magic[2]));
+        }
+        if !matches!(magic[3], 1 | 3) {
+            return Err(Problem::Dimensions(magic[3]));
+        }
+        let mut dims = Vec::with_capacity(usize::from(magic[3]));
+        for _ in 0..magic[3] {
+            let mut dim = [0; 4];
+            body.read_exact(&mut dim)?;
+            dims.push(u32::from_be_bytes(dim) as usize);
+        }
+        Ok(Self { dims })
+    }
+
+    /// How many values follow. Meaningful once a [`Decoder`] has accepted the header.
+    pub fn values(&self) -> usize {
+        self.dims.iter().product()
+    }
+
+    /// The bytes of the header, which belong to the content that a checksum covers.
+    pub fn bytes(&self) -> Vec<u8> {
+        let mut bytes = vec![0, 0, 0x08, self.dims.len() as u8];
+        for &dim in &self.dims {
+            bytes.extend_from_slice(&(dim as u32).to_be_bytes());
+        }
+        bytes
+    }
+}
+
+impl fmt::Display for Header {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, dim) in self.dims.iter().enumerate() {
+            let separator = if i == 0 { "" } else { " x " };
+            write!(f, "{separator}{dim}")?;
+        }
+        Ok(())
+    }
+}
+
+fn type_name(code: u8) -> &'static str {
+    match code {
+        0x09 => "signed bytes",
+        0x0b => "16-bit integers",
+        0x0c => "32-bit integers",
+        0x0d => "32-bit floating-point numbers",
+        0x0e => "64-bit floating-point numbers",
+        _ => "of an unknown type",
+    }
+}

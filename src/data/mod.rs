@@ -1,0 +1,103 @@
+//! Data sets: from what a topology file says to rows in memory.
+//!
+//! | module | responsibility |
+//! |---|---|
+//! | [`digits`] | the pictures that are part of the program |
+//! | [`mnist`] | MNIST and Fashion-MNIST: finding, checking and fetching their four files |
+//! | [`idx`] | the format of those files |
+//! | [`fetch`] | one file over HTTPS, from the first mirror that answers with the right bytes |
+//! | [`pictures`] | pictures to be answered by a trained network |
+//! | [`csv`] | a person's own table, and the encoder that encodes more rows in the same way |
+//!
+//! Nothing here decides which rows a batch has, and nothing here reads the environment: the
+//! caller names the directories.
+
+pub mod csv;
+pub mod digits;
+mod error;
+pub mod fetch;
+mod file;
+pub mod idx;
+pub mod mnist;
+pub mod pictures;
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
+
+use cuttlefish_core::data::Dataset;
+use cuttlefish_core::topology::spec::Data;
+
+pub use self::csv::{Encoded, Encoder};
+pub use self::error::Error;
+use self::fetch::Fetcher;
+
+/// A data set, ready for training.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The rows.
+    pub dataset: Dataset,
+    /// How rows of the table became numbers; `None` for images, which need no fitting.
+    pub encoder: Option<Encoder>,
+}
+
+/// Loads what `spec` names.
+///
+/// `base_dir` is the directory of the topology file, to which paths in it are relative;
+/// `data_dir` is where the files of `mnist` and `fashion-mnist` are looked for and kept.
+pub fn load(spec: &Data, base_dir: &Path, data_dir: &Path) -> Result<Loaded, Error> {
+    let images = |dataset| Loaded {
+        dataset,
+        encoder: None,
+    };
+    match spec {
+        Data::Digits { validation_split } => {
+            check_share("validation_split", *validation_split)?;
+            Ok(images(digits::load(*validation_split)))
+        }
+        Data::Mnist { validation_split } => {
+            check_share("validation_split", *validation_split)?;
+            mnist::load(&mnist::MNIST, data_dir, *validation_split, &Fetcher::new()).map(images)
+        }
+        Data::FashionMnist { validation_split } => {
+            check_share("validation_split", *validation_split)?;
+            let source = &mnist::FASHION_MNIST;
+            mnist::load(source, data_dir, *validation_split, &Fetcher::new()).map(images)
+        }
+        Data::Csv {
+            path,
+            target,
+            task,
+            missing,
+            ignore,
+            test_split,
+            validation_split,
+        } => {
+            check_share("test_split", *test_split)?;
+            check_share("validation_split", *validation_split)?;
+            let options = csv::Options {
+                target,
+                task: *task,
+                missing: *missing,
+                ignore,
+                test_split: *test_split,
+                validation_split: *validation_split,
+            };
+            let (dataset, encoder) = csv::load(&base_dir.join(path), &options)?;
+            Ok(Loaded {
+                dataset,
+                encoder: Some(encoder),
+            })
+        }
+    }
+}
+
+/// The checks of the topology file say the same; here a share from elsewhere must not make
+/// `Split` panic.
+fn check_share(key: &'static str, share: f64) -> Result<(), Error> {
+    if (0.0..=0.9).contains(&share) {
+        Ok(())
+    } else {
+        Err(Error::Share { key, share })
+    }
+}

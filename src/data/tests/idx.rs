@@ -1,0 +1,164 @@
+//! The IDX format: what is read, what is refused and with which words, and that nothing panics.
+
+use std::io::Write;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use proptest::prelude::*;
+
+use crate::data::idx::{Decoder, Idx, Problem, parse};
+
+/// Writes an IDX file.
+pub fn idx(dims: &[u32], values: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![0, 0, 8, dims.len() as u8];
+    for dim in dims {
+        bytes.extend_from_slice(&dim.to_be_bytes());
+    }
+    bytes.extend_from_slice(values);
+    bytes
+}
+
+pub fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+#[track_caller]
+fn check_problem(bytes: &[u8], text: &str) {
+    let problem = parse(bytes).unwrap_err().to_string();
+    assert_eq!(problem, text);
+}
+
+#[test]
+fn labels_and_images_are_read_gzipped_or_not() {
+    let values = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12];
+    for dims in [&[12][..], &[2, 2, 3]] {
+        let file = idx(dims, &values);
+        for bytes in [file.clone(), gzip(&file)] {
+            let Idx { header, values: v } = parse(&bytes).unwrap();
+            assert_eq!(
+                header.dims,
+                dims.iter().map(|&d| d as usize).collect::<Vec<_>>()
+            );
+            assert_eq!(v, values);
+            assert_eq!([header.bytes(), v].concat(), file);
+        }
+    }
+}
+
+#[test]
+fn each_kind_of_damage_is_named() {
+    let good = idx(&[3], &[7, 8, 9]);
+    check_problem(b"", "the file is empty");
+    check_problem(
+        b"<html>",
+        "not an IDX file: it starts with `3c 68` instead of two zero bytes",
+    );
+    check_problem(&good[..6], "the file ends inside its header");
+    check_problem(&good[..9], "the file ends after 1 of 3 values");
+    check_problem(
+        &[&good[..], &[0]].concat(),
+        "the file goes on after the 3 values that its header declares",
+    );
+    check_problem(
+        &[0, 0, 0x0d, 1, 0, 0, 0, 0],
+        "the values are 32-bit floating-point numbers, only unsigned bytes are read",
+    );
+    check_problem(
+        &idx(&[1, 2], &[0, 0]),
+        "2 dimensions, only 1 (labels) and 3 (images) are read",
+    );
+    check_problem(
+        &idx(&[1 << 31], &[]),
+        "the header declares 2147483648 values, the limit is 268435456",
+    );
+    check_problem(
+        &idx(&[u32::MAX, u32::MAX, u32::MAX], &[]),
+        "the header declares 4294967295 x 4294967295 x 4294967295 values, the limit is 268435456",
+    );
+}
+
+#[test]
+fn damage_inside_gzip_is_named() {
+    let good = gzip(&idx(&[300], &[5; 300]));
+    check_problem(
+        &good[..good.len() - 9],
+        "the gzip data is damaged: it ends early",
+    );
+    check_problem(&good[..5], "the gzip data is damaged: it ends early");
+    let mut wrong_checksum = good.clone();
+    let at = good.len() - 6;
+    wrong_checksum[at] ^= 1;
+    check_problem(
+        &wrong_checksum,
+        "the gzip data is damaged: corrupt gzip stream does not have a matching checksum",
+    );
+    check_problem(&gzip(b""), "the file ends inside its header");
+    check_problem(&gzip(&idx(&[3], &[1])), "the file ends after 1 of 3 values");
+}
+
+#[test]
+fn gzip_is_unpacked_no_further_than_the_header_says() {
+    let bomb = gzip(&idx(&[10], &vec![0; 100 << 20]));
+    assert!(bomb.len() < 1 << 20);
+    let mut unpacked = 0;
+    let decoder = Decoder::new(&bomb[..], 10).unwrap();
+    let problem = decoder.read(|chunk| unpacked += chunk.len()).unwrap_err();
+    assert!(matches!(problem, Problem::TooLong { expected: 10 }));
+    assert_eq!(unpacked, 10);
+}
+
+#[test]
+fn limit_of_the_caller_holds() {
+    let problem = Decoder::new(&idx(&[11], &[0; 11])[..], 10).unwrap_err();
+    assert!(matches!(problem, Problem::TooLarge { limit: 10, .. }));
+}
+
+/// Whatever the bytes are: an answer, and no more memory than the limit.
+fn check_bounded(bytes: &[u8]) {
+    const LIMIT: usize = 4096;
+    let Ok(decoder) = Decoder::new(bytes, LIMIT) else {
+        return;
+    };
+    let declared = decoder.header().values();
+    assert!(declared <= LIMIT);
+    let mut unpacked = 0;
+    let result = decoder.read(|chunk| unpacked += chunk.len());
+    assert!(unpacked <= declared);
+    assert!(result.is_err() || unpacked == declared);
+}
+
+proptest! {
+    #[test]
+    fn random_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        check_bounded(&bytes);
+        let _ = parse(&bytes);
+        check_bounded(&gzip(&bytes));
+    }
+
+    #[test]
+    fn damaged_files_never_panic(
+        values in prop::collection::vec(any::<u8>(), 24),
+        packed in any::<bool>(),
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4),
+        length in any::<prop::sample::Index>(),
+        cut in any::<bool>(),
+    ) {
+        let mut bytes = idx(&[2, 3, 4], &values);
+        if packed {
+            bytes = gzip(&bytes);
+        }
+        for (at, byte) in changes {
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+        }
+        if cut {
+            bytes.truncate(length.index(bytes.len() + 1));
+        }
+        check_bounded(&bytes);
+        if let Ok(idx) = parse(&bytes) {
+            prop_assert!(idx.values.len() <= bytes.len().max(24));
+        }
+    }
+}

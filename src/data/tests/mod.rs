@@ -1,0 +1,9 @@
+//! Tests of the data sources.
+
+mod csv;
+mod csv_problems;
+mod digits;
+mod encode;
+mod fetch;
+mod idx;
+mod mnist;

@@ -1,0 +1,195 @@
+//! All actors of a run in this process.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use actix_rt::Arbiter;
+use anyhow::Context as _;
+use cuttlefish_core::data::{BatchSource, Task};
+use cuttlefish_core::ids::Address;
+use cuttlefish_core::machine::{Input, Machine};
+use cuttlefish_core::neuron::Unit;
+use cuttlefish_core::protocol::IN_FLIGHT_BOUND;
+use cuttlefish_core::synapse::Synapse;
+use cuttlefish_core::topology::Graph;
+use cuttlefish_core::trainer::{Timing, Trainer};
+
+use crate::host::actor::ActorMailbox;
+use crate::host::{Host, Observer, Storekeeper};
+use crate::store::Store;
+use crate::transport::{Mailbox, MemoryTransport};
+
+/// A run whose actors have been started in this process.
+pub struct LocalRun {
+    observer: Arc<Observer>,
+    trainer: ActorMailbox,
+    arbiters: Vec<Arbiter>,
+    /// Where store requests run, apart from the arithmetic.
+    runtime: Option<tokio::runtime::Runtime>,
+}
+
+impl LocalRun {
+    /// Starts trainer, synapses and units. Must be called inside an actix system.
+    ///
+    /// # Errors
+    /// When the system refuses a thread.
+    pub fn start(
+        graph: &Arc<Graph>,
+        batches: &Arc<dyn BatchSource>,
+        task: &Task,
+        store: Arc<dyn Store>,
+        timing: Timing,
+    ) -> anyhow::Result<Self> {
+        let observer = Arc::new(Observer::default());
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .thread_name("store")
+            .enable_all()
+            .build()
+            .context("failed to start the store's thread")?;
+        let storekeeper = Storekeeper::new(store, runtime.handle().clone(), observer.clone());
+        let transport = Arc::new(MemoryTransport::default());
+        let began = Instant::now();
+        let arbiters = start_arbiters(graph)?;
+        let mut mailboxes = Vec::new();
+        for (address, place) in placement(graph, arbiters.len()) {
+            let machine = machine(address, graph, batches, task, timing);
+            let mailbox = ActorMailbox::default();
+            let host = Host::new(
+                address,
+                machine,
+                transport.clone(),
+                storekeeper.clone(),
+                observer.clone(),
+                mailbox.replies(),
+                began,
+            );
+            mailbox.start(host, mailbox_capacity(graph, address), &arbiters[place]);
+            mailboxes.push((address, mailbox));
+        }
+        let routes = mailboxes
+            .iter()
+            .map(|(address, mailbox)| (*address, Arc::new(mailbox.clone()) as Arc<dyn Mailbox>));
+        transport.connect(routes);
+        for (_, mailbox) in &mailboxes {
+            mailbox.feed(Input::Boot);
+        }
+        let trainer = mailboxes
+            .iter()
+            .find(|(address, _)| *address == Address::Trainer)
+            .map(|(_, mailbox)| mailbox.clone())
+            .unwrap_or_default();
+        Ok(Self {
+            observer,
+            trainer,
+            arbiters,
+            runtime: Some(runtime),
+        })
+    }
+
+    /// What the run reports.
+    pub fn observer(&self) -> &Observer {
+        &self.observer
+    }
+
+    /// Asks the run to commit and stop; its end is reported as usual.
+    pub fn stop(&self) {
+        self.trainer.feed(Input::Stop);
+    }
+}
+
+impl Drop for LocalRun {
+    fn drop(&mut self) {
+        for arbiter in &self.arbiters {
+            arbiter.stop();
+        }
+        for arbiter in self.arbiters.drain(..) {
+            // An arbiter that panicked has nothing left to wait for.
+            let _ = arbiter.join();
+        }
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// The threads of the actors.
+///
+/// A network of few large units is one chain of work, so its actors share one thread and each
+/// product is spread over all cores. One of many small units has as many chains as cores.
+fn start_arbiters(graph: &Graph) -> anyhow::Result<Vec<Arbiter>> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let widest = graph.layers.iter().map(|l| l.unit_ranges().len()).max();
+    let (n_arbiters, threads_each) = if widest.unwrap_or(1) < cores {
+        (1, cores)
+    } else {
+        (cores, 1)
+    };
+    (0..n_arbiters)
+        .map(|_| {
+            let arbiter = Arbiter::new();
+            let (sender, receiver) = std::sync::mpsc::channel();
+            arbiter.spawn_fn(move || {
+                // The arbiter's own thread is one of those that a product is spread over.
+                let pool = rayon::ThreadPoolBuilder::new()
+                    .num_threads(threads_each)
+                    .use_current_thread()
+                    .build();
+                // The receiver waits below for exactly one answer. The pool lives as long as
+                // this thread does, which is as long as the run.
+                let _ = sender.send(pool.map(std::mem::forget));
+            });
+            receiver
+                .recv()
+                .context("failed to start a thread of the actors")?
+                .context("failed to start the threads of the arithmetic")?;
+            Ok(arbiter)
+        })
+        .collect()
+}
+
+/// Every actor of a run, and which thread it is on: the units of a layer in blocks, so that
+/// neighbours share a cache, everybody else on the first thread.
+fn placement(graph: &Graph, n_arbiters: usize) -> impl Iterator<Item = (Address, usize)> + '_ {
+    let units = (0..graph.layers.len()).flat_map(move |layer| {
+        let n_units = graph.layers[layer].unit_ranges().len();
+        let address = move |index| Address::Unit { layer, index };
+        (0..n_units).map(move |index| (address(index), index * n_arbiters / n_units))
+    });
+    let synapses = (1..graph.layers.len()).map(|above| (Address::Synapse(above - 1), 0));
+    std::iter::once((Address::Trainer, 0))
+        .chain(synapses)
+        .chain(units)
+}
+
+fn machine(
+    address: Address,
+    graph: &Arc<Graph>,
+    batches: &Arc<dyn BatchSource>,
+    task: &Task,
+    timing: Timing,
+) -> Box<dyn Machine + Send> {
+    let (graph, batches) = (graph.clone(), batches.clone());
+    match address {
+        Address::Trainer => Box::new(Trainer::new(graph, batches, task, timing)),
+        Address::Synapse(below) => Box::new(Synapse::new(graph, below)),
+        Address::Unit { layer, index } => Box::new(Unit::new(graph, batches, layer, index)),
+        Address::Layer(_) => unreachable!("a layer is not an actor"),
+    }
+}
+
+/// The most messages that can wait for an actor: all senders times the ticks in flight, and room
+/// for what is said around a rewind.
+fn mailbox_capacity(graph: &Graph, address: Address) -> usize {
+    let units = |layer: usize| graph.layers[layer].unit_ranges().len();
+    let in_flight = IN_FLIGHT_BOUND as usize;
+    let control = 16;
+    match address {
+        Address::Trainer => {
+            let all: usize = (0..graph.layers.len()).map(units).sum();
+            units(graph.layers.len() - 1) * in_flight + 4 * (all + graph.layers.len()) + control
+        }
+        Address::Synapse(below) => (units(below) + units(below + 1)) * in_flight + control,
+        Address::Unit { .. } | Address::Layer(_) => 2 * in_flight + control,
+    }
+}

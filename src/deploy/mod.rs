@@ -1,0 +1,5 @@
+//! Where the actors of a run live.
+
+pub mod local;
+
+pub use local::LocalRun;

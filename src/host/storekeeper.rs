@@ -1,0 +1,130 @@
+//! Does what machines ask of the store, beside their work and with a bound.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use cuttlefish_core::ids::Address;
+use cuttlefish_core::machine::{StoreReply, StoreRequest};
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
+use tracing::warn;
+
+use super::{End, Observer};
+use crate::store::{Error, Store, Written};
+
+/// Requests under way at once; each may put several neurons at once.
+const MAX_IN_FLIGHT: usize = 16;
+
+/// Tries of a request that may succeed later.
+const MAX_TRIES: u32 = 8;
+
+/// Pause after the first failure; doubled after each further one.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+
+/// Executes store requests on the runtime that it is given.
+#[derive(Clone)]
+pub struct Storekeeper {
+    store: Arc<dyn Store>,
+    runtime: Handle,
+    permits: Arc<Semaphore>,
+    observer: Arc<Observer>,
+}
+
+impl Storekeeper {
+    /// A storekeeper for one run.
+    pub fn new(store: Arc<dyn Store>, runtime: Handle, observer: Arc<Observer>) -> Self {
+        Self {
+            store,
+            runtime,
+            permits: Arc::new(Semaphore::new(MAX_IN_FLIGHT)),
+            observer,
+        }
+    }
+
+    /// Does what `request` asks and gives the answer to `reply`. Returns at once. A store that
+    /// cannot be reached for good ends the run.
+    pub fn perform(
+        &self,
+        from: Address,
+        request: StoreRequest,
+        reply: Arc<dyn Fn(StoreReply) + Send + Sync>,
+    ) {
+        let this = self.clone();
+        self.runtime.spawn(async move {
+            // The semaphore is never closed.
+            let _permit = this.permits.acquire().await;
+            let mut pause = FIRST_PAUSE;
+            for attempt in 1.. {
+                match this.attempt(&request).await {
+                    Ok(answer) => return reply(answer),
+                    Err(error) if error.retryable() && attempt < MAX_TRIES => {
+                        warn!(%from, %error, attempt, "store did not answer, trying again");
+                        tokio::time::sleep(pause).await;
+                        pause *= 2;
+                    }
+                    Err(error) => {
+                        return this
+                            .observer
+                            .end(End::StoreFailed(format!("{from}: {error}")));
+                    }
+                }
+            }
+        });
+    }
+
+    async fn attempt(&self, request: &StoreRequest) -> Result<StoreReply, Error> {
+        match request {
+            StoreRequest::BeginGeneration => {
+                let (generation, ledger) = self.store.begin_generation().await?;
+                Ok(StoreReply::Generation {
+                    generation,
+                    ledger: ledger.map(Box::new),
+                })
+            }
+            StoreRequest::WriteLedger { generation, ledger } => {
+                let written = self.store.write_ledger(*generation, ledger).await?;
+                Ok(StoreReply::Ledger {
+                    generation: *generation,
+                    commit: ledger.commit,
+                    accepted: written == Written::Accepted,
+                })
+            }
+            StoreRequest::ReadCommit {
+                generation,
+                neurons,
+                commit,
+            } => {
+                let states = match self.store.read_commit(*neurons, *commit).await {
+                    Ok(states) => Ok(states),
+                    // The trainer decides whether this is the end or only an old question.
+                    Err(
+                        error @ (Error::Missing { .. }
+                        | Error::OtherCommit { .. }
+                        | Error::Corrupt { .. }),
+                    ) => Err(error.to_string()),
+                    Err(error) => return Err(error),
+                };
+                Ok(StoreReply::Commit {
+                    generation: *generation,
+                    states,
+                })
+            }
+            StoreRequest::WriteCommit {
+                generation,
+                neurons,
+                commit,
+                states,
+            } => {
+                let written = self
+                    .store
+                    .write_commit(*generation, *neurons, *commit, states)
+                    .await?;
+                Ok(StoreReply::Committed {
+                    generation: *generation,
+                    commit: *commit,
+                    accepted: written == Written::Accepted,
+                })
+            }
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! What a run was started with: enough to go on with it and to use its weights without its files.
+
+use std::path::PathBuf;
+
+use cuttlefish_core::data::{Dataset, Labels, Task, Values};
+use cuttlefish_core::topology::spec::Spec;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::data::Encoder;
+
+/// The record of a run, kept in its store.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Record {
+    /// Version of this record's form.
+    pub version: u32,
+    /// The topology with every default and override in it.
+    pub topology: Spec,
+    /// The directory that paths in the topology are relative to.
+    pub base_dir: PathBuf,
+    /// Neurons a unit on the command line; whole layers without.
+    pub neurons_per_unit: Option<usize>,
+    /// What a row of the data looks like.
+    pub rows: RowFormat,
+    /// SHA-256 of all values and right answers, so that a run is not resumed on other data.
+    pub data_sha256: String,
+}
+
+/// What is needed to read rows that the run has not seen.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RowFormat {
+    /// Features of a row.
+    pub features: usize,
+    /// Height and width of images.
+    pub image: Option<(usize, usize)>,
+    /// What a byte of an image is multiplied by.
+    pub scale: Option<f32>,
+    /// Names of the classes; none for regression.
+    pub classes: Option<Vec<String>>,
+    /// Name of the target, for regression.
+    pub target: Option<String>,
+    /// How rows of a table become numbers.
+    pub encoder: Option<Encoder>,
+}
+
+/// The version of records that this program writes.
+const VERSION: u32 = 1;
+
+impl Record {
+    /// The record of a run on `dataset`.
+    pub fn new(
+        topology: Spec,
+        base_dir: PathBuf,
+        neurons_per_unit: Option<usize>,
+        dataset: &Dataset,
+        encoder: Option<Encoder>,
+    ) -> Self {
+        let (classes, target) = match &dataset.task {
+            Task::Classification { class_names, .. } => (Some(class_names.clone()), None),
+            Task::Regression { target_name, .. } => (None, Some(target_name.clone())),
+        };
+        let scale = match dataset.values {
+            Values::Bytes { scale, .. } => Some(scale),
+            Values::Floats(_) => None,
+        };
+        Self {
+            version: VERSION,
+            topology,
+            base_dir,
+            neurons_per_unit,
+            rows: RowFormat {
+                features: dataset.features,
+                image: dataset.image,
+                scale,
+                classes,
+                target,
+                encoder,
+            },
+            data_sha256: data_sha256(dataset),
+        }
+    }
+
+    /// The record from its JSON.
+    ///
+    /// # Errors
+    /// Says what is wrong with it.
+    pub fn parse(json: &str) -> Result<Self, String> {
+        let record: Self = serde_json::from_str(json).map_err(|e| format!("its record: {e}"))?;
+        if record.version != VERSION {
+            return Err(format!(
+                "its record has version {}, this program reads version {VERSION}",
+                record.version
+            ));
+        }
+        Ok(record)
+    }
+}
+
+impl RowFormat {
+    /// The task without its right answers, for metrics and names.
+    pub fn task(&self) -> Task {
+        match &self.classes {
+            Some(class_names) => Task::Classification {
+                class_names: class_names.clone(),
+                labels: Vec::new(),
+            },
+            None => Task::Regression {
+                target_name: self.target.clone().unwrap_or_default(),
+                targets: Vec::new(),
+            },
+        }
+    }
+}
+
+/// SHA-256 of all values and right answers of a data set, in hexadecimal.
+pub fn data_sha256(dataset: &Dataset) -> String {
+    let mut sha = Sha256::new();
+    match &dataset.values {
+        Values::Bytes { bytes, .. } => sha.update(bytes),
+        Values::Floats(values) => values.iter().for_each(|v| sha.update(v.to_le_bytes())),
+    }
+    match dataset.task.labels() {
+        Labels::Classes(classes) => classes.iter().for_each(|c| sha.update(c.to_le_bytes())),
+        Labels::Values(values) => values.iter().for_each(|v| sha.update(v.to_le_bytes())),
+    }
+    sha.finalize().iter().map(|b| format!("{b:02x}")).collect()
+}

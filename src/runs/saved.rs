@@ -1,0 +1,105 @@
+//! A run as its store has it: the record, the ledger, and the weights that the ledger names.
+
+use cuttlefish_core::ids::{Generation, NeuronRange};
+use cuttlefish_core::machine::NeuronState;
+use cuttlefish_core::network::{Network, digest};
+use cuttlefish_core::topology::{self, DataShape, Document, Graph, Grouping, TaskShape};
+use cuttlefish_core::trainer::{Ledger, Progress};
+
+use super::{Error, Record, RunDir};
+use crate::store::{DynamoStore, Store};
+
+/// A run that has been read from its store.
+#[derive(Debug)]
+pub struct SavedRun {
+    /// What it was started with.
+    pub record: Record,
+    /// The network.
+    pub graph: Graph,
+    /// The newest generation that was drawn.
+    pub generation: Generation,
+    /// How far it is; none before its first commit.
+    pub ledger: Option<Ledger>,
+    store: DynamoStore,
+}
+
+impl SavedRun {
+    /// Reads a run.
+    pub async fn read(run: &RunDir) -> Result<Self, Error> {
+        let broken = |problem: String| Error::Broken {
+            run: run.name().to_owned(),
+            problem,
+        };
+        let store = run.store().await?;
+        let json = store.get_record().await?;
+        let json = json.ok_or_else(|| broken("it has no record".to_owned()))?;
+        let record = Record::parse(&json).map_err(broken)?;
+        let document = document(&record, &[]).map_err(|p| broken(p.to_string()))?;
+        let graph = document
+            .graph(&shape(&record), Grouping::WholeLayers)
+            .map_err(|p| broken(p.to_string()))?;
+        let (generation, ledger) = store.read_ledger().await?.unwrap_or_default();
+        Ok(Self {
+            record,
+            graph,
+            generation,
+            ledger,
+            store,
+        })
+    }
+
+    /// How far the run is.
+    pub fn progress(&self) -> Progress {
+        match &self.ledger {
+            Some(ledger) => ledger.progress.clone(),
+            None => Progress::start(self.graph.training.epochs),
+        }
+    }
+
+    /// The state of every neuron at the ledger's commit, `[layer][neuron]`; the initial one before
+    /// the first commit.
+    pub async fn states(&self) -> Result<Vec<Vec<NeuronState>>, Error> {
+        let Some(ledger) = &self.ledger else {
+            return Ok(Network::initial(&self.graph).snapshot());
+        };
+        let mut states = Vec::new();
+        for (layer, plan) in self.graph.layers.iter().enumerate() {
+            let neurons = NeuronRange {
+                layer,
+                first: 0,
+                count: plan.units,
+            };
+            states.push(self.store.read_commit(neurons, ledger.commit).await?);
+        }
+        Ok(states)
+    }
+
+    /// The digest of the weights.
+    pub async fn digest(&self) -> Result<String, Error> {
+        Ok(digest(self.states().await?.iter().flatten()))
+    }
+}
+
+/// The recorded topology, with further overrides.
+pub fn document(record: &Record, overrides: &[String]) -> Result<Document, topology::Problems> {
+    // JSON is YAML, so what was recorded is read like a file.
+    let text = serde_json::to_string_pretty(&record.topology).unwrap_or_default();
+    topology::parse(&text, overrides)
+}
+
+/// The shape that the recorded data had. Rows are not counted: the file was checked against them
+/// when the run was started.
+fn shape(record: &Record) -> DataShape {
+    DataShape {
+        features: record.rows.features,
+        task: match &record.rows.classes {
+            Some(classes) => TaskShape::Classification {
+                classes: classes.len(),
+            },
+            None => TaskShape::Regression,
+        },
+        train_rows: 1,
+        validation_rows: 1,
+        test_rows: 1,
+    }
+}
