@@ -1,4 +1,4 @@
-//! Why weights were not exported.
+//! Why weights were not exported. Texts go on after "failed to".
 
 use std::io;
 use std::path::PathBuf;
@@ -10,7 +10,7 @@ use ndarray_npy::WriteNpzError;
 pub enum Error {
     /// The states are not those of the network.
     #[error(
-        "layer `{layer}` has {expected} {what}, and the stored state has {found} (is it from another version of the file?)"
+        "export layer `{layer}`: it has {expected} {what}, and the stored state has {found} (is it from another version of the file?)"
     )]
     Shape {
         /// Name of the layer.
@@ -23,19 +23,19 @@ pub enum Error {
         found: usize,
     },
     /// The file exists, and may not be replaced.
-    #[error("`{}` exists (choose another path, or ask to overwrite it)", path.display())]
+    #[error("write `{}`: it exists (choose another path, or ask to overwrite it)", path.display())]
     Exists {
         /// The file.
         path: PathBuf,
     },
     /// There is something that a file cannot replace.
-    #[error("`{}` is not a regular file (choose another path)", path.display())]
+    #[error("write `{}`: it is not a regular file (choose another path)", path.display())]
     NotAFile {
         /// What is there.
         path: PathBuf,
     },
     /// Something failed on the way to the file.
-    #[error("cannot write `{}`: {problem} (check that the folder exists, may be written to, and has space)", path.display())]
+    #[error("write `{}`: {problem} (check that the folder exists, may be written to, and has space)", path.display())]
     Unwritable {
         /// The file.
         path: PathBuf,
@@ -43,9 +43,9 @@ pub enum Error {
         problem: String,
     },
     /// The bytes could not be written.
-    #[error("cannot write the tensors: {0} (check that there is space)")]
+    #[error("write the tensors: {0} (check that there is space)")]
     Write(#[from] io::Error),
     /// The archive could not be written.
-    #[error("cannot write the tensors: {0} (check that there is space)")]
+    #[error("write the tensors: {0} (check that there is space)")]
     Npz(#[from] WriteNpzError),
 }

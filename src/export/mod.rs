@@ -36,7 +36,7 @@ pub struct Metadata {
 }
 
 /// A format of files of tensors.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     /// Hugging Face's safetensors.
     Safetensors,

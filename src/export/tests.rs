@@ -105,13 +105,16 @@ fn states_of_another_network_are_refused() {
     let mut fewer = states();
     fewer[0].pop();
     let error = tensors(&graph(), &fewer).unwrap_err().to_string();
-    assert!(error.starts_with("layer `hidden` has 3 neurons"), "{error}");
+    assert!(
+        error.starts_with("export layer `hidden`: it has 3 neurons"),
+        "{error}"
+    );
 
     let mut shorter = states();
     shorter[1][0].weights.pop();
     let error = tensors(&graph(), &shorter).unwrap_err().to_string();
     assert!(
-        error.starts_with("layer `out` has 4 numbers a neuron"),
+        error.starts_with("export layer `out`: it has 4 numbers a neuron"),
         "{error}"
     );
 

@@ -51,10 +51,10 @@ pub enum Error {
     #[error("there is nothing to plot (the run has no finished epoch yet)")]
     Empty,
     /// The drawing library gave up.
-    #[error("cannot draw the curves: {0} (this is a bug, please report it)")]
+    #[error("{0} (this is a bug, please report it)")]
     Drawing(String),
     /// The picture could not be encoded.
-    #[error("cannot encode the picture: {0} (this is a bug, please report it)")]
+    #[error("the picture cannot be encoded: {0} (this is a bug, please report it)")]
     Encoding(#[from] png::EncodingError),
 }
 

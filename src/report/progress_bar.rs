@@ -110,10 +110,10 @@ impl ProgressView {
             Output::Quiet => {}
             Output::Lines(_) => self.line(&line_of(snapshot)),
             Output::Bar(bar) => {
+                bar.set_prefix(bar_prefix(snapshot));
+                bar.set_message(bar_message(snapshot));
                 bar.set_length(snapshot.batches.into());
                 bar.set_position(u64::from(snapshot.index) + 1);
-                bar.set_prefix(place(snapshot));
-                bar.set_message(standing(snapshot));
             }
         }
     }
@@ -150,49 +150,72 @@ impl ProgressView {
 
 /// How the bar looks.
 fn style() -> ProgressStyle {
-    ProgressStyle::with_template("{prefix}  {bar:24.cyan/dim}  {pos}/{len}  {wide_msg}")
+    ProgressStyle::with_template("{prefix} {bar:14.cyan/dim}  {wide_msg}")
         .expect("the template is a constant that indicatif can parse")
         .progress_chars("━╸─")
 }
 
-/// `epoch  3/20`, with what it is doing if that is not training.
-fn place(snapshot: &Snapshot) -> String {
-    let epoch = epoch_of(snapshot.epoch, Some(snapshot.epochs));
+/// What stands before the bar: `epoch  3/20`, `valid  3/20` during its validation.
+fn bar_prefix(snapshot: &Snapshot) -> String {
     match snapshot.part {
-        Part::Train => epoch,
-        Part::Validation => format!("{epoch}  validation"),
+        Part::Train => epoch_of(snapshot.epoch, Some(snapshot.epochs)),
+        Part::Validation => {
+            epoch_of(snapshot.epoch, Some(snapshot.epochs)).replacen("epoch", "valid", 1)
+        }
         Part::Test => "test".to_owned(),
     }
 }
 
-/// Loss, accuracy, speed and the time left.
+/// What stands after it, short enough for a terminal of 80 columns.
+fn bar_message(snapshot: &Snapshot) -> String {
+    let mut text = standing(snapshot);
+    if let Some(remaining) = snapshot.remaining {
+        text.push_str(&format!("  {} left", clock(remaining)));
+    }
+    let per_second = rate(snapshot.rows_per_second);
+    text.push_str(&format!("  {}", per_second.replacen(" samples", "", 1)));
+    text
+}
+
+/// Loss, and accuracy for classes.
 fn standing(snapshot: &Snapshot) -> String {
     let mut text = format!("loss {}", figure(snapshot.loss));
     if let Some(accuracy) = snapshot.accuracy {
         text.push_str(&format!("  accuracy {}", percent(accuracy)));
-    }
-    text.push_str(&format!("  {}", rate(snapshot.rows_per_second)));
-    if let Some(remaining) = snapshot.remaining {
-        // Tenths of a second in an estimate only flicker.
-        let whole = Duration::from_secs(remaining.as_secs_f64().round() as u64);
-        let left = match whole.as_secs() {
-            seconds @ 0..60 => format!("{seconds} s"),
-            _ => duration(whole),
-        };
-        text.push_str(&format!("  {left} left"));
     }
     text
 }
 
 /// A plain line from the middle of a part.
 fn line_of(snapshot: &Snapshot) -> String {
-    format!(
-        "{}  batch {}/{}  {}",
-        place(snapshot),
+    let epoch = epoch_of(snapshot.epoch, Some(snapshot.epochs));
+    let place = match snapshot.part {
+        Part::Train => epoch,
+        Part::Validation => format!("{epoch}  validation"),
+        Part::Test => "test".to_owned(),
+    };
+    let mut text = format!(
+        "{place}  batch {}/{}  {}  {}",
         thousands(u64::from(snapshot.index) + 1),
         thousands(snapshot.batches.into()),
-        standing(snapshot)
-    )
+        standing(snapshot),
+        rate(snapshot.rows_per_second)
+    );
+    if let Some(remaining) = snapshot.remaining {
+        text.push_str(&format!("  {} left", clock(remaining)));
+    }
+    text
+}
+
+/// An estimate of time: `1:20`, `2:10:05`.
+fn clock(time: Duration) -> String {
+    let seconds = time.as_secs_f64().round() as u64;
+    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    if hours > 0 {
+        format!("{hours}:{minutes:02}:{seconds:02}")
+    } else {
+        format!("{minutes}:{seconds:02}")
+    }
 }
 
 /// The line about a whole epoch, in the order that Keras has.
@@ -219,10 +242,10 @@ fn push_figures(text: &mut String, part: &str, evaluation: &Evaluation) {
     let loss = figure(evaluation.loss);
     text.push_str(&format!("  {part}loss {loss}"));
     if let Some(accuracy) = evaluation.accuracy {
-        text.push_str(&format!("  {part}accuracy {}", percent(accuracy)));
+        text.push_str(&format!("  accuracy {}", percent(accuracy)));
     }
     if let Some(mse) = evaluation.mse.map(figure).filter(|mse| *mse != loss) {
-        text.push_str(&format!("  {part}MSE {mse}"));
+        text.push_str(&format!("  MSE {mse}"));
     }
 }
 

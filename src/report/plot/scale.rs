@@ -32,7 +32,7 @@ impl Scale {
         let step = nice_step(max - min, most_ticks).max(1.0);
         let mut ticks = multiples(min, max, step);
         // Training starts at an epoch that is no round number: say so where there is room.
-        if ticks.first().is_none_or(|tick| tick - min >= step * 0.6) {
+        if ticks.first().is_none_or(|tick| tick - min >= step * 0.5) {
             ticks.insert(0, min);
         }
         Self {

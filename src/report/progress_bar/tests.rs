@@ -65,9 +65,9 @@ fn lines_come_at_most_every_ten_seconds_and_at_each_epoch() {
     view.note("rewound to tick 640: neuron hidden/3 has booted");
     view.finish();
     let line = "epoch  3/20  batch 120/1,469  loss 0.1234  accuracy 96.51 %  \
-                41,000 samples/s  1 min 20 s left";
+                41,000 samples/s  1:20 left";
     let epoch = "epoch  3/20  loss 0.1234  accuracy 96.51 %  validation loss 0.1500  \
-                 validation accuracy 95.80 %  41,000 samples/s  1.5 s";
+                 accuracy 95.80 %  41,000 samples/s  1.5 s";
     let note = "rewound to tick 640: neuron hidden/3 has booted";
     assert_eq!(written.text(), format!("{line}\n{line}\n{epoch}\n{note}\n"));
 }
@@ -106,10 +106,23 @@ fn the_bar_can_be_made() {
 #[test]
 fn other_parts_are_named() {
     let mut snapshot = snapshot();
+    assert_eq!(bar_prefix(&snapshot), "epoch  3/20");
     snapshot.part = Part::Validation;
-    assert_eq!(place(&snapshot), "epoch  3/20  validation");
+    assert_eq!(bar_prefix(&snapshot), "valid  3/20");
+    assert!(line_of(&snapshot).starts_with("epoch  3/20  validation  batch"));
     snapshot.part = Part::Test;
-    assert_eq!(place(&snapshot), "test");
+    assert_eq!(bar_prefix(&snapshot), "test");
+    assert!(line_of(&snapshot).starts_with("test  batch"));
+}
+
+#[test]
+fn the_bar_and_its_texts_fit_into_eighty_columns() {
+    let message = bar_message(&snapshot());
+    assert_eq!(
+        message,
+        "loss 0.1234  accuracy 96.51 %  1:20 left  41,000/s"
+    );
+    assert!(bar_prefix(&snapshot()).len() + 1 + 14 + 2 + message.len() <= 80);
 }
 
 #[test]
@@ -139,14 +152,15 @@ fn regression_shows_its_squared_error_where_the_loss_is_another() {
 }
 
 #[test]
-fn estimates_have_no_tenths() {
+fn what_is_unknown_is_left_out() {
     let mut snapshot = snapshot();
     snapshot.accuracy = None;
-    snapshot.remaining = Some(Duration::from_millis(12_400));
-    assert_eq!(
-        standing(&snapshot),
-        "loss 0.1234  41,000 samples/s  12 s left"
-    );
     snapshot.remaining = None;
-    assert_eq!(standing(&snapshot), "loss 0.1234  41,000 samples/s");
+    assert_eq!(bar_message(&snapshot), "loss 0.1234  41,000/s");
+}
+
+#[test]
+fn estimates_read_like_a_clock() {
+    let clocks = [0, 12, 80, 7_805].map(|seconds| clock(Duration::from_secs(seconds)));
+    assert_eq!(clocks, ["0:00", "0:12", "1:20", "2:10:05"]);
 }
