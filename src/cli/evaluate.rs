@@ -48,22 +48,33 @@ pub async fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
     let graph = &saved.graph;
     let network = Network::restore(graph, &saved.states().await?)
         .map_err(|problem| Failure::new(Exit::Failed, problem))?;
-    let batches = Batches::new(dataset.clone(), graph.seed, graph.training.batch_size, false);
+    let batches = Batches::new(
+        dataset.clone(),
+        graph.seed,
+        graph.training.batch_size,
+        false,
+    );
     let (part, name) = match args.part {
         PartArg::Test => (Part::Test, "test"),
         PartArg::Validation => (Part::Validation, "validation"),
         PartArg::Train => (Part::Train, "training"),
     };
-    let evaluation = network.evaluate(&batches, part, &dataset.task).ok_or_else(|| {
-        Failure::new(
-            Exit::Data,
-            format_args!("run `{}` has no {name} rows (see --part)", args.run),
-        )
-    })?;
+    let evaluation = network
+        .evaluate(&batches, part, &dataset.task)
+        .ok_or_else(|| {
+            Failure::new(
+                Exit::Data,
+                format_args!("run `{}` has no {name} rows (see --part)", args.run),
+            )
+        })?;
     if args.json {
         print_json(&json!({"run": args.run, "part": name, "evaluation": evaluation}))?;
     } else {
-        print(&report::summary::evaluation(name, &evaluation, &dataset.task))?;
+        print(&report::summary::evaluation(
+            name,
+            &evaluation,
+            &dataset.task,
+        ))?;
     }
     Ok(Exit::Ok)
 }

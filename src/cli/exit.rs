@@ -29,11 +29,23 @@ impl Exit {
     pub const ALL: [(Self, &'static str); 7] = [
         (Self::Ok, "done"),
         (Self::Failed, "failed"),
-        (Self::Usage, "usage or topology error; with `plan --detailed-exitcode`: something would change"),
+        (
+            Self::Usage,
+            "usage or topology error; with `plan --detailed-exitcode`: something would change",
+        ),
         (Self::Data, "data missing or broken"),
-        (Self::Run, "no such run, it exists already, or another process works on it"),
-        (Self::Diverged, "training diverged: an output or the loss stopped being a finite number"),
-        (Self::Interrupted, "interrupted by Ctrl-C; the run is committed and can be resumed"),
+        (
+            Self::Run,
+            "no such run, it exists already, or another process works on it",
+        ),
+        (
+            Self::Diverged,
+            "training diverged: an output or the loss stopped being a finite number",
+        ),
+        (
+            Self::Interrupted,
+            "interrupted by Ctrl-C; the run is committed and can be resumed",
+        ),
     ];
 }
 

@@ -10,10 +10,12 @@ use crate::export::{self, Format, Metadata};
 use crate::runs::{RunDir, SavedRun};
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Tensors are named as in Keras: `<layer>/kernel` with shape [fan_in, units] \
+#[command(
+    after_help = "Tensors are named as in Keras: `<layer>/kernel` with shape [fan_in, units] \
     and `<layer>/bias`.\n\nExamples:\n  \
     cuttlefish export digits --format safetensors -o digits.safetensors\n  \
-    cuttlefish export digits --format npz -o digits.npz")]
+    cuttlefish export digits --format npz -o digits.npz"
+)]
 pub struct Args {
     /// The run
     run: String,
@@ -40,7 +42,8 @@ pub async fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
     let run = RunDir::existing(&config.runs_dir, &args.run)?;
     let saved = SavedRun::read(&run).await?;
     let states = saved.states().await?;
-    let failed = |error: export::Error| Failure::new(Exit::Failed, format_args!("failed to {error}"));
+    let failed =
+        |error: export::Error| Failure::new(Exit::Failed, format_args!("failed to {error}"));
     let tensors = export::tensors(&saved.graph, &states).map_err(failed)?;
     let metadata = Metadata {
         run: args.run.clone(),
@@ -50,7 +53,12 @@ pub async fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
         FormatArg::Safetensors => Format::Safetensors,
         FormatArg::Npz => Format::Npz,
     };
-    export::write_file(&args.output, args.overwrite, format, &tensors, &metadata).map_err(failed)?;
-    anstream::eprintln!("wrote {} tensors to {}", tensors.len(), args.output.display());
+    export::write_file(&args.output, args.overwrite, format, &tensors, &metadata)
+        .map_err(failed)?;
+    anstream::eprintln!(
+        "wrote {} tensors to {}",
+        tensors.len(),
+        args.output.display()
+    );
     Ok(Exit::Ok)
 }

@@ -38,7 +38,10 @@ pub async fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
     let run = RunDir::existing(&config.runs_dir, parts.next().unwrap_or_default())?;
     let saved = SavedRun::read(&run).await?;
     let states = saved.states().await?;
-    let layer = parts.next().map(|name| find_layer(&saved, name)).transpose()?;
+    let layer = parts
+        .next()
+        .map(|name| find_layer(&saved, name))
+        .transpose()?;
     let index = parts.next();
     let document = match (layer, index) {
         (None, _) => whole(&run, &saved, &states),
@@ -88,22 +91,30 @@ fn find_layer(saved: &SavedRun, name: &str) -> Result<usize, Failure> {
         let names: Vec<&str> = layers.iter().map(|l| l.name.as_str()).collect();
         Failure::new(
             Exit::Usage,
-            format_args!("there is no layer `{name}` (the layers are {})", names.join(", ")),
+            format_args!(
+                "there is no layer `{name}` (the layers are {})",
+                names.join(", ")
+            ),
         )
     })
 }
 
 fn whole(run: &RunDir, saved: &SavedRun, states: &[Vec<NeuronState>]) -> Value {
-    let layers = saved.graph.layers.iter().zip(states).map(|(layer, states)| {
-        let squares: f64 = states.iter().map(|s| norm(split(s).0).powi(2)).sum();
-        json!({
-            "name": layer.name,
-            "neurons": layer.units,
-            "fan_in": layer.fan_in,
-            "activation": layer.activation,
-            "weight_norm": squares.sqrt(),
-        })
-    });
+    let layers = saved
+        .graph
+        .layers
+        .iter()
+        .zip(states)
+        .map(|(layer, states)| {
+            let squares: f64 = states.iter().map(|s| norm(split(s).0).powi(2)).sum();
+            json!({
+                "name": layer.name,
+                "neurons": layer.units,
+                "fan_in": layer.fan_in,
+                "activation": layer.activation,
+                "weight_norm": squares.sqrt(),
+            })
+        });
     json!({
         "run": run.name(),
         "tick": saved.progress().tick,
@@ -152,10 +163,15 @@ fn human(document: &Value) -> String {
                     .map(|(key, _)| key.replace('_', " "))
                     .collect();
                 let cells = |row: &Value| -> Vec<String> {
-                    row.as_object().into_iter().flatten().map(|(_, v)| cell(v)).collect()
+                    row.as_object()
+                        .into_iter()
+                        .flatten()
+                        .map(|(_, v)| cell(v))
+                        .collect()
                 };
-                let rows: Vec<Vec<String>> =
-                    std::iter::once(header).chain(rows.iter().map(cells)).collect();
+                let rows: Vec<Vec<String>> = std::iter::once(header)
+                    .chain(rows.iter().map(cells))
+                    .collect();
                 table = aligned(&rows, 1);
             }
             value => text.push_str(&format!("{:<15} {}\n", key.replace('_', " "), cell(value))),
@@ -170,7 +186,9 @@ fn human(document: &Value) -> String {
 fn cell(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
-        Value::Number(number) if number.is_f64() => format!("{:.6}", number.as_f64().unwrap_or(0.0)),
+        Value::Number(number) if number.is_f64() => {
+            format!("{:.6}", number.as_f64().unwrap_or(0.0))
+        }
         other => other.to_string(),
     }
 }

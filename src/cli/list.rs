@@ -39,7 +39,10 @@ pub async fn ps(args: &PsArgs, config: &Config) -> Result<Exit, Failure> {
                 let mut row = vec![name.to_owned(), "broken".to_owned()];
                 row.resize(header().len(), String::new());
                 row[2] = "-".to_owned();
-                (row, json!({"run": name, "state": "broken", "problem": error.to_string()}))
+                (
+                    row,
+                    json!({"run": name, "state": "broken", "problem": error.to_string()}),
+                )
             }
         };
         rows.push(row);
@@ -54,9 +57,11 @@ pub async fn ps(args: &PsArgs, config: &Config) -> Result<Exit, Failure> {
 }
 
 fn header() -> Vec<String> {
-    ["RUN", "STATE", "EPOCH", "TICK", "LOSS", "ACCURACY", "NEURONS", "TARGET"]
-        .map(str::to_owned)
-        .to_vec()
+    [
+        "RUN", "STATE", "EPOCH", "TICK", "LOSS", "ACCURACY", "NEURONS", "TARGET",
+    ]
+    .map(str::to_owned)
+    .to_vec()
 }
 
 fn describe(

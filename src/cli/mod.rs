@@ -21,7 +21,12 @@ pub use exit::{Exit, Failure};
 /// Neural networks whose neurons are actors: one file trains in one process, and gives the same
 /// weights however its neurons are grouped.
 #[derive(Debug, Parser)]
-#[command(name = "cuttlefish", version, propagate_version = true, max_term_width = 100)]
+#[command(
+    name = "cuttlefish",
+    version,
+    propagate_version = true,
+    max_term_width = 100
+)]
 #[command(after_help = "Examples:\n  \
     cuttlefish train topology/digits.yaml\n  \
     cuttlefish train topology/mnist.yaml --data-dir data/mnist --set training.epochs=3\n  \
@@ -95,7 +100,10 @@ impl FileArgs {
     fn overrides(&self) -> Vec<String> {
         let mut overrides = self.overrides.clone();
         overrides.extend(self.seed.map(|seed| format!("seed={seed}")));
-        overrides.extend(self.epochs.map(|epochs| format!("training.epochs={epochs}")));
+        overrides.extend(
+            self.epochs
+                .map(|epochs| format!("training.epochs={epochs}")),
+        );
         if self.no_shuffle {
             overrides.push("training.shuffle=false".to_owned());
         }
@@ -115,7 +123,10 @@ impl TopologyFile {
         let bytes = std::fs::read(path).map_err(|error| {
             let hint = "give the path of a topology file, for example topology/digits.yaml";
             let path = path.display();
-            Failure::new(Exit::Usage, format_args!("failed to read `{path}`: {error} ({hint})"))
+            Failure::new(
+                Exit::Usage,
+                format_args!("failed to read `{path}`: {error} ({hint})"),
+            )
         })?;
         let text = String::from_utf8(bytes).map_err(|error| {
             let at = error.utf8_error().valid_up_to();
@@ -152,7 +163,11 @@ fn topology_failure(path: &Path, text: &str, problems: &Problems) -> Failure {
     let rendered = problems.render(&path.display().to_string(), text);
     Failure::new(
         Exit::Usage,
-        format_args!("{}\n{count} problem{s} in `{}`", rendered.trim_end(), path.display()),
+        format_args!(
+            "{}\n{count} problem{s} in `{}`",
+            rendered.trim_end(),
+            path.display()
+        ),
     )
 }
 
@@ -172,12 +187,19 @@ pub fn main() -> Exit {
         Command::Ps(args) => block_on(list::ps(&args, &config)),
         Command::Down(args) => list::down(&args, &config),
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "cuttlefish", &mut std::io::stdout());
+            clap_complete::generate(
+                shell,
+                &mut Cli::command(),
+                "cuttlefish",
+                &mut std::io::stdout(),
+            );
             Ok(Exit::Ok)
         }
     };
     result.unwrap_or_else(|failure| {
-        let style = anstyle::Style::new().bold().fg_color(Some(anstyle::AnsiColor::Red.into()));
+        let style = anstyle::Style::new()
+            .bold()
+            .fg_color(Some(anstyle::AnsiColor::Red.into()));
         anstream::eprintln!("{style}error{style:#}: {}", failure.message);
         failure.exit
     })
@@ -208,7 +230,10 @@ fn block_on<T>(command: impl Future<Output = Result<T, Failure>>) -> Result<T, F
 /// Prints data. A reader that has seen enough (`| head`) is no error.
 fn print(text: &str) -> Result<(), Failure> {
     let mut stdout = std::io::stdout().lock();
-    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+    match stdout
+        .write_all(text.as_bytes())
+        .and_then(|()| stdout.flush())
+    {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Failure::new(
             Exit::Failed,
             format_args!("failed to write to stdout: {error}"),

@@ -18,12 +18,14 @@ use crate::runs::{RunDir, SavedRun};
 const BATCH: usize = 1024;
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Prints CSV: for classes the row, the class and the probability of each \
+#[command(
+    after_help = "Prints CSV: for classes the row, the class and the probability of each \
     class; for numbers the row and the prediction. A run on a table takes a CSV file with the \
     same columns; a run on pictures takes an IDX file, gzipped or not, or a CSV file with a column \
     a pixel.\n\nExamples:\n  \
     cuttlefish predict mnist-mlp --input t10k-images-idx3-ubyte.gz > answers.csv\n  \
-    cuttlefish predict houses --input new.csv --json")]
+    cuttlefish predict houses --input new.csv --json"
+)]
 pub struct Args {
     /// The run
     run: String,

@@ -30,11 +30,13 @@ use crate::store::Store;
 const REFRESH: Duration = Duration::from_millis(100);
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Ctrl-C commits and stops; a second one stops at once, and what was done \
+#[command(
+    after_help = "Ctrl-C commits and stops; a second one stops at once, and what was done \
     since the last commit is computed again after --resume.\n\nExamples:\n  \
     cuttlefish train topology/digits.yaml\n  \
     cuttlefish train topology/mnist.yaml --data-dir data/mnist --epochs 3 --neurons-per-unit 1\n  \
-    cuttlefish train --resume digits --epochs 60")]
+    cuttlefish train --resume digits --epochs 60"
+)]
 pub struct Args {
     /// The topology file
     #[arg(required_unless_present = "resume", conflicts_with = "resume")]
@@ -135,7 +137,10 @@ fn prepare_resumed(args: &Args, name: &str, config: &Config) -> Result<Prepared,
         record.neurons_per_unit = Some(n as usize);
     }
     let graph = document
-        .graph(&DataShape::from(&dataset), grouping(record.neurons_per_unit))
+        .graph(
+            &DataShape::from(&dataset),
+            grouping(record.neurons_per_unit),
+        )
         .map_err(problems)?;
     record.topology = document.spec().clone();
     Ok(Prepared {
@@ -192,7 +197,12 @@ async fn train(args: &Args, prepared: Prepared) -> Result<Exit, Failure> {
     store.put_record(&json).await?;
     let graph = Arc::new(graph);
     let training = &graph.training;
-    let source = Batches::new(dataset.clone(), graph.seed, training.batch_size, training.shuffle);
+    let source = Batches::new(
+        dataset.clone(),
+        graph.seed,
+        training.batch_size,
+        training.shuffle,
+    );
     let batches: Arc<dyn BatchSource> = Arc::new(source);
     let started = Instant::now();
     let timing = Timing::default();
@@ -226,7 +236,9 @@ async fn train(args: &Args, prepared: Prepared) -> Result<Exit, Failure> {
             let run = run.name();
             return Err(Failure::new(
                 Exit::Failed,
-                format_args!("{problem}\ngo on from the last commit with `cuttlefish train --resume {run}`"),
+                format_args!(
+                    "{problem}\ngo on from the last commit with `cuttlefish train --resume {run}`"
+                ),
             ));
         }
     };
@@ -289,7 +301,10 @@ impl Watch<'_> {
             match event {
                 Event::Started { from, .. } if !from.is_initial() && self.rewinds == 0 => {
                     let tick = from.tick;
-                    self.view.note(&format!("resumed after tick {tick}, commit {}", from.number));
+                    self.view.note(&format!(
+                        "resumed after tick {tick}, commit {}",
+                        from.number
+                    ));
                 }
                 Event::EpochFinished(record) => {
                     self.view.epoch(&record, self.epoch_began.elapsed());
@@ -298,15 +313,28 @@ impl Watch<'_> {
                 }
                 Event::Rewound { to, reason, .. } => {
                     self.rewinds += 1;
-                    self.view.note(&format!("back to commit {} (tick {}): {reason}", to.number, to.tick));
+                    self.view.note(&format!(
+                        "back to commit {} (tick {}): {reason}",
+                        to.number, to.tick
+                    ));
                 }
                 Event::BeyondInFlightBound { at, tick, applied } => {
-                    self.view.note(&format!("{at} was sent tick {tick} while it stood at {applied}"));
+                    self.view.note(&format!(
+                        "{at} was sent tick {tick} while it stood at {applied}"
+                    ));
                 }
                 Event::Started { .. } | Event::Committed(_) | Event::TickFinished { .. } => {}
             }
         }
-        if let Some(Event::TickFinished { tick, epoch, part, index, running, .. }) = look.latest {
+        if let Some(Event::TickFinished {
+            tick,
+            epoch,
+            part,
+            index,
+            running,
+            ..
+        }) = look.latest
+        {
             let epochs = self.graph.training.epochs;
             let batch_size = self.graph.training.batch_size;
             let batches = self.batches.rows(part).div_ceil(batch_size) as u32;
@@ -332,7 +360,9 @@ impl Watch<'_> {
         let ticks = |part| self.batches.rows(part).div_ceil(batch_size) as u64;
         let epochs = u64::from(self.graph.training.epochs);
         let total = epochs * (ticks(Part::Train) + ticks(Part::Validation)) + ticks(Part::Test);
-        let done = tick.checked_sub(self.ticks_before).filter(|&done| done > 0)?;
+        let done = tick
+            .checked_sub(self.ticks_before)
+            .filter(|&done| done > 0)?;
         let left = total.saturating_sub(tick) as f64;
         Some(self.began.elapsed().mul_f64(left / done as f64))
     }
@@ -402,7 +432,10 @@ impl Finished<'_> {
             return Ok(None);
         }
         let failed = |error: &dyn std::fmt::Display| {
-            Failure::new(Exit::Failed, format_args!("failed to draw the curves: {error}"))
+            Failure::new(
+                Exit::Failed,
+                format_args!("failed to draw the curves: {error}"),
+            )
         };
         let path = self.run.path().join("curves.svg");
         let svg = plot::svg(self.run.name(), history).map_err(|e| failed(&e))?;

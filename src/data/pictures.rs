@@ -33,7 +33,11 @@ pub fn read(
                 problem: format!("it has the shape {dims:?}, not pictures of {expected} pixels"),
             });
         }
-        return Ok(pictures.values.iter().map(|&b| f32::from(b) * scale).collect());
+        return Ok(pictures
+            .values
+            .iter()
+            .map(|&b| f32::from(b) * scale)
+            .collect());
     }
     table(&bytes, features, scale).map_err(|problem| Error::Pictures {
         path: path.to_owned(),
@@ -50,7 +54,9 @@ fn table(bytes: &[u8], features: usize, scale: f32) -> Result<Vec<f32>, String> 
     let mut values = Vec::new();
     for (index, record) in reader.records().enumerate() {
         let record = record.map_err(|error| error.to_string())?;
-        let line = record.position().map_or(index as u64 + 1, csv::Position::line);
+        let line = record
+            .position()
+            .map_or(index as u64 + 1, csv::Position::line);
         if record.len() != features {
             return Err(format!(
                 "line {line} has {} columns, the network takes {features}",
@@ -59,7 +65,12 @@ fn table(bytes: &[u8], features: usize, scale: f32) -> Result<Vec<f32>, String> 
         }
         let pixels: Result<Vec<f32>, &str> = record
             .iter()
-            .map(|cell| cell.parse::<f32>().ok().filter(|v| v.is_finite()).ok_or(cell))
+            .map(|cell| {
+                cell.parse::<f32>()
+                    .ok()
+                    .filter(|v| v.is_finite())
+                    .ok_or(cell)
+            })
             .collect();
         match pixels {
             Ok(pixels) => values.extend(pixels.iter().map(|pixel| pixel * scale)),
@@ -79,7 +90,10 @@ mod tests {
 
     #[test]
     fn a_table_of_pixels_may_have_a_header() {
-        assert_eq!(table(b"a,b\n1,2\n3,4\n", 2, 0.5), Ok(vec![0.5, 1.0, 1.5, 2.0]));
+        assert_eq!(
+            table(b"a,b\n1,2\n3,4\n", 2, 0.5),
+            Ok(vec![0.5, 1.0, 1.5, 2.0])
+        );
         assert_eq!(table(b"1,2\n", 2, 1.0), Ok(vec![1.0, 2.0]));
     }
 
@@ -87,7 +101,10 @@ mod tests {
     fn what_is_no_table_of_pixels_is_named() {
         let problem = |bytes: &[u8]| table(bytes, 2, 1.0).unwrap_err();
         assert_eq!(problem(b""), "it has no rows");
-        assert_eq!(problem(b"1,2\n1\n"), "line 2 has 1 columns, the network takes 2");
+        assert_eq!(
+            problem(b"1,2\n1\n"),
+            "line 2 has 1 columns, the network takes 2"
+        );
         assert_eq!(problem(b"1,2\n1,inf\n"), "line 2: `inf` is not a number");
     }
 }

@@ -63,7 +63,9 @@ impl Storekeeper {
                         pause *= 2;
                     }
                     Err(error) => {
-                        return this.observer.end(End::StoreFailed(format!("{from}: {error}")));
+                        return this
+                            .observer
+                            .end(End::StoreFailed(format!("{from}: {error}")));
                     }
                 }
             }

@@ -34,27 +34,46 @@ pub fn summary(progress: &Progress, task: &Task) -> String {
         ("test", progress.test.as_ref()),
     ];
     let mut blocks = vec![headline(progress)];
-    if parts.iter().any(|(_, evaluation)| evaluation.is_some()) {
-        blocks.push(match task {
-            Task::Classification { .. } => classification_figures(&parts),
-            Task::Regression { .. } => regression_figures(&parts),
-        });
-    }
+    blocks.extend(figures(&parts, task));
     let looked_at = parts[1..]
         .iter()
         .rev()
         .find_map(|(part, evaluation)| evaluation.map(|evaluation| (*part, evaluation)));
-    if let (Task::Classification { class_names, .. }, Some((part, evaluation))) = (task, looked_at)
-    {
-        match &evaluation.confusion {
-            Some(confusion) => blocks.extend(classes(part, class_names, confusion)),
-            None => blocks.push(format!(
-                "no confusion matrix: {} classes, and one is kept for up to {MAX_CONFUSION_CLASSES}\n",
-                thousands(class_names.len() as u64)
-            )),
-        }
+    if let Some((part, evaluation)) = looked_at {
+        blocks.extend(details(part, evaluation, task));
     }
     blocks.join("\n")
+}
+
+/// What one part of the data came to, in the same form.
+pub fn evaluation(part: &str, evaluation: &Evaluation, task: &Task) -> String {
+    let mut blocks = Vec::from_iter(figures(&[(part, Some(evaluation))], task));
+    blocks.extend(details(part, evaluation, task));
+    blocks.join("\n")
+}
+
+/// The figures of the parts that there are.
+fn figures(parts: &[(&str, Option<&Evaluation>)], task: &Task) -> Option<String> {
+    let is_any = parts.iter().any(|(_, evaluation)| evaluation.is_some());
+    is_any.then(|| match task {
+        Task::Classification { .. } => classification_figures(parts),
+        Task::Regression { .. } => regression_figures(parts),
+    })
+}
+
+/// How well each class is recognised.
+fn details(part: &str, evaluation: &Evaluation, task: &Task) -> Vec<String> {
+    let Task::Classification { class_names, .. } = task else {
+        return Vec::new();
+    };
+    match &evaluation.confusion {
+        Some(confusion) => classes(part, class_names, confusion),
+        None if class_names.len() > MAX_CONFUSION_CLASSES => vec![format!(
+            "no confusion matrix: {} classes, and one is kept for up to {MAX_CONFUSION_CLASSES}\n",
+            thousands(class_names.len() as u64)
+        )],
+        None => Vec::new(),
+    }
 }
 
 /// How far training went.

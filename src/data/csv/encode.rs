@@ -9,8 +9,8 @@ use super::columns::{Column, MISSING, is_missing};
 use super::problem::nearest;
 use super::table::{Row, Table};
 use super::{MAX_VALUES, Places, Problem};
-use crate::data::file::read_file;
 use crate::data::Error;
+use crate::data::file::read_file;
 
 /// How the columns of a table become features. Fitted on training rows; saved with a run, it
 /// encodes the rows of another table in the same way.

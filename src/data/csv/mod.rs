@@ -98,4 +98,3 @@ pub fn parse(bytes: Vec<u8>, options: &Options<'_>) -> Result<(Dataset, Encoder)
     };
     Ok((dataset, encoder))
 }
-
