@@ -1,7 +1,7 @@
 //! `train`: from a file to trained weights, or on from a run's last commit.
 
 use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -86,7 +86,7 @@ pub fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
     actix_rt::System::new().block_on(train(args, prepared))
 }
 
-fn prepare_new(args: &Args, file: &PathBuf, config: &Config) -> Result<Prepared, Failure> {
+fn prepare_new(args: &Args, file: &Path, config: &Config) -> Result<Prepared, Failure> {
     let file = TopologyFile::read(file, &args.file_args.overrides())?;
     let spec = file.document.spec();
     let run = RunDir::new(&config.runs_dir, &spec.name)?;

@@ -30,10 +30,14 @@ pub struct MemoryTransport {
     routes: OnceLock<Routes>,
 }
 
+/// A unit and the way to it.
+type Unit = (Address, Arc<dyn Mailbox>);
+
 #[derive(Default)]
 struct Routes {
     single: HashMap<Address, Arc<dyn Mailbox>>,
-    layers: HashMap<usize, Vec<(Address, Arc<dyn Mailbox>)>>,
+    /// The units of each layer.
+    layers: HashMap<usize, Vec<Unit>>,
 }
 
 impl MemoryTransport {

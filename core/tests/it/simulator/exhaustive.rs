@@ -19,12 +19,6 @@ struct Planned {
     store: Option<(u64, StoreFate)>,
 }
 
-impl Default for StoreFate {
-    fn default() -> Self {
-        Self::Done
-    }
-}
-
 impl Fate for Planned {
     fn pick(&mut self, _n: usize) -> usize {
         0

@@ -48,9 +48,10 @@ pub trait Fate {
 }
 
 /// What becomes of a request to the store.
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone, Copy, Default, PartialEq)]
 pub enum StoreFate {
     /// It is done and answered.
+    #[default]
     Done,
     /// It is done, but the answer is lost.
     Unanswered,
