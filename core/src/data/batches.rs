@@ -1,14 +1,14 @@
 //! Batches: which rows a tick uses, and their values in the layout that the kernels read.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
 use super::{Dataset, Labels, Values};
 use crate::math::inputs::{LANES, transpose_into};
 use crate::math::stream::{Purpose, shuffle, stream};
-use crate::math::{Inputs, Panels};
+use crate::math::Inputs;
 
 /// Batches whose values are kept, so that all neurons of a process share one copy: as many ticks
 /// as can be in flight.
@@ -60,30 +60,85 @@ pub trait BatchSource: Send + Sync {
 
 /// Batches of a data set in memory.
 pub struct Batches {
+    rows: Arc<Rows>,
+    kept: Mutex<VecDeque<Kept>>,
+}
+
+/// A batch that is, or is about to be, in memory. Whoever needs it first gathers it.
+type Kept = (BatchRef, Arc<OnceLock<Arc<Inputs>>>);
+
+/// Which rows the batches of a run have.
+struct Rows {
     dataset: Arc<Dataset>,
     seed: u64,
     batch_size: usize,
     shuffle: bool,
     /// The order of the training rows in the epochs that were asked for last.
     orders: Mutex<VecDeque<(u32, Arc<Vec<u32>>)>>,
-    kept: Mutex<VecDeque<(BatchRef, Arc<Inputs>)>>,
 }
 
 impl Batches {
     /// The batches of `dataset` as a run with this seed and batch size uses them.
     pub fn new(dataset: Arc<Dataset>, seed: u64, batch_size: usize, shuffle: bool) -> Self {
         Self {
-            dataset,
-            seed,
-            batch_size,
-            shuffle,
-            orders: Mutex::default(),
+            rows: Arc::new(Rows {
+                dataset,
+                seed,
+                batch_size,
+                shuffle,
+                orders: Mutex::default(),
+            }),
             kept: Mutex::default(),
         }
     }
 
     /// The row numbers of a batch.
     pub fn row_numbers(&self, batch: BatchRef) -> Vec<u32> {
+        self.rows.numbers(batch)
+    }
+
+    /// The place of a batch, and the memory of one that is no longer needed if there was none.
+    fn place(&self, batch: BatchRef) -> (Arc<OnceLock<Arc<Inputs>>>, Option<Inputs>) {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, place)) = kept.iter().find(|(of, _)| *of == batch) {
+            return (place.clone(), None);
+        }
+        let oldest = if kept.len() >= KEPT_BATCHES {
+            kept.pop_front()
+        } else {
+            None
+        };
+        let place = Arc::new(OnceLock::new());
+        kept.push_back((batch, place.clone()));
+        let memory = oldest
+            .and_then(|(_, place)| Arc::into_inner(place))
+            .and_then(OnceLock::into_inner)
+            .and_then(Arc::into_inner);
+        (place, memory)
+    }
+
+    /// Has the batch after this one gathered by a thread that has nothing to do.
+    fn prepare_next(&self, batch: BatchRef) {
+        let rows = BatchSource::rows(self, batch.part);
+        let first = (batch.index as usize + 1) * self.rows.batch_size;
+        if first >= rows || rayon::current_num_threads() < 2 {
+            return;
+        }
+        let next = BatchRef {
+            index: batch.index + 1,
+            rows: self.rows.batch_size.min(rows - first) as u32,
+            ..batch
+        };
+        let (place, memory) = self.place(next);
+        let rows = self.rows.clone();
+        rayon::spawn(move || {
+            place.get_or_init(|| Arc::new(rows.gather(next, memory)));
+        });
+    }
+}
+
+impl Rows {
+    fn numbers(&self, batch: BatchRef) -> Vec<u32> {
         let first = batch.index as usize * self.batch_size;
         let range = first..first + batch.rows as usize;
         let split = &self.dataset.split;
@@ -112,13 +167,14 @@ impl Batches {
         order
     }
 
-    fn gather(&self, batch: BatchRef, mut features: Panels, mut samples: Panels) -> Inputs {
+    fn gather(&self, batch: BatchRef, memory: Option<Inputs>) -> Inputs {
         let (rows, width) = (batch.rows as usize, self.dataset.features);
+        let (mut features, mut samples) = memory.map(Inputs::into_panels).unwrap_or_default();
         samples.reset(rows, width);
         features.reset(width, rows);
-        for (i, &row) in self.row_numbers(batch).iter().enumerate() {
+        for (i, &row) in self.numbers(batch).iter().enumerate() {
             self.dataset.read_row(row as usize, |panel, values| {
-                samples.panel_mut(panel)[i] = values
+                samples.panel_mut(panel)[i] = values;
             });
         }
         transpose_into(&samples, &mut features);
@@ -128,7 +184,7 @@ impl Batches {
 
 impl BatchSource for Batches {
     fn rows(&self, part: Part) -> usize {
-        let split = &self.dataset.split;
+        let split = &self.rows.dataset.split;
         match part {
             Part::Train => split.train.len(),
             Part::Validation => split.validation.len(),
@@ -137,28 +193,17 @@ impl BatchSource for Batches {
     }
 
     fn inputs(&self, batch: BatchRef) -> Arc<Inputs> {
-        // Whoever comes first gathers; the others wait for the lock and share the result.
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, inputs)) = kept.iter().find(|(of, _)| *of == batch) {
-            return inputs.clone();
-        }
-        let memory = if kept.len() >= KEPT_BATCHES {
-            kept.pop_front()
-        } else {
-            None
-        };
-        let (features, samples) = memory
-            .and_then(|(_, inputs)| Arc::into_inner(inputs))
-            .map(Inputs::into_panels)
-            .unwrap_or_default();
-        let inputs = Arc::new(self.gather(batch, features, samples));
-        kept.push_back((batch, inputs.clone()));
+        let (place, memory) = self.place(batch);
+        let inputs = place
+            .get_or_init(|| Arc::new(self.rows.gather(batch, memory)))
+            .clone();
+        self.prepare_next(batch);
         inputs
     }
 
     fn targets(&self, batch: BatchRef) -> Targets {
         let rows = self.row_numbers(batch);
-        match self.dataset.task.labels() {
+        match self.rows.dataset.task.labels() {
             Labels::Classes(labels) => {
                 Targets::Classes(rows.iter().map(|&row| labels[row as usize]).collect())
             }

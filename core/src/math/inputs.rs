@@ -25,8 +25,12 @@ impl Panels {
         panels
     }
 
-    /// Becomes a matrix of zeros of another shape and keeps its memory.
+    /// Becomes a matrix of this shape and keeps its memory. Its elements are arbitrary unless they
+    /// are set; those beyond the last column are zero.
     pub fn reset(&mut self, rows: usize, columns: usize) {
+        if (rows, columns) == (self.rows, self.columns) {
+            return;
+        }
         self.rows = rows;
         self.columns = columns;
         self.values.clear();

@@ -73,9 +73,14 @@ macro_rules! sweep {
             for r in 0..ROWS {
                 for p in 0..PANELS {
                     let from = &c[range(r, p)];
-                    let mut lanes = [0.0; LANES];
-                    lanes[..from.len()].copy_from_slice(from);
-                    sums[r][p] = load(&lanes);
+                    sums[r][p] = match from.try_into() {
+                        Ok(lanes) => load(lanes),
+                        Err(_) => {
+                            let mut lanes = [0.0; LANES];
+                            lanes[..from.len()].copy_from_slice(from);
+                            load(&lanes)
+                        }
+                    };
                 }
             }
             let streams: [&[[f32; LANES]]; PANELS] =
@@ -93,8 +98,11 @@ macro_rules! sweep {
             for r in 0..ROWS {
                 for p in 0..PANELS {
                     let to = &mut c[range(r, p)];
-                    let width = to.len();
-                    to.copy_from_slice(&store(sums[r][p])[..width]);
+                    let lanes = store(sums[r][p]);
+                    match <&mut [f32; LANES]>::try_from(&mut *to) {
+                        Ok(to) => *to = lanes,
+                        Err(_) => to.copy_from_slice(&lanes[..to.len()]),
+                    }
                 }
             }
         }

@@ -226,13 +226,16 @@ fn update_rows(
     let (fan_in, rows) = (layer.fan_in, samples.rows());
     let stride = fan_in + 1;
     let width = optimizer.moments() * stride;
-    let mut gradients = vec![0.0; kernel::TILE_ROWS * stride];
+    let tile_rows = kernel::TILE_ROWS.min(weights.len() / stride);
+    let mut gradients = vec![0.0; tile_rows * stride];
     for (tile, weights) in weights.chunks_mut(kernel::TILE_ROWS * stride).enumerate() {
         let first = tile * kernel::TILE_ROWS;
         let count = weights.len() / stride;
         let deltas = &deltas[first * rows..][..count * rows];
         let gradients = &mut gradients[..count * stride];
-        gradients.fill(0.0);
+        if tile > 0 {
+            gradients.fill(0.0);
+        }
         kernel::multiply_add_here(Rows::new(deltas, rows, rows), samples, gradients, stride);
         for (i, (weights, gradient)) in weights
             .chunks_exact_mut(stride)
