@@ -114,8 +114,9 @@ pub enum StoreReply {
         generation: Generation,
         /// The commit point that the ledger names.
         commit: CommitPoint,
-        /// Whether it is in the store; refused when there is a newer generation.
-        accepted: bool,
+        /// `None` if it is in the store; otherwise the newest generation, because of which it was
+        /// refused.
+        refused_by: Option<Generation>,
     },
     /// A commit was read.
     Commit {

@@ -160,13 +160,13 @@ impl Synapse {
             deltas: Array2::zeros((units, rows)),
             weights: Array2::zeros((units, fan_in)),
         });
+        let is_of_another_size = |gather: &&mut Gather<Contributions>| matches!(gather, Gather::Partial { values, .. } if values.deltas.ncols() != rows);
+        let gather = gather.filter(|gather| !is_of_another_size(gather));
         let complete = gather.and_then(|gather| {
             gather.add(first, count, |gathered| {
-                if gathered.deltas.ncols() == rows {
-                    let place = s![first..first + count, ..];
-                    gathered.deltas.slice_mut(place).assign(deltas);
-                    gathered.weights.slice_mut(place).assign(weights);
-                }
+                let place = s![first..first + count, ..];
+                gathered.deltas.slice_mut(place).assign(deltas);
+                gathered.weights.slice_mut(place).assign(weights);
             })
         });
         if let Some(Contributions { deltas, weights }) = complete {

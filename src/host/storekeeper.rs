@@ -86,7 +86,10 @@ impl Storekeeper {
                 Ok(StoreReply::Ledger {
                     generation: *generation,
                     commit: ledger.commit,
-                    accepted: written == Written::Accepted,
+                    refused_by: match written {
+                        Written::Accepted => None,
+                        Written::Refused { newest } => Some(newest),
+                    },
                 })
             }
             StoreRequest::ReadCommit {

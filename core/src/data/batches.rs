@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use serde::{Deserialize, Serialize};
 
 use super::{Dataset, Labels, Values};
+use crate::math::Inputs;
 use crate::math::inputs::{LANES, transpose_into};
 use crate::math::stream::{Purpose, shuffle, stream};
-use crate::math::Inputs;
 
 /// Batches whose values are kept, so that all neurons of a process share one copy: as many ticks
 /// as can be in flight.

@@ -71,6 +71,8 @@ pub struct Trainer {
     last_heard: Duration,
     longest_tick: Option<Duration>,
     reason: Option<String>,
+    /// Generations that were asked for and have not come (yet).
+    unanswered_draws: u64,
     /// A fault that is one only if no other trainer is at work.
     suspicion: Option<Fault>,
 }
@@ -151,6 +153,7 @@ impl Trainer {
             last_heard: Duration::ZERO,
             longest_tick: None,
             reason: None,
+            unanswered_draws: 0,
             suspicion: None,
         }
     }
@@ -175,6 +178,7 @@ impl Trainer {
         self.reason = reason;
         self.phase = Phase::Opening;
         self.last_heard = now;
+        self.unanswered_draws += 1;
         effects.push(Effect::Store(StoreRequest::BeginGeneration));
     }
 
@@ -184,6 +188,7 @@ impl Trainer {
         ledger: Option<Box<Ledger>>,
         effects: &mut dyn Effects,
     ) {
+        self.unanswered_draws = self.unanswered_draws.saturating_sub(1);
         if generation <= self.generation || matches!(self.phase, Phase::Over) {
             return;
         }
@@ -494,10 +499,16 @@ impl Trainer {
         &mut self,
         now: Duration,
         commit: CommitPoint,
-        accepted: bool,
+        refused_by: Option<Generation>,
         effects: &mut dyn Effects,
     ) {
-        if !accepted {
+        if let Some(newest) = refused_by {
+            // Generations that we drew ourselves, whose answers were lost, are nobody else's.
+            let drawn_since = newest.0.saturating_sub(self.generation.0);
+            if drawn_since <= self.unanswered_draws {
+                let reason = "an answer of the store was lost".to_owned();
+                return self.rewind(now, Some(reason), effects);
+            }
             effects.push(Effect::Fail(Fault::Superseded {
                 generation: self.generation,
             }));
@@ -561,9 +572,9 @@ impl Machine for Trainer {
             Input::Stored(StoreReply::Ledger {
                 generation,
                 commit,
-                accepted,
+                refused_by,
             }) if generation == self.generation => {
-                self.ledger_written(now, commit, accepted, effects);
+                self.ledger_written(now, commit, refused_by, effects);
             }
             Input::Stored(_) => {}
             Input::Message(Envelope {

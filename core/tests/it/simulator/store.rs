@@ -44,7 +44,7 @@ impl Store {
                 StoreReply::Ledger {
                     generation,
                     commit,
-                    accepted,
+                    refused_by: (!accepted).then_some(Generation(self.counter)),
                 }
             }
             StoreRequest::ReadCommit {

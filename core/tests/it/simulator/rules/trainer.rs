@@ -174,17 +174,35 @@ fn the_ledger_is_written_when_all_units_have_written_in_this_generation() {
     trainer.hears(5, committed(HIDDEN), ["store: WriteLedger 1@5"]);
 }
 
+fn refused(generation: u64, newest: u64) -> Input {
+    Input::Stored(StoreReply::Ledger {
+        generation: Generation(generation),
+        commit: point(1, 1),
+        refused_by: Some(Generation(newest)),
+    })
+}
+
 #[test]
 fn a_trainer_whose_ledger_is_refused_ends() {
     let mut trainer = running();
-    let refused = StoreReply::Ledger {
-        generation: Generation(5),
-        commit: point(1, 1),
-        accepted: false,
-    };
-    trainer.gets(Input::Stored(refused), ["fail"]);
+    trainer.gets(refused(5, 6), ["fail"]);
     trainer.now = Duration::from_secs(1_000_000);
     trainer.gets(Input::Clock, NOTHING);
+}
+
+#[test]
+fn a_trainer_whose_own_draw_went_unanswered_goes_on() {
+    let reported = |generation| [vec!["report".to_owned()], rewinds(generation)].concat();
+    let mut trainer = gathering();
+    trainer.now = Duration::from_secs(31);
+    trainer.gets(Input::Clock, ["store: BeginGeneration"]);
+    // Generation 6 may be the one that was just asked for: nobody else need be there.
+    trainer.gets(refused(5, 6), ["store: BeginGeneration"]);
+    trainer.gets(opened(7), reported(7));
+    trainer.gets(refused(7, 8), ["store: BeginGeneration"]);
+    trainer.gets(opened(9), reported(9));
+    // Generations 10 and 11 are more than one lost answer explains.
+    trainer.gets(refused(9, 11), ["fail"]);
 }
 
 #[test]
