@@ -1,13 +1,15 @@
 //! The only reader of the environment: where data sets and runs are kept.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Directories that the command line or the environment chooses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     /// Where data sets are looked for and kept.
     pub data_dir: PathBuf,
+    /// Whether a person said so, by flag or environment.
+    pub data_dir_is_chosen: bool,
     /// Where local runs are kept.
     pub runs_dir: PathBuf,
 }
@@ -26,15 +28,26 @@ impl Config {
                 .map(PathBuf::from)
         };
         let here = PathBuf::from(".cuttlefish");
+        let chosen = data_dir.or_else(|| variable("CUTTLEFISH_DATA_DIR"));
         Self {
-            data_dir: data_dir
-                .or_else(|| variable("CUTTLEFISH_DATA_DIR"))
+            data_dir_is_chosen: chosen.is_some(),
+            data_dir: chosen
                 .or_else(|| dirs::cache_dir().map(|dir| dir.join("cuttlefish")))
                 .unwrap_or_else(|| here.clone()),
             runs_dir: runs_dir
                 .or_else(|| variable("CUTTLEFISH_RUNS_DIR"))
                 .or_else(|| dirs::data_dir().map(|dir| dir.join("cuttlefish").join("runs")))
                 .unwrap_or_else(|| here.join("runs")),
+        }
+    }
+
+    /// Where the data of a run are that was started with `recorded`, unless a person now says
+    /// otherwise.
+    pub fn data_dir_of_run<'a>(&'a self, recorded: &'a Path) -> &'a Path {
+        if self.data_dir_is_chosen {
+            &self.data_dir
+        } else {
+            recorded
         }
     }
 
@@ -54,8 +67,10 @@ mod tests {
         let variables = |name: &str| Some(OsString::from(format!("/env/{name}")));
         let config = Config::new(Some("/flag".into()), None, variables);
         assert_eq!(config.data_dir, PathBuf::from("/flag"));
+        assert_eq!(config.data_dir_of_run(Path::new("/then")), "/flag");
         assert_eq!(config.runs_dir, PathBuf::from("/env/CUTTLEFISH_RUNS_DIR"));
         let empty = Config::new(None, None, |_| Some(OsString::new()));
         assert_eq!(empty, Config::new(None, None, |_| None));
+        assert_eq!(empty.data_dir_of_run(Path::new("/then")), "/then");
     }
 }

@@ -42,7 +42,8 @@ pub async fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
     let run = RunDir::existing(&config.runs_dir, &args.run)?;
     let saved = SavedRun::read(&run).await?;
     let record = &saved.record;
-    let loaded = data::load(&record.topology.data, &record.base_dir, &config.data_dir)?;
+    let data_dir = config.data_dir_of_run(&record.data_dir);
+    let loaded = data::load(&record.topology.data, &record.base_dir, data_dir)?;
     check_data(&record.data_sha256, &loaded.dataset)?;
     let dataset = Arc::new(loaded.dataset);
     let graph = &saved.graph;

@@ -2,6 +2,7 @@
 
 use cuttlefish_core::machine::NeuronState;
 use cuttlefish_core::network;
+use cuttlefish_core::topology::{Head, Layer};
 use serde_json::{Value, json};
 
 use super::{Exit, Failure, print, print_json};
@@ -111,7 +112,7 @@ fn whole(run: &RunDir, saved: &SavedRun, states: &[Vec<NeuronState>]) -> Value {
                 "name": layer.name,
                 "neurons": layer.units,
                 "fan_in": layer.fan_in,
-                "activation": layer.activation,
+                "activation": activation(saved, layer),
                 "weight_norm": squares.sqrt(),
             })
         });
@@ -123,6 +124,15 @@ fn whole(run: &RunDir, saved: &SavedRun, states: &[Vec<NeuronState>]) -> Value {
         "weights_sha256": network::digest(states.iter().flatten()),
         "layers": layers.collect::<Vec<_>>(),
     })
+}
+
+/// What becomes of a layer's sums, wherever that is computed.
+fn activation(saved: &SavedRun, layer: &Layer) -> Value {
+    let is_output = layer.name == saved.graph.layers[saved.graph.layers.len() - 1].name;
+    match saved.graph.head {
+        head @ (Head::Softmax | Head::Sigmoid) if is_output => json!(head),
+        _ => json!(layer.activation),
+    }
 }
 
 fn neuron(state: &NeuronState, index: usize) -> Value {

@@ -5,9 +5,11 @@ pub mod exit;
 mod export;
 mod inspect;
 mod list;
+mod outcome;
 mod plan;
 mod predict;
 mod train;
+mod watch;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};

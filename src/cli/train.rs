@@ -3,31 +3,27 @@
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use clap::ValueEnum;
-use cuttlefish_core::data::{BatchSource, Batches, Dataset, Part};
+use cuttlefish_core::data::{BatchSource, Batches, Dataset};
 use cuttlefish_core::machine::Fault;
-use cuttlefish_core::network::digest;
 use cuttlefish_core::topology::spec::Spec;
 use cuttlefish_core::topology::{DataShape, Graph, Grouping};
-use cuttlefish_core::trainer::{EpochRecord, Event, Outcome, Progress, Timing, Verdict};
-use serde_json::json;
+use cuttlefish_core::trainer::{Progress, Timing};
 
 use super::evaluate::check_data;
-use super::{Exit, Failure, FileArgs, TopologyFile, print, print_json};
+use super::outcome::Finished;
+use super::watch::Watch;
+use super::{Exit, Failure, FileArgs, TopologyFile};
 use crate::config::Config;
 use crate::data::{self, Loaded};
 use crate::deploy::LocalRun;
 use crate::host::End;
-use crate::report::progress_bar::{ProgressView, Snapshot};
-use crate::report::{plot, summary};
+use crate::report::progress_bar::ProgressView;
 use crate::runs::saved::document;
 use crate::runs::{Lock, Record, RunDir, SavedRun};
 use crate::store::Store;
-
-/// How often the view is refreshed.
-const REFRESH: Duration = Duration::from_millis(100);
 
 #[derive(Debug, clap::Args)]
 #[command(
@@ -100,8 +96,14 @@ fn prepare_new(args: &Args, file: &Path, config: &Config) -> Result<Prepared, Fa
         .document
         .graph(&DataShape::from(&dataset), grouping(neurons_per_unit))
         .map_err(|problems| file.failure(&problems))?;
-    let base_dir = file.base_dir();
-    let record = Record::new(spec.clone(), base_dir, neurons_per_unit, &dataset, encoder);
+    let record = Record::new(
+        spec.clone(),
+        file.base_dir(),
+        std::path::absolute(&config.data_dir).unwrap_or_else(|_| config.data_dir.clone()),
+        neurons_per_unit,
+        &dataset,
+        encoder,
+    );
     // Nothing was changed so far; from here on everything is known to fit.
     run.create()?;
     let mut lock = run.lock()?;
@@ -130,8 +132,8 @@ fn prepare_resumed(args: &Args, name: &str, config: &Config) -> Result<Prepared,
     };
     let document = document(&record, &args.file_args.overrides()).map_err(problems)?;
     check_resumable(&record.topology, document.spec(), &saved.progress())?;
-    let Loaded { dataset, .. } =
-        data::load(&record.topology.data, &record.base_dir, &config.data_dir)?;
+    let data_dir = config.data_dir_of_run(&record.data_dir);
+    let Loaded { dataset, .. } = data::load(&record.topology.data, &record.base_dir, data_dir)?;
     check_data(&record.data_sha256, &dataset)?;
     if let Some(n) = args.file_args.neurons_per_unit {
         record.neurons_per_unit = Some(n as usize);
@@ -208,18 +210,10 @@ async fn train(args: &Args, prepared: Prepared) -> Result<Exit, Failure> {
     let timing = Timing::default();
     let local = LocalRun::start(&graph, &batches, &dataset.task, Arc::new(store), timing)?;
     let is_terminal = std::io::stderr().is_terminal();
-    let mut watch = Watch {
-        view: ProgressView::new(is_terminal, args.quiet),
-        graph: &graph,
-        batches: &*batches,
-        began: started,
-        epoch_began: started,
-        rows_before_epoch: 0,
-        ticks_before: progress.tick.0,
-        rewinds: 0,
-    };
+    let view = ProgressView::new(is_terminal, args.quiet, training.epochs);
+    let mut watch = Watch::new(view, &graph, &*batches, progress.tick.0);
     let end = watch.until_the_end(&local, run.name()).await;
-    watch.view.finish();
+    watch.finish();
     let rows_trained = local.observer().look().rows_trained;
     drop(local);
     let wall = started.elapsed();
@@ -251,202 +245,4 @@ async fn train(args: &Args, prepared: Prepared) -> Result<Exit, Failure> {
         wall,
     };
     finished.report(args.json).await
-}
-
-/// Shows a run while it trains.
-struct Watch<'a> {
-    view: ProgressView,
-    graph: &'a Graph,
-    batches: &'a dyn BatchSource,
-    began: Instant,
-    epoch_began: Instant,
-    rows_before_epoch: u64,
-    ticks_before: u64,
-    rewinds: u64,
-}
-
-impl Watch<'_> {
-    /// Shows what happens until the run is over. The first Ctrl-C asks it to commit and stop, the
-    /// second one ends the process.
-    async fn until_the_end(&mut self, local: &LocalRun, run: &str) -> Result<End, Failure> {
-        let mut asked = false;
-        loop {
-            let end = tokio::select! {
-                end = local.observer().wait(REFRESH) => end,
-                pressed = tokio::signal::ctrl_c() => {
-                    pressed.map_err(|e| Failure::new(Exit::Failed, e))?;
-                    if asked {
-                        return Err(Failure::new(
-                            Exit::Interrupted,
-                            format_args!("stopped at once; go on from the last commit with \
-                                `cuttlefish train --resume {run}`"),
-                        ));
-                    }
-                    asked = true;
-                    self.view.note("committing; press Ctrl-C again to stop at once");
-                    local.stop();
-                    None
-                }
-            };
-            self.show(local);
-            if let Some(end) = end {
-                return Ok(end);
-            }
-        }
-    }
-
-    fn show(&mut self, local: &LocalRun) {
-        let look = local.observer().look();
-        for (at, event) in look.notable {
-            match event {
-                Event::Started { from, .. } if !from.is_initial() && self.rewinds == 0 => {
-                    self.epoch_began = at;
-                    let tick = from.tick;
-                    self.view.note(&format!(
-                        "resumed after tick {tick}, commit {}",
-                        from.number
-                    ));
-                }
-                Event::EpochFinished(record) => {
-                    self.view.epoch(&record, at - self.epoch_began);
-                    self.epoch_began = at;
-                    self.rows_before_epoch = look.rows_trained;
-                }
-                Event::Rewound { to, reason, .. } => {
-                    self.rewinds += 1;
-                    self.view.note(&format!(
-                        "back to commit {} (tick {}): {reason}",
-                        to.number, to.tick
-                    ));
-                }
-                Event::BeyondInFlightBound {
-                    at: unit,
-                    tick,
-                    applied,
-                } => {
-                    self.view.note(&format!(
-                        "{unit} was sent tick {tick} while it stood at {applied}"
-                    ));
-                }
-                Event::Started { .. } | Event::Committed(_) | Event::TickFinished { .. } => {}
-            }
-        }
-        if let Some(Event::TickFinished {
-            tick,
-            epoch,
-            part,
-            index,
-            running,
-            ..
-        }) = look.latest
-        {
-            let epochs = self.graph.training.epochs;
-            let batch_size = self.graph.training.batch_size;
-            let batches = self.batches.rows(part).div_ceil(batch_size) as u32;
-            let elapsed = self.epoch_began.elapsed().as_secs_f64();
-            let rows = (look.rows_trained - self.rows_before_epoch) as f64;
-            self.view.update(&Snapshot {
-                epoch,
-                epochs,
-                part,
-                index,
-                batches,
-                rows_per_second: if elapsed > 0.0 { rows / elapsed } else { 0.0 },
-                loss: running.loss,
-                accuracy: running.accuracy,
-                remaining: self.remaining(tick.0),
-            });
-        }
-    }
-
-    /// Ticks still to come at the pace so far.
-    fn remaining(&self, tick: u64) -> Option<Duration> {
-        let batch_size = self.graph.training.batch_size;
-        let ticks = |part| self.batches.rows(part).div_ceil(batch_size) as u64;
-        let epochs = u64::from(self.graph.training.epochs);
-        let total = epochs * (ticks(Part::Train) + ticks(Part::Validation)) + ticks(Part::Test);
-        let done = tick
-            .checked_sub(self.ticks_before)
-            .filter(|&done| done > 0)?;
-        let left = total.saturating_sub(tick) as f64;
-        Some(self.began.elapsed().mul_f64(left / done as f64))
-    }
-}
-
-/// A run that ended well, to be told about.
-struct Finished<'a> {
-    run: &'a RunDir,
-    graph: &'a Graph,
-    dataset: &'a Dataset,
-    outcome: &'a Outcome,
-    rows_trained: u64,
-    wall: Duration,
-}
-
-impl Finished<'_> {
-    async fn report(&self, as_json: bool) -> Result<Exit, Failure> {
-        let progress = &self.outcome.ledger.progress;
-        let name = self.run.name();
-        let plot = self.plot(&progress.history)?;
-        let saved = SavedRun::read(self.run).await?;
-        let sha256 = digest(saved.states().await?.iter().flatten());
-        let speed = self.rows_trained as f64 / self.wall.as_secs_f64();
-        if as_json {
-            let last = progress.history.last();
-            print_json(&json!({
-                "run": name,
-                "target": "local",
-                "verdict": self.outcome.verdict,
-                "ticks": progress.tick,
-                "epochs": last.map_or(0, |epoch| epoch.epoch),
-                "samples_per_second": speed,
-                "wall_seconds": self.wall.as_secs_f64(),
-                "train": last.map(|epoch| &epoch.train),
-                "validation": last.and_then(|epoch| epoch.validation.as_ref()),
-                "test": progress.test,
-                "weights_sha256": sha256,
-                "rewinds": self.outcome.rewinds,
-            }))?;
-        } else {
-            let mut text = summary::summary(progress, &self.dataset.task);
-            let seconds = self.wall.as_secs_f64();
-            text.push_str(&format!(
-                "\n{} parameters, {} ticks in {seconds:.1} s, {speed:.0} samples/s\n",
-                self.graph.parameters(),
-                progress.tick,
-            ));
-            text.push_str(&format!("weights sha256 {sha256}\n"));
-            if let Some(plot) = plot {
-                text.push_str(&format!("curves {}\n", plot.display()));
-            }
-            print(&text)?;
-        }
-        if self.outcome.verdict == Verdict::Stopped {
-            anstream::eprintln!(
-                "stopped after tick {}; go on with `cuttlefish train --resume {name}`",
-                progress.tick
-            );
-            return Ok(Exit::Interrupted);
-        }
-        Ok(Exit::Ok)
-    }
-
-    /// Draws the curves next to the run.
-    fn plot(&self, history: &[EpochRecord]) -> Result<Option<PathBuf>, Failure> {
-        if history.is_empty() {
-            return Ok(None);
-        }
-        let failed = |error: &dyn std::fmt::Display| {
-            Failure::new(
-                Exit::Failed,
-                format_args!("failed to draw the curves: {error}"),
-            )
-        };
-        let path = self.run.path().join("curves.svg");
-        let svg = plot::svg(self.run.name(), history).map_err(|e| failed(&e))?;
-        std::fs::write(&path, svg).map_err(|e| failed(&e))?;
-        let png = plot::png(self.run.name(), history).map_err(|e| failed(&e))?;
-        std::fs::write(self.run.path().join("curves.png"), png).map_err(|e| failed(&e))?;
-        Ok(Some(path))
-    }
 }

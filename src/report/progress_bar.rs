@@ -45,10 +45,8 @@ pub struct ProgressView {
     shown: Instant,
     /// Whether a batch was shown yet.
     started: bool,
-    /// Epochs of the run, once a snapshot told.
-    epochs: Option<u32>,
-    /// The last rate in training.
-    rows_per_second: Option<f64>,
+    /// Epochs of the run.
+    epochs: u32,
 }
 
 /// Where it goes.
@@ -59,29 +57,29 @@ enum Output {
 }
 
 impl ProgressView {
-    /// A view on stderr: a bar if that `is_terminal`, else lines; nothing if `quiet`.
-    pub fn new(is_terminal: bool, quiet: bool) -> Self {
+    /// A view of a run of `epochs` on stderr: a bar if that `is_terminal`, else lines; nothing if
+    /// `quiet`.
+    pub fn new(is_terminal: bool, quiet: bool, epochs: u32) -> Self {
         if quiet {
-            return Self::over(Output::Quiet);
+            return Self::over(Output::Quiet, epochs);
         }
         if is_terminal {
             let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
             // indicatif makes up its own mind about terminals, and would swallow all lines.
             if !bar.is_hidden() {
                 bar.set_style(style());
-                return Self::over(Output::Bar(bar));
+                return Self::over(Output::Bar(bar), epochs);
             }
         }
-        Self::over(Output::Lines(Box::new(std::io::stderr())))
+        Self::over(Output::Lines(Box::new(std::io::stderr())), epochs)
     }
 
-    fn over(output: Output) -> Self {
+    fn over(output: Output, epochs: u32) -> Self {
         Self {
             output,
             shown: Instant::now(),
             started: false,
-            epochs: None,
-            rows_per_second: None,
+            epochs,
         }
     }
 
@@ -91,10 +89,6 @@ impl ProgressView {
     }
 
     fn update_at(&mut self, snapshot: &Snapshot, now: Instant) {
-        self.epochs = Some(snapshot.epochs);
-        if snapshot.part == Part::Train {
-            self.rows_per_second = Some(snapshot.rows_per_second);
-        }
         let interval = match self.output {
             Output::Quiet => return,
             Output::Lines(_) => LINE_INTERVAL,
@@ -118,10 +112,10 @@ impl ProgressView {
         }
     }
 
-    /// Writes a line about an epoch with its validation that `took` this long.
-    pub fn epoch(&mut self, record: &EpochRecord, took: Duration) {
+    /// Writes a line about an epoch of so many rows that, with its validation, `took` this long.
+    pub fn epoch(&mut self, record: &EpochRecord, rows: usize, took: Duration) {
         if !matches!(self.output, Output::Quiet) {
-            self.line(&epoch_line(record, self.epochs, self.rows_per_second, took));
+            self.line(&epoch_line(record, self.epochs, rows, took));
             self.shown = Instant::now();
         }
     }
@@ -158,10 +152,8 @@ fn style() -> ProgressStyle {
 /// What stands before the bar: `epoch  3/20`, `valid  3/20` during its validation.
 fn bar_prefix(snapshot: &Snapshot) -> String {
     match snapshot.part {
-        Part::Train => epoch_of(snapshot.epoch, Some(snapshot.epochs)),
-        Part::Validation => {
-            epoch_of(snapshot.epoch, Some(snapshot.epochs)).replacen("epoch", "valid", 1)
-        }
+        Part::Train => epoch_of(snapshot.epoch, snapshot.epochs),
+        Part::Validation => epoch_of(snapshot.epoch, snapshot.epochs).replacen("epoch", "valid", 1),
         Part::Test => "test".to_owned(),
     }
 }
@@ -188,7 +180,7 @@ fn standing(snapshot: &Snapshot) -> String {
 
 /// A plain line from the middle of a part.
 fn line_of(snapshot: &Snapshot) -> String {
-    let epoch = epoch_of(snapshot.epoch, Some(snapshot.epochs));
+    let epoch = epoch_of(snapshot.epoch, snapshot.epochs);
     let place = match snapshot.part {
         Part::Train => epoch,
         Part::Validation => format!("{epoch}  validation"),
@@ -219,20 +211,14 @@ fn clock(time: Duration) -> String {
 }
 
 /// The line about a whole epoch, in the order that Keras has.
-fn epoch_line(
-    record: &EpochRecord,
-    epochs: Option<u32>,
-    rows_per_second: Option<f64>,
-    took: Duration,
-) -> String {
+fn epoch_line(record: &EpochRecord, epochs: u32, rows: usize, took: Duration) -> String {
     let mut text = epoch_of(record.epoch, epochs);
     push_figures(&mut text, "", &record.train);
     if let Some(validation) = &record.validation {
         push_figures(&mut text, "validation ", validation);
     }
-    if let Some(rows_per_second) = rows_per_second {
-        text.push_str(&format!("  {}", rate(rows_per_second)));
-    }
+    let seconds = took.as_secs_f64().max(f64::MIN_POSITIVE);
+    text.push_str(&format!("  {}", rate(rows as f64 / seconds)));
     text.push_str(&format!("  {}", duration(took)));
     text
 }
@@ -250,14 +236,9 @@ fn push_figures(text: &mut String, part: &str, evaluation: &Evaluation) {
 }
 
 /// `epoch  3/20`: as wide in every epoch of the run.
-fn epoch_of(epoch: u32, epochs: Option<u32>) -> String {
-    match epochs {
-        Some(epochs) => {
-            let width = epochs.to_string().len();
-            format!("epoch {epoch:>width$}/{epochs}")
-        }
-        None => format!("epoch {epoch}"),
-    }
+fn epoch_of(epoch: u32, epochs: u32) -> String {
+    let width = epochs.to_string().len();
+    format!("epoch {epoch:>width$}/{epochs}")
 }
 
 #[cfg(test)]

@@ -19,6 +19,8 @@ pub struct Record {
     pub topology: Spec,
     /// The directory that paths in the topology are relative to.
     pub base_dir: PathBuf,
+    /// Where the files of its data set were looked for.
+    pub data_dir: PathBuf,
     /// Neurons a unit on the command line; whole layers without.
     pub neurons_per_unit: Option<usize>,
     /// What a row of the data looks like.
@@ -53,6 +55,7 @@ impl Record {
     pub fn new(
         topology: Spec,
         base_dir: PathBuf,
+        data_dir: PathBuf,
         neurons_per_unit: Option<usize>,
         dataset: &Dataset,
         encoder: Option<Encoder>,
@@ -69,6 +72,7 @@ impl Record {
             version: VERSION,
             topology,
             base_dir,
+            data_dir,
             neurons_per_unit,
             rows: RowFormat {
                 features: dataset.features,

@@ -1,9 +1,11 @@
 //! The trainer: feeds batches, computes the loss, keeps schedule, ledger and metrics.
 
+mod commit;
 pub mod head;
 mod issue;
 pub mod metrics;
 pub mod progress;
+mod timeline;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -11,9 +13,9 @@ use std::time::Duration;
 
 use ndarray::{Array2, s};
 
-use crate::data::{BatchSource, Part, Task};
+use crate::data::{BatchSource, Task};
 use crate::ids::{Address, CommitPoint, Generation, Tick};
-use crate::machine::{Effect, Effects, Fault, Input, Machine, StoreReply, StoreRequest};
+use crate::machine::{Effect, Effects, Fault, Input, Machine, StoreReply};
 use crate::protocol::{Envelope, Message, TickHeader, Work};
 use crate::synapse::send_errors;
 use crate::topology::Graph;
@@ -49,9 +51,6 @@ impl Default for Timing {
         }
     }
 }
-
-/// A deadline is doubled after each rewind that brought nothing, this often at most.
-const MAX_DOUBLINGS: u32 = 6;
 
 /// The machine that drives a run.
 pub struct Trainer {
@@ -167,151 +166,6 @@ impl Trainer {
                 message,
             },
         });
-    }
-
-    /// Begins a new timeline. The one recovery path, whatever was lost.
-    fn rewind(&mut self, now: Duration, reason: Option<String>, effects: &mut dyn Effects) {
-        if reason.is_some() {
-            self.rewinds += 1;
-            self.fruitless_rewinds += 1;
-        }
-        self.reason = reason;
-        self.phase = Phase::Opening;
-        self.last_heard = now;
-        self.unanswered_draws += 1;
-        effects.push(Effect::Store(StoreRequest::BeginGeneration));
-    }
-
-    fn opened(
-        &mut self,
-        generation: Generation,
-        ledger: Option<Box<Ledger>>,
-        effects: &mut dyn Effects,
-    ) {
-        self.unanswered_draws = self.unanswered_draws.saturating_sub(1);
-        if generation <= self.generation || matches!(self.phase, Phase::Over) {
-            return;
-        }
-        let nobody_came_between = generation.0 == self.generation.0 + 1;
-        self.generation = generation;
-        if let Some(fault) = self.suspicion.take()
-            && nobody_came_between
-        {
-            effects.push(Effect::Fail(fault));
-            self.phase = Phase::Over;
-            return;
-        }
-        let ledger = ledger.unwrap_or_else(|| {
-            Box::new(Ledger {
-                commit: CommitPoint::default(),
-                progress: Progress::start(self.graph.training.epochs),
-            })
-        });
-        if let Some(reason) = self.reason.take() {
-            effects.push(Effect::Report(Event::Rewound {
-                generation,
-                to: ledger.commit,
-                reason,
-            }));
-        }
-        for &member in &self.members {
-            self.send(member, Message::Rewind(ledger.commit), effects);
-        }
-        self.phase = Phase::Gathering {
-            ledger,
-            ready: BTreeSet::new(),
-        };
-    }
-
-    fn hello(
-        &mut self,
-        now: Duration,
-        generation: Generation,
-        from: Address,
-        effects: &mut dyn Effects,
-    ) {
-        // A timeline that this trainer does not know: it is the older one of two.
-        if generation > self.generation || !self.members.contains(&from) {
-            return;
-        }
-        match &mut self.phase {
-            Phase::Gathering { ledger, ready } => {
-                ready.remove(&from);
-                let commit = ledger.commit;
-                self.send(from, Message::Rewind(commit), effects);
-            }
-            // Said before it restored this timeline, and delivered late.
-            Phase::Running(_) if generation.0 > 0 && generation < self.generation => {}
-            Phase::Running(_) => {
-                let reason = if generation.0 == 0 {
-                    format!("{from} has restarted")
-                } else {
-                    format!("{from} has missed something")
-                };
-                self.rewind(now, Some(reason), effects);
-            }
-            Phase::Opening | Phase::Over => {}
-        }
-    }
-
-    fn ready(&mut self, now: Duration, from: Address, effects: &mut dyn Effects) {
-        let Phase::Gathering { ledger, ready } = &mut self.phase else {
-            return;
-        };
-        if !self.members.contains(&from) {
-            return;
-        }
-        ready.insert(from);
-        if ready.len() < self.members.len() {
-            return;
-        }
-        let ledger = (**ledger).clone();
-        effects.push(Effect::Report(Event::Started {
-            generation: self.generation,
-            from: ledger.commit,
-        }));
-        let mut progress = ledger.progress.clone();
-        if self.is_extended(&progress) {
-            progress.reopen();
-        }
-        self.phase = Phase::Running(Box::new(Running {
-            progress,
-            ledger,
-            unfinished: VecDeque::new(),
-            outputs: BTreeMap::new(),
-            pending: None,
-            last_mark: now,
-            commits_since_rewind: 0,
-        }));
-        self.issue(now, effects);
-    }
-
-    /// A unit cannot restore the ledger's commit: either it is damaged, or another trainer has
-    /// moved the run on since we read the ledger. The next generation's number tells which.
-    fn unrestorable(
-        &mut self,
-        now: Duration,
-        at: Address,
-        problem: String,
-        effects: &mut dyn Effects,
-    ) {
-        if let Phase::Gathering { ledger, .. } = &self.phase {
-            let number = ledger.commit.number;
-            let reason = format!("{at} cannot restore commit {number}");
-            self.suspicion = Some(Fault::Unrestorable {
-                at,
-                number,
-                problem,
-            });
-            self.rewind(now, Some(reason), effects);
-        }
-    }
-
-    /// Whether a run that is done with training was asked for more epochs than it had.
-    fn is_extended(&self, progress: &Progress) -> bool {
-        progress.part == Part::Test
-            && !progress.stopped_early
-            && progress.epoch <= self.graph.training.epochs
     }
 
     fn activation(
@@ -451,108 +305,6 @@ impl Trainer {
             self.write_ledger_if_complete(effects);
         }
         true
-    }
-
-    fn committed(
-        &mut self,
-        now: Duration,
-        from: Address,
-        commit: CommitPoint,
-        effects: &mut dyn Effects,
-    ) {
-        let Phase::Running(running) = &mut self.phase else {
-            return;
-        };
-        if let Some(pending) = &mut running.pending
-            && pending.commit == commit
-            && self.members.contains(&from)
-        {
-            pending.written_by.insert(from);
-            self.last_heard = now;
-            self.write_ledger_if_complete(effects);
-        }
-    }
-
-    fn write_ledger_if_complete(&mut self, effects: &mut dyn Effects) {
-        let Phase::Running(running) = &mut self.phase else {
-            return;
-        };
-        let Some(pending) = &mut running.pending else {
-            return;
-        };
-        if pending.requested || pending.written_by.len() < self.n_units {
-            return;
-        }
-        if let Some(progress) = &pending.progress {
-            pending.requested = true;
-            effects.push(Effect::Store(StoreRequest::WriteLedger {
-                generation: self.generation,
-                ledger: Box::new(Ledger {
-                    commit: pending.commit,
-                    progress: progress.clone(),
-                }),
-            }));
-        }
-    }
-
-    fn ledger_written(
-        &mut self,
-        now: Duration,
-        commit: CommitPoint,
-        refused_by: Option<Generation>,
-        effects: &mut dyn Effects,
-    ) {
-        if let Some(newest) = refused_by {
-            // Generations that we drew ourselves, whose answers were lost, are nobody else's.
-            let drawn_since = newest.0.saturating_sub(self.generation.0);
-            if drawn_since <= self.unanswered_draws {
-                let reason = "an answer of the store was lost".to_owned();
-                return self.rewind(now, Some(reason), effects);
-            }
-            effects.push(Effect::Fail(Fault::Superseded {
-                generation: self.generation,
-            }));
-            self.phase = Phase::Over;
-            return;
-        }
-        let Phase::Running(running) = &mut self.phase else {
-            return;
-        };
-        let Some(pending) = running.pending.take_if(|pending| pending.commit == commit) else {
-            return;
-        };
-        let Some(progress) = pending.progress else {
-            return;
-        };
-        running.ledger = Ledger { commit, progress };
-        running.commits_since_rewind += 1;
-        self.fruitless_rewinds = 0;
-        self.last_heard = now;
-        effects.push(Effect::Report(Event::Committed(commit)));
-        self.issue(now, effects);
-    }
-
-    fn clock(&mut self, now: Duration, effects: &mut dyn Effects) {
-        let doubled = 1 << self.fruitless_rewinds.min(MAX_DOUBLINGS);
-        let deadline = match self.longest_tick {
-            None => self.timing.boot_deadline,
-            Some(tick) => (tick * self.timing.deadline_ticks).max(self.timing.least_deadline),
-        };
-        if matches!(self.phase, Phase::Over) || now < self.last_heard + deadline * doubled {
-            return;
-        }
-        let silence = (now - self.last_heard).as_secs_f64();
-        let waiting_for = match &self.phase {
-            Phase::Opening => "the store".to_owned(),
-            Phase::Gathering { ready, .. } => format!(
-                "{} of {} units and synapses",
-                self.members.len() - ready.len(),
-                self.members.len()
-            ),
-            _ => "outputs".to_owned(),
-        };
-        let reason = format!("nothing heard for {silence:.1} s, waiting for {waiting_for}");
-        self.rewind(now, Some(reason), effects);
     }
 }
 

@@ -15,7 +15,7 @@ const IMAGES: DataShape = DataShape {
 #[test]
 fn the_examples_are_valid() {
     for (text, shape, parameters) in [
-        (include_str!("../../../topology/digits.yaml"), DIGITS, 2_410),
+        (include_str!("../../../topology/digits.yaml"), DIGITS, 9_610),
         (
             include_str!("../../../topology/mnist.yaml"),
             IMAGES,

@@ -1,0 +1,89 @@
+//! Commit points: from the units' reports to the ledger.
+
+use std::time::Duration;
+
+use super::progress::{Event, Ledger};
+use super::{Phase, Trainer};
+use crate::ids::{Address, CommitPoint, Generation};
+use crate::machine::{Effect, Effects, Fault, StoreRequest};
+
+impl Trainer {
+    pub(super) fn committed(
+        &mut self,
+        now: Duration,
+        from: Address,
+        commit: CommitPoint,
+        effects: &mut dyn Effects,
+    ) {
+        let Phase::Running(running) = &mut self.phase else {
+            return;
+        };
+        if let Some(pending) = &mut running.pending
+            && pending.commit == commit
+            && self.members.contains(&from)
+        {
+            pending.written_by.insert(from);
+            self.last_heard = now;
+            self.write_ledger_if_complete(effects);
+        }
+    }
+
+    pub(super) fn write_ledger_if_complete(&mut self, effects: &mut dyn Effects) {
+        let Phase::Running(running) = &mut self.phase else {
+            return;
+        };
+        let Some(pending) = &mut running.pending else {
+            return;
+        };
+        if pending.requested || pending.written_by.len() < self.n_units {
+            return;
+        }
+        if let Some(progress) = &pending.progress {
+            pending.requested = true;
+            effects.push(Effect::Store(StoreRequest::WriteLedger {
+                generation: self.generation,
+                ledger: Box::new(Ledger {
+                    commit: pending.commit,
+                    progress: progress.clone(),
+                }),
+            }));
+        }
+    }
+
+    pub(super) fn ledger_written(
+        &mut self,
+        now: Duration,
+        commit: CommitPoint,
+        refused_by: Option<Generation>,
+        effects: &mut dyn Effects,
+    ) {
+        if let Some(newest) = refused_by {
+            // Generations that we drew ourselves, whose answers were lost, are nobody else's.
+            let drawn_since = newest.0.saturating_sub(self.generation.0);
+            if drawn_since <= self.unanswered_draws {
+                let reason = "an answer of the store was lost".to_owned();
+                return self.rewind(now, Some(reason), effects);
+            }
+            effects.push(Effect::Fail(Fault::Superseded {
+                generation: self.generation,
+            }));
+            self.phase = Phase::Over;
+            return;
+        }
+        let Phase::Running(running) = &mut self.phase else {
+            return;
+        };
+        let Some(pending) = running.pending.take_if(|pending| pending.commit == commit) else {
+            return;
+        };
+        let Some(progress) = pending.progress else {
+            return;
+        };
+        running.ledger = Ledger { commit, progress };
+        running.commits_since_rewind += 1;
+        self.fruitless_rewinds = 0;
+        self.last_heard = now;
+        effects.push(Effect::Report(Event::Committed(commit)));
+        self.issue(now, effects);
+    }
+}

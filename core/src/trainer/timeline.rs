@@ -1,0 +1,189 @@
+//! Timelines: how a generation begins, and what ends it.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+use super::progress::{Event, Ledger, Progress};
+use super::{Phase, Running, Trainer};
+use crate::data::Part;
+use crate::ids::{Address, CommitPoint, Generation};
+use crate::machine::{Effect, Effects, Fault, StoreRequest};
+use crate::protocol::Message;
+
+/// A deadline is doubled after each rewind that brought nothing, this often at most.
+const MAX_DOUBLINGS: u32 = 6;
+
+impl Trainer {
+    /// Begins a new timeline. The one recovery path, whatever was lost.
+    pub(super) fn rewind(
+        &mut self,
+        now: Duration,
+        reason: Option<String>,
+        effects: &mut dyn Effects,
+    ) {
+        if reason.is_some() {
+            self.rewinds += 1;
+            self.fruitless_rewinds += 1;
+        }
+        self.reason = reason;
+        self.phase = Phase::Opening;
+        self.last_heard = now;
+        self.unanswered_draws += 1;
+        effects.push(Effect::Store(StoreRequest::BeginGeneration));
+    }
+
+    pub(super) fn opened(
+        &mut self,
+        generation: Generation,
+        ledger: Option<Box<Ledger>>,
+        effects: &mut dyn Effects,
+    ) {
+        self.unanswered_draws = self.unanswered_draws.saturating_sub(1);
+        if generation <= self.generation || matches!(self.phase, Phase::Over) {
+            return;
+        }
+        let nobody_came_between = generation.0 == self.generation.0 + 1;
+        self.generation = generation;
+        if let Some(fault) = self.suspicion.take()
+            && nobody_came_between
+        {
+            effects.push(Effect::Fail(fault));
+            self.phase = Phase::Over;
+            return;
+        }
+        let ledger = ledger.unwrap_or_else(|| {
+            Box::new(Ledger {
+                commit: CommitPoint::default(),
+                progress: Progress::start(self.graph.training.epochs),
+            })
+        });
+        if let Some(reason) = self.reason.take() {
+            effects.push(Effect::Report(Event::Rewound {
+                generation,
+                to: ledger.commit,
+                reason,
+            }));
+        }
+        for &member in &self.members {
+            self.send(member, Message::Rewind(ledger.commit), effects);
+        }
+        self.phase = Phase::Gathering {
+            ledger,
+            ready: BTreeSet::new(),
+        };
+    }
+
+    pub(super) fn hello(
+        &mut self,
+        now: Duration,
+        generation: Generation,
+        from: Address,
+        effects: &mut dyn Effects,
+    ) {
+        // A timeline that this trainer does not know: it is the older one of two.
+        if generation > self.generation || !self.members.contains(&from) {
+            return;
+        }
+        match &mut self.phase {
+            Phase::Gathering { ledger, ready } => {
+                ready.remove(&from);
+                let commit = ledger.commit;
+                self.send(from, Message::Rewind(commit), effects);
+            }
+            // Said before it restored this timeline, and delivered late.
+            Phase::Running(_) if generation.0 > 0 && generation < self.generation => {}
+            Phase::Running(_) => {
+                let reason = if generation.0 == 0 {
+                    format!("{from} has restarted")
+                } else {
+                    format!("{from} has missed something")
+                };
+                self.rewind(now, Some(reason), effects);
+            }
+            Phase::Opening | Phase::Over => {}
+        }
+    }
+
+    pub(super) fn ready(&mut self, now: Duration, from: Address, effects: &mut dyn Effects) {
+        let Phase::Gathering { ledger, ready } = &mut self.phase else {
+            return;
+        };
+        if !self.members.contains(&from) {
+            return;
+        }
+        ready.insert(from);
+        if ready.len() < self.members.len() {
+            return;
+        }
+        let ledger = (**ledger).clone();
+        effects.push(Effect::Report(Event::Started {
+            generation: self.generation,
+            from: ledger.commit,
+        }));
+        let mut progress = ledger.progress.clone();
+        if self.is_extended(&progress) {
+            progress.reopen();
+        }
+        self.phase = Phase::Running(Box::new(Running {
+            progress,
+            ledger,
+            unfinished: VecDeque::new(),
+            outputs: BTreeMap::new(),
+            pending: None,
+            last_mark: now,
+            commits_since_rewind: 0,
+        }));
+        self.issue(now, effects);
+    }
+
+    /// A unit cannot restore the ledger's commit: either it is damaged, or another trainer has
+    /// moved the run on since we read the ledger. The next generation's number tells which.
+    pub(super) fn unrestorable(
+        &mut self,
+        now: Duration,
+        at: Address,
+        problem: String,
+        effects: &mut dyn Effects,
+    ) {
+        if let Phase::Gathering { ledger, .. } = &self.phase {
+            let number = ledger.commit.number;
+            let reason = format!("{at} cannot restore commit {number}");
+            self.suspicion = Some(Fault::Unrestorable {
+                at,
+                number,
+                problem,
+            });
+            self.rewind(now, Some(reason), effects);
+        }
+    }
+
+    /// Whether a run that is done with training was asked for more epochs than it had.
+    pub(super) fn is_extended(&self, progress: &Progress) -> bool {
+        progress.part == Part::Test
+            && !progress.stopped_early
+            && progress.epoch <= self.graph.training.epochs
+    }
+
+    pub(super) fn clock(&mut self, now: Duration, effects: &mut dyn Effects) {
+        let doubled = 1 << self.fruitless_rewinds.min(MAX_DOUBLINGS);
+        let deadline = match self.longest_tick {
+            None => self.timing.boot_deadline,
+            Some(tick) => (tick * self.timing.deadline_ticks).max(self.timing.least_deadline),
+        };
+        if matches!(self.phase, Phase::Over) || now < self.last_heard + deadline * doubled {
+            return;
+        }
+        let silence = (now - self.last_heard).as_secs_f64();
+        let waiting_for = match &self.phase {
+            Phase::Opening => "the store".to_owned(),
+            Phase::Gathering { ready, .. } => format!(
+                "{} of {} units and synapses",
+                self.members.len() - ready.len(),
+                self.members.len()
+            ),
+            _ => "outputs".to_owned(),
+        };
+        let reason = format!("nothing heard for {silence:.1} s, waiting for {waiting_for}");
+        self.rewind(now, Some(reason), effects);
+    }
+}
