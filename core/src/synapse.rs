@@ -160,8 +160,10 @@ impl Synapse {
             deltas: Array2::zeros((units, rows)),
             weights: Array2::zeros((units, fan_in)),
         });
-        let is_of_another_size = |gather: &&mut Gather<Contributions>| matches!(gather, Gather::Partial { values, .. } if values.deltas.ncols() != rows);
-        let gather = gather.filter(|gather| !is_of_another_size(gather));
+        let gather = gather.filter(|gather| match gather {
+            Gather::Partial { values, .. } => values.deltas.ncols() == rows,
+            Gather::Done => true,
+        });
         let complete = gather.and_then(|gather| {
             gather.add(first, count, |gathered| {
                 let place = s![first..first + count, ..];

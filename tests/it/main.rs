@@ -4,3 +4,4 @@ mod cli;
 mod store;
 mod store_contract;
 mod store_wire;
+mod transport_contract;
