@@ -3,8 +3,10 @@
 //!
 //! `scripts/bench train -- --data-dir DIR [--neurons-per-unit N] [--epochs N]`
 
+use std::alloc::{GlobalAlloc, Layout, System};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::bail;
@@ -33,6 +35,30 @@ training:
   batch_size: 128
   optimizer: {type: sgd, learning_rate: 0.1, momentum: 0.9}
 ";
+
+/// Counts what the measured run allocates.
+struct Counting;
+
+static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
+static ALLOCATED_BYTES: AtomicU64 = AtomicU64::new(0);
+
+// SAFETY: every call is passed on to the system's allocator unchanged.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        ALLOCATED_BYTES.fetch_add(layout.size() as u64, Ordering::Relaxed);
+        // SAFETY: as the caller promises.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: as the caller promises.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
 
 /// Measures training speed.
 #[derive(Parser)]
@@ -119,6 +145,11 @@ fn actor_epochs(graph: Graph, dataset: Arc<Dataset>) -> anyhow::Result<Duration>
         let run = LocalRun::start(&graph, &batches, task, Arc::new(store), Timing::default())?;
         let mut last = Instant::now();
         let mut fastest = Duration::MAX;
+        let counted = || {
+            let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed) as f64;
+            (read(&ALLOCATIONS), read(&ALLOCATED_BYTES))
+        };
+        let before = counted();
         loop {
             let end = run.observer().wait(Duration::from_millis(100)).await;
             for (at, event) in run.observer().look().notable {
@@ -132,7 +163,15 @@ fn actor_epochs(graph: Graph, dataset: Arc<Dataset>) -> anyhow::Result<Duration>
                 }
             }
             match end {
-                Some(End::Finished(_)) => return Ok(fastest),
+                Some(End::Finished(outcome)) => {
+                    let (after, ticks) = (counted(), outcome.ledger.progress.tick.0 as f64);
+                    println!(
+                        "through the actors a tick takes {:.0} allocations and {:.0} KiB of memory",
+                        (after.0 - before.0) / ticks,
+                        (after.1 - before.1) / ticks / 1024.0
+                    );
+                    return Ok(fastest);
+                }
                 Some(other) => bail!("the run failed: {other:?}"),
                 None => {}
             }

@@ -544,6 +544,48 @@ fn plans_and_completions_are_printed() {
 }
 
 #[test]
+fn mnist_takes_less_than_250_mb() {
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data/mnist");
+    let Some(data) = data.to_str().filter(|_| data.is_dir()) else {
+        println!("skipped: the MNIST files are not there");
+        return;
+    };
+    let program = Program::new();
+    for grouping in [&[][..], &["--neurons-per-unit", "1"]] {
+        let name = format!("name=mnist-{}", grouping.len());
+        let mut args = vec![
+            "train",
+            "topology/mnist.yaml",
+            "--data-dir",
+            data,
+            "--epochs",
+            "1",
+        ];
+        args.extend(["-q", "--set", &name]);
+        args.extend(grouping);
+        let mut child = program
+            .command(&args)
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("it starts");
+        let mut most = 0;
+        while child.try_wait().expect("it can be asked").is_none() {
+            // The kernel's own mark of the most that was resident; gone with the process.
+            let status = std::fs::read_to_string(format!("/proc/{}/status", child.id()));
+            let mark = status.unwrap_or_default();
+            let mark = mark.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+            let kib = mark.and_then(|m| m.split_whitespace().next()?.parse::<u64>().ok());
+            most = most.max(kib.unwrap_or(0));
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        assert!(child.wait().expect("it ended").success());
+        println!("at most {most} KiB resident");
+        assert!(most > 10_000, "the mark was read");
+        assert!(most < 250_000, "{most} KiB");
+    }
+}
+
+#[test]
 fn the_readme_lists_the_exit_codes() {
     let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
     let readme = std::fs::read_to_string(readme).expect("a README");
