@@ -224,10 +224,14 @@ impl Unit {
                     }));
                     return self.say_hello(generation, effects);
                 }
-                let fits = inputs.as_ref().is_none_or(|inputs| {
-                    inputs.n_features() == self.graph.layers[self.neurons.layer].fan_in
-                        && inputs.n_rows() == header.batch.rows as usize
-                });
+                let fits = match &inputs {
+                    // Only the first layer can read the data set.
+                    None => self.neurons.layer == 0,
+                    Some(inputs) => {
+                        inputs.n_features() == self.graph.layers[self.neurons.layer].fan_in
+                            && inputs.n_rows() == header.batch.rows as usize
+                    }
+                };
                 if fits {
                     running.waiting.insert(header.tick, (header, inputs));
                 }

@@ -8,9 +8,6 @@ use crate::math::Loss;
 use crate::math::activation::sigmoid;
 use crate::topology::Head;
 
-/// Probabilities are kept this far from 0 and 1 before a logarithm, as in Keras.
-const EPSILON: f32 = 1e-7;
-
 /// Answers of the network, `[outputs, rows]`, from the last layer's outputs, in place.
 pub fn answer(head: Head, outputs: &mut Array2<f32>) {
     match head {
@@ -67,7 +64,8 @@ pub fn loss_and_gradient(
                     };
                 }
             }
-            (Loss::BinaryCrossentropy, Head::Sigmoid) => {
+            // The checks of the topology allow it with the sigmoid head only.
+            (Loss::BinaryCrossentropy, _) => {
                 let scale = per_row / n_outputs as f32;
                 for output in 0..n_outputs {
                     let (z, y) = (outputs[[output, row]], right(output));
@@ -75,15 +73,6 @@ pub fn loss_and_gradient(
                     let softplus = libm::log1pf(libm::expf(-z.abs())) + z.max(0.0);
                     row_loss += f64::from(softplus - y * z) / n_outputs as f64;
                     answers[output] = scale * (answers[output] - y);
-                }
-            }
-            (Loss::BinaryCrossentropy, _) => {
-                let scale = per_row / n_outputs as f32;
-                for output in 0..n_outputs {
-                    let (p, y) = (answers[output].clamp(EPSILON, 1.0 - EPSILON), right(output));
-                    let cross = y * libm::logf(p) + (1.0 - y) * libm::logf(1.0 - p);
-                    row_loss -= f64::from(cross) / n_outputs as f64;
-                    answers[output] = scale * (p - y) / (p * (1.0 - p));
                 }
             }
             (Loss::CategoricalCrossentropy | Loss::SparseCategoricalCrossentropy, _) => {
@@ -148,6 +137,7 @@ fn count(tally: &mut Tally, targets: &Targets, row: usize, answers: ArrayView1<'
             TaskTally::Regression {
                 squared_error,
                 absolute_error,
+                origin,
                 sum,
                 sum_of_squares,
             },
@@ -157,8 +147,9 @@ fn count(tally: &mut Tally, targets: &Targets, row: usize, answers: ArrayView1<'
             let error = f64::from(answers[0]) - right;
             *squared_error += error * error;
             *absolute_error += error.abs();
-            *sum += right;
-            *sum_of_squares += right * right;
+            let from_origin = right - *origin.get_or_insert(right);
+            *sum += from_origin;
+            *sum_of_squares += from_origin * from_origin;
         }
         _ => {}
     }

@@ -38,9 +38,12 @@ pub enum TaskTally {
         squared_error: f64,
         /// Sum of |answer - right|.
         absolute_error: f64,
-        /// Sum of the right answers.
+        /// The first right answer. The sums below are of differences to it: of the answers
+        /// themselves, they would lose their digits to a large mean.
+        origin: Option<f64>,
+        /// Sum of the right answers, less the origin each.
         sum: f64,
-        /// Sum of their squares.
+        /// Sum of the squares of the same.
         sum_of_squares: f64,
     },
 }
@@ -93,6 +96,7 @@ impl Tally {
             None => TaskTally::Regression {
                 squared_error: 0.0,
                 absolute_error: 0.0,
+                origin: None,
                 sum: 0.0,
                 sum_of_squares: 0.0,
             },
@@ -133,6 +137,7 @@ impl Tally {
                 absolute_error,
                 sum,
                 sum_of_squares,
+                ..
             } => {
                 let spread = sum_of_squares - sum * sum / rows;
                 evaluation.mse = Some(squared_error / rows);

@@ -31,9 +31,10 @@ pub struct Timing {
     /// Time between the first commit points after a rewind, doubled until it reaches
     /// `commit_interval`: a run under heavy faults still gets on.
     pub first_commit_interval: Duration,
-    /// Silence after which something must have been lost, before the first tick.
-    pub boot_deadline: Duration,
-    /// The same, once a tick has been seen: `deadline_ticks` of the longest one, but no less
+    /// Silence after which something must have been lost while everybody boots, restores or
+    /// commits, which may take the store long; no less than three times the longest commit.
+    pub store_deadline: Duration,
+    /// The same while ticks are under way: `deadline_ticks` of the longest one, but no less
     /// than this.
     pub least_deadline: Duration,
     /// See `least_deadline`.
@@ -45,7 +46,7 @@ impl Default for Timing {
         Self {
             commit_interval: Duration::from_secs(5),
             first_commit_interval: Duration::from_millis(250),
-            boot_deadline: Duration::from_secs(30),
+            store_deadline: Duration::from_secs(30),
             least_deadline: Duration::from_secs(5),
             deadline_ticks: 20,
         }
@@ -69,6 +70,8 @@ pub struct Trainer {
     fruitless_rewinds: u32,
     last_heard: Duration,
     longest_tick: Option<Duration>,
+    /// The longest time from a mark to the ledger that names it.
+    longest_commit: Duration,
     reason: Option<String>,
     /// Generations that were asked for and have not come (yet).
     unanswered_draws: u64,
@@ -151,6 +154,7 @@ impl Trainer {
             fruitless_rewinds: 0,
             last_heard: Duration::ZERO,
             longest_tick: None,
+            longest_commit: Duration::ZERO,
             reason: None,
             unanswered_draws: 0,
             suspicion: None,

@@ -166,11 +166,8 @@ impl Trainer {
 
     pub(super) fn clock(&mut self, now: Duration, effects: &mut dyn Effects) {
         let doubled = 1 << self.fruitless_rewinds.min(MAX_DOUBLINGS);
-        let deadline = match self.longest_tick {
-            None => self.timing.boot_deadline,
-            Some(tick) => (tick * self.timing.deadline_ticks).max(self.timing.least_deadline),
-        };
-        if matches!(self.phase, Phase::Over) || now < self.last_heard + deadline * doubled {
+        let is_over = matches!(self.phase, Phase::Over);
+        if is_over || now < self.last_heard + self.deadline() * doubled {
             return;
         }
         let silence = (now - self.last_heard).as_secs_f64();
@@ -181,9 +178,28 @@ impl Trainer {
                 self.members.len() - ready.len(),
                 self.members.len()
             ),
-            _ => "outputs".to_owned(),
+            Phase::Running(running) => match &running.pending {
+                Some(pending) if running.unfinished.is_empty() => format!(
+                    "the commit of {} of {} units",
+                    self.n_units - pending.written_by.len(),
+                    self.n_units
+                ),
+                _ => "outputs".to_owned(),
+            },
+            Phase::Over => return,
         };
         let reason = format!("nothing heard for {silence:.1} s, waiting for {waiting_for}");
         self.rewind(now, Some(reason), effects);
+    }
+
+    /// How long silence may last: ticks set the pace while they are under way, the store does
+    /// while everybody waits for it.
+    fn deadline(&self) -> Duration {
+        match (&self.phase, self.longest_tick) {
+            (Phase::Running(running), Some(tick)) if !running.unfinished.is_empty() => {
+                (tick * self.timing.deadline_ticks).max(self.timing.least_deadline)
+            }
+            _ => self.timing.store_deadline.max(3 * self.longest_commit),
+        }
     }
 }

@@ -1,8 +1,9 @@
 //! Numbers that a person can check by hand: schedules, initial weights, dropout, metrics, splits.
 
-use cuttlefish_core::data::{Split, Task};
-use cuttlefish_core::math::{Initializer, Schedule, dropout};
-use cuttlefish_core::topology::{EarlyStopping, Monitor};
+use cuttlefish_core::data::{Split, Targets, Task};
+use cuttlefish_core::math::{Initializer, Loss, Schedule, dropout};
+use cuttlefish_core::topology::{EarlyStopping, Head, Monitor};
+use cuttlefish_core::trainer::head::loss_and_gradient;
 use cuttlefish_core::trainer::metrics::{TaskTally, class_metrics};
 use cuttlefish_core::trainer::{Progress, Tally};
 
@@ -150,8 +151,10 @@ fn metrics_are_those_of_their_definitions() {
         task: TaskTally::Regression {
             squared_error: 1.0 + 0.0 + 4.0,
             absolute_error: 1.0 + 0.0 + 2.0,
-            sum: 9.0,
-            sum_of_squares: 1.0 + 4.0 + 36.0,
+            // Less the first one: 0, 1, 5.
+            origin: Some(1.0),
+            sum: 6.0,
+            sum_of_squares: 0.0 + 1.0 + 25.0,
         },
     };
     let evaluation = tally.evaluation().unwrap();
@@ -165,6 +168,28 @@ fn metrics_are_those_of_their_definitions() {
         targets: Vec::new(),
     };
     assert_eq!(Tally::new(&task).evaluation(), None);
+}
+
+#[test]
+fn a_constant_target_has_no_r2_and_a_distant_one_keeps_its_digits() {
+    let task = Task::Regression {
+        target_name: String::new(),
+        targets: Vec::new(),
+    };
+    let r2 = |right: &[f32], answers: &[f32]| {
+        let mut tally = Tally::new(&task);
+        let outputs = ndarray::Array2::from_shape_vec((1, right.len()), answers.to_vec()).unwrap();
+        let targets = Targets::Values(right.to_vec());
+        let loss = Loss::MeanSquaredError;
+        loss_and_gradient(loss, Head::Identity, &outputs, &targets, &mut tally);
+        tally.evaluation().unwrap().r2
+    };
+    assert_eq!(r2(&[123.456; 3000], &[123.4; 3000]), None);
+    let distant: Vec<f32> = (0..100).map(|i| 1e6 + i as f32).collect();
+    let shifted: Vec<f32> = distant.iter().map(|y| y + 1.0).collect();
+    // The variance of 0..100 is 833.25.
+    let found = r2(&distant, &shifted).unwrap();
+    assert!((found - (1.0 - 1.0 / 833.25)).abs() < 1e-9, "{found}");
 }
 
 #[test]

@@ -25,6 +25,8 @@ struct Troubled {
     zombie: f64,
     break_store: f64,
     slow_store: f64,
+    impatient: f64,
+    stop: f64,
 }
 
 impl Troubled {
@@ -38,6 +40,8 @@ impl Troubled {
             zombie: rng.random_range(0.0..0.5),
             break_store: rng.random_range(0.0..0.1),
             slow_store: rng.random_range(0.0..0.98),
+            impatient: rng.random_range(0.0..0.01),
+            stop: rng.random_range(0.0..0.01),
             rng,
         }
     }
@@ -79,6 +83,14 @@ impl Fate for Troubled {
 
     fn delays_request(&mut self) -> bool {
         self.happens(self.slow_store)
+    }
+
+    fn passes_deadline(&mut self) -> bool {
+        self.happens(self.impatient)
+    }
+
+    fn stops(&mut self) -> bool {
+        self.happens(self.stop)
     }
 
     fn loses_inbox(&mut self) -> bool {
@@ -197,7 +209,7 @@ enum Breakage {
 #[test]
 fn whatever_goes_wrong_the_bits_are_those_of_an_undisturbed_run() {
     let started = std::time::Instant::now();
-    let (effects, kills) = (0..SEEDS)
+    let [effects, kills, restarts] = (0..SEEDS)
         .into_par_iter()
         .map(|seed| {
             let case = random_case(seed);
@@ -209,15 +221,16 @@ fn whatever_goes_wrong_the_bits_are_those_of_an_undisturbed_run() {
                 ),
                 Err(problem) => panic!("seed {seed}: {problem}"),
             }
-            (statistics.effects, statistics.kills)
+            [statistics.effects, statistics.kills, statistics.restarts]
         })
-        .reduce(|| (0, 0), |a, b| (a.0 + b.0, a.1 + b.1));
+        .reduce(|| [0; 3], |a, b| std::array::from_fn(|i| a[i] + b[i]));
     println!(
-        "{SEEDS} seeds, {effects} effects, {kills} kills (one per {:.1}), {:.1} s",
+        "{SEEDS} seeds, {effects} effects, {kills} kills (one per {:.1}), {restarts} stops, {:.1} s",
         effects as f64 / kills as f64,
         started.elapsed().as_secs_f64()
     );
     assert!(kills * 20 >= effects, "at least one kill per 20 effects");
+    assert!(restarts > SEEDS / 10, "runs are stopped and started again");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use cuttlefish_core::machine::{
 use cuttlefish_core::neuron::Unit;
 use cuttlefish_core::protocol::{Envelope, Message};
 use cuttlefish_core::synapse::Synapse;
-use cuttlefish_core::trainer::{Outcome, Progress, Timing, Trainer};
+use cuttlefish_core::trainer::{Outcome, Progress, Timing, Trainer, Verdict};
 
 use super::store::Store;
 use crate::support::Case;
@@ -31,6 +31,14 @@ pub trait Fate {
     }
     /// Whether a request waits a little longer, though it was picked.
     fn delays_request(&mut self) -> bool {
+        false
+    }
+    /// Whether so much time passes that the trainer loses patience while work is under way.
+    fn passes_deadline(&mut self) -> bool {
+        false
+    }
+    /// Whether a person asks the run to stop. It is started again from the store.
+    fn stops(&mut self) -> bool {
         false
     }
     /// Whether what was sent to a machine that has just died is lost with it.
@@ -73,13 +81,14 @@ pub struct Statistics {
     pub messages: u64,
     pub requests: u64,
     pub kills: u64,
+    pub restarts: u64,
 }
 
 /// A commit about every 40 turns; deadlines far beyond what reordering can delay.
 const TIMING: Timing = Timing {
     commit_interval: Duration::from_millis(40),
     first_commit_interval: Duration::from_millis(5),
-    boot_deadline: Duration::from_secs(1000),
+    store_deadline: Duration::from_secs(1000),
     least_deadline: Duration::from_secs(1000),
     deadline_ticks: 1,
 };
@@ -137,6 +146,36 @@ impl<'a, F: Fate> World<'a, F> {
 
     /// Runs to the end.
     pub fn run(&mut self) -> Result<End, String> {
+        self.boot_all();
+        let mut turns = 0;
+        loop {
+            match &self.outcome {
+                Some(outcome) if outcome.verdict == Verdict::Completed => return self.end(),
+                Some(_) => self.restart(),
+                None => {}
+            }
+            turns += 1;
+            if turns > MAX_TURNS {
+                return Err("stuck".to_owned());
+            }
+            if let Some(fault) = &self.fault {
+                return Err(fault.to_string());
+            }
+            self.turn();
+        }
+    }
+
+    /// The process ended and starts again: only what was asked of the store may still happen.
+    fn restart(&mut self) {
+        self.outcome = None;
+        self.actors.clear();
+        self.pending
+            .retain(|pending| matches!(pending, Pending::Request(..)));
+        self.statistics.restarts += 1;
+        self.boot_all();
+    }
+
+    fn boot_all(&mut self) {
         let layers = self.case.graph.layers.len();
         self.boot(Address::Trainer);
         for layer in 0..layers {
@@ -147,18 +186,6 @@ impl<'a, F: Fate> World<'a, F> {
                 self.boot(Address::Synapse(layer));
             }
         }
-        let mut turns = 0;
-        while self.outcome.is_none() {
-            turns += 1;
-            if turns > MAX_TURNS {
-                return Err("stuck".to_owned());
-            }
-            if let Some(fault) = &self.fault {
-                return Err(fault.to_string());
-            }
-            self.turn();
-        }
-        self.end()
     }
 
     fn end(&self) -> Result<End, String> {
@@ -181,8 +208,18 @@ impl<'a, F: Fate> World<'a, F> {
         self.now += Duration::from_millis(1);
         if self.pending.is_empty() {
             // Nothing is under way: something was lost, and only time can tell the trainer.
-            self.now += TIMING.boot_deadline * 100;
+            self.now += TIMING.store_deadline * 100;
             return self.feed(Address::Trainer, None, Input::Clock);
+        }
+        if self.fate.passes_deadline() {
+            self.now += TIMING.store_deadline * 100;
+            self.feed(Address::Trainer, None, Input::Clock);
+        }
+        if self.fate.stops() {
+            self.feed(Address::Trainer, None, Input::Stop);
+        }
+        if self.pending.is_empty() {
+            return;
         }
         let picked = self.fate.pick(self.pending.len());
         if matches!(self.pending[picked], Pending::Request(..)) && self.fate.delays_request() {
