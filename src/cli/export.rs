@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 
-use super::{Exit, Failure};
+use super::{Exit, Failure, tell};
 use crate::config::Config;
 use crate::export::{self, Format, Metadata};
 use crate::runs::{RunDir, SavedRun};
@@ -55,10 +55,10 @@ pub async fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
     };
     export::write_file(&args.output, args.overwrite, format, &tensors, &metadata)
         .map_err(failed)?;
-    anstream::eprintln!(
+    tell(format_args!(
         "wrote {} tensors to {}",
         tensors.len(),
         args.output.display()
-    );
+    ));
     Ok(Exit::Ok)
 }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Exit, Failure, print, print_json};
+use super::{Exit, Failure, print, print_json, tell};
 use crate::config::Config;
 use crate::report::table::aligned;
 use crate::runs::{RunDir, SavedRun};
@@ -113,7 +113,7 @@ fn describe(
 pub fn down(args: &DownArgs, config: &Config) -> Result<Exit, Failure> {
     let run = RunDir::existing(&config.runs_dir, &args.run)?;
     let lock = run.lock()?;
-    run.remove(lock)?;
-    anstream::eprintln!("removed run {}", args.run);
+    run.remove(&lock)?;
+    tell(format_args!("removed run {}", args.run));
     Ok(Exit::Ok)
 }

@@ -15,9 +15,10 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::{CommandFactory, Parser, Subcommand};
-use cuttlefish_core::topology::{self, Document, Problems};
+use cuttlefish_core::topology::{self, Document, Problems, yaml};
 
 use crate::config::Config;
+use crate::data::file::read_file_up_to;
 pub use exit::{Exit, Failure};
 
 /// Neural networks whose neurons are actors: one file trains in one process, and gives the same
@@ -122,13 +123,9 @@ struct TopologyFile {
 
 impl TopologyFile {
     fn read(path: &Path, overrides: &[String]) -> Result<Self, Failure> {
-        let bytes = std::fs::read(path).map_err(|error| {
+        let bytes = read_file_up_to(path, yaml::MAX_BYTES as u64).map_err(|error| {
             let hint = "give the path of a topology file, for example topology/digits.yaml";
-            let path = path.display();
-            Failure::new(
-                Exit::Usage,
-                format_args!("failed to read `{path}`: {error} ({hint})"),
-            )
+            Failure::new(Exit::Usage, format_args!("failed to {error}\n{hint}"))
         })?;
         let text = String::from_utf8(bytes).map_err(|error| {
             let at = error.utf8_error().valid_up_to();
@@ -189,27 +186,24 @@ pub fn main() -> Exit {
         Command::Ps(args) => block_on(list::ps(&args, &config)),
         Command::Down(args) => list::down(&args, &config),
         Command::Completions { shell } => {
-            clap_complete::generate(
-                shell,
-                &mut Cli::command(),
-                "cuttlefish",
-                &mut std::io::stdout(),
-            );
-            Ok(Exit::Ok)
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "cuttlefish", &mut script);
+            print(&String::from_utf8_lossy(&script)).map(|()| Exit::Ok)
         }
     };
     result.unwrap_or_else(|failure| {
         let style = anstyle::Style::new()
             .bold()
             .fg_color(Some(anstyle::AnsiColor::Red.into()));
-        anstream::eprintln!("{style}error{style:#}: {}", failure.message);
+        tell(format_args!("{style}error{style:#}: {}", failure.message));
         failure.exit
     })
 }
 
 fn init_logs(verbose: u8) {
     let level = match verbose {
-        0 => "warn",
+        // What the SDK says about its connections is told by the error that follows.
+        0 => "warn,aws_smithy_runtime=off",
         1 => "info,cuttlefish=debug",
         _ => "debug",
     };
@@ -242,6 +236,11 @@ fn print(text: &str) -> Result<(), Failure> {
         )),
         _ => Ok(()),
     }
+}
+
+/// Tells people something on stderr. That nobody can read it is no reason to fail.
+fn tell(text: impl std::fmt::Display) {
+    let _ = writeln!(anstream::stderr(), "{text}");
 }
 
 /// Prints one JSON document.

@@ -9,7 +9,7 @@ use cuttlefish_core::topology::Graph;
 use cuttlefish_core::trainer::{EpochRecord, Outcome, Verdict};
 use serde_json::json;
 
-use super::{Exit, Failure, print, print_json};
+use super::{Exit, Failure, print, print_json, tell};
 use crate::report::{plot, summary};
 use crate::runs::{RunDir, SavedRun};
 
@@ -63,10 +63,10 @@ impl Finished<'_> {
             print(&text)?;
         }
         if self.outcome.verdict == Verdict::Stopped {
-            anstream::eprintln!(
+            tell(format_args!(
                 "stopped after tick {}; go on with `cuttlefish train --resume {name}`",
                 progress.tick
-            );
+            ));
             return Ok(Exit::Interrupted);
         }
         Ok(Exit::Ok)

@@ -8,7 +8,7 @@ use cuttlefish_core::trainer::head::answered_class;
 use ndarray::{Array2, ArrayView2, s};
 use serde_json::{Value, json};
 
-use super::{Exit, Failure, print, print_json};
+use super::{Exit, Failure, print, print_json, tell};
 use crate::config::Config;
 use crate::data::pictures;
 use crate::runs::record::RowFormat;
@@ -79,10 +79,10 @@ fn read_rows(path: &Path, format: &RowFormat) -> Result<Rows, Failure> {
         (Some(encoder), _) => {
             let encoded = encoder.encode_table(path)?;
             for (column, count) in &encoded.unseen {
-                anstream::eprintln!(
+                tell(format_args!(
                     "warning: column `{column}`: {count} cells have a category that training never \
                      saw; they count as none of its categories"
-                );
+                ));
             }
             (encoded.values, encoded.lines)
         }

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use clap::ValueEnum;
-use cuttlefish_core::data::{BatchSource, Batches, Dataset};
+use cuttlefish_core::data::{BatchSource, Batches, Dataset, Part};
 use cuttlefish_core::machine::Fault;
+use cuttlefish_core::math::Schedule;
 use cuttlefish_core::topology::spec::Spec;
 use cuttlefish_core::topology::{DataShape, Graph, Grouping};
 use cuttlefish_core::trainer::{Progress, Timing};
@@ -67,7 +68,8 @@ enum Target {
 struct Prepared {
     run: RunDir,
     _lock: Lock,
-    record: Record,
+    /// The record as it is to be stored.
+    record: String,
     graph: Graph,
     dataset: Arc<Dataset>,
     progress: Progress,
@@ -86,7 +88,8 @@ fn prepare_new(args: &Args, file: &Path, config: &Config) -> Result<Prepared, Fa
     let file = TopologyFile::read(file, &args.file_args.overrides())?;
     let spec = file.document.spec();
     let run = RunDir::new(&config.runs_dir, &spec.name)?;
-    if run.exists() && !args.overwrite {
+    let is_run = || super::block_on(async { Ok(has_record(&run).await) });
+    if run.exists() && !args.overwrite && is_run()? {
         let run = run.name().to_owned();
         return Err(crate::runs::Error::Exists { run }.into());
     }
@@ -104,18 +107,24 @@ fn prepare_new(args: &Args, file: &Path, config: &Config) -> Result<Prepared, Fa
         &dataset,
         encoder,
     );
+    let json = record.to_json()?;
     // Nothing was changed so far; from here on everything is known to fit.
     run.create()?;
-    let mut lock = run.lock()?;
+    let lock = run.lock()?;
+    // Another process may have made the run while the data were loaded. A store without a record
+    // is what a process leaves that was killed while it made one: not a run.
     if run.exists() {
-        run.clone().remove(lock)?;
-        run.create()?;
-        lock = run.lock()?;
+        let is_run = super::block_on(async { Ok(has_record(&run).await) })?;
+        if is_run && !args.overwrite {
+            let run = run.name().to_owned();
+            return Err(crate::runs::Error::Exists { run }.into());
+        }
+        run.clear(&lock)?;
     }
     Ok(Prepared {
         run,
         _lock: lock,
-        record,
+        record: json,
         progress: Progress::start(graph.training.epochs),
         graph,
         dataset: Arc::new(dataset),
@@ -148,11 +157,22 @@ fn prepare_resumed(args: &Args, name: &str, config: &Config) -> Result<Prepared,
     Ok(Prepared {
         run,
         _lock: lock,
-        record,
+        record: record.to_json()?,
         progress: saved.progress(),
         graph,
         dataset: Arc::new(dataset),
     })
+}
+
+/// Whether a store has the record of a run, or something else that must not be overwritten.
+async fn has_record(run: &RunDir) -> bool {
+    match run.existing_store() {
+        Ok(store) => !matches!(
+            store.get_record().await,
+            Ok(None) | Err(crate::store::Error::NoTable { .. })
+        ),
+        Err(_) => true,
+    }
 }
 
 fn grouping(neurons_per_unit: Option<usize>) -> Grouping {
@@ -161,25 +181,44 @@ fn grouping(neurons_per_unit: Option<usize>) -> Grouping {
 
 /// A run can be given more epochs and another end, but not another network, data or arithmetic.
 fn check_resumable(recorded: &Spec, wanted: &Spec, progress: &Progress) -> Result<(), Failure> {
+    let refuse = |why: std::fmt::Arguments<'_>| Err(Failure::new(Exit::Usage, why));
     let mut same = wanted.clone();
     same.training.epochs = recorded.training.epochs;
     same.training.early_stopping = recorded.training.early_stopping;
     same.deployment = recorded.deployment.clone();
     if same != *recorded {
-        return Err(Failure::new(
-            Exit::Usage,
+        return refuse(format_args!(
             "only training.epochs, training.early_stopping and the grouping can change when a run \
-             is resumed (start a new run for anything else)",
+             is resumed (start a new run for anything else)"
         ));
     }
-    let begun = progress.history.last().map_or(0, |epoch| epoch.epoch);
-    if wanted.training.epochs < begun {
-        return Err(Failure::new(
-            Exit::Usage,
-            format_args!(
-                "the run has {begun} epochs behind it, so it cannot end after {}",
-                wanted.training.epochs
-            ),
+    if same.training == wanted.training {
+        return Ok(());
+    }
+    if progress.stopped_early {
+        return refuse(format_args!(
+            "early stopping ended the run's training, so its end cannot change any more (start a \
+             new run)"
+        ));
+    }
+    let epochs = wanted.training.epochs;
+    let is_cosine = matches!(
+        recorded.training.learning_rate_schedule,
+        Schedule::Cosine { .. }
+    );
+    if is_cosine && epochs != recorded.training.epochs {
+        return refuse(format_args!(
+            "the cosine schedule ends with the last epoch, so the number of epochs cannot change \
+             when the run is resumed (start a new run)"
+        ));
+    }
+    let done = progress.history.last().map_or(0, |epoch| epoch.epoch);
+    let is_begun =
+        progress.part == Part::Validation || (progress.part == Part::Train && progress.index > 0);
+    let begun = done + u32::from(is_begun);
+    if epochs < begun {
+        return refuse(format_args!(
+            "the run has begun epoch {begun}, so it cannot end after {epochs}"
         ));
     }
     Ok(())
@@ -195,8 +234,7 @@ async fn train(args: &Args, prepared: Prepared) -> Result<Exit, Failure> {
         progress,
     } = prepared;
     let store = run.store().await?;
-    let json = serde_json::to_string(&record).map_err(|e| Failure::new(Exit::Failed, e))?;
-    store.put_record(&json).await?;
+    store.put_record(&record).await?;
     let graph = Arc::new(graph);
     let training = &graph.training;
     let source = Batches::new(

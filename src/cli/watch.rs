@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 use cuttlefish_core::data::{BatchSource, Part};
 use cuttlefish_core::topology::Graph;
 use cuttlefish_core::trainer::Event;
+use tokio::signal::unix::{SignalKind, signal};
 
-use super::{Exit, Failure};
+use super::{Exit, Failure, tell};
 use crate::deploy::LocalRun;
 use crate::host::End;
 use crate::report::progress_bar::{ProgressView, Snapshot};
@@ -47,33 +48,40 @@ impl<'a> Watch<'a> {
         }
     }
 
-    /// Shows what happens until the run is over. The first Ctrl-C asks it to commit and stop, the
-    /// second one ends the process.
+    /// Shows what happens until the run is over. The first Ctrl-C (or SIGTERM) asks it to commit
+    /// and stop, the second one ends the process where it stands.
     pub async fn until_the_end(&mut self, local: &LocalRun, run: &str) -> Result<End, Failure> {
+        // Listened to from here on without a gap: a signal between two looks must not be lost.
+        let listen = |kind| signal(kind).map_err(|error| Failure::new(Exit::Failed, error));
+        let mut interrupts = listen(SignalKind::interrupt())?;
+        let mut terminations = listen(SignalKind::terminate())?;
         let mut asked = false;
         loop {
             let end = tokio::select! {
                 end = local.observer().wait(REFRESH) => end,
-                pressed = tokio::signal::ctrl_c() => {
-                    pressed.map_err(|e| Failure::new(Exit::Failed, e))?;
-                    if asked {
-                        return Err(Failure::new(
-                            Exit::Interrupted,
-                            format_args!("stopped at once; go on from the last commit with \
-                                `cuttlefish train --resume {run}`"),
-                        ));
-                    }
-                    asked = true;
-                    self.view.note("committing; press Ctrl-C again to stop at once");
-                    local.stop();
-                    None
-                }
+                _ = interrupts.recv() => { self.stop(local, run, &mut asked); None }
+                _ = terminations.recv() => { self.stop(local, run, &mut asked); None }
             };
             self.show(local);
             if let Some(end) = end {
                 return Ok(end);
             }
         }
+    }
+
+    fn stop(&mut self, local: &LocalRun, run: &str, asked: &mut bool) {
+        if !std::mem::replace(asked, true) {
+            self.view
+                .note("committing; press Ctrl-C again to stop at once");
+            return local.stop();
+        }
+        self.view.finish();
+        tell(format_args!(
+            "stopped at once; go on from the last commit with `cuttlefish train --resume {run}`"
+        ));
+        // Not by returning: that would wait for the arithmetic under way. The store is made for
+        // processes that end like this.
+        std::process::exit(Exit::Interrupted as i32);
     }
 
     /// Removes what is not to stay.

@@ -25,7 +25,7 @@ pub enum Error {
         kind: &'static str,
     },
     /// The file is larger than what is read into memory.
-    #[error("read `{}`: it has {bytes} bytes, the limit is {limit} (use fewer rows)", path.display())]
+    #[error("read `{}`: it has {bytes} bytes, the limit is {limit} (use a smaller file)", path.display())]
     TooLarge {
         /// The file.
         path: PathBuf,

@@ -11,6 +11,11 @@ pub const MAX_BYTES: u64 = 1 << 30;
 
 /// Reads a regular file of at most [`MAX_BYTES`].
 pub fn read_file(path: &Path) -> Result<Vec<u8>, Error> {
+    read_file_up_to(path, MAX_BYTES)
+}
+
+/// Reads a regular file of at most `limit` bytes.
+pub fn read_file_up_to(path: &Path, limit: u64) -> Result<Vec<u8>, Error> {
     let read_error = |source| Error::Read {
         path: path.to_owned(),
         source,
@@ -30,18 +35,18 @@ pub fn read_file(path: &Path) -> Result<Vec<u8>, Error> {
     let too_large = |bytes| Error::TooLarge {
         path: path.to_owned(),
         bytes,
-        limit: MAX_BYTES,
+        limit,
     };
-    if metadata.len() > MAX_BYTES {
+    if metadata.len() > limit {
         return Err(too_large(metadata.len()));
     }
     let mut bytes = Vec::with_capacity(metadata.len() as usize + 1);
     let file = File::open(path).map_err(read_error)?;
     // A file can grow while it is read.
-    file.take(MAX_BYTES + 1)
+    file.take(limit + 1)
         .read_to_end(&mut bytes)
         .map_err(read_error)?;
-    if bytes.len() as u64 > MAX_BYTES {
+    if bytes.len() as u64 > limit {
         return Err(too_large(bytes.len() as u64));
     }
     Ok(bytes)

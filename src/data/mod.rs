@@ -16,7 +16,7 @@ pub mod csv;
 pub mod digits;
 mod error;
 pub mod fetch;
-mod file;
+pub mod file;
 pub mod idx;
 pub mod mnist;
 pub mod pictures;

@@ -8,12 +8,18 @@ pub mod saved;
 
 use std::fs::{self, File, TryLockError};
 use std::io::{Read, Seek, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 pub use record::Record;
 pub use saved::SavedRun;
 
 use crate::store::{DEFAULT_TABLE, DynamoStore, embedded};
+
+/// Tries to take a lock, and the pause between them: a look at a run holds its lock for a moment.
+const LOCK_TRIES: u32 = 10;
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
 
 /// Why a run cannot be used. The text continues "failed to".
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +37,12 @@ pub enum Error {
     Name {
         /// The name.
         run: String,
+    },
+    /// A path that cannot be written into a record.
+    #[error("use `{}`: the path is not UTF-8 (use another directory)", path.display())]
+    NotUtf8 {
+        /// The path.
+        path: PathBuf,
     },
     /// A run of that name is there already.
     #[error(
@@ -87,6 +99,11 @@ pub struct Lock {
 impl RunDir {
     /// The directory that a run of this name has or would have.
     pub fn new(runs_dir: &Path, name: &str) -> Result<Self, Error> {
+        if runs_dir.to_str().is_none() {
+            return Err(Error::NotUtf8 {
+                path: runs_dir.to_owned(),
+            });
+        }
         let is_fine = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
         if name.is_empty() || name.len() > 40 || !name.chars().all(is_fine) {
             return Err(Error::Name {
@@ -149,56 +166,67 @@ impl RunDir {
     /// Takes the run for this process.
     pub fn lock(&self) -> Result<Lock, Error> {
         let path = self.path.join("lock");
-        let mut file = File::options()
-            .create(true)
-            .truncate(false)
-            .read(true)
-            .write(true)
-            .open(&path)
-            .map_err(|source| io(&path, source))?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let mut process = String::new();
-                // Only for the message: an unreadable lock is still a lock.
-                let _ = file.read_to_string(&mut process);
-                return Err(Error::Locked {
-                    run: self.name.clone(),
-                    process,
-                });
+        for attempt in 1.. {
+            let file = File::options()
+                .create(true)
+                .truncate(false)
+                .read(true)
+                .write(true)
+                .open(&path)
+                .map_err(|source| io(&path, source))?;
+            match file.try_lock() {
+                // A run that was removed meanwhile took its lock file with it, and a lock on that
+                // one would keep nobody out.
+                Ok(()) if is_at(&file, &path) => return sign(file, &path),
+                Ok(()) => {}
+                Err(TryLockError::Error(source)) => return Err(io(&path, source)),
+                // Somebody may only be looking whether the lock is held.
+                Err(TryLockError::WouldBlock) if attempt < LOCK_TRIES => {}
+                Err(TryLockError::WouldBlock) => {
+                    return Err(Error::Locked {
+                        run: self.name.clone(),
+                        process: owner(file),
+                    });
+                }
             }
-            Err(TryLockError::Error(source)) => return Err(io(&path, source)),
+            std::thread::sleep(LOCK_PAUSE);
         }
-        let write = |file: &mut File| {
-            file.set_len(0)?;
-            file.rewind()?;
-            write!(file, "{}", std::process::id())
-        };
-        write(&mut file).map_err(|source| io(&path, source))?;
-        Ok(Lock { _file: file })
+        unreachable!("the loop ends by returning")
     }
 
-    /// The process that works on the run, if one does.
+    /// The process that works on the run, if one does. Changes nothing.
     pub fn worker(&self) -> Option<String> {
-        match self.lock() {
-            Err(Error::Locked { process, .. }) => Some(process),
+        let file = File::open(self.path.join("lock")).ok()?;
+        match file.try_lock_shared() {
+            Err(TryLockError::WouldBlock) => Some(owner(file)),
             _ => None,
         }
     }
 
     /// The run's store, created unless it is there.
     pub async fn store(&self) -> Result<DynamoStore, Error> {
-        let client = embedded::open(&self.path.join("store.db"))?;
-        let store = DynamoStore::new(client, DEFAULT_TABLE, &self.name)?;
+        let store = self.existing_store()?;
         store.ensure_table().await?;
         Ok(store)
     }
 
-    /// Removes the run. The caller holds its lock.
-    pub fn remove(self, _lock: Lock) -> Result<(), Error> {
+    /// The run's store as it is.
+    pub fn existing_store(&self) -> Result<DynamoStore, Error> {
+        let client = embedded::open(&self.path.join("store.db"))?;
+        Ok(DynamoStore::new(client, DEFAULT_TABLE, &self.name)?)
+    }
+
+    /// Empties the run, for another one of the same name. Its directory and lock stay.
+    pub fn clear(&self, _lock: &Lock) -> Result<(), Error> {
         // The store's file goes first: without it the rest is no run, so that a removal that is
         // cut short leaves nothing half alive.
-        for file in ["store.db", "store.db-wal", "store.db-shm"] {
+        for file in [
+            "store.db",
+            "store.db-wal",
+            "store.db-shm",
+            "curves.svg",
+            "curves.png",
+        ] {
             let path = self.path.join(file);
             match fs::remove_file(&path) {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -207,7 +235,43 @@ impl RunDir {
                 _ => {}
             }
         }
+        Ok(())
+    }
+
+    /// Removes the run. The caller holds its lock.
+    pub fn remove(self, lock: &Lock) -> Result<(), Error> {
+        self.clear(lock)?;
         fs::remove_dir_all(&self.path).map_err(|source| io(&self.path, source))
+    }
+}
+
+/// Writes this process into a lock file, for the messages of others.
+fn sign(mut file: File, path: &Path) -> Result<Lock, Error> {
+    let write = |file: &mut File| {
+        file.set_len(0)?;
+        file.rewind()?;
+        write!(file, "{}", std::process::id())
+    };
+    write(&mut file).map_err(|source| io(path, source))?;
+    Ok(Lock { _file: file })
+}
+
+/// What a lock file says about the process that holds it.
+fn owner(mut file: File) -> String {
+    let mut process = String::new();
+    // Only for the message: an unreadable lock is still a lock.
+    let _ = file.read_to_string(&mut process);
+    if process.is_empty() {
+        process.push('?');
+    }
+    process
+}
+
+/// Whether an open file is still what its path leads to.
+fn is_at(file: &File, path: &Path) -> bool {
+    match (file.metadata(), fs::metadata(path)) {
+        (Ok(open), Ok(found)) => (open.dev(), open.ino()) == (found.dev(), found.ino()),
+        _ => false,
     }
 }
 

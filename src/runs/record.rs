@@ -86,6 +86,18 @@ impl Record {
         }
     }
 
+    /// The record as JSON.
+    ///
+    /// # Errors
+    /// When a path in it is not UTF-8.
+    pub fn to_json(&self) -> Result<String, super::Error> {
+        let path = [&self.base_dir, &self.data_dir]
+            .into_iter()
+            .find(|path| path.to_str().is_none())
+            .unwrap_or(&self.base_dir);
+        serde_json::to_string(self).map_err(|_| super::Error::NotUtf8 { path: path.clone() })
+    }
+
     /// The record from its JSON.
     ///
     /// # Errors

@@ -30,7 +30,7 @@ impl SavedRun {
             run: run.name().to_owned(),
             problem,
         };
-        let store = run.store().await?;
+        let store = run.existing_store()?;
         let json = store.get_record().await?;
         let json = json.ok_or_else(|| broken("it has no record".to_owned()))?;
         let record = Record::parse(&json).map_err(broken)?;

@@ -27,6 +27,9 @@ use serde::de::DeserializeOwned;
 use super::Error;
 use super::client;
 
+/// The code of an error that only the embedded database has.
+pub(super) const STORAGE_FAILURE: &str = "StorageFailure";
+
 /// Opens the database in `path`, creating it unless it exists, and returns a client of it. It is
 /// closed with the last clone of the client.
 ///
@@ -100,6 +103,11 @@ fn respond(database: &Database, request: &HttpRequest) -> Result<HttpResponse, C
         .ok_or_else(|| ConnectorError::user("the request's body is a stream".into()))?;
     let (status, json) = match dispatch(database, operation, body) {
         Ok(json) => (200, json),
+        Err(error) if is_beyond_retrying(&error) => {
+            let message = error.to_string();
+            let body = serde_json::json!({"__type": STORAGE_FAILURE, "message": message});
+            (400, body.to_string())
+        }
         Err(error) => (error.status_code(), error.to_json()),
     };
     let status = status
@@ -110,6 +118,20 @@ fn respond(database: &Database, request: &HttpRequest) -> Result<HttpResponse, C
         .headers_mut()
         .insert("content-type", "application/x-amz-json-1.0");
     Ok(response)
+}
+
+/// Whether the file or its disk is at fault. The database reports that as a server's internal
+/// error, which the SDK and everybody above it would try again and again.
+fn is_beyond_retrying(error: &DynoxideError) -> bool {
+    let text = error.to_string();
+    [
+        "disk is full",
+        "disk I/O error",
+        "malformed",
+        "readonly database",
+    ]
+    .iter()
+    .any(|problem| text.contains(problem))
 }
 
 /// The operations that the store uses.

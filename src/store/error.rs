@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use cuttlefish_core::ids::CommitPoint;
 
+use super::embedded::STORAGE_FAILURE;
+
 /// Codes that mean "later": DynamoDB answers them with status 400, so the status does not tell.
 const THROTTLED: [&str; 6] = [
     "LimitExceededException",
@@ -157,6 +159,18 @@ pub enum Error {
         /// The SDK's error.
         source: Source,
     },
+    /// The embedded database cannot write to its file, or cannot read it.
+    #[error(
+        "{operation} failed: {message} (make room on the disk, or restore the run's directory; what was committed is kept)"
+    )]
+    Storage {
+        /// Which call.
+        operation: &'static str,
+        /// The database's words.
+        message: String,
+        /// The SDK's error.
+        source: Source,
+    },
     /// Another process holds the embedded database.
     #[error(
         "database `{}` is locked by another process (stop it, or wait until it is done)",
@@ -196,6 +210,13 @@ impl Error {
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
         let code = error.code().unwrap_or_default();
+        if code == STORAGE_FAILURE {
+            return Self::Storage {
+                operation,
+                message: error.message().unwrap_or_default().to_owned(),
+                source: error.into(),
+            };
+        }
         if code == "ResourceNotFoundException" {
             return Self::NoTable {
                 table: table.to_owned(),

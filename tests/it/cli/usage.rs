@@ -1,98 +1,6 @@
-//! The program as a person uses it.
+//! What the commands print, and how they fail.
 
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant};
-
-use serde_json::Value;
-
-/// Runs kept in a directory of their own, removed with it.
-struct Program {
-    home: tempfile::TempDir,
-}
-
-impl Program {
-    fn new() -> Self {
-        Self {
-            home: tempfile::tempdir().expect("a temporary directory"),
-        }
-    }
-
-    fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_cuttlefish"));
-        command
-            .args(args)
-            .current_dir(env!("CARGO_MANIFEST_DIR"))
-            .env("CUTTLEFISH_RUNS_DIR", self.home.path().join("runs"))
-            .env("CUTTLEFISH_DATA_DIR", self.home.path().join("data"))
-            .stdin(Stdio::null());
-        command
-    }
-
-    fn output(&self, args: &[&str]) -> Output {
-        self.command(args).output().expect("the program starts")
-    }
-
-    /// Stdout of a command that must end well.
-    fn ok(&self, args: &[&str]) -> String {
-        let output = self.output(args);
-        assert!(
-            output.status.success(),
-            "{args:?}: {}",
-            text(&output.stderr)
-        );
-        text(&output.stdout)
-    }
-
-    fn json(&self, args: &[&str]) -> Value {
-        let stdout = self.ok(args);
-        serde_json::from_str(&stdout).unwrap_or_else(|e| panic!("{args:?}: {e}: {stdout}"))
-    }
-
-    /// Exit code and stderr of a command that must fail without changing anything.
-    fn fails(&self, args: &[&str]) -> (i32, String) {
-        let before = self.files();
-        let output = self.output(args);
-        assert_eq!(
-            text(&output.stdout),
-            "",
-            "{args:?}: data is only for success"
-        );
-        assert_eq!(self.files(), before, "{args:?}: a failure changes nothing");
-        (
-            output.status.code().expect("an exit code"),
-            text(&output.stderr),
-        )
-    }
-
-    fn files(&self) -> Vec<PathBuf> {
-        let mut found = Vec::new();
-        let mut open = vec![self.home.path().to_owned()];
-        while let Some(dir) = open.pop() {
-            for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
-                let path = entry.path();
-                if path.is_dir() {
-                    open.push(path.clone());
-                }
-                found.push(path);
-            }
-        }
-        found.sort();
-        found
-    }
-
-    fn write(&self, name: &str, content: &str) -> String {
-        let path = self.home.path().join(name);
-        std::fs::write(&path, content).expect("a file in a temporary directory");
-        path.to_str().expect("a plain path").to_owned()
-    }
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
-const DIGITS: &str = "topology/digits.yaml";
+use super::*;
 
 #[test]
 fn a_newcomer_trains_digits_and_uses_the_run() {
@@ -142,166 +50,6 @@ fn a_newcomer_trains_digits_and_uses_the_run() {
     program.ok(&["down", "digits"]);
     assert_eq!(program.json(&["ps", "--json"]), serde_json::json!([]));
     assert!(!program.home.path().join("runs/digits").exists());
-}
-
-#[test]
-fn every_grouping_ends_with_the_same_digest() {
-    let program = Program::new();
-    let digest = |name: &str, more: &[&str]| {
-        let name = format!("name={name}");
-        let mut args = vec!["train", DIGITS, "--epochs", "5", "--json", "--set", &name];
-        args.extend(more);
-        program.json(&args)["weights_sha256"].clone()
-    };
-    let whole = digest("whole", &[]);
-    assert_eq!(whole, digest("single", &["--neurons-per-unit", "1"]));
-    assert_eq!(whole, digest("three", &["--neurons-per-unit", "3"]));
-    assert_ne!(
-        whole,
-        digest("seed", &["--seed", "8"]),
-        "another seed, other weights"
-    );
-    assert_ne!(
-        whole,
-        digest("order", &["--no-shuffle"]),
-        "another order, other weights"
-    );
-}
-
-/// Arguments of a run that takes a few seconds.
-fn long(extra: &[&str]) -> Vec<String> {
-    ["train", DIGITS, "--epochs", "1000", "--json"]
-        .iter()
-        .chain(extra)
-        .map(|s| (*s).to_owned())
-        .collect()
-}
-
-fn start(program: &Program, args: &[String]) -> Child {
-    let args: Vec<&str> = args.iter().map(String::as_str).collect();
-    let mut command = program.command(&args);
-    command.stdout(Stdio::piped()).stderr(Stdio::piped());
-    command.spawn().expect("the program starts")
-}
-
-/// Waits until the run has committed more than `tick`, and returns how far it is.
-fn wait_for_commit_after(program: &Program, run: &str, tick: u64) -> u64 {
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while Instant::now() < deadline {
-        let output = program.output(&["ps", run, "--json"]);
-        if let Ok(listed) = serde_json::from_slice::<Value>(&output.stdout) {
-            let committed = listed[0]["tick"].as_u64().unwrap_or(0);
-            if committed > tick {
-                return committed;
-            }
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    panic!("run {run} committed nothing after tick {tick}");
-}
-
-fn signal(child: &Child, name: &str) {
-    let pid = child.id().to_string();
-    let status = Command::new("kill").args([name, &pid]).status();
-    assert!(status.expect("kill starts").success());
-}
-
-#[test]
-fn a_run_that_is_interrupted_and_killed_ends_with_the_bits_of_an_undisturbed_one() {
-    let program = Program::new();
-    let calm = start(&program, &long(&["--set", "name=calm"]));
-    let calm = calm.wait_with_output().expect("it ends");
-    assert!(calm.status.success(), "{}", text(&calm.stderr));
-    let calm: Value = serde_json::from_slice(&calm.stdout).expect("one JSON document");
-
-    // Ctrl-C: commits, says how to go on, exit code 130.
-    let child = start(&program, &long(&["--set", "name=rough"]));
-    let mut tick = wait_for_commit_after(&program, "rough", 0);
-    signal(&child, "-INT");
-    let output = child.wait_with_output().expect("it ends");
-    assert_eq!(output.status.code(), Some(130), "{}", text(&output.stderr));
-    assert!(text(&output.stderr).contains("cuttlefish train --resume rough"));
-    let stopped: Value = serde_json::from_slice(&output.stdout).expect("one JSON document");
-    assert!(
-        stopped["ticks"].as_u64() >= Some(tick),
-        "it committed when it was asked to stop"
-    );
-
-    // kill -9, twice, each with another grouping.
-    for neurons in ["5", "1"] {
-        let args = [
-            "train",
-            "--resume",
-            "rough",
-            "--neurons-per-unit",
-            neurons,
-            "--json",
-        ];
-        let mut child = start(&program, &args.map(str::to_owned));
-        tick = wait_for_commit_after(&program, "rough", tick);
-        signal(&child, "-KILL");
-        child.wait().expect("it ends");
-    }
-    let rough = program.json(&["train", "--resume", "rough", "--json"]);
-    assert_eq!(rough["weights_sha256"], calm["weights_sha256"]);
-    assert_eq!(rough["test"], calm["test"]);
-    assert_eq!(
-        rough["validation"], calm["validation"],
-        "metrics are those of the whole run"
-    );
-    assert_eq!(rough["train"], calm["train"]);
-}
-
-#[test]
-fn a_finished_run_can_be_given_more_epochs() {
-    let program = Program::new();
-    let whole = program.json(&[
-        "train",
-        DIGITS,
-        "--epochs",
-        "6",
-        "--set",
-        "name=whole",
-        "--json",
-    ]);
-    program.json(&[
-        "train",
-        DIGITS,
-        "--epochs",
-        "2",
-        "--set",
-        "name=parts",
-        "--json",
-    ]);
-    let parts = program.json(&["train", "--resume", "parts", "--epochs", "6", "--json"]);
-    assert_eq!(parts["weights_sha256"], whole["weights_sha256"]);
-    assert_eq!(parts["test"], whole["test"]);
-    // Resuming what is complete changes nothing.
-    let again = program.json(&["train", "--resume", "parts", "--json"]);
-    assert_eq!(again["weights_sha256"], whole["weights_sha256"]);
-    let (code, stderr) = program.fails(&["train", "--resume", "parts", "--epochs", "3"]);
-    assert_eq!(code, 2);
-    assert!(stderr.contains("has 6 epochs behind it"), "{stderr}");
-    let (code, stderr) = program.fails(&["train", "--resume", "parts", "--seed", "9"]);
-    assert_eq!(code, 2);
-    assert!(
-        stderr.contains("can change when a run is resumed"),
-        "{stderr}"
-    );
-}
-
-#[test]
-fn no_epochs_write_the_initial_weights() {
-    let program = Program::new();
-    let zero = program.json(&["train", DIGITS, "--epochs", "0", "--json"]);
-    assert_eq!(zero["epochs"], 0);
-    assert_eq!(
-        zero["weights_sha256"],
-        program.ok(&["digest", "digits"]).trim()
-    );
-    let five = program.json(&["train", "--resume", "digits", "--epochs", "5", "--json"]);
-    let fresh = program.json(&["train", DIGITS, "--epochs", "5", "--overwrite", "--json"]);
-    assert_eq!(five["weights_sha256"], fresh["weights_sha256"]);
 }
 
 #[test]
@@ -385,35 +133,6 @@ fn mistakes_are_named_with_a_code_and_change_nothing() {
             assert!(stderr.contains(part), "{args:?} names `{part}`: {stderr}");
         }
     }
-}
-
-#[test]
-fn a_run_that_a_process_works_on_is_left_alone() {
-    let program = Program::new();
-    let mut child = start(&program, &long(&["--set", "name=busy"]));
-    wait_for_commit_after(&program, "busy", 0);
-    assert_eq!(
-        program.json(&["ps", "busy", "--json"])[0]["state"],
-        "running"
-    );
-    for args in [&["down", "busy"][..], &["train", "--resume", "busy"]] {
-        let output = program.output(args);
-        assert_eq!(output.status.code(), Some(4));
-        let pid = child.id().to_string();
-        assert!(
-            text(&output.stderr).contains(&pid),
-            "{}",
-            text(&output.stderr)
-        );
-    }
-    program.ok(&["inspect", "busy/hidden/0"]);
-    signal(&child, "-KILL");
-    child.wait().expect("it ends");
-    assert_eq!(
-        program.json(&["ps", "busy", "--json"])[0]["state"],
-        "stopped"
-    );
-    program.ok(&["down", "busy"]);
 }
 
 #[test]
@@ -592,5 +311,42 @@ fn the_readme_lists_the_exit_codes() {
     for (exit, meaning) in cuttlefish::cli::Exit::ALL {
         let row = format!("| {} | {meaning} |", exit as i32);
         assert!(readme.contains(&row), "README.md lacks `{row}`");
+    }
+}
+
+#[test]
+fn output_that_nobody_can_read_is_no_reason_to_panic() {
+    let program = Program::new();
+    program.ok(&["train", DIGITS, "--epochs", "1", "-q"]);
+    let full = || {
+        std::fs::File::options()
+            .write(true)
+            .open("/dev/full")
+            .expect("a device")
+    };
+    for args in [
+        &["completions", "bash"][..],
+        &["digest", "digits"],
+        &["ps", "digits"],
+    ] {
+        let status = program
+            .command(args)
+            .stdout(full())
+            .stderr(Stdio::null())
+            .status();
+        assert_eq!(status.expect("it starts").code(), Some(1), "{args:?}");
+    }
+    let status = program.command(&["ps", "absent"]).stderr(full()).status();
+    assert_eq!(status.expect("it starts").code(), Some(4));
+    let status = program.command(&["down", "digits"]).stderr(full()).status();
+    assert_eq!(status.expect("it starts").code(), Some(0));
+}
+
+#[test]
+fn what_is_no_file_is_not_read() {
+    let program = Program::new();
+    for (path, what) in [("/dev/zero", "special file"), ("topology", "directory")] {
+        let (code, stderr) = program.fails(&["train", path]);
+        assert!(code == 2 && stderr.contains(what), "{stderr}");
     }
 }
