@@ -36,12 +36,12 @@ pub async fn ps(args: &PsArgs, config: &Config) -> Result<Exit, Failure> {
             Ok(saved) => describe(&run, worker, &saved),
             Err(error) => {
                 let name = run.name();
-                let mut row = vec![name.to_owned(), "broken".to_owned()];
+                tell(format_args!("failed to read run {name}: {error}"));
+                let mut row = vec![name.to_owned(), "unreadable".to_owned()];
                 row.resize(header().len(), String::new());
-                row[2] = "-".to_owned();
                 (
                     row,
-                    json!({"run": name, "state": "broken", "problem": error.to_string()}),
+                    json!({"run": name, "state": "unreadable", "problem": error.to_string()}),
                 )
             }
         };

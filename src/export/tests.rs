@@ -127,7 +127,7 @@ fn safetensors_have_the_documented_bytes() {
     let header = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
     assert_eq!(header % 8, 0);
     let text = std::str::from_utf8(&bytes[8..8 + header]).unwrap();
-    let kernel = r#""hidden/kernel":{"data_offsets":[0,24],"dtype":"F32","shape":[2,3]}"#;
+    let kernel = r#""hidden/kernel":{"dtype":"F32","shape":[2,3],"data_offsets":[0,24]}"#;
     assert!(text.starts_with('{') && text.contains(kernel), "{text}");
     let mut numbers = Vec::new();
     for number in [
