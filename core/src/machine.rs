@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use crate::ids::{Address, CommitPoint, Generation, NeuronRange};
-use crate::protocol::Envelope;
+use crate::protocol::{Envelope, Message};
 use crate::trainer::{Event, Ledger, Outcome};
 
 /// A pure, synchronous state machine: `Trainer`, `Synapse` or `Unit`.
@@ -61,6 +61,17 @@ pub enum Effect {
     Finish(Outcome),
     /// The run cannot go on, and starting again would not help.
     Fail(Fault),
+}
+
+impl Effect {
+    /// Sends a message of a generation.
+    pub fn send(to: Address, generation: Generation, message: Message) -> Self {
+        let envelope = Envelope {
+            generation,
+            message,
+        };
+        Self::Send { to, envelope }
+    }
 }
 
 /// What a machine asks of the store.

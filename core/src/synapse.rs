@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use ndarray::{Array2, s};
 
+use crate::gather::Gather;
 use crate::ids::{Address, Generation, Tick};
 use crate::machine::{Effect, Effects, Input, Machine};
 use crate::math::{Inputs, Panels};
@@ -23,18 +24,6 @@ pub struct Synapse {
     generation: Generation,
     activations: BTreeMap<Tick, Gather<Panels>>,
     contributions: BTreeMap<Tick, Gather<Contributions>>,
-}
-
-/// The messages of one tick, as far as they have come.
-enum Gather<T> {
-    /// Some neurons are missing.
-    Partial {
-        seen: Vec<bool>,
-        missing: usize,
-        values: T,
-    },
-    /// Passed on; kept so that a duplicate is known as one.
-    Done,
 }
 
 /// What the errors of the layer below are computed from.
@@ -62,14 +51,7 @@ impl Synapse {
     }
 
     fn send(&self, to: Address, message: Message, effects: &mut dyn Effects) {
-        let generation = self.generation;
-        effects.push(Effect::Send {
-            to,
-            envelope: Envelope {
-                generation,
-                message,
-            },
-        });
+        effects.push(Effect::send(to, self.generation, message));
     }
 
     fn message(&mut self, envelope: Envelope, effects: &mut dyn Effects) {
@@ -213,17 +195,13 @@ pub fn send_errors(
         } else {
             Arc::new(errors.slice(s![range, ..]).to_owned())
         };
-        effects.push(Effect::Send {
-            to: Address::Unit { layer, index },
-            envelope: Envelope {
-                generation,
-                message: Message::Backward {
-                    tick,
-                    first,
-                    errors,
-                },
-            },
-        });
+        let message = Message::Backward {
+            tick,
+            first,
+            errors,
+        };
+        let to = Address::Unit { layer, index };
+        effects.push(Effect::send(to, generation, message));
     }
 }
 
@@ -240,38 +218,6 @@ impl Machine for Synapse {
     }
 }
 
-impl<T> Gather<T> {
-    /// Adds the message of `count` neurons from `first`; returns the whole when it was the last.
-    pub(crate) fn add(
-        &mut self,
-        first: usize,
-        count: usize,
-        add: impl FnOnce(&mut T),
-    ) -> Option<T> {
-        let Self::Partial {
-            seen,
-            missing,
-            values,
-        } = self
-        else {
-            return None;
-        };
-        if seen[first..first + count].iter().any(|&seen| seen) {
-            return None;
-        }
-        add(values);
-        seen[first..first + count].fill(true);
-        *missing -= count;
-        if *missing > 0 {
-            return None;
-        }
-        match std::mem::replace(self, Self::Done) {
-            Self::Partial { values, .. } => Some(values),
-            Self::Done => None,
-        }
-    }
-}
-
 /// The gathering of a tick, begun if it is new; `None` if the tick is too old to be in flight.
 fn entry<T>(
     gathers: &mut BTreeMap<Tick, Gather<T>>,
@@ -283,11 +229,11 @@ fn entry<T>(
     if is_old(gathers, tick) {
         return None;
     }
-    Some(gathers.entry(tick).or_insert_with(|| Gather::Partial {
-        seen: vec![false; neurons],
-        missing: neurons,
-        values: empty(),
-    }))
+    Some(
+        gathers
+            .entry(tick)
+            .or_insert_with(|| Gather::new(neurons, empty())),
+    )
 }
 
 fn is_old<T>(gathers: &BTreeMap<Tick, Gather<T>>, tick: Tick) -> bool {

@@ -84,25 +84,13 @@ impl Unit {
     }
 
     fn send(&self, to: Address, message: Message, effects: &mut dyn Effects) {
-        let generation = self.generation;
-        effects.push(Effect::Send {
-            to,
-            envelope: Envelope {
-                generation,
-                message,
-            },
-        });
+        effects.push(Effect::send(to, self.generation, message));
     }
 
     fn say_hello(&self, generation: Generation, effects: &mut dyn Effects) {
         let from = self.address;
-        effects.push(Effect::Send {
-            to: Address::Trainer,
-            envelope: Envelope {
-                generation,
-                message: Message::Hello { from },
-            },
-        });
+        let message = Message::Hello { from };
+        effects.push(Effect::send(Address::Trainer, generation, message));
     }
 
     fn say_ready(&self, effects: &mut dyn Effects) {

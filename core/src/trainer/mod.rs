@@ -14,6 +14,7 @@ use std::time::Duration;
 use ndarray::{Array2, s};
 
 use crate::data::{BatchSource, Task};
+use crate::gather::Gather;
 use crate::ids::{Address, CommitPoint, Generation, Tick};
 use crate::machine::{Effect, Effects, Fault, Input, Machine, StoreReply};
 use crate::protocol::{Envelope, Message, TickHeader, Work};
@@ -100,18 +101,13 @@ struct Running {
     progress: Progress,
     /// Issued, outputs not complete; in tick order.
     unfinished: VecDeque<(TickHeader, Duration)>,
-    outputs: BTreeMap<Tick, Outputs>,
+    outputs: BTreeMap<Tick, Gather<Array2<f32>>>,
+    /// Outputs that are complete, of ticks that wait for their turn.
+    complete: BTreeMap<Tick, Array2<f32>>,
     /// The one commit point ahead of the ledger.
     pending: Option<Pending>,
     last_mark: Duration,
     commits_since_rewind: u32,
-}
-
-/// The outputs of the last layer for one tick, as far as they have come.
-struct Outputs {
-    values: Array2<f32>,
-    seen: Vec<bool>,
-    missing: usize,
 }
 
 /// A commit point that the ledger does not name yet.
@@ -162,14 +158,7 @@ impl Trainer {
     }
 
     fn send(&self, to: Address, message: Message, effects: &mut dyn Effects) {
-        let generation = self.generation;
-        effects.push(Effect::Send {
-            to,
-            envelope: Envelope {
-                generation,
-                message,
-            },
-        });
+        effects.push(Effect::send(to, self.generation, message));
     }
 
     fn activation(
@@ -195,21 +184,14 @@ impl Trainer {
         let outputs = running
             .outputs
             .entry(header.tick)
-            .or_insert_with(|| Outputs {
-                values: Array2::zeros((n_outputs, rows)),
-                seen: vec![false; n_outputs],
-                missing: n_outputs,
-            });
-        let range = first..first + values.nrows();
-        if outputs.seen[range.clone()].iter().any(|&seen| seen) {
-            return;
+            .or_insert_with(|| Gather::new(n_outputs, Array2::zeros((n_outputs, rows))));
+        let complete = outputs.add(first, values.nrows(), |outputs| {
+            let place = s![first..first + values.nrows(), ..];
+            outputs.slice_mut(place).assign(values);
+        });
+        if let Some(values) = complete {
+            running.complete.insert(header.tick, values);
         }
-        outputs
-            .values
-            .slice_mut(s![range.clone(), ..])
-            .assign(values);
-        outputs.missing -= range.len();
-        outputs.seen[range].fill(true);
         self.last_heard = now;
         self.finish_complete_ticks(now, effects);
         self.issue(now, effects);
@@ -224,13 +206,10 @@ impl Trainer {
             let Some(&(header, issued)) = running.unfinished.front() else {
                 return;
             };
-            let complete = |outputs: &Outputs| outputs.missing == 0;
-            if !running.outputs.get(&header.tick).is_some_and(complete) {
-                return;
-            }
-            let Some(Outputs { values, .. }) = running.outputs.remove(&header.tick) else {
+            let Some(values) = running.complete.remove(&header.tick) else {
                 return;
             };
+            running.outputs.remove(&header.tick);
             running.unfinished.pop_front();
             let took = now.saturating_sub(issued);
             self.longest_tick = self.longest_tick.max(Some(took));

@@ -129,6 +129,7 @@ impl Trainer {
             ledger,
             unfinished: VecDeque::new(),
             outputs: BTreeMap::new(),
+            complete: BTreeMap::new(),
             pending: None,
             last_mark: now,
             commits_since_rewind: 0,

@@ -119,3 +119,12 @@ pub fn noise(
         },
     }
 }
+
+/// Every loss with the heads that it goes with.
+pub const HEADS: [(Loss, Head); 5] = [
+    (Loss::MeanSquaredError, Head::Identity),
+    (Loss::MeanSquaredError, Head::Softmax),
+    (Loss::BinaryCrossentropy, Head::Sigmoid),
+    (Loss::CategoricalCrossentropy, Head::Softmax),
+    (Loss::SparseCategoricalCrossentropy, Head::Softmax),
+];

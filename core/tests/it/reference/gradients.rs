@@ -1,11 +1,11 @@
 //! The reference's gradients against finite differences, for every activation and loss.
 
 use cuttlefish_core::data::{BatchRef, Part};
-use cuttlefish_core::math::{Activation, Loss, Regularizer};
-use cuttlefish_core::topology::{Graph, Head};
+use cuttlefish_core::math::{Activation, Regularizer};
+use cuttlefish_core::topology::Graph;
 
 use super::plain::Plain;
-use crate::support::{Case, classifier, noise};
+use crate::support::{Case, HEADS, classifier, noise};
 
 /// Largest difference between the gradient and (f(w + h) - f(w - h)) / 2h, relative to the
 /// largest component.
@@ -49,15 +49,8 @@ fn worst_difference(graph: Graph) -> f64 {
 
 #[test]
 fn gradients_are_those_of_finite_differences() {
-    let heads = [
-        (Loss::MeanSquaredError, Head::Identity),
-        (Loss::MeanSquaredError, Head::Softmax),
-        (Loss::BinaryCrossentropy, Head::Sigmoid),
-        (Loss::CategoricalCrossentropy, Head::Softmax),
-        (Loss::SparseCategoricalCrossentropy, Head::Softmax),
-    ];
     for activation in Activation::ALL {
-        for (loss, head) in heads {
+        for (loss, head) in HEADS {
             let mut graph = classifier(11, &[4, 6, 5, 3]);
             (graph.loss, graph.head) = (loss, head);
             graph.training.batch_size = 5;

@@ -1,13 +1,13 @@
 //! The weights after training: the same bits for every grouping, and the reference's numbers.
 
 use cuttlefish_core::machine::NeuronState;
-use cuttlefish_core::math::{Activation, Loss, Optimizer, Regularizer};
-use cuttlefish_core::topology::{Graph, Head};
+use cuttlefish_core::math::{Activation, Optimizer, Regularizer};
+use cuttlefish_core::topology::Graph;
 
 use super::plain::Plain;
 use crate::simulator::random::Calm;
 use crate::simulator::world::World;
-use crate::support::{Case, classifier, noise};
+use crate::support::{Case, HEADS, classifier, noise};
 
 fn optimizers() -> Vec<Optimizer> {
     let sgd = |momentum, nesterov| Optimizer::Sgd {
@@ -93,15 +93,8 @@ fn every_grouping_has_the_same_bits_and_the_numbers_of_the_reference() {
 
 #[test]
 fn every_activation_and_loss_trains_as_the_reference() {
-    let heads = [
-        (Loss::MeanSquaredError, Head::Identity),
-        (Loss::MeanSquaredError, Head::Softmax),
-        (Loss::BinaryCrossentropy, Head::Sigmoid),
-        (Loss::CategoricalCrossentropy, Head::Softmax),
-        (Loss::SparseCategoricalCrossentropy, Head::Softmax),
-    ];
     for activation in Activation::ALL {
-        for (loss, head) in heads {
+        for (loss, head) in HEADS {
             let mut graph = classifier(5, &[6, 8, 3]);
             (graph.loss, graph.head) = (loss, head);
             graph.layers[0].activation = activation;
