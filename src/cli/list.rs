@@ -36,7 +36,7 @@ pub async fn ps(args: &PsArgs, config: &Config) -> Result<Exit, Failure> {
             Ok(saved) => describe(&run, worker, &saved),
             Err(error) => {
                 let name = run.name();
-                tell(format_args!("failed to read run {name}: {error}"));
+                tell(format_args!("failed to {error}"));
                 let mut row = vec![name.to_owned(), "unreadable".to_owned()];
                 row.resize(header().len(), String::new());
                 (
