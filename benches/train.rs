@@ -1,7 +1,7 @@
 //! Training speed of 784-128-10 on MNIST, batch 128: through the actors, and, in the same run,
 //! the same arithmetic written directly on ndarray in one loop.
 //!
-//! `scripts/bench train -- --data-dir DIR [--neurons-per-unit N] [--epochs N]`
+//! `scripts/bench train --data-dir DIR [--neurons-per-unit N] [--epochs N]`
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::path::PathBuf;

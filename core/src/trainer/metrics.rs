@@ -110,6 +110,18 @@ impl Tally {
 
     /// What the sums come to; `None` when no row was counted.
     pub fn evaluation(&self) -> Option<Evaluation> {
+        let mut evaluation = self.figures()?;
+        if let TaskTally::Classification { confusion, .. } = &self.task
+            && !confusion.is_empty()
+        {
+            let classes = confusion.len().isqrt();
+            evaluation.confusion = Some(confusion.chunks(classes).map(<[u64]>::to_vec).collect());
+        }
+        Some(evaluation)
+    }
+
+    /// The same without the confusion matrix, for every tick.
+    pub fn figures(&self) -> Option<Evaluation> {
         if self.rows == 0 {
             return None;
         }
@@ -124,13 +136,8 @@ impl Tally {
         };
         match &self.task {
             TaskTally::Empty => {}
-            TaskTally::Classification { correct, confusion } => {
+            TaskTally::Classification { correct, .. } => {
                 evaluation.accuracy = Some(*correct as f64 / rows);
-                let classes = confusion.len().isqrt();
-                if classes > 0 {
-                    evaluation.confusion =
-                        Some(confusion.chunks(classes).map(<[u64]>::to_vec).collect());
-                }
             }
             TaskTally::Regression {
                 squared_error,

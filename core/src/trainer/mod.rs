@@ -267,7 +267,7 @@ impl Trainer {
                 effects,
             );
         }
-        if let Some(running) = progress.tally.evaluation() {
+        if let Some(running) = progress.tally.figures() {
             effects.push(Effect::Report(Event::TickFinished {
                 tick: header.tick,
                 epoch: header.batch.epoch,
