@@ -131,3 +131,66 @@ pub fn sum(values: &[f32]) -> f32 {
     }
     lanes.iter().sum()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Sweep = fn(Rows<'_>, &Panels, &mut [f32], usize);
+
+    /// The loops of every instruction set that this processor has.
+    fn sweeps() -> Vec<(&'static str, Sweep)> {
+        let mut sweeps: Vec<(&'static str, Sweep)> = vec![("portable", tiles::portable::sweep)];
+        #[cfg(target_arch = "x86_64")]
+        {
+            if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+                // SAFETY: the processor has the features that the function is compiled for.
+                sweeps.push(("avx2", |a, b, c, s| unsafe {
+                    tiles::avx2::sweep(a, b, c, s)
+                }));
+            }
+            if is_x86_feature_detected!("avx512f") {
+                // SAFETY: as above.
+                sweeps.push(("avx512", |a, b, c, s| unsafe {
+                    tiles::avx512::sweep(a, b, c, s)
+                }));
+            }
+        }
+        sweeps
+    }
+
+    #[test]
+    fn every_instruction_set_has_the_same_bits() {
+        let noise = |seed: usize, n: usize| -> Vec<f32> {
+            (0..n)
+                .map(|i| ((i * 7919 + seed * 104_729) % 2003) as f32 / 1001.0 - 1.0)
+                .collect()
+        };
+        for (rows, inner, columns) in [(1, 5, 3), (7, 33, 16), (13, 40, 50), (23, 100, 131)] {
+            let left = noise(1, rows * inner);
+            let right = noise(2, inner * columns);
+            let mut panels = Panels::zeros(inner, columns);
+            for (row, values) in right.chunks(columns).enumerate() {
+                panels.set_row(row, values);
+            }
+            let products: Vec<(&str, Vec<u32>)> = sweeps()
+                .into_iter()
+                .map(|(name, sweep)| {
+                    let mut c = noise(3, rows * columns);
+                    sweep(Rows::new(&left, inner, inner), &panels, &mut c, columns);
+                    (name, c.iter().map(|v| v.to_bits()).collect())
+                })
+                .collect();
+            for (name, bits) in &products {
+                assert_eq!(
+                    *bits, products[0].1,
+                    "{name} at {rows} x {inner} x {columns}"
+                );
+            }
+        }
+        println!(
+            "compared {:?}",
+            sweeps().iter().map(|(name, _)| *name).collect::<Vec<_>>()
+        );
+    }
+}
