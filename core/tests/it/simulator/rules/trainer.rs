@@ -213,3 +213,18 @@ fn silence_beyond_the_deadline_sets_off_a_rewind() {
     trainer.now = Duration::from_secs(31);
     trainer.gets(Input::Clock, ["store: BeginGeneration"]);
 }
+
+#[test]
+fn a_commit_that_takes_the_store_long_is_waited_for() {
+    let mut trainer = running();
+    trainer.gets(Input::Stop, NOTHING);
+    let outputs = [trainer.output(0), trainer.output(1)];
+    trainer.hears(5, outputs[0].clone(), NOTHING);
+    // Nothing more goes out: only the commit of tick 1 is waited for.
+    trainer.hears(5, outputs[1].clone(), TICK_1_DONE[..3].to_vec());
+    // Ticks are fast, so that 20 of them are long over; the store has 30 s.
+    trainer.now = Duration::from_secs(29);
+    trainer.gets(Input::Clock, NOTHING);
+    trainer.now = Duration::from_secs(31);
+    trainer.gets(Input::Clock, ["store: BeginGeneration"]);
+}

@@ -160,3 +160,19 @@ fn a_unit_says_hello_to_what_it_cannot_place() {
     let beyond = forward(IN_FLIGHT_BOUND + 1);
     unit.hears(5, beyond, ["report", "trainer: Hello@5"]);
 }
+
+#[test]
+fn only_the_first_layer_reads_the_data_set() {
+    let by_reference = || Message::Forward {
+        header: header(1, None),
+        inputs: None,
+    };
+    let case = case();
+    for (layer, answer) in [(0, vec!["synapse 0|1: Activation 1@5"]), (1, vec![])] {
+        let unit = Unit::new(case.graph.clone(), case.batches.clone(), layer, 0);
+        let mut unit = Said::new(unit);
+        let rewind = Message::Rewind(CommitPoint::default());
+        unit.hears(5, rewind, ["trainer: Ready@5"]);
+        unit.hears(5, by_reference(), answer);
+    }
+}
