@@ -184,7 +184,16 @@ fn a_constant_target_has_no_r2_and_a_distant_one_keeps_its_digits() {
         loss_and_gradient(loss, Head::Identity, &outputs, &targets, &mut tally);
         tally.evaluation().unwrap().r2
     };
-    assert_eq!(r2(&[123.456; 3000], &[123.4; 3000]), None);
+    // Sums of squares of some of these round up and of others down: none may leave a spread.
+    for right in [0.1, 0.7, 7.7, 33.3, 123.456, 9_876.543, 1e6 + 0.1] {
+        for rows in [3, 100, 3000] {
+            assert_eq!(
+                r2(&vec![right; rows], &vec![right + 1.0; rows]),
+                None,
+                "{right}"
+            );
+        }
+    }
     let distant: Vec<f32> = (0..100).map(|i| 1e6 + i as f32).collect();
     let shifted: Vec<f32> = distant.iter().map(|y| y + 1.0).collect();
     // The variance of 0..100 is 833.25.
