@@ -143,7 +143,7 @@ fn actor_epochs(graph: Graph, dataset: Arc<Dataset>) -> anyhow::Result<Duration>
         let graph = Arc::new(graph);
         let task = &dataset.task;
         let run = LocalRun::start(&graph, &batches, task, Arc::new(store), Timing::default())?;
-        let mut last = Instant::now();
+        let (mut last, mut seen) = (Duration::ZERO, 0);
         let mut fastest = Duration::MAX;
         let counted = || {
             let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed) as f64;
@@ -151,18 +151,20 @@ fn actor_epochs(graph: Graph, dataset: Arc<Dataset>) -> anyhow::Result<Duration>
         };
         let before = counted();
         loop {
-            let end = run.observer().wait(Duration::from_millis(100)).await;
-            for (at, event) in run.observer().look().notable {
-                match event {
-                    Event::Started { .. } => last = at,
+            run.observer().wait(Duration::from_millis(100)).await;
+            let look = run.observer().look(seen);
+            for note in look.notes {
+                seen = note.number;
+                match note.event {
+                    Event::Started { .. } => last = note.at,
                     Event::EpochFinished(_) => {
-                        fastest = fastest.min(at - last);
-                        last = at;
+                        fastest = fastest.min(note.at - last);
+                        last = note.at;
                     }
                     _ => {}
                 }
             }
-            match end {
+            match look.end {
                 Some(End::Finished(outcome)) => {
                     let (after, ticks) = (counted(), outcome.ledger.progress.tick.0 as f64);
                     println!(

@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::ids::{Address, CommitPoint, Generation, NeuronRange};
 use crate::protocol::{Envelope, Message};
 use crate::trainer::{Event, Ledger, Outcome};
@@ -158,7 +160,8 @@ pub struct NeuronState {
 }
 
 /// Why a run cannot go on.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "snake_case")]
 pub enum Fault {
     /// A number stopped being one.
     #[error(

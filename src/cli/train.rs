@@ -3,7 +3,7 @@
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
 use cuttlefish_core::data::{BatchSource, Batches, Dataset, Part};
@@ -15,12 +15,12 @@ use cuttlefish_core::trainer::{Progress, Timing};
 
 use super::evaluate::check_data;
 use super::outcome::Finished;
-use super::watch::Watch;
-use super::{Exit, Failure, FileArgs, TopologyFile};
+use super::watch::{Watch, Watched};
+use super::{Exit, Failure, FileArgs, TopologyFile, tell};
 use crate::config::Config;
 use crate::data::{self, Loaded};
 use crate::deploy::LocalRun;
-use crate::host::End;
+use crate::host::{End, Look};
 use crate::report::progress_bar::ProgressView;
 use crate::runs::saved::document;
 use crate::runs::{Lock, Record, RunDir, SavedRun};
@@ -250,12 +250,16 @@ async fn train(args: &Args, prepared: Prepared) -> Result<Exit, Failure> {
     let is_terminal = std::io::stderr().is_terminal();
     let view = ProgressView::new(is_terminal, args.quiet, training.epochs);
     let mut watch = Watch::new(view, &graph, &*batches, progress.tick.0);
-    let end = watch.until_the_end(&local, run.name()).await;
+    let mut watched = WatchedLocally {
+        local: &local,
+        run: run.name(),
+    };
+    let end = watch.until_the_end(&mut watched).await;
     watch.finish();
-    let rows_trained = local.observer().look().rows_trained;
     drop(local);
     let wall = started.elapsed();
-    let outcome = match end? {
+    let (end, rows_trained) = end?;
+    let outcome = match end {
         End::Finished(outcome) => *outcome,
         End::Failed(fault) => {
             let exit = match fault {
@@ -283,4 +287,32 @@ async fn train(args: &Args, prepared: Prepared) -> Result<Exit, Failure> {
         wall,
     };
     finished.report(args.json).await
+}
+
+/// A run in this process, on its way to its end.
+struct WatchedLocally<'a> {
+    local: &'a LocalRun,
+    run: &'a str,
+}
+
+impl Watched for WatchedLocally<'_> {
+    async fn look(&mut self, after: u64, at_most: Duration) -> Result<Look, Failure> {
+        self.local.observer().wait(at_most).await;
+        Ok(self.local.observer().look(after))
+    }
+
+    async fn interrupted(&mut self) -> Result<&'static str, Failure> {
+        self.local.stop();
+        Ok("committing; press Ctrl-C again to stop at once")
+    }
+
+    fn abandoned(&mut self) -> Failure {
+        let run = self.run;
+        tell(format_args!(
+            "stopped at once; go on from the last commit with `cuttlefish train --resume {run}`"
+        ));
+        // Not by returning: that would wait for the arithmetic under way. The store is made for
+        // processes that end like this.
+        std::process::exit(Exit::Interrupted as i32);
+    }
 }

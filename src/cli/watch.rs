@@ -1,30 +1,45 @@
-//! Shows a run in this process while it trains, and listens for Ctrl-C.
+//! Shows a run while it trains, wherever it does, and listens for Ctrl-C.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use cuttlefish_core::data::{BatchSource, Part};
 use cuttlefish_core::topology::Graph;
 use cuttlefish_core::trainer::Event;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{Exit, Failure, tell};
-use crate::deploy::LocalRun;
-use crate::host::End;
+use super::Failure;
+use crate::host::{End, Look};
 use crate::report::progress_bar::{ProgressView, Snapshot};
 
 /// How often the view is refreshed.
 const REFRESH: Duration = Duration::from_millis(100);
+
+/// A run that can be watched, and asked to stop.
+pub trait Watched {
+    /// What there is to see, with the notes after number `after`; returns after `at_most` at the
+    /// latest, sooner when the run is over.
+    async fn look(&mut self, after: u64, at_most: Duration) -> Result<Look, Failure>;
+
+    /// A person pressed Ctrl-C (or sent SIGTERM) for the first time; says what happens now.
+    async fn interrupted(&mut self) -> Result<&'static str, Failure>;
+
+    /// A person did it again. Does not wait for anything.
+    fn abandoned(&mut self) -> Failure;
+}
 
 /// Shows a run while it trains.
 pub struct Watch<'a> {
     view: ProgressView,
     graph: &'a Graph,
     batches: &'a dyn BatchSource,
-    began: Instant,
-    epoch_began: Instant,
+    /// When the run, and when the epoch began, on the clock of the run's observer.
+    began: Duration,
+    epoch_began: Duration,
     rows_before_epoch: u64,
     ticks_before: u64,
     rewinds: u64,
+    /// Number of the last note that was shown.
+    seen: u64,
 }
 
 impl<'a> Watch<'a> {
@@ -35,53 +50,50 @@ impl<'a> Watch<'a> {
         batches: &'a dyn BatchSource,
         ticks_before: u64,
     ) -> Self {
-        let now = Instant::now();
         Self {
             view,
             graph,
             batches,
-            began: now,
-            epoch_began: now,
+            began: Duration::ZERO,
+            epoch_began: Duration::ZERO,
             rows_before_epoch: 0,
             ticks_before,
             rewinds: 0,
+            seen: 0,
         }
     }
 
-    /// Shows what happens until the run is over. The first Ctrl-C (or SIGTERM) asks it to commit
-    /// and stop, the second one ends the process where it stands.
-    pub async fn until_the_end(&mut self, local: &LocalRun, run: &str) -> Result<End, Failure> {
+    /// Shows what happens until the run is over; returns how it ended and how many rows it trained.
+    /// The first Ctrl-C (or SIGTERM) is told to the run, the second one ends the watch.
+    pub async fn until_the_end(&mut self, run: &mut impl Watched) -> Result<(End, u64), Failure> {
         // Listened to from here on without a gap: a signal between two looks must not be lost.
-        let listen = |kind| signal(kind).map_err(|error| Failure::new(Exit::Failed, error));
+        let listen = |kind| signal(kind).map_err(|error| Failure::new(super::Exit::Failed, error));
         let mut interrupts = listen(SignalKind::interrupt())?;
         let mut terminations = listen(SignalKind::terminate())?;
         let mut asked = false;
         loop {
-            let end = tokio::select! {
-                end = local.observer().wait(REFRESH) => end,
-                _ = interrupts.recv() => { self.stop(local, run, &mut asked); None }
-                _ = terminations.recv() => { self.stop(local, run, &mut asked); None }
+            let look = tokio::select! {
+                look = run.look(self.seen, REFRESH) => Some(look?),
+                _ = interrupts.recv() => None,
+                _ = terminations.recv() => None,
             };
-            self.show(local);
-            if let Some(end) = end {
-                return Ok(end);
+            match look {
+                Some(look) => {
+                    self.show(&look);
+                    if let Some(end) = look.end {
+                        return Ok((end, look.rows_trained));
+                    }
+                }
+                None if std::mem::replace(&mut asked, true) => {
+                    self.view.finish();
+                    return Err(run.abandoned());
+                }
+                None => {
+                    let note = run.interrupted().await?;
+                    self.view.note(note);
+                }
             }
         }
-    }
-
-    fn stop(&mut self, local: &LocalRun, run: &str, asked: &mut bool) {
-        if !std::mem::replace(asked, true) {
-            self.view
-                .note("committing; press Ctrl-C again to stop at once");
-            return local.stop();
-        }
-        self.view.finish();
-        tell(format_args!(
-            "stopped at once; go on from the last commit with `cuttlefish train --resume {run}`"
-        ));
-        // Not by returning: that would wait for the arithmetic under way. The store is made for
-        // processes that end like this.
-        std::process::exit(Exit::Interrupted as i32);
     }
 
     /// Removes what is not to stay.
@@ -89,22 +101,27 @@ impl<'a> Watch<'a> {
         self.view.finish();
     }
 
-    fn show(&mut self, local: &LocalRun) {
-        let look = local.observer().look();
-        for (at, event) in look.notable {
-            match event {
-                Event::Started { from, .. } if !from.is_initial() && self.rewinds == 0 => {
-                    self.epoch_began = at;
-                    let tick = from.tick;
-                    self.view.note(&format!(
-                        "resumed after tick {tick}, commit {}",
-                        from.number
-                    ));
+    fn show(&mut self, look: &Look) {
+        for note in &look.notes {
+            if note.number <= self.seen {
+                continue;
+            }
+            self.seen = note.number;
+            match &note.event {
+                Event::Started { from, .. } if self.rewinds == 0 => {
+                    self.began = note.at;
+                    self.epoch_began = note.at;
+                    if !from.is_initial() {
+                        let (tick, number) = (from.tick, from.number);
+                        self.view
+                            .note(&format!("resumed after tick {tick}, commit {number}"));
+                    }
                 }
                 Event::EpochFinished(record) => {
                     let rows = self.batches.rows(Part::Train);
-                    self.view.epoch(&record, rows, at - self.epoch_began);
-                    self.epoch_began = at;
+                    let took = note.at.saturating_sub(self.epoch_began);
+                    self.view.epoch(record, rows, took);
+                    self.epoch_began = note.at;
                     self.rows_before_epoch = look.rows_trained;
                 }
                 Event::Rewound { to, reason, .. } => {
@@ -133,29 +150,29 @@ impl<'a> Watch<'a> {
             index,
             running,
             ..
-        }) = look.latest
+        }) = &look.latest
         {
             let epochs = self.graph.training.epochs;
             let batch_size = self.graph.training.batch_size;
-            let batches = self.batches.rows(part).div_ceil(batch_size) as u32;
-            let elapsed = self.epoch_began.elapsed().as_secs_f64();
-            let rows = (look.rows_trained - self.rows_before_epoch) as f64;
+            let batches = self.batches.rows(*part).div_ceil(batch_size) as u32;
+            let elapsed = look.elapsed.saturating_sub(self.epoch_began).as_secs_f64();
+            let rows = look.rows_trained.saturating_sub(self.rows_before_epoch) as f64;
             self.view.update(&Snapshot {
-                epoch,
+                epoch: *epoch,
                 epochs,
-                part,
-                index,
+                part: *part,
+                index: *index,
                 batches,
                 rows_per_second: if elapsed > 0.0 { rows / elapsed } else { 0.0 },
                 loss: running.loss,
                 accuracy: running.accuracy,
-                remaining: self.remaining(tick.0),
+                remaining: self.remaining(tick.0, look.elapsed),
             });
         }
     }
 
     /// Ticks still to come at the pace so far.
-    fn remaining(&self, tick: u64) -> Option<Duration> {
+    fn remaining(&self, tick: u64, elapsed: Duration) -> Option<Duration> {
         let batch_size = self.graph.training.batch_size;
         let ticks = |part| self.batches.rows(part).div_ceil(batch_size) as u64;
         let epochs = u64::from(self.graph.training.epochs);
@@ -164,6 +181,6 @@ impl<'a> Watch<'a> {
             .checked_sub(self.ticks_before)
             .filter(|&done| done > 0)?;
         let left = total.saturating_sub(tick) as f64;
-        Some(self.began.elapsed().mul_f64(left / done as f64))
+        Some(elapsed.saturating_sub(self.began).mul_f64(left / done as f64))
     }
 }

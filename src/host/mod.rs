@@ -13,7 +13,7 @@ use tracing::debug;
 
 use crate::transport::Transport;
 
-pub use observer::{End, Observer};
+pub use observer::{End, Look, Note, Observer};
 pub use storekeeper::Storekeeper;
 
 /// A machine with what its effects need.

@@ -1,4 +1,4 @@
-//! What people see of a run in this process, and how the run tells that it is over.
+//! What people see of a run, in this process or over HTTP, and how the run tells that it is over.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -7,13 +7,15 @@ use std::time::{Duration, Instant};
 use cuttlefish_core::data::Part;
 use cuttlefish_core::machine::Fault;
 use cuttlefish_core::trainer::{Event, Outcome};
+use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
-/// Events that wait to be shown; older ones are dropped first.
-const MAX_NOTABLE: usize = 4096;
+/// Notes that are kept for those who look; older ones are dropped first.
+const MAX_NOTES: usize = 4096;
 
 /// How a run ended.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum End {
     /// As planned, or because a person asked for it.
     Finished(Box<Outcome>),
@@ -24,8 +26,8 @@ pub enum End {
 }
 
 /// Collects what a run reports.
-#[derive(Default)]
 pub struct Observer {
+    began: Instant,
     state: Mutex<State>,
     ended: Notify,
 }
@@ -34,19 +36,46 @@ pub struct Observer {
 struct State {
     latest: Option<Event>,
     rows_trained: u64,
-    notable: VecDeque<(Instant, Event)>,
+    notes: VecDeque<Note>,
+    /// The number of the newest note.
+    newest: u64,
     end: Option<End>,
 }
 
-/// What has been reported since the last look.
-#[derive(Clone, Debug, Default)]
+/// An event other than a finished tick.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Note {
+    /// Counts the notes of this observer from 1.
+    pub number: u64,
+    /// When it was reported, since the observer began.
+    pub at: Duration,
+    /// What happened.
+    pub event: Event,
+}
+
+/// What there is to see.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Look {
+    /// How long the observer has been at work.
+    pub elapsed: Duration,
     /// The newest finished tick.
     pub latest: Option<Event>,
     /// Rows of all training ticks in this process, repeated ones included.
     pub rows_trained: u64,
-    /// Everything but finished ticks and when it was reported, in order; each is returned once.
-    pub notable: Vec<(Instant, Event)>,
+    /// The notes after the one that was asked for.
+    pub notes: Vec<Note>,
+    /// How the run ended, once it has.
+    pub end: Option<End>,
+}
+
+impl Default for Observer {
+    fn default() -> Self {
+        Self {
+            began: Instant::now(),
+            state: Mutex::default(),
+            ended: Notify::default(),
+        }
+    }
 }
 
 impl Observer {
@@ -60,10 +89,16 @@ impl Observer {
             state.latest = Some(event);
             return;
         }
-        if state.notable.len() >= MAX_NOTABLE {
-            state.notable.pop_front();
+        if state.notes.len() >= MAX_NOTES {
+            state.notes.pop_front();
         }
-        state.notable.push_back((Instant::now(), event));
+        state.newest += 1;
+        let note = Note {
+            number: state.newest,
+            at: self.began.elapsed(),
+            event,
+        };
+        state.notes.push_back(note);
     }
 
     /// The run is over; the first end counts.
@@ -72,23 +107,25 @@ impl Observer {
         self.ended.notify_one();
     }
 
-    /// What is new.
-    pub fn look(&self) -> Look {
-        let mut state = self.lock();
+    /// What there is to see, with the notes after number `after`.
+    pub fn look(&self, after: u64) -> Look {
+        let state = self.lock();
+        let old = state.notes.partition_point(|note| note.number <= after);
         Look {
+            elapsed: self.began.elapsed(),
             latest: state.latest.clone(),
             rows_trained: state.rows_trained,
-            notable: state.notable.drain(..).collect(),
+            notes: state.notes.range(old..).cloned().collect(),
+            end: state.end.clone(),
         }
     }
 
     /// Waits for the end, at most so long.
-    pub async fn wait(&self, at_most: Duration) -> Option<End> {
+    pub async fn wait(&self, at_most: Duration) {
         if self.lock().end.is_none() {
             // Whether it was the end or the time, the state tells.
             let _ = tokio::time::timeout(at_most, self.ended.notified()).await;
         }
-        self.lock().end.clone()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

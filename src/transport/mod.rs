@@ -4,6 +4,7 @@
 //! it must not do is change or invent one, or block its caller. Its contract is tested in
 //! `tests/it/transport_contract.rs`.
 
+pub mod amqp;
 pub mod memory;
 
 use cuttlefish_core::ids::Address;
@@ -33,6 +34,12 @@ pub enum Error {
     /// Nobody has that address.
     #[error("deliver to {to}: no such actor in this run")]
     Unknown {
+        /// The receiver.
+        to: Address,
+    },
+    /// The broker takes no messages for now.
+    #[error("deliver to {to}: the broker takes no messages (its memory or disk is full)")]
+    Blocked {
         /// The receiver.
         to: Address,
     },

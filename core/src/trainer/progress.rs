@@ -77,7 +77,7 @@ pub enum Verdict {
 }
 
 /// The end of a run.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Outcome {
     /// Why it ended.
     pub verdict: Verdict,
@@ -88,7 +88,8 @@ pub struct Outcome {
 }
 
 /// Something that a person may want to see while a run goes on.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Event {
     /// Everybody has restored a commit and the first tick goes out.
     Started {

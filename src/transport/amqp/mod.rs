@@ -1,0 +1,54 @@
+//! Messages between containers: over a RabbitMQ broker.
+//!
+//! | module | responsibility |
+//! |---|---|
+//! | [`connection`] | where a broker is; connections with a name, a heartbeat and a deadline |
+//! | [`wiring`] | the exchanges, queues and bindings of a run |
+//! | [`routes`] | which queues a machine listens to, and where its messages go |
+//! | [`session`] | one machine's two connections: sends, receives, and says when one is lost |
+//! | [`management`] | the run's own virtual host and users, where the broker's HTTP API allows |
+//!
+//! The broker is a wire: nothing in it has to survive, so messages are not persistent, and there
+//! are neither confirms nor acknowledgements. What is lost is computed again after a rewind.
+
+pub mod connection;
+pub mod management;
+pub mod routes;
+pub mod session;
+pub mod wiring;
+
+pub use connection::{AddressError, Broker};
+pub use session::{Link, Session};
+pub use wiring::Wiring;
+
+/// What can go wrong with a broker.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// It cannot be reached, or refuses us.
+    #[error("connect to {broker}: {source} ({hint})")]
+    Connect {
+        /// The address without its password.
+        broker: String,
+        /// What a person can do.
+        hint: &'static str,
+        /// What the client said.
+        source: lapin::Error,
+    },
+    /// It did not answer in time.
+    #[error("{what}: no answer within {seconds} s (is the broker overloaded, or its disk or memory full?)")]
+    Timeout {
+        /// What we waited for.
+        what: String,
+        /// How long.
+        seconds: u64,
+    },
+    /// It refused a request, or the connection was lost.
+    #[error("the broker: {0}")]
+    Broker(#[from] lapin::Error),
+    /// A connection ended.
+    #[error("the connection to the broker was lost ({0})")]
+    Lost(String),
+    /// The HTTP API refused a request.
+    #[error("the broker's management API: {0}")]
+    Management(String),
+}

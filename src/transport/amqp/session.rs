@@ -1,0 +1,322 @@
+//! One machine's part in the traffic: it listens on one connection and sends on another, so that a
+//! broker that holds senders back (a memory or disk alarm) does not hold back what they wait for.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use cuttlefish_core::ids::Address;
+use cuttlefish_core::protocol::codec::{self, Limits};
+use cuttlefish_core::protocol::{Envelope, codec::Error as CodecError};
+use cuttlefish_core::topology::{Graph, names};
+use futures_util::future::{self, FutureExt, try_join_all};
+use futures_util::stream::{self, BoxStream, StreamExt};
+use lapin::message::Delivery;
+use lapin::options::{BasicConsumeOptions, BasicPublishOptions};
+use lapin::types::FieldTable;
+use lapin::{BasicProperties, Channel, Connection, Consumer, Event};
+use tokio::sync::Notify;
+use tracing::{debug, warn};
+
+use super::connection::{LARGE_FRAMES, SMALL_FRAMES};
+use super::routes::{self, Routes};
+use super::{Broker, Error, Wiring};
+use crate::transport::{self, Transport};
+
+/// Listening to all queues, or wiring all of them.
+const SET_UP_WITHIN: Duration = Duration::from_secs(60);
+
+/// A machine's link to the broker, over all its sessions: what it carried, and how it is.
+#[derive(Debug, Default)]
+pub struct Link {
+    /// Messages and bytes sent.
+    pub sent: Count,
+    /// Messages and bytes received, refused ones included.
+    pub received: Count,
+    /// Messages that were not ours to understand.
+    pub refused: AtomicU64,
+    /// Sessions so far.
+    pub sessions: AtomicU64,
+    state: Mutex<LinkState>,
+}
+
+/// Messages with their bytes.
+#[derive(Debug, Default)]
+pub struct Count {
+    /// How many.
+    pub messages: AtomicU64,
+    /// Their encoded size.
+    pub bytes: AtomicU64,
+}
+
+/// How a link is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum LinkState {
+    /// Connecting for the first time.
+    #[default]
+    Connecting,
+    /// At work.
+    Connected,
+    /// The broker takes no messages; it says why.
+    Blocked(String),
+    /// Lost, and not back yet; the text says why.
+    Lost(String),
+}
+
+impl fmt::Display for LinkState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connecting => f.write_str("connecting to the broker"),
+            Self::Connected => f.write_str("connected"),
+            Self::Blocked(reason) => write!(f, "the broker takes no messages: {reason}"),
+            Self::Lost(reason) => write!(f, "not connected: {reason}"),
+        }
+    }
+}
+
+impl Link {
+    /// How it is now.
+    pub fn state(&self) -> LinkState {
+        self.state
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Notes how it is.
+    pub fn set(&self, state: LinkState) {
+        *self.state.lock().unwrap_or_else(PoisonError::into_inner) = state;
+    }
+}
+
+impl Count {
+    fn add(&self, bytes: usize) {
+        self.messages.fetch_add(1, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+}
+
+/// An open session: what to send through, and what comes in.
+pub struct Session {
+    /// Sends for the machine.
+    pub transport: Arc<dyn Transport>,
+    /// What the machine is told. Ends when either connection is lost.
+    pub inbox: BoxStream<'static, Envelope>,
+}
+
+impl Session {
+    /// Connects the machine at `address`. With `wire` the run's wiring is declared first, which
+    /// needs the right to do so.
+    ///
+    /// # Errors
+    /// When the broker cannot be reached, refuses us, or does not have the queues.
+    pub async fn open(
+        broker: &Broker,
+        graph: &Graph,
+        address: Address,
+        link: &Arc<Link>,
+        wire: bool,
+    ) -> Result<Self, Error> {
+        let limits = limits(graph);
+        let name = connection_name(graph, address);
+        let frames = frame_max(graph, address);
+        let receiving = broker.connect(&format!("{name} receives"), frames).await?;
+        let sending = broker.connect(&format!("{name} sends"), frames).await?;
+        let channel = receiving.create_channel().await?;
+        let listen = async {
+            if wire {
+                Wiring::new(graph).declare(&channel).await?;
+            }
+            consume(&channel, routes::inbox(graph, address)).await
+        };
+        let consumers = tokio::time::timeout(SET_UP_WITHIN, listen)
+            .await
+            .map_err(|_| Error::Timeout {
+                what: "listening to the run's queues".to_owned(),
+                seconds: SET_UP_WITHIN.as_secs(),
+            })??;
+        let lost = Arc::new(Notify::new());
+        for connection in [&receiving, &sending] {
+            let events = connection.events_listener().boxed();
+            tokio::spawn(watch(events, link.clone(), lost.clone()));
+        }
+        let transport = AmqpTransport {
+            channel: sending.create_channel().await?,
+            sending,
+            routes: Routes::new(graph, address),
+            buffer: Mutex::default(),
+            link: link.clone(),
+            lost: lost.clone(),
+        };
+        link.sessions.fetch_add(1, Ordering::Relaxed);
+        link.set(LinkState::Connected);
+        Ok(Self {
+            inbox: inbox(consumers, receiving, limits, link.clone(), lost),
+            transport: Arc::new(transport),
+        })
+    }
+}
+
+/// Connections are named after the unit, as its queues are.
+fn connection_name(graph: &Graph, address: Address) -> String {
+    let queue = match address {
+        Address::Trainer => names::trainer_queue(&graph.name),
+        Address::Synapse(below) => names::synapse_queue(graph, below),
+        Address::Unit { layer, index } => {
+            names::unit_queue(&graph.name, &graph.layers[layer], index, names::Queue::In)
+        }
+        Address::Layer(layer) => names::layer_exchange(&graph.name, &graph.layers[layer].name),
+    };
+    queue.trim_end_matches(".in").to_owned()
+}
+
+/// Frames as large as most of the machine's messages are.
+fn frame_max(graph: &Graph, address: Address) -> u32 {
+    let rows = graph.training.batch_size;
+    let largest = match address {
+        Address::Trainer | Address::Layer(_) => rows * graph.outputs(),
+        Address::Synapse(below) => rows * graph.layers[below].units,
+        Address::Unit { layer: 0, .. } => rows * graph.layers[0].neurons_per_unit,
+        Address::Unit { layer, .. } => rows * graph.layers[layer].fan_in,
+    };
+    if 4 * largest > 2 * SMALL_FRAMES as usize {
+        LARGE_FRAMES
+    } else {
+        SMALL_FRAMES
+    }
+}
+
+/// The largest sizes that messages of a run can have.
+pub fn limits(graph: &Graph) -> Limits {
+    let widest = |of: fn(&cuttlefish_core::topology::graph::Layer) -> usize| {
+        graph.layers.iter().map(of).max().unwrap_or(0) as u32
+    };
+    Limits {
+        max_layers: graph.layers.len() as u32,
+        max_neurons: widest(|layer| layer.units),
+        max_rows: graph.training.batch_size as u32,
+        max_features: widest(|layer| layer.fan_in),
+    }
+}
+
+async fn consume(channel: &Channel, queues: Vec<String>) -> Result<Vec<Consumer>, Error> {
+    let consume = |queue: String| {
+        let options = BasicConsumeOptions {
+            // Deliveries are not acknowledged: what gets lost is computed again.
+            no_ack: true,
+            ..BasicConsumeOptions::default()
+        };
+        channel.basic_consume(queue.into(), "".into(), options, FieldTable::default())
+    };
+    Ok(try_join_all(queues.into_iter().map(consume)).await?)
+}
+
+/// Notes what happens to a connection; `lost` is told when it ends.
+async fn watch(mut events: BoxStream<'static, Event>, link: Arc<Link>, lost: Arc<Notify>) {
+    while let Some(event) = events.next().await {
+        match event {
+            Event::ConnectionBlocked(reason) => {
+                warn!(reason, "the broker takes no messages");
+                link.set(LinkState::Blocked(reason));
+            }
+            Event::ConnectionUnblocked => link.set(LinkState::Connected),
+            Event::Error(error) => {
+                link.set(LinkState::Lost(error.to_string()));
+                break;
+            }
+            _ => {}
+        }
+    }
+    lost.notify_one();
+}
+
+/// What comes in on all queues, decoded. Ends with the first queue that ends.
+fn inbox(
+    consumers: Vec<Consumer>,
+    connection: Connection,
+    limits: Limits,
+    link: Arc<Link>,
+    lost: Arc<Notify>,
+) -> BoxStream<'static, Envelope> {
+    let ending = |consumer: Consumer| consumer.map(Some).chain(stream::once(future::ready(None)));
+    let deliveries = stream::select_all(consumers.into_iter().map(ending).map(StreamExt::boxed));
+    let counted = link.clone();
+    let until_lost = async move { lost.notified().await };
+    deliveries
+        .scan((), move |(), delivery| {
+            // The connection lives as long as its deliveries are asked for.
+            let _ = &connection;
+            future::ready(match delivery {
+                Some(Ok(delivery)) => Some(delivery),
+                Some(Err(error)) => {
+                    link.set(LinkState::Lost(error.to_string()));
+                    None
+                }
+                None => {
+                    link.set(LinkState::Lost("the broker cancelled a consumer".to_owned()));
+                    None
+                }
+            })
+        })
+        .filter_map(move |delivery| future::ready(decode(&delivery, &limits, &counted)))
+        .take_until(until_lost.boxed())
+        .boxed()
+}
+
+fn decode(delivery: &Delivery, limits: &Limits, link: &Link) -> Option<Envelope> {
+    link.received.add(delivery.data.len());
+    let decoded: Result<Envelope, CodecError> = codec::decode(&delivery.data, limits);
+    decoded
+        .inspect_err(|error| {
+            link.refused.fetch_add(1, Ordering::Relaxed);
+            let queue = delivery.routing_key.as_str();
+            warn!(queue, %error, "a message was refused");
+        })
+        .ok()
+}
+
+/// Sends for one machine.
+struct AmqpTransport {
+    channel: Channel,
+    /// Kept: the connection closes with it.
+    sending: Connection,
+    routes: Routes,
+    /// Messages are encoded here, one after the other, into the same memory.
+    buffer: Mutex<Vec<u8>>,
+    link: Arc<Link>,
+    lost: Arc<Notify>,
+}
+
+impl Transport for AmqpTransport {
+    fn send(&self, to: Address, envelope: Envelope) -> Result<(), transport::Error> {
+        let Some(route) = self.routes.find(to, &envelope.message) else {
+            return Err(transport::Error::Unknown { to });
+        };
+        // The client would keep messages without a bound until the broker takes them again.
+        if self.sending.status().blocked() {
+            return Err(transport::Error::Blocked { to });
+        }
+        let mut buffer = self.buffer.lock().unwrap_or_else(PoisonError::into_inner);
+        buffer.clear();
+        codec::encode(&envelope, &mut buffer);
+        self.link.sent.add(buffer.len());
+        let publish = self.channel.basic_publish(
+            route.exchange.clone(),
+            route.key.clone(),
+            BasicPublishOptions::default(),
+            &buffer,
+            BasicProperties::default(),
+        );
+        // The first poll hands the frames to the connection's own thread; the rest of the future
+        // would only tell when they have left.
+        match publish.now_or_never() {
+            None | Some(Ok(_)) => Ok(()),
+            Some(Err(error)) => {
+                debug!(%error, "cannot send");
+                self.lost.notify_one();
+                Err(transport::Error::Closed { to })
+            }
+        }
+    }
+}
