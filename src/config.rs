@@ -3,6 +3,8 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use crate::store::DEFAULT_TABLE;
+
 /// Directories that the command line or the environment chooses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
@@ -55,6 +57,111 @@ impl Config {
     #[expect(clippy::disallowed_methods, reason = "this is the one place")]
     pub fn from_process(data_dir: Option<PathBuf>, runs_dir: Option<PathBuf>) -> Self {
         Self::new(data_dir, runs_dir, |name| std::env::var_os(name))
+    }
+}
+
+/// What a container is told, by its environment: never a secret, those are files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ContainerConfig {
+    /// The run.
+    pub run: String,
+    /// Its name within the run: `trainer`, `synapse.hidden-digit`, `hidden.003`.
+    pub actor: String,
+    /// The table of the store. Where that is, the AWS variables say.
+    pub table: String,
+    /// Where the secrets are: `broker`, `token`.
+    pub secrets_dir: PathBuf,
+    /// The prepared data set, unless batches come in messages.
+    pub data: Option<PathBuf>,
+    /// The port of the inspection.
+    pub port: u16,
+}
+
+impl ContainerConfig {
+    /// Variables of containers, in the order of the fields.
+    pub const RUN: &str = "CUTTLEFISH_RUN";
+    /// See [`Self::actor`].
+    pub const ACTOR: &str = "CUTTLEFISH_ACTOR";
+    /// See [`Self::table`].
+    pub const TABLE: &str = "CUTTLEFISH_TABLE";
+    /// See [`Self::secrets_dir`].
+    pub const SECRETS_DIR: &str = "CUTTLEFISH_SECRETS_DIR";
+    /// See [`Self::data`].
+    pub const DATA: &str = "CUTTLEFISH_DATA";
+    /// See [`Self::port`].
+    pub const PORT: &str = "CUTTLEFISH_PORT";
+
+    /// The port unless another one is configured.
+    pub const DEFAULT_PORT: u16 = 8080;
+
+    /// Reads the variables.
+    ///
+    /// # Errors
+    /// Names the variable that is missing or wrong.
+    pub fn new(environment: impl Fn(&str) -> Option<OsString>) -> Result<Self, String> {
+        let text = |name: &str| match environment(name).map(OsString::into_string) {
+            Some(Ok(value)) if !value.is_empty() => Ok(Some(value)),
+            Some(Err(_)) => Err(format!("{name} is not UTF-8")),
+            _ => Ok(None),
+        };
+        let required = |name: &str| text(name)?.ok_or_else(|| format!("{name} is not set"));
+        let port = match text(Self::PORT)? {
+            None => Self::DEFAULT_PORT,
+            Some(port) => port
+                .parse()
+                .map_err(|_| format!("{} is `{port}`, not a port", Self::PORT))?,
+        };
+        Ok(Self {
+            run: required(Self::RUN)?,
+            actor: required(Self::ACTOR)?,
+            table: text(Self::TABLE)?.unwrap_or_else(|| DEFAULT_TABLE.to_owned()),
+            secrets_dir: required(Self::SECRETS_DIR)?.into(),
+            data: text(Self::DATA)?.map(PathBuf::from),
+            port,
+        })
+    }
+
+    /// The same from the environment of this process.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    #[expect(clippy::disallowed_methods, reason = "this is the one place")]
+    pub fn from_process() -> Result<Self, String> {
+        Self::new(|name| std::env::var_os(name))
+    }
+}
+
+/// What the container of a run's own store is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoreConfig {
+    /// The database's file.
+    pub file: PathBuf,
+    /// Holds the access key that clients must have.
+    pub access_key_file: Option<PathBuf>,
+    /// The port.
+    pub port: u16,
+}
+
+impl StoreConfig {
+    /// See [`Self::file`].
+    pub const FILE: &str = "CUTTLEFISH_STORE_FILE";
+    /// See [`Self::access_key_file`].
+    pub const ACCESS_KEY_FILE: &str = "CUTTLEFISH_STORE_ACCESS_KEY_FILE";
+    /// The port unless another one is configured.
+    pub const DEFAULT_PORT: u16 = 8000;
+
+    /// Reads the variables.
+    ///
+    /// # Errors
+    /// Names the variable that is wrong.
+    #[expect(clippy::disallowed_methods, reason = "this is the one place")]
+    pub fn from_process() -> Result<Self, String> {
+        let path = |name: &str| std::env::var_os(name).map(PathBuf::from);
+        Ok(Self {
+            file: path(Self::FILE).ok_or_else(|| format!("{} is not set", Self::FILE))?,
+            access_key_file: path(Self::ACCESS_KEY_FILE),
+            port: Self::DEFAULT_PORT,
+        })
     }
 }
 

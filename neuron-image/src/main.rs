@@ -1,3 +1,8 @@
-//! The program in the containers.
+//! The program in the containers of a run: a unit, a synapse or the trainer, or the store that a
+//! run brings along.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cuttlefish::host::container::main()
+}

@@ -15,7 +15,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::{CommandFactory, Parser, Subcommand};
-use cuttlefish_core::topology::{self, Document, Problems, yaml};
+use cuttlefish_core::topology::{self, Document, Grouping, Problems, yaml};
 
 use crate::config::Config;
 use crate::data::file::read_file_up_to;
@@ -111,6 +111,12 @@ impl FileArgs {
             overrides.push("training.shuffle=false".to_owned());
         }
         overrides
+    }
+
+    /// How neurons are grouped; `default` unless a person says otherwise.
+    fn grouping(&self, default: Grouping) -> Grouping {
+        self.neurons_per_unit
+            .map_or(default, |n| Grouping::Units(n as usize))
     }
 }
 

@@ -45,11 +45,10 @@ pub fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
     let spec = file.document.spec();
     let loaded = data::load(&spec.data, &file.base_dir(), &config.data_dir)?;
     let shape = DataShape::from(&loaded.dataset);
-    let grouping = match (args.file_args.neurons_per_unit, args.target) {
-        (Some(n), _) => Grouping::Units(n as usize),
-        (None, Target::Local) => Grouping::WholeLayers,
-        (None, Target::Docker | Target::Ecs) => Grouping::FromFile,
-    };
+    let grouping = args.file_args.grouping(match args.target {
+        Target::Local => Grouping::WholeLayers,
+        Target::Docker | Target::Ecs => Grouping::FromFile,
+    });
     let graph = file
         .document
         .graph(&shape, grouping)

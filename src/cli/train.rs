@@ -22,7 +22,6 @@ use crate::data::{self, Loaded};
 use crate::deploy::LocalRun;
 use crate::host::{End, Look};
 use crate::report::progress_bar::ProgressView;
-use crate::runs::saved::document;
 use crate::runs::{Lock, Record, RunDir, SavedRun};
 use crate::store::Store;
 
@@ -94,16 +93,16 @@ fn prepare_new(args: &Args, file: &Path, config: &Config) -> Result<Prepared, Fa
         return Err(crate::runs::Error::Exists { run }.into());
     }
     let Loaded { dataset, encoder } = data::load(&spec.data, &file.base_dir(), &config.data_dir)?;
-    let neurons_per_unit = args.file_args.neurons_per_unit.map(|n| n as usize);
+    let grouping = args.file_args.grouping(Grouping::WholeLayers);
     let graph = file
         .document
-        .graph(&DataShape::from(&dataset), grouping(neurons_per_unit))
+        .graph(&DataShape::from(&dataset), grouping)
         .map_err(|problems| file.failure(&problems))?;
     let record = Record::new(
         spec.clone(),
         file.base_dir(),
         std::path::absolute(&config.data_dir).unwrap_or_else(|_| config.data_dir.clone()),
-        neurons_per_unit,
+        grouping,
         &dataset,
         encoder,
     );
@@ -139,19 +138,16 @@ fn prepare_resumed(args: &Args, name: &str, config: &Config) -> Result<Prepared,
     let problems = |problems: cuttlefish_core::topology::Problems| {
         Failure::new(Exit::Usage, format_args!("run `{name}`: {problems}"))
     };
-    let document = document(&record, &args.file_args.overrides()).map_err(problems)?;
+    let document = record
+        .document(&args.file_args.overrides())
+        .map_err(problems)?;
     check_resumable(&record.topology, document.spec(), &saved.progress())?;
     let data_dir = config.data_dir_of_run(&record.data_dir);
     let Loaded { dataset, .. } = data::load(&record.topology.data, &record.base_dir, data_dir)?;
     check_data(&record.data_sha256, &dataset)?;
-    if let Some(n) = args.file_args.neurons_per_unit {
-        record.neurons_per_unit = Some(n as usize);
-    }
+    record.grouping = args.file_args.grouping(record.grouping);
     let graph = document
-        .graph(
-            &DataShape::from(&dataset),
-            grouping(record.neurons_per_unit),
-        )
+        .graph(&DataShape::from(&dataset), record.grouping)
         .map_err(problems)?;
     record.topology = document.spec().clone();
     Ok(Prepared {
@@ -173,10 +169,6 @@ async fn has_record(run: &RunDir) -> bool {
         ),
         Err(_) => true,
     }
-}
-
-fn grouping(neurons_per_unit: Option<usize>) -> Grouping {
-    neurons_per_unit.map_or(Grouping::WholeLayers, Grouping::Units)
 }
 
 /// A run can be given more epochs and another end, but not another network, data or arithmetic.

@@ -7,6 +7,7 @@
 //! | [`idx`] | the format of those files |
 //! | [`fetch`] | one file over HTTPS, from the first mirror that answers with the right bytes |
 //! | [`pictures`] | pictures to be answered by a trained network |
+//! | [`prepared`] | a data set as one file that containers map into memory |
 //! | [`csv`] | a person's own table, and the encoder that encodes more rows in the same way |
 //!
 //! Nothing here decides which rows a batch has, and nothing here reads the environment: the
@@ -20,6 +21,7 @@ pub mod file;
 pub mod idx;
 pub mod mnist;
 pub mod pictures;
+pub mod prepared;
 #[cfg(test)]
 mod tests;
 

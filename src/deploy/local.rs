@@ -7,15 +7,13 @@ use actix_rt::Arbiter;
 use anyhow::Context as _;
 use cuttlefish_core::data::{BatchSource, Task};
 use cuttlefish_core::ids::Address;
-use cuttlefish_core::machine::{Input, Machine};
-use cuttlefish_core::neuron::Unit;
+use cuttlefish_core::machine::Input;
 use cuttlefish_core::protocol::IN_FLIGHT_BOUND;
-use cuttlefish_core::synapse::Synapse;
 use cuttlefish_core::topology::Graph;
-use cuttlefish_core::trainer::{Timing, Trainer};
+use cuttlefish_core::trainer::Timing;
 
 use crate::host::actor::ActorMailbox;
-use crate::host::{Host, Observer, Storekeeper};
+use crate::host::{Host, Observer, Storekeeper, machine};
 use crate::store::Store;
 use crate::transport::{Mailbox, MemoryTransport};
 
@@ -160,22 +158,6 @@ fn placement(graph: &Graph, n_arbiters: usize) -> impl Iterator<Item = (Address,
     std::iter::once((Address::Trainer, 0))
         .chain(synapses)
         .chain(units)
-}
-
-fn machine(
-    address: Address,
-    graph: &Arc<Graph>,
-    batches: &Arc<dyn BatchSource>,
-    task: &Task,
-    timing: Timing,
-) -> Box<dyn Machine + Send> {
-    let (graph, batches) = (graph.clone(), batches.clone());
-    match address {
-        Address::Trainer => Box::new(Trainer::new(graph, batches, task, timing)),
-        Address::Synapse(below) => Box::new(Synapse::new(graph, below)),
-        Address::Unit { layer, index } => Box::new(Unit::new(graph, batches, layer, index)),
-        Address::Layer(_) => unreachable!("a layer is not an actor"),
-    }
 }
 
 /// The most messages that can wait for an actor: all senders times the ticks in flight, and room

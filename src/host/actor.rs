@@ -3,10 +3,14 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use actix::{Actor, Arbiter, AsyncContext, Context, Handler, Message, Recipient};
+use actix::{
+    Actor, ActorContext, Arbiter, AsyncContext, Context, Handler, Message, Recipient, StreamHandler,
+};
 use cuttlefish_core::ids::Address;
 use cuttlefish_core::machine::{Input, StoreReply};
 use cuttlefish_core::protocol::Envelope;
+use futures_util::stream::BoxStream;
+use tokio::sync::oneshot;
 
 use super::Host;
 use crate::transport::Mailbox;
@@ -25,6 +29,10 @@ impl Message for Deliver {
 struct HostActor {
     host: Host,
     mailbox_capacity: usize,
+    /// Messages from elsewhere, and who wants to know when they end.
+    inbox: Option<(BoxStream<'static, Envelope>, oneshot::Sender<()>)>,
+    /// Dropped with the actor.
+    _ended: Option<oneshot::Sender<()>>,
 }
 
 impl Actor for HostActor {
@@ -35,6 +43,22 @@ impl Actor for HostActor {
         if self.host.address() == Address::Trainer {
             context.run_interval(CLOCK, |actor, _| actor.host.feed(Input::Clock));
         }
+        if let Some((inbox, ended)) = self.inbox.take() {
+            self._ended = Some(ended);
+            self.host.feed(Input::Boot);
+            context.add_stream(inbox);
+        }
+    }
+}
+
+impl StreamHandler<Envelope> for HostActor {
+    fn handle(&mut self, envelope: Envelope, _: &mut Context<Self>) {
+        self.host.feed(Input::Message(envelope));
+    }
+
+    fn finished(&mut self, context: &mut Context<Self>) {
+        // Without its messages the machine knows nothing that is worth keeping.
+        context.stop();
     }
 }
 
@@ -59,9 +83,31 @@ impl ActorMailbox {
         let address = HostActor::start_in_arbiter(&arbiter.handle(), move |_| HostActor {
             host,
             mailbox_capacity: capacity,
+            inbox: None,
+            _ended: None,
         });
         // An actor is started once; a second start would leave the first one in place.
         let _ = self.recipient.set(address.recipient());
+    }
+
+    /// Starts an actor on this thread that boots at once and gets its messages from `inbox`.
+    /// What is returned resolves when the inbox has ended, and with it the actor.
+    pub fn start_here(
+        &self,
+        host: Host,
+        inbox: BoxStream<'static, Envelope>,
+    ) -> oneshot::Receiver<()> {
+        let (sender, ended) = oneshot::channel();
+        let address = HostActor {
+            host,
+            // Only the store's few answers come through the mailbox.
+            mailbox_capacity: 0,
+            inbox: Some((inbox, sender)),
+            _ended: None,
+        }
+        .start();
+        let _ = self.recipient.set(address.recipient());
+        ended
     }
 
     /// Gives the actor an input that is not a message. It is never refused: these are few.

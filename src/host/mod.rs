@@ -1,14 +1,20 @@
 //! Runs a machine: gives it inputs, executes its effects against a transport and the store.
 
 pub mod actor;
+pub mod container;
 pub mod observer;
 pub mod storekeeper;
 
 use std::sync::Arc;
 use std::time::Instant;
 
+use cuttlefish_core::data::{BatchSource, Task};
 use cuttlefish_core::ids::Address;
 use cuttlefish_core::machine::{Effect, Effects, Input, Machine, StoreReply, StoreRequest};
+use cuttlefish_core::neuron::Unit;
+use cuttlefish_core::synapse::Synapse;
+use cuttlefish_core::topology::Graph;
+use cuttlefish_core::trainer::{Timing, Trainer};
 use tracing::debug;
 
 use crate::transport::Transport;
@@ -93,5 +99,22 @@ impl Effects for Outside {
             Effect::Finish(outcome) => self.observer.end(End::Finished(Box::new(outcome))),
             Effect::Fail(fault) => self.observer.end(End::Failed(fault)),
         }
+    }
+}
+
+/// The machine of an actor, knowing nothing yet.
+pub fn machine(
+    address: Address,
+    graph: &Arc<Graph>,
+    batches: &Arc<dyn BatchSource>,
+    task: &Task,
+    timing: Timing,
+) -> Box<dyn Machine + Send> {
+    let (graph, batches) = (graph.clone(), batches.clone());
+    match address {
+        Address::Trainer => Box::new(Trainer::new(graph, batches, task, timing)),
+        Address::Synapse(below) => Box::new(Synapse::new(graph, below)),
+        Address::Unit { layer, index } => Box::new(Unit::new(graph, batches, layer, index)),
+        Address::Layer(_) => unreachable!("a layer is not an actor"),
     }
 }

@@ -107,6 +107,16 @@ impl Observer {
         self.ended.notify_one();
     }
 
+    /// The run goes on after all.
+    pub fn reopen(&self) {
+        self.lock().end = None;
+    }
+
+    /// How the run ended, once it has.
+    pub fn ended(&self) -> Option<End> {
+        self.lock().end.clone()
+    }
+
     /// What there is to see, with the notes after number `after`.
     pub fn look(&self, after: u64) -> Look {
         let state = self.lock();

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use cuttlefish_core::data::{Dataset, Labels, Task, Values};
 use cuttlefish_core::topology::spec::Spec;
+use cuttlefish_core::topology::{self, DataShape, Document, Graph, Grouping, TaskShape};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -21,8 +22,8 @@ pub struct Record {
     pub base_dir: PathBuf,
     /// Where the files of its data set were looked for.
     pub data_dir: PathBuf,
-    /// Neurons a unit on the command line; whole layers without.
-    pub neurons_per_unit: Option<usize>,
+    /// How neurons are grouped into units.
+    pub grouping: Grouping,
     /// What a row of the data looks like.
     pub rows: RowFormat,
     /// SHA-256 of all values and right answers, so that a run is not resumed on other data.
@@ -48,7 +49,7 @@ pub struct RowFormat {
 }
 
 /// The version of records that this program writes.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 impl Record {
     /// The record of a run on `dataset`.
@@ -56,7 +57,7 @@ impl Record {
         topology: Spec,
         base_dir: PathBuf,
         data_dir: PathBuf,
-        neurons_per_unit: Option<usize>,
+        grouping: Grouping,
         dataset: &Dataset,
         encoder: Option<Encoder>,
     ) -> Self {
@@ -73,7 +74,7 @@ impl Record {
             topology,
             base_dir,
             data_dir,
-            neurons_per_unit,
+            grouping,
             rows: RowFormat {
                 features: dataset.features,
                 image: dataset.image,
@@ -96,6 +97,35 @@ impl Record {
             .find(|path| path.to_str().is_none())
             .unwrap_or(&self.base_dir);
         serde_json::to_string(self).map_err(|_| super::Error::NotUtf8 { path: path.clone() })
+    }
+
+    /// The recorded topology, with further overrides.
+    pub fn document(&self, overrides: &[String]) -> Result<Document, topology::Problems> {
+        // JSON is YAML, so what was recorded is read like a file.
+        let text = serde_json::to_string_pretty(&self.topology).unwrap_or_default();
+        topology::parse(&text, overrides)
+    }
+
+    /// The network, grouped as `grouping` says.
+    pub fn graph(&self, grouping: Grouping) -> Result<Graph, topology::Problems> {
+        self.document(&[])?.graph(&self.shape(), grouping)
+    }
+
+    /// The shape that the recorded data had. Rows are not counted: the file was checked against
+    /// them when the run was started.
+    fn shape(&self) -> DataShape {
+        DataShape {
+            features: self.rows.features,
+            task: match &self.rows.classes {
+                Some(classes) => TaskShape::Classification {
+                    classes: classes.len(),
+                },
+                None => TaskShape::Regression,
+            },
+            train_rows: 1,
+            validation_rows: 1,
+            test_rows: 1,
+        }
     }
 
     /// The record from its JSON.

@@ -3,7 +3,7 @@
 use cuttlefish_core::ids::{Generation, NeuronRange};
 use cuttlefish_core::machine::NeuronState;
 use cuttlefish_core::network::{Network, digest};
-use cuttlefish_core::topology::{self, DataShape, Document, Graph, Grouping, TaskShape};
+use cuttlefish_core::topology::{Graph, Grouping};
 use cuttlefish_core::trainer::{Ledger, Progress};
 
 use super::{Error, Record, RunDir};
@@ -34,9 +34,8 @@ impl SavedRun {
         let json = store.get_record().await?;
         let json = json.ok_or_else(|| broken("it has no record".to_owned()))?;
         let record = Record::parse(&json).map_err(broken)?;
-        let document = document(&record, &[]).map_err(|p| broken(p.to_string()))?;
-        let graph = document
-            .graph(&shape(&record), Grouping::WholeLayers)
+        let graph = record
+            .graph(Grouping::WholeLayers)
             .map_err(|p| broken(p.to_string()))?;
         let (generation, ledger) = store.read_ledger().await?.unwrap_or_default();
         Ok(Self {
@@ -77,29 +76,5 @@ impl SavedRun {
     /// The digest of the weights.
     pub async fn digest(&self) -> Result<String, Error> {
         Ok(digest(self.states().await?.iter().flatten()))
-    }
-}
-
-/// The recorded topology, with further overrides.
-pub fn document(record: &Record, overrides: &[String]) -> Result<Document, topology::Problems> {
-    // JSON is YAML, so what was recorded is read like a file.
-    let text = serde_json::to_string_pretty(&record.topology).unwrap_or_default();
-    topology::parse(&text, overrides)
-}
-
-/// The shape that the recorded data had. Rows are not counted: the file was checked against them
-/// when the run was started.
-fn shape(record: &Record) -> DataShape {
-    DataShape {
-        features: record.rows.features,
-        task: match &record.rows.classes {
-            Some(classes) => TaskShape::Classification {
-                classes: classes.len(),
-            },
-            None => TaskShape::Regression,
-        },
-        train_rows: 1,
-        validation_rows: 1,
-        test_rows: 1,
     }
 }

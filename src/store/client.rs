@@ -19,6 +19,8 @@ const ATTEMPTS: u32 = 5;
 const FIRST_BACKOFF: Duration = Duration::from_millis(50);
 const MAX_BACKOFF: Duration = Duration::from_secs(2);
 
+const FALLBACK_REGION: &str = "us-east-1";
+
 /// Where a DynamoDB is, and who we are there.
 #[derive(Clone, Debug)]
 pub struct Endpoint {
@@ -46,8 +48,30 @@ pub fn connect(endpoint: Endpoint) -> Client {
     Client::from_conf(config.build())
 }
 
+/// A client for the DynamoDB that the environment names, as every AWS program reads it: endpoint,
+/// profile, region and credentials. Nothing is sent yet, except to find credentials.
+pub async fn connect_from_environment() -> Client {
+    let http = aws_smithy_http_client::Builder::new()
+        .tls_provider(tls::Provider::Rustls(CryptoMode::Ring))
+        .build_https();
+    let found = aws_config::defaults(BehaviorVersion::latest())
+        .http_client(http.clone())
+        .load()
+        .await;
+    let shared = aws_sdk_dynamodb::config::Builder::from(&found);
+    let region = found.region().cloned();
+    // An emulator does not care, but a signature needs one.
+    let region = region.unwrap_or_else(|| Region::new(FALLBACK_REGION));
+    Client::from_conf(with_patience(shared, http).region(region).build())
+}
+
 /// What every client has in common.
 pub(super) fn config(http: SharedHttpClient) -> Builder {
+    let builder = aws_sdk_dynamodb::Config::builder();
+    with_patience(builder.behavior_version(BehaviorVersion::latest()), http)
+}
+
+fn with_patience(builder: Builder, http: SharedHttpClient) -> Builder {
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(CONNECT_WITHIN)
         .operation_attempt_timeout(ATTEMPT_WITHIN)
@@ -57,8 +81,7 @@ pub(super) fn config(http: SharedHttpClient) -> Builder {
         .with_max_attempts(ATTEMPTS)
         .with_initial_backoff(FIRST_BACKOFF)
         .with_max_backoff(MAX_BACKOFF);
-    aws_sdk_dynamodb::Config::builder()
-        .behavior_version(BehaviorVersion::latest())
+    builder
         .http_client(http)
         .timeout_config(timeouts)
         .retry_config(retries)

@@ -27,6 +27,11 @@ use serde::de::DeserializeOwned;
 use super::Error;
 use super::client;
 
+/// The header that names the operation.
+pub(super) const TARGET_HEADER: &str = "x-amz-target";
+
+pub(super) const CONTENT_TYPE: &str = "application/x-amz-json-1.0";
+
 /// The code of an error that only the embedded database has.
 pub(super) const STORAGE_FAILURE: &str = "StorageFailure";
 
@@ -35,18 +40,21 @@ pub(super) const STORAGE_FAILURE: &str = "StorageFailure";
 ///
 /// Blocks while another process brings the file up to date, at most half a minute.
 pub fn open(path: &Path) -> Result<Client, Error> {
-    let database = path
-        .to_str()
-        .ok_or_else(|| "the path is not UTF-8".into())
-        .and_then(|path| Database::new(path).map_err(|error| error.into()))
-        .map_err(|source| unopenable(path, source))?;
-    let http = SharedHttpClient::new(InProcess(Arc::new(database)));
+    let http = SharedHttpClient::new(InProcess(database(path)?));
     let config = client::config(http)
         // Requests are signed as the protocol wants it; nobody checks.
         .region(Region::new("local"))
         .credentials_provider(Credentials::new("local", "local", None, None, "embedded"))
         .endpoint_url("http://embedded.invalid");
     Ok(Client::from_conf(config.build()))
+}
+
+pub(super) fn database(path: &Path) -> Result<Arc<Database>, Error> {
+    path.to_str()
+        .ok_or_else(|| "the path is not UTF-8".into())
+        .and_then(|path| Database::new(path).map_err(|error| error.into()))
+        .map(Arc::new)
+        .map_err(|source| unopenable(path, source))
 }
 
 fn unopenable(path: &Path, source: Box<dyn std::error::Error + Send + Sync>) -> Error {
@@ -92,16 +100,24 @@ impl HttpConnector for InProcess {
 }
 
 fn respond(database: &Database, request: &HttpRequest) -> Result<HttpResponse, ConnectorError> {
-    let operation = request
-        .headers()
-        .get("x-amz-target")
-        .and_then(|target| target.rsplit('.').next())
-        .unwrap_or_default();
+    let target = request.headers().get(TARGET_HEADER).unwrap_or_default();
     let body = request
         .body()
         .bytes()
         .ok_or_else(|| ConnectorError::user("the request's body is a stream".into()))?;
-    let (status, json) = match dispatch(database, operation, body) {
+    let (status, json) = answer_to(database, target, body);
+    let status = status
+        .try_into()
+        .map_err(|error| ConnectorError::other(Box::new(error), None))?;
+    let mut response = HttpResponse::new(status, json.into());
+    response.headers_mut().insert("content-type", CONTENT_TYPE);
+    Ok(response)
+}
+
+/// Status and JSON of the answer to a request with this target (`DynamoDB_20120810.GetItem`).
+pub(super) fn answer_to(database: &Database, target: &str, body: &[u8]) -> (u16, String) {
+    let operation = target.rsplit('.').next().unwrap_or_default();
+    match dispatch(database, operation, body) {
         Ok(json) => (200, json),
         Err(error) if is_beyond_retrying(&error) => {
             let message = error.to_string();
@@ -109,15 +125,7 @@ fn respond(database: &Database, request: &HttpRequest) -> Result<HttpResponse, C
             (400, body.to_string())
         }
         Err(error) => (error.status_code(), error.to_json()),
-    };
-    let status = status
-        .try_into()
-        .map_err(|error| ConnectorError::other(Box::new(error), None))?;
-    let mut response = HttpResponse::new(status, json.into());
-    response
-        .headers_mut()
-        .insert("content-type", "application/x-amz-json-1.0");
-    Ok(response)
+    }
 }
 
 /// Whether the file or its disk is at fault. The database reports that as a server's internal

@@ -14,6 +14,7 @@ pub mod embedded;
 mod error;
 mod item;
 mod neuron;
+pub mod serve;
 mod table;
 
 use async_trait::async_trait;
@@ -21,7 +22,7 @@ use cuttlefish_core::ids::{CommitPoint, Generation, NeuronRange};
 use cuttlefish_core::machine::NeuronState;
 use cuttlefish_core::trainer::Ledger;
 
-pub use client::{Endpoint, connect};
+pub use client::{Endpoint, connect, connect_from_environment};
 pub use dynamodb::DynamoStore;
 pub use error::Error;
 

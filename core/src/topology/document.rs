@@ -1,5 +1,7 @@
 //! A topology file that has been read: first the file by itself, then together with its data.
 
+use serde::{Deserialize, Serialize};
+
 use super::check::{self, Report};
 use super::fit::fit;
 use super::graph::{self, EarlyStopping, Graph, Head, Layer};
@@ -46,7 +48,8 @@ pub enum TaskShape {
 }
 
 /// How neurons are put into units. Without effect on the weights.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Grouping {
     /// One unit a layer.
     WholeLayers,

@@ -103,6 +103,8 @@ pub struct Session {
     pub transport: Arc<dyn Transport>,
     /// What the machine is told. Ends when either connection is lost.
     pub inbox: BoxStream<'static, Envelope>,
+    /// Ends the inbox, and with it the session.
+    pub end: Arc<Notify>,
 }
 
 impl Session {
@@ -119,7 +121,7 @@ impl Session {
         wire: bool,
     ) -> Result<Self, Error> {
         let limits = limits(graph);
-        let name = connection_name(graph, address);
+        let name = format!("cf.{}.{}", graph.name, names::actor(graph, address));
         let frames = frame_max(graph, address);
         let receiving = broker.connect(&format!("{name} receives"), frames).await?;
         let sending = broker.connect(&format!("{name} sends"), frames).await?;
@@ -152,23 +154,11 @@ impl Session {
         link.sessions.fetch_add(1, Ordering::Relaxed);
         link.set(LinkState::Connected);
         Ok(Self {
-            inbox: inbox(consumers, receiving, limits, link.clone(), lost),
+            inbox: inbox(consumers, receiving, limits, link.clone(), lost.clone()),
+            end: lost,
             transport: Arc::new(transport),
         })
     }
-}
-
-/// Connections are named after the unit, as its queues are.
-fn connection_name(graph: &Graph, address: Address) -> String {
-    let queue = match address {
-        Address::Trainer => names::trainer_queue(&graph.name),
-        Address::Synapse(below) => names::synapse_queue(graph, below),
-        Address::Unit { layer, index } => {
-            names::unit_queue(&graph.name, &graph.layers[layer], index, names::Queue::In)
-        }
-        Address::Layer(layer) => names::layer_exchange(&graph.name, &graph.layers[layer].name),
-    };
-    queue.trim_end_matches(".in").to_owned()
 }
 
 /// Frames as large as most of the machine's messages are.
@@ -254,7 +244,9 @@ fn inbox(
                     None
                 }
                 None => {
-                    link.set(LinkState::Lost("the broker cancelled a consumer".to_owned()));
+                    link.set(LinkState::Lost(
+                        "the broker cancelled a consumer".to_owned(),
+                    ));
                     None
                 }
             })

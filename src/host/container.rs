@@ -1,0 +1,324 @@
+//! One actor in a process of its own: what a container runs.
+//!
+//! It reads what the run is from the store, connects to the broker, and boots. Whatever it loses,
+//! the broker or the store, it boots again, with growing pauses: the trainer rewinds everybody, and
+//! nothing that this process knew was needed.
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail};
+use cuttlefish_core::data::{BatchSource, Batches, Task};
+use cuttlefish_core::ids::Address;
+use cuttlefish_core::machine::Input;
+use cuttlefish_core::topology::{Graph, names};
+use cuttlefish_core::trainer::Timing;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::{info, warn};
+
+use super::actor::ActorMailbox;
+use super::{End, Host, Observer, Storekeeper, machine};
+use crate::config::{ContainerConfig, StoreConfig};
+use crate::data::prepared;
+use crate::runs::Record;
+use crate::store::{self, DynamoStore, Store};
+use crate::transport::amqp::Broker;
+use crate::transport::amqp::session::{Link, LinkState, Session};
+
+/// Pause after the first failure; doubled after each further one, with up to half of it added or
+/// taken at random so that a thousand containers do not come back at the same moment.
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// How often the end is looked at, which is told anyway.
+const CHECK_EVERY: Duration = Duration::from_secs(60);
+
+/// A session that lasted so long was a good one: the next pause is short again.
+const GOOD_SESSION: Duration = Duration::from_secs(30);
+
+/// How long a trainer that is to end may take to commit; Docker kills it after 10 s.
+const COMMIT_WITHIN: Duration = Duration::from_secs(8);
+
+/// An actor on its way through sessions.
+struct Resident {
+    graph: Arc<Graph>,
+    address: Address,
+    batches: Arc<dyn BatchSource>,
+    task: Task,
+    store: Arc<dyn Store>,
+    broker: Broker,
+    link: Arc<Link>,
+    observer: Arc<Observer>,
+    began: Instant,
+}
+
+/// Runs the actor that the configuration names until the process is told to end.
+///
+/// # Errors
+/// When the configuration cannot be right: no such actor, unreadable data. Not when broker or store
+/// are away: those are waited for.
+pub async fn run(config: &ContainerConfig) -> anyhow::Result<()> {
+    let mut terminations =
+        signal(SignalKind::terminate()).context("failed to listen to signals")?;
+    let listener = TcpListener::bind(("0.0.0.0", config.port))
+        .with_context(|| format!("failed to listen on port {}", config.port))?;
+    let link = Arc::new(Link::default());
+    let observer = Arc::new(Observer::default());
+    drop(listener);
+    let resident = tokio::select! {
+        resident = move_in(config, link, observer) => resident?,
+        _ = terminations.recv() => return Ok(()),
+    };
+    info!(run = config.run, actor = config.actor, "booting");
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let mailbox = ActorMailbox::default();
+        let started = Instant::now();
+        tokio::select! {
+            () = resident.session(&mailbox) => {}
+            _ = terminations.recv() => return resident.leave(&mailbox).await,
+        }
+        if started.elapsed() >= GOOD_SESSION {
+            pause = FIRST_PAUSE;
+        }
+        let state = resident.link.state();
+        warn!(%state, "booting again");
+        tokio::select! {
+            () = tokio::time::sleep(pause.mul_f64(rand::random_range(0.5..1.5))) => {}
+            _ = terminations.recv() => return Ok(()),
+        }
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+/// Finds out everything that the actor needs to know.
+async fn move_in(
+    config: &ContainerConfig,
+    link: Arc<Link>,
+    observer: Arc<Observer>,
+) -> anyhow::Result<Resident> {
+    let broker = read_broker(&config.secrets_dir)?;
+    let client = store::connect_from_environment().await;
+    let store = DynamoStore::new(client, &config.table, &config.run)?;
+    let record = wait_for_record(&store, &link).await;
+    let record = Record::parse(&record).map_err(anyhow::Error::msg)?;
+    let graph = record
+        .graph(record.grouping)
+        .map_err(|problems| anyhow::anyhow!("the run's record: {problems}"))?;
+    let address = names::actors(&graph)
+        .find(|&address| names::actor(&graph, address) == config.actor)
+        .with_context(|| format!("run `{}` has no actor `{}`", config.run, config.actor))?;
+    let task = record.rows.task();
+    let batches = batches(config.data.as_deref(), &graph, &record, address)?;
+    // Products are not spread over threads: the other neurons of the host want the cores as well.
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(1)
+        .use_current_thread()
+        .build_global()
+        .context("failed to prepare the arithmetic")?;
+    Ok(Resident {
+        graph: Arc::new(graph),
+        address,
+        batches,
+        task,
+        store: Arc::new(store),
+        broker,
+        link,
+        observer,
+        began: Instant::now(),
+    })
+}
+
+fn read_broker(secrets_dir: &Path) -> anyhow::Result<Broker> {
+    let path = secrets_dir.join("broker");
+    let url = std::fs::read_to_string(&path).with_context(|| {
+        format!(
+            "failed to read the broker's address in `{}`",
+            path.display()
+        )
+    })?;
+    let ca = Some(secrets_dir.join("broker-ca.pem")).filter(|path| path.exists());
+    Ok(Broker::parse(&url, ca.as_deref())?)
+}
+
+/// The run's record, as soon as there is one.
+async fn wait_for_record(store: &DynamoStore, link: &Link) -> String {
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let problem = match store.get_record().await {
+            Ok(Some(record)) => return record,
+            Ok(None) => "the store does not know the run yet".to_owned(),
+            Err(error) => format!("the store: {error}"),
+        };
+        warn!(problem, "waiting for the run's record");
+        link.set(LinkState::Lost(problem));
+        tokio::time::sleep(pause.mul_f64(rand::random_range(0.5..1.5))).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+/// The batches that the actor reads by itself.
+fn batches(
+    data: Option<&Path>,
+    graph: &Graph,
+    record: &Record,
+    address: Address,
+) -> anyhow::Result<Arc<dyn BatchSource>> {
+    let reads_data = matches!(address, Address::Trainer | Address::Unit { layer: 0, .. });
+    let Some(path) = data.filter(|_| reads_data) else {
+        return Ok(Arc::new(NoBatches));
+    };
+    let prepared = prepared::map(path).map_err(|error| anyhow::anyhow!("failed to {error}"))?;
+    if prepared.sha256 != record.data_sha256 {
+        bail!(
+            "`{}` is another data set than the one that the run was started with (`cuttlefish up` \
+             writes it anew)",
+            path.display()
+        );
+    }
+    let training = &graph.training;
+    Ok(Arc::new(Batches::new(
+        Arc::new(prepared.dataset),
+        graph.seed,
+        training.batch_size,
+        training.shuffle,
+    )))
+}
+
+impl Resident {
+    /// One life of the machine; ends when it has lost the broker or the store.
+    async fn session(&self, mailbox: &ActorMailbox) {
+        let wire = self.address == Address::Trainer;
+        let open = Session::open(&self.broker, &self.graph, self.address, &self.link, wire);
+        let Session {
+            transport,
+            inbox,
+            end,
+        } = match open.await {
+            Ok(session) => session,
+            Err(error) => return self.link.set(LinkState::Lost(error.to_string())),
+        };
+        if matches!(self.observer.ended(), Some(End::StoreFailed(_))) {
+            self.observer.reopen();
+        }
+        let runtime = tokio::runtime::Handle::current();
+        let storekeeper = Storekeeper::new(self.store.clone(), runtime, self.observer.clone());
+        let host = Host::new(
+            self.address,
+            machine(
+                self.address,
+                &self.graph,
+                &self.batches,
+                &self.task,
+                Timing::default(),
+            ),
+            transport,
+            storekeeper,
+            self.observer.clone(),
+            mailbox.replies(),
+            self.began,
+        );
+        let mut ended = mailbox.start_here(host, inbox);
+        tokio::select! {
+            // The sender is dropped with the actor.
+            _ = &mut ended => {}
+            problem = self.store_failure() => {
+                self.link.set(LinkState::Lost(problem));
+                end.notify_one();
+                let _ = ended.await;
+            }
+        }
+    }
+
+    /// Resolves when the store has failed for good.
+    async fn store_failure(&self) -> String {
+        loop {
+            match self.observer.ended() {
+                Some(End::StoreFailed(problem)) => return problem,
+                Some(_) => std::future::pending().await,
+                None => self.observer.wait(CHECK_EVERY).await,
+            }
+        }
+    }
+
+    /// Ends as asked: a trainer commits first, so that nothing has to be computed again.
+    async fn leave(&self, mailbox: &ActorMailbox) -> anyhow::Result<()> {
+        if self.address == Address::Trainer && self.observer.ended().is_none() {
+            mailbox.feed(Input::Stop);
+            self.observer.wait(COMMIT_WITHIN).await;
+        }
+        Ok(())
+    }
+}
+
+/// For actors that get everything they need in messages.
+struct NoBatches;
+
+impl BatchSource for NoBatches {
+    fn rows(&self, _: cuttlefish_core::data::Part) -> usize {
+        0
+    }
+
+    fn inputs(&self, _: cuttlefish_core::data::BatchRef) -> Arc<cuttlefish_core::math::Inputs> {
+        unreachable!("only the first layer and the trainer read the data set")
+    }
+
+    fn targets(&self, _: cuttlefish_core::data::BatchRef) -> cuttlefish_core::data::Targets {
+        unreachable!("only the trainer has targets")
+    }
+}
+
+/// The file in which a container finds its data set.
+pub fn data_file(dir: &Path) -> PathBuf {
+    dir.join("rows.ctlf")
+}
+
+/// The whole program of a container: `cuttlefish-neuron actor` or `cuttlefish-neuron store`.
+pub fn main() -> ExitCode {
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .with_env_filter(tracing_subscriber::EnvFilter::new("info,lapin=off"))
+        .with_target(false)
+        .init();
+    let role = std::env::args().nth(1).unwrap_or_default();
+    let result = actix_rt::System::new().block_on(async {
+        match role.as_str() {
+            "actor" => {
+                let config = ContainerConfig::from_process().map_err(anyhow::Error::msg)?;
+                run(&config).await
+            }
+            "store" => {
+                let config = StoreConfig::from_process().map_err(anyhow::Error::msg)?;
+                serve_store(&config).await
+            }
+            _ => bail!("`{role}` is no role of a container (expected actor or store)"),
+        }
+    });
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Serves the embedded store until the process is told to end.
+async fn serve_store(config: &StoreConfig) -> anyhow::Result<()> {
+    let listener = TcpListener::bind(("0.0.0.0", config.port))
+        .with_context(|| format!("failed to listen on port {}", config.port))?;
+    let access_key = match &config.access_key_file {
+        Some(path) => Some(
+            std::fs::read_to_string(path)
+                .with_context(|| format!("failed to read `{}`", path.display()))?,
+        ),
+        None => None,
+    };
+    let access_key = access_key.as_deref().map(str::trim);
+    let server = store::serve::serve(listener, &config.file, access_key)?;
+    server.await.context("the store's server failed")
+}
