@@ -88,6 +88,8 @@ impl ContainerConfig {
     pub const SECRETS_DIR: &str = "CUTTLEFISH_SECRETS_DIR";
     /// See [`Self::data`].
     pub const DATA: &str = "CUTTLEFISH_DATA";
+    /// See [`Self::feed`].
+    pub const FEED: &str = "CUTTLEFISH_FEED";
     /// See [`Self::port`].
     pub const PORT: &str = "CUTTLEFISH_PORT";
 

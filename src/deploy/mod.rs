@@ -1,5 +1,6 @@
 //! Where the actors of a run live.
 
+pub mod docker;
 pub mod local;
 
 pub use local::LocalRun;

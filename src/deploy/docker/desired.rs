@@ -1,0 +1,334 @@
+//! What a run's containers should be: a pure function of the network and of where it runs.
+
+use std::path::{Path, PathBuf};
+
+use cuttlefish_core::ids::Address;
+use cuttlefish_core::topology::graph::Graph;
+use cuttlefish_core::topology::names;
+use cuttlefish_core::topology::spec::{LayerSpec, Resources, Spec};
+use serde::Serialize;
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+use crate::config::{ContainerConfig, StoreConfig};
+use crate::host::container::data_file;
+
+/// A bridge has 1,024 ports, some of which go to the gateway and to broker and store, and Docker
+/// loses containers near the end of them.
+pub const CONTAINERS_PER_BRIDGE: usize = 900;
+
+/// Names of the containers that a run brings along, within its network.
+pub const BROKER: &str = "broker";
+/// See [`BROKER`].
+pub const STORE: &str = "store";
+
+/// The ports of a broker: messages, and the API with its dashboard.
+pub const BROKER_PORT: u16 = 5672;
+/// See [`BROKER_PORT`].
+pub const DASHBOARD_PORT: u16 = 15672;
+
+/// Where a container finds things.
+const SECRETS: &str = "/run/cuttlefish";
+const DATA: &str = "/data";
+const STORE_DIR: &str = "/store";
+
+/// A synapse or a trainer gathers whole layers, so it needs more than a neuron.
+const COORDINATOR_MEMORY: u64 = 512 << 20;
+
+/// Where a run lives: everything that its containers need to know beside the network.
+#[derive(Clone, Debug)]
+pub struct Site {
+    /// The neuron image.
+    pub image: String,
+    /// The image of the run's own broker; none when one is given.
+    pub broker_image: Option<String>,
+    /// Whether the run brings its own store.
+    pub own_store: bool,
+    /// AWS variables for a store that is given.
+    pub store_environment: Vec<(String, String)>,
+    /// The table.
+    pub table: String,
+    /// User and group of the containers.
+    pub user: String,
+    /// Directories of the run: secrets by reader, data, the store's file.
+    pub secrets_dir: PathBuf,
+    /// See `secrets_dir`.
+    pub data_dir: PathBuf,
+    /// See `secrets_dir`.
+    pub store_dir: PathBuf,
+    /// Whether units of the first layer read the data set themselves.
+    pub by_reference: bool,
+}
+
+/// A container as it should be.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Container {
+    /// Its name, which its queues and connections share.
+    pub name: String,
+    /// Its name within the run.
+    pub actor: String,
+    /// What kind it is, for `ps`.
+    pub role: Role,
+    /// The image.
+    pub image: String,
+    /// The command's arguments.
+    pub command: Vec<String>,
+    /// Variables; never a secret.
+    pub environment: Vec<(String, String)>,
+    /// What is mounted.
+    pub mounts: Vec<Mount>,
+    /// The networks it is in.
+    pub networks: Vec<String>,
+    /// Ports that are published on the loopback address.
+    pub ports: Vec<u16>,
+    /// Processors that it needs, as a weight against other containers.
+    pub cpu: f64,
+    /// The most memory it may have; none for a broker, which minds its own.
+    pub memory: Option<u64>,
+    /// User and group; the image's without.
+    pub user: Option<String>,
+    /// SHA-256 of what else it was started from: the part of the network that it knows.
+    pub knows: String,
+}
+
+/// Kinds of containers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// The store that the run brings along.
+    Store,
+    /// The broker that the run brings along.
+    Broker,
+    /// Hosts neurons.
+    Unit,
+    /// Between two layers.
+    Synapse,
+    /// Drives the run.
+    Trainer,
+}
+
+impl Role {
+    /// The word for labels and people.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Store => "store",
+            Self::Broker => "broker",
+            Self::Unit => "unit",
+            Self::Synapse => "synapse",
+            Self::Trainer => "trainer",
+        }
+    }
+}
+
+/// A file or directory of the host inside the container.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Mount {
+    /// On the host.
+    pub source: PathBuf,
+    /// In the container.
+    pub target: String,
+    /// Whether it can be written.
+    pub writable: bool,
+}
+
+impl Container {
+    /// SHA-256 of everything above: a container with another one has to be replaced.
+    pub fn fingerprint(&self) -> String {
+        sha256(&serde_json::to_string(self).unwrap_or_default())
+    }
+}
+
+/// The name of a run's container.
+pub fn container_name(run: &str, actor: &str) -> String {
+    format!("cf.{run}.{actor}")
+}
+
+/// The networks of a run with so many actors.
+pub fn networks(run: &str, n_actors: usize) -> Vec<String> {
+    (0..n_actors.div_ceil(CONTAINERS_PER_BRIDGE).max(1))
+        .map(|shard| format!("cf.{run}.{shard}"))
+        .collect()
+}
+
+/// Every container of a run.
+pub fn containers(graph: &Graph, spec: &Spec, site: &Site) -> Vec<Container> {
+    let actors: Vec<Address> = names::actors(graph).collect();
+    let networks = networks(&graph.name, actors.len());
+    let mut containers: Vec<Container> = actors
+        .into_iter()
+        .enumerate()
+        .map(|(index, address)| {
+            let network = networks[index / CONTAINERS_PER_BRIDGE].clone();
+            actor(graph, spec, site, address, network)
+        })
+        .collect();
+    if site.own_store {
+        containers.push(store(graph, site, networks.clone()));
+    }
+    if let Some(image) = &site.broker_image {
+        containers.push(broker(graph, site, image, networks));
+    }
+    containers.sort_by(|a, b| (a.role, &a.name).cmp(&(b.role, &b.name)));
+    containers
+}
+
+fn actor(graph: &Graph, spec: &Spec, site: &Site, address: Address, network: String) -> Container {
+    let name = names::actor(graph, address);
+    let is_trainer = address == Address::Trainer;
+    let (role, cpu, memory) = match address {
+        Address::Unit { layer, .. } => {
+            let resources = resources(graph, spec, layer);
+            (Role::Unit, resources.cpu, resources.memory_bytes())
+        }
+        Address::Synapse(_) => (Role::Synapse, 1.0, COORDINATOR_MEMORY),
+        Address::Trainer | Address::Layer(_) => (Role::Trainer, 1.0, COORDINATOR_MEMORY),
+    };
+    let reads_data =
+        is_trainer || site.by_reference && matches!(address, Address::Unit { layer: 0, .. });
+    let secrets = site
+        .secrets_dir
+        .join(if is_trainer { "trainer" } else { "actor" });
+    let mut mounts = vec![read_only(&secrets, SECRETS)];
+    let mut environment = vec![
+        (ContainerConfig::RUN.to_owned(), graph.name.clone()),
+        (ContainerConfig::ACTOR.to_owned(), name.clone()),
+        (ContainerConfig::TABLE.to_owned(), site.table.clone()),
+        (ContainerConfig::SECRETS_DIR.to_owned(), SECRETS.to_owned()),
+        (
+            "AWS_SHARED_CREDENTIALS_FILE".to_owned(),
+            format!("{SECRETS}/aws-credentials"),
+        ),
+    ];
+    environment.extend(site.store_environment.iter().cloned());
+    if reads_data {
+        mounts.push(read_only(&site.data_dir, DATA));
+        let file = data_file(Path::new(DATA)).display().to_string();
+        environment.push((ContainerConfig::DATA.to_owned(), file));
+    }
+    if is_trainer && !site.by_reference {
+        environment.push((ContainerConfig::FEED.to_owned(), "broadcast".to_owned()));
+    }
+    Container {
+        name: container_name(&graph.name, &name),
+        actor: name,
+        role,
+        image: site.image.clone(),
+        command: vec!["actor".to_owned()],
+        environment,
+        mounts,
+        networks: vec![network],
+        ports: vec![ContainerConfig::DEFAULT_PORT],
+        cpu,
+        memory: Some(memory),
+        user: Some(site.user.clone()),
+        knows: knows(graph, address),
+    }
+}
+
+/// What a unit of a layer needs: as the layer says, or the whole deployment.
+fn resources<'a>(graph: &Graph, spec: &'a Spec, layer: usize) -> &'a Resources {
+    let mut dense = spec.network.layers.iter().filter_map(|layer| match layer {
+        LayerSpec::Dense { resources, .. } => Some(resources),
+        _ => None,
+    });
+    debug_assert!(layer < graph.layers.len(), "the graph has this layer");
+    let own = dense.nth(layer).and_then(Option::as_ref);
+    own.unwrap_or(&spec.deployment.resources)
+}
+
+/// The part of a network that an actor computes with; when it changes, the actor has to start anew.
+fn knows(graph: &Graph, address: Address) -> String {
+    let training = &graph.training;
+    let part = match address {
+        Address::Trainer | Address::Layer(_) => json!(graph),
+        Address::Synapse(below) => json!([
+            &graph.layers[below..=below + 1],
+            training.batch_size,
+            graph.layers.len(),
+        ]),
+        Address::Unit { layer, index } => json!([
+            index,
+            &graph.layers[layer],
+            graph.layers.len(),
+            graph.seed,
+            training.batch_size,
+            training.shuffle,
+            training.optimizer,
+        ]),
+    };
+    sha256(&part.to_string())
+}
+
+fn store(graph: &Graph, site: &Site, networks: Vec<String>) -> Container {
+    let secrets = site.secrets_dir.join("store");
+    Container {
+        name: container_name(&graph.name, STORE),
+        actor: STORE.to_owned(),
+        role: Role::Store,
+        image: site.image.clone(),
+        command: vec!["store".to_owned()],
+        environment: vec![
+            (
+                StoreConfig::FILE.to_owned(),
+                format!("{STORE_DIR}/store.db"),
+            ),
+            (
+                StoreConfig::ACCESS_KEY_FILE.to_owned(),
+                format!("{SECRETS}/access-key"),
+            ),
+        ],
+        mounts: vec![
+            read_only(&secrets, SECRETS),
+            Mount {
+                source: site.store_dir.clone(),
+                target: STORE_DIR.to_owned(),
+                writable: true,
+            },
+        ],
+        networks,
+        ports: vec![StoreConfig::DEFAULT_PORT],
+        cpu: 1.0,
+        memory: Some(COORDINATOR_MEMORY),
+        user: Some(site.user.clone()),
+        knows: String::new(),
+    }
+}
+
+fn broker(graph: &Graph, site: &Site, image: &str, networks: Vec<String>) -> Container {
+    let file =
+        |name: &str, target: &str| read_only(&site.secrets_dir.join("broker").join(name), target);
+    Container {
+        name: container_name(&graph.name, BROKER),
+        actor: BROKER.to_owned(),
+        role: Role::Broker,
+        image: image.to_owned(),
+        command: Vec::new(),
+        environment: Vec::new(),
+        mounts: vec![
+            file("rabbitmq.conf", "/etc/rabbitmq/conf.d/90-cuttlefish.conf"),
+            file(
+                "definitions.json",
+                "/etc/rabbitmq/cuttlefish-definitions.json",
+            ),
+        ],
+        networks,
+        ports: vec![BROKER_PORT, DASHBOARD_PORT],
+        cpu: 4.0,
+        memory: None,
+        user: None,
+        knows: String::new(),
+    }
+}
+
+fn read_only(source: &Path, target: &str) -> Mount {
+    Mount {
+        source: source.to_owned(),
+        target: target.to_owned(),
+        writable: false,
+    }
+}
+
+fn sha256(text: &str) -> String {
+    let digest = Sha256::digest(text);
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,148 @@
+//! What can go wrong with a Docker host. Each text says what to do.
+
+use bollard::errors::Error as ClientError;
+
+use super::desired::{Container, Role};
+
+/// Why a container host did not do what it was asked. The text continues "failed to".
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No daemon.
+    #[error(
+        "reach Docker: {source} (is the daemon running, and does /var/run/docker.sock or DOCKER_HOST lead to it?)"
+    )]
+    Unreachable {
+        /// What the client said.
+        source: ClientError,
+    },
+    /// A daemon that we may not use.
+    #[error("use Docker: permission denied (join the group `docker`, or run this as its user)")]
+    Denied,
+    /// A daemon that does not answer.
+    #[error("reach Docker: no answer within {seconds} s (is the daemon overloaded?)")]
+    Silent {
+        /// How long.
+        seconds: u64,
+    },
+    /// A daemon that is too old.
+    #[error("use Docker: it speaks API {found}, 1.41 is needed (Docker 20.10 or newer)")]
+    TooOld {
+        /// What it speaks.
+        found: String,
+    },
+    /// A name that somebody else has.
+    #[error(
+        "use the name `{name}`: there is a {what} of that name that is not this run's (give the run \
+         another name with `--set name=...`, or remove it)"
+    )]
+    Taken {
+        /// Container or network.
+        what: &'static str,
+        /// The name.
+        name: String,
+    },
+    /// An image that is not there.
+    #[error("create {container}: there is no image `{image}` ({hint})")]
+    NoImage {
+        /// Whose.
+        container: String,
+        /// Which.
+        image: String,
+        /// Where to get it.
+        hint: &'static str,
+    },
+    /// The host's disk is full.
+    #[error(
+        "{what}: the disk of Docker is full (free some space: `docker system df` shows what takes it)"
+    )]
+    DiskFull {
+        /// What was being done.
+        what: String,
+    },
+    /// The neuron's program.
+    #[error("{problem} ({hint})")]
+    Program {
+        /// What is wrong with it.
+        problem: String,
+        /// What to do.
+        hint: &'static str,
+    },
+    /// Anything else that the daemon said.
+    #[error("{what}: {source}")]
+    Api {
+        /// What was being done.
+        what: String,
+        /// What the client said.
+        source: ClientError,
+    },
+}
+
+impl Error {
+    pub(super) fn unreachable(source: ClientError) -> Self {
+        if says(&source, "ermission denied") {
+            Self::Denied
+        } else {
+            Self::Unreachable { source }
+        }
+    }
+
+    pub(super) fn api(what: &str, source: ClientError) -> Self {
+        let what = what.to_owned();
+        if says(&source, "no space left on device") {
+            Self::DiskFull { what }
+        } else {
+            Self::Api { what, source }
+        }
+    }
+
+    pub(super) fn creating(container: &Container, source: ClientError) -> Self {
+        let name = container.name.clone();
+        match status(&source) {
+            Some(404) if says(&source, "o such image") => Self::NoImage {
+                container: name,
+                image: container.image.clone(),
+                hint: match container.role {
+                    Role::Broker => {
+                        "pull it, build one with `scripts/broker-image`, name another one with \
+                         `--broker-image`, or use a broker that is there with `--broker`"
+                    }
+                    _ => "build it with `cuttlefish image build`",
+                },
+            },
+            Some(409) => Self::Taken {
+                what: "container",
+                name,
+            },
+            _ => Self::api(&format!("create {name}"), source),
+        }
+    }
+}
+
+/// The HTTP status that the daemon answered with.
+fn status(error: &ClientError) -> Option<u16> {
+    match error {
+        ClientError::DockerResponseServerError { status_code, .. } => Some(*status_code),
+        _ => None,
+    }
+}
+
+/// Whether it is about something that is not there (any more), or on its way out.
+pub(super) fn is_gone(error: &ClientError) -> bool {
+    match status(error) {
+        Some(404) => true,
+        Some(409) => says(error, "already in progress"),
+        _ => false,
+    }
+}
+
+/// Whether the error or one of its causes says this.
+fn says(error: &ClientError, text: &str) -> bool {
+    let mut cause: Option<&dyn std::error::Error> = Some(error);
+    while let Some(error) = cause {
+        if error.to_string().contains(text) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}

@@ -1,0 +1,223 @@
+//! The neuron image: found, or built from the program alone, without a base image.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use bollard::query_parameters::BuildImageOptions;
+use futures_util::StreamExt;
+use sha2::{Digest, Sha256};
+
+use super::error::is_gone;
+use super::{Docker, Error};
+
+/// What is built, and how.
+const DOCKERFILE: &str = include_str!("../../../neuron-image/Dockerfile");
+
+/// The name of images; the tag says which program is in it.
+pub const NAME: &str = "cuttlefish-neuron";
+
+/// The file name of the program.
+const PROGRAM: &str = "cuttlefish-neuron";
+
+/// No program of ours is larger.
+const MAX_PROGRAM: u64 = 256 << 20;
+
+/// The containers' program, read and checked.
+pub struct Program {
+    bytes: Vec<u8>,
+    sha256: String,
+}
+
+impl Program {
+    /// Reads the program at `path`.
+    ///
+    /// # Errors
+    /// When it is not there, or needs libraries that the image would not have.
+    pub fn read(path: &Path) -> Result<Self, Error> {
+        let failed = |problem: String, hint| Error::Program { problem, hint };
+        let mut bytes = Vec::new();
+        let read = std::fs::File::open(path)
+            .and_then(|file| file.take(MAX_PROGRAM).read_to_end(&mut bytes));
+        if let Err(error) = read {
+            return Err(failed(
+                format!("read the containers' program `{}`: {error}", path.display()),
+                "build it with `cargo build --release --workspace`, or name it with `--program`",
+            ));
+        }
+        if !is_self_contained(&bytes) {
+            return Err(failed(
+                format!(
+                    "use `{}` in containers: it is no self-contained Linux program",
+                    path.display()
+                ),
+                "build it with the repository's `.cargo/config.toml` in force",
+            ));
+        }
+        let digest = Sha256::digest(&bytes);
+        let sha256 = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        Ok(Self { bytes, sha256 })
+    }
+
+    /// The image's name and tag: other programs have other tags, so that an image never changes.
+    pub fn image(&self) -> String {
+        format!("{NAME}:{}", &self.sha256[..12])
+    }
+
+    /// Bytes of the program, which are those of the image.
+    pub fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Never.
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+}
+
+/// Where the containers' program is: beside this one. In a checkout it is built when it is missing.
+///
+/// # Errors
+/// When it is not there and cannot be built.
+pub fn find_program(told: &dyn Fn(&str)) -> Result<PathBuf, Error> {
+    let missing = |problem: String| Error::Program {
+        problem,
+        hint: "build it with `cargo build --release --workspace`, or name it with `--program`",
+    };
+    let this =
+        std::env::current_exe().map_err(|error| missing(format!("find this program: {error}")))?;
+    let directory = this.parent().unwrap_or(Path::new("/"));
+    let program = directory.join(PROGRAM);
+    // In a checkout it is always built, so that it is as new as this program; a build of what is
+    // there takes no time.
+    if let Some(checkout) = checkout(directory) {
+        told("building the containers' program with cargo");
+        let built = std::process::Command::new("cargo")
+            .args(["build", "--quiet", "--release", "--package", PROGRAM])
+            .current_dir(&checkout)
+            .env("CARGO_TARGET_DIR", target_dir(directory))
+            .stdout(Stdio::null())
+            .status();
+        match built {
+            Ok(status) if status.success() => {}
+            Ok(status) if !program.exists() => {
+                return Err(missing(format!(
+                    "build the containers' program: cargo: {status}"
+                )));
+            }
+            Err(error) if !program.exists() => {
+                return Err(missing(format!(
+                    "build the containers' program: cargo: {error}"
+                )));
+            }
+            _ => {
+                told("cargo could not build the containers' program; taking the one that is there")
+            }
+        }
+    }
+    if program.exists() {
+        Ok(program)
+    } else {
+        let looked = program.display();
+        Err(missing(format!("find the containers' program `{looked}`")))
+    }
+}
+
+/// The checkout that a program in a target directory was built from.
+fn checkout(directory: &Path) -> Option<PathBuf> {
+    let is_release = directory.file_name().is_some_and(|name| name == "release");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let is_ours = target_dir(directory).join("CACHEDIR.TAG").exists()
+        && root.join("neuron-image/Cargo.toml").exists();
+    (is_release && is_ours).then(|| root.to_owned())
+}
+
+/// Cargo's target directory, for programs that are built for a named target: two levels up.
+fn target_dir(directory: &Path) -> PathBuf {
+    let two_up = directory.parent().and_then(Path::parent);
+    two_up.unwrap_or(directory).to_owned()
+}
+
+/// Whether this is a Linux program (ELF, 64 bit) that asks for no interpreter, which is what loads
+/// shared libraries.
+fn is_self_contained(bytes: &[u8]) -> bool {
+    const PT_INTERP: u32 = 3;
+    let number = |at: usize, n: usize| -> Option<usize> {
+        let mut value = [0; 8];
+        value[..n].copy_from_slice(bytes.get(at..at + n)?);
+        usize::try_from(u64::from_le_bytes(value)).ok()
+    };
+    let has_interpreter = || -> Option<bool> {
+        let (table, size, count) = (number(32, 8)?, number(54, 2)?, number(56, 2)?);
+        for entry in 0..count {
+            if number(table.checked_add(entry * size)?, 4)? == PT_INTERP as usize {
+                return Some(true);
+            }
+        }
+        Some(false)
+    };
+    bytes.starts_with(b"\x7fELF\x02") && has_interpreter() == Some(false)
+}
+
+impl Docker {
+    /// Whether there is an image of that name.
+    pub async fn has_image(&self, image: &str) -> Result<bool, Error> {
+        match self.client().inspect_image(image).await {
+            Ok(_) => Ok(true),
+            Err(error) if is_gone(&error) => Ok(false),
+            Err(error) => Err(Error::api(&format!("look for image {image}"), error)),
+        }
+    }
+
+    /// Builds the image of a program, and tags it `latest` as well.
+    pub async fn build_image(&self, program: &Program) -> Result<(), Error> {
+        let image = program.image();
+        let what = format!("build image {image}");
+        let context = context(program).map_err(|error| Error::Program {
+            problem: format!("{what}: {error}"),
+            hint: "is there enough memory?",
+        })?;
+        let options = BuildImageOptions {
+            t: Some(image.clone()),
+            dockerfile: "Dockerfile".to_owned(),
+            q: true,
+            rm: true,
+            forcerm: true,
+            ..BuildImageOptions::default()
+        };
+        let body = bollard::body_full(context.into());
+        let mut steps = self.client().build_image(options, None, Some(body));
+        while let Some(step) = steps.next().await {
+            let info = step.map_err(|error| Error::api(&what, error))?;
+            if let Some(detail) = info.error_detail {
+                return Err(Error::Program {
+                    problem: format!("{what}: {}", detail.message.unwrap_or_default()),
+                    hint: "what Docker says is all there is to know",
+                });
+            }
+        }
+        let tag = bollard::query_parameters::TagImageOptions {
+            repo: Some(NAME.to_owned()),
+            tag: Some("latest".to_owned()),
+        };
+        let tagged = self.client().tag_image(&image, Some(tag)).await;
+        tagged.map_err(|error| Error::api(&what, error))
+    }
+}
+
+/// What Docker builds from: the Dockerfile and the program, in a tar archive that depends on
+/// nothing else.
+fn context(program: &Program) -> std::io::Result<Vec<u8>> {
+    let mut archive = tar::Builder::new(Vec::with_capacity(program.bytes.len() + 4096));
+    for (name, content, mode) in [
+        ("Dockerfile", DOCKERFILE.as_bytes(), 0o644),
+        (PROGRAM, &program.bytes, 0o755),
+    ] {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(content.len() as u64);
+        header.set_mode(mode);
+        header.set_mtime(0);
+        archive.append_data(&mut header, name, content)?;
+    }
+    archive.into_inner()
+}

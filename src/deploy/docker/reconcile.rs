@@ -1,0 +1,99 @@
+//! What has to be done so that what is there becomes what should be. Pure.
+
+use std::collections::HashMap;
+
+use super::desired::{Container, Role};
+
+/// A container as Docker lists it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Observed {
+    /// Docker's number of it.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// Its name within the run.
+    pub actor: String,
+    /// What kind it is, by its label.
+    pub role: String,
+    /// What it was made from, by its label.
+    pub fingerprint: String,
+    /// `running`, `exited`, ...
+    pub state: String,
+    /// What Docker says about it: `Up 3 minutes`.
+    pub status: String,
+    /// Port in the container, and where it is on the host.
+    pub ports: Vec<(u16, u16)>,
+}
+
+impl Observed {
+    /// Whether its process is there.
+    pub fn is_running(&self) -> bool {
+        matches!(self.state.as_str(), "running" | "restarting" | "paused")
+    }
+}
+
+/// One step towards what should be.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    /// Make and start a container, instead of those of the given numbers.
+    Create {
+        /// What to make.
+        container: Box<Container>,
+        /// What to remove first.
+        instead_of: Vec<String>,
+    },
+    /// Start a container that has ended.
+    Start {
+        /// Docker's number of it.
+        id: String,
+        /// Its name.
+        name: String,
+        /// What kind it is.
+        role: Role,
+    },
+    /// Remove a container that should not be.
+    Remove {
+        /// Docker's number of it.
+        id: String,
+        /// Its name.
+        name: String,
+    },
+}
+
+/// The steps from `observed` to `desired`, in the order of `desired`; removals first.
+pub fn reconcile(desired: &[Container], observed: &[Observed]) -> Vec<Action> {
+    let mut by_name: HashMap<&str, Vec<&Observed>> = HashMap::new();
+    for found in observed {
+        by_name.entry(&found.name).or_default().push(found);
+    }
+    let mut steps = Vec::new();
+    for container in desired {
+        let found = by_name.remove(container.name.as_str()).unwrap_or_default();
+        match found.as_slice() {
+            [one] if one.fingerprint == container.fingerprint() => {
+                if !one.is_running() {
+                    steps.push(Action::Start {
+                        id: one.id.clone(),
+                        name: one.name.clone(),
+                        role: container.role,
+                    });
+                }
+            }
+            found => steps.push(Action::Create {
+                container: Box::new(container.clone()),
+                instead_of: found.iter().map(|found| found.id.clone()).collect(),
+            }),
+        }
+    }
+    let mut left: Vec<&Observed> = by_name.into_values().flatten().collect();
+    left.sort_by(|a, b| a.name.cmp(&b.name));
+    let mut actions: Vec<Action> = left
+        .into_iter()
+        .map(|found| Action::Remove {
+            id: found.id.clone(),
+            name: found.name.clone(),
+        })
+        .collect();
+    actions.extend(steps);
+    actions
+}
