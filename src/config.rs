@@ -12,8 +12,23 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// Whether a person said so, by flag or environment.
     pub data_dir_is_chosen: bool,
-    /// Where local runs are kept.
+    /// Where runs are kept.
     pub runs_dir: PathBuf,
+    /// Services that the environment names, for runs in containers.
+    pub services: Services,
+}
+
+/// Services that were there before a run.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Services {
+    /// Address of a broker, with user and password.
+    pub broker: Option<String>,
+    /// Its management API.
+    pub broker_api: Option<String>,
+    /// Image of the broker that a run brings along.
+    pub broker_image: Option<String>,
+    /// Address of a DynamoDB; the SDK reads the same variable.
+    pub dynamodb: Option<String>,
 }
 
 impl Config {
@@ -29,6 +44,8 @@ impl Config {
                 .filter(|value| !value.is_empty())
                 .map(PathBuf::from)
         };
+        let text =
+            |name: &str| variable(name).and_then(|value| value.into_os_string().into_string().ok());
         let here = PathBuf::from(".cuttlefish");
         let chosen = data_dir.or_else(|| variable("CUTTLEFISH_DATA_DIR"));
         Self {
@@ -40,6 +57,12 @@ impl Config {
                 .or_else(|| variable("CUTTLEFISH_RUNS_DIR"))
                 .or_else(|| dirs::data_dir().map(|dir| dir.join("cuttlefish").join("runs")))
                 .unwrap_or_else(|| here.join("runs")),
+            services: Services {
+                broker: text("CUTTLEFISH_BROKER"),
+                broker_api: text("CUTTLEFISH_BROKER_API"),
+                broker_image: text("CUTTLEFISH_BROKER_IMAGE"),
+                dynamodb: text("AWS_ENDPOINT_URL_DYNAMODB"),
+            },
         }
     }
 

@@ -12,7 +12,6 @@ use crate::config::Config;
 use crate::data;
 use crate::report;
 use crate::runs::record::data_sha256;
-use crate::runs::{RunDir, SavedRun};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  cuttlefish eval digits\n  \
@@ -39,8 +38,7 @@ enum PartArg {
 }
 
 pub async fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
-    let run = RunDir::existing(&config.runs_dir, &args.run)?;
-    let saved = SavedRun::read(&run).await?;
+    let (_, saved) = super::open(config, &args.run).await?;
     let record = &saved.record;
     let data_dir = config.data_dir_of_run(&record.data_dir);
     let loaded = data::load(&record.topology.data, &record.base_dir, data_dir)?;

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use cuttlefish_core::machine::Fault;
+
 use crate::{data, runs, store};
 
 /// How the program ends.
@@ -65,6 +67,16 @@ impl Failure {
             exit,
             message: message.to_string(),
         }
+    }
+}
+
+impl From<Fault> for Failure {
+    fn from(fault: Fault) -> Self {
+        let exit = match fault {
+            Fault::NotFinite { .. } | Fault::LossNotFinite { .. } => Exit::Diverged,
+            Fault::Unrestorable { .. } | Fault::Superseded { .. } => Exit::Failed,
+        };
+        Self::new(exit, fault)
     }
 }
 

@@ -7,7 +7,6 @@ use clap::ValueEnum;
 use super::{Exit, Failure, tell};
 use crate::config::Config;
 use crate::export::{self, Format, Metadata};
-use crate::runs::{RunDir, SavedRun};
 
 #[derive(Debug, clap::Args)]
 #[command(
@@ -39,8 +38,7 @@ enum FormatArg {
 }
 
 pub async fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
-    let run = RunDir::existing(&config.runs_dir, &args.run)?;
-    let saved = SavedRun::read(&run).await?;
+    let (_, saved) = super::open(config, &args.run).await?;
     let states = saved.states().await?;
     let failed =
         |error: export::Error| Failure::new(Exit::Failed, format_args!("failed to {error}"));

@@ -28,16 +28,14 @@ pub struct DigestArgs {
 }
 
 pub async fn digest(args: &DigestArgs, config: &Config) -> Result<Exit, Failure> {
-    let run = RunDir::existing(&config.runs_dir, &args.run)?;
-    let saved = SavedRun::read(&run).await?;
+    let (_, saved) = super::open(config, &args.run).await?;
     print(&format!("{}\n", saved.digest().await?))?;
     Ok(Exit::Ok)
 }
 
 pub async fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
     let mut parts = args.what.splitn(3, '/');
-    let run = RunDir::existing(&config.runs_dir, parts.next().unwrap_or_default())?;
-    let saved = SavedRun::read(&run).await?;
+    let (run, saved) = super::open(config, parts.next().unwrap_or_default()).await?;
     let states = saved.states().await?;
     let layer = parts
         .next()

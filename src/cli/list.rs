@@ -2,8 +2,10 @@
 
 use serde_json::json;
 
+use super::told::Screen;
 use super::{Exit, Failure, print, print_json, tell};
 use crate::config::Config;
+use crate::orchestrator::Deployed;
 use crate::report::table::aligned;
 use crate::runs::{RunDir, SavedRun};
 
@@ -110,10 +112,15 @@ fn describe(
     (row, document)
 }
 
-pub fn down(args: &DownArgs, config: &Config) -> Result<Exit, Failure> {
+pub async fn down(args: &DownArgs, config: &Config) -> Result<Exit, Failure> {
     let run = RunDir::existing(&config.runs_dir, &args.run)?;
     let lock = run.lock()?;
-    run.remove(&lock)?;
+    if run.is_deployed() {
+        let screen = Screen::new(false);
+        Deployed::open(run).await?.down(&lock, &screen).await?;
+    } else {
+        run.remove(&lock)?;
+    }
     tell(format_args!("removed run {}", args.run));
     Ok(Exit::Ok)
 }

@@ -1,13 +1,17 @@
 //! The command line: data on stdout, everything else on stderr.
 
+mod deployed;
 mod evaluate;
 pub mod exit;
 mod export;
 mod inspect;
 mod list;
+mod logs;
 mod outcome;
 mod plan;
 mod predict;
+mod services;
+mod told;
 mod train;
 mod watch;
 
@@ -19,6 +23,8 @@ use cuttlefish_core::topology::{self, Document, Grouping, Problems, yaml};
 
 use crate::config::Config;
 use crate::data::file::read_file_up_to;
+use crate::orchestrator::Deployed;
+use crate::runs::{RunDir, SavedRun};
 pub use exit::{Exit, Failure};
 
 /// Neural networks whose neurons are actors: one file trains in one process, and gives the same
@@ -57,6 +63,17 @@ enum Command {
     Plan(plan::Args),
     /// Train the network of a topology file, or go on with a run
     Train(train::Args),
+    /// Bring up a run in containers, or to what its file says now
+    Up(deployed::UpArgs),
+    /// Watch a run in containers
+    Attach(deployed::AttachArgs),
+    /// Show what a run's containers have written
+    Logs(logs::Args),
+    /// Build the image of the containers
+    #[command(subcommand)]
+    Image(deployed::ImageCommand),
+    /// Serve a store that speaks DynamoDB's protocol, for the containers of a host
+    Store(deployed::StoreArgs),
     /// Evaluate a run's weights
     Eval(evaluate::Args),
     /// Answer rows that the run has not seen
@@ -184,13 +201,18 @@ pub fn main() -> Exit {
     let result = match cli.command {
         Command::Plan(args) => plan::run(&args, &config),
         Command::Train(args) => train::run(&args, &config),
+        Command::Up(args) => deployed::up(&args, &config),
+        Command::Attach(args) => deployed::attach(&args, &config),
+        Command::Logs(args) => block_on(logs::run(&args, &config)),
+        Command::Image(command) => block_on(deployed::image(&command)),
+        Command::Store(args) => deployed::store(&args),
         Command::Eval(args) => block_on(evaluate::run(&args, &config)),
         Command::Predict(args) => block_on(predict::run(&args, &config)),
         Command::Export(args) => block_on(export::run(&args, &config)),
         Command::Digest(args) => block_on(inspect::digest(&args, &config)),
         Command::Inspect(args) => block_on(inspect::run(&args, &config)),
         Command::Ps(args) => block_on(list::ps(&args, &config)),
-        Command::Down(args) => list::down(&args, &config),
+        Command::Down(args) => block_on(list::down(&args, &config)),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "cuttlefish", &mut script);
@@ -218,6 +240,18 @@ fn init_logs(verbose: u8) {
         .with_env_filter(tracing_subscriber::EnvFilter::new(level))
         .with_target(false)
         .init();
+}
+
+/// Reads a run from its store, wherever that is.
+async fn open(config: &Config, name: &str) -> Result<(RunDir, SavedRun), Failure> {
+    let run = RunDir::existing(&config.runs_dir, name)?;
+    let saved = if run.is_deployed() {
+        let deployed = Deployed::open(run.clone()).await?;
+        SavedRun::read_from(name, deployed.store().await?).await?
+    } else {
+        SavedRun::read(&run).await?
+    };
+    Ok((run, saved))
 }
 
 /// Runs a command that asks a store.

@@ -16,6 +16,9 @@ use crate::runs::{RunDir, SavedRun};
 /// A run that ended well, to be told about.
 pub struct Finished<'a> {
     pub run: &'a RunDir,
+    pub target: &'static str,
+    /// The run as its store has it.
+    pub saved: SavedRun,
     pub graph: &'a Graph,
     pub dataset: &'a Dataset,
     pub outcome: &'a Outcome,
@@ -29,14 +32,13 @@ impl Finished<'_> {
         let progress = &self.outcome.ledger.progress;
         let name = self.run.name();
         let plot = self.plot(&progress.history)?;
-        let saved = SavedRun::read(self.run).await?;
-        let sha256 = digest(saved.states().await?.iter().flatten());
+        let sha256 = digest(self.saved.states().await?.iter().flatten());
         let speed = self.rows_trained as f64 / self.wall.as_secs_f64();
         if as_json {
             let last = progress.history.last();
             print_json(&json!({
                 "run": name,
-                "target": "local",
+                "target": self.target,
                 "verdict": self.outcome.verdict,
                 "ticks": progress.tick,
                 "epochs": last.map_or(0, |epoch| epoch.epoch),

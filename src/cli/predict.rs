@@ -12,7 +12,6 @@ use super::{Exit, Failure, print, print_json, tell};
 use crate::config::Config;
 use crate::data::pictures;
 use crate::runs::record::RowFormat;
-use crate::runs::{RunDir, SavedRun};
 
 /// Rows that are answered at once.
 const BATCH: usize = 1024;
@@ -47,8 +46,7 @@ struct Rows {
 }
 
 pub async fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
-    let run = RunDir::existing(&config.runs_dir, &args.run)?;
-    let saved = SavedRun::read(&run).await?;
+    let (_, saved) = super::open(config, &args.run).await?;
     let format = &saved.record.rows;
     let rows = read_rows(&args.input, format)?;
     let network = Network::restore(&saved.graph, &saved.states().await?)

@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
 use cuttlefish_core::data::{BatchSource, Batches, Dataset, Part};
-use cuttlefish_core::machine::Fault;
 use cuttlefish_core::math::Schedule;
 use cuttlefish_core::topology::spec::Spec;
 use cuttlefish_core::topology::{DataShape, Graph, Grouping};
@@ -15,8 +14,9 @@ use cuttlefish_core::trainer::{Progress, Timing};
 
 use super::evaluate::check_data;
 use super::outcome::Finished;
-use super::watch::{Watch, Watched};
-use super::{Exit, Failure, FileArgs, TopologyFile, tell};
+use super::services::ServiceArgs;
+use super::watch::{Watch, Watchable};
+use super::{Exit, Failure, FileArgs, TopologyFile, deployed, tell};
 use crate::config::Config;
 use crate::data::{self, Loaded};
 use crate::deploy::LocalRun;
@@ -36,24 +36,32 @@ use crate::store::Store;
 pub struct Args {
     /// The topology file
     #[arg(required_unless_present = "resume", conflicts_with = "resume")]
-    file: Option<PathBuf>,
+    pub(super) file: Option<PathBuf>,
     /// Go on with a run from its last commit; ends with the bits of an uninterrupted run
     #[arg(long, value_name = "RUN")]
-    resume: Option<String>,
+    pub(super) resume: Option<String>,
     /// Replace a run of the same name
     #[arg(long, conflicts_with = "resume")]
-    overwrite: bool,
+    pub(super) overwrite: bool,
     /// Where the actors live
     #[arg(long, value_enum, default_value_t = Target::Local)]
     target: Target,
     #[command(flatten)]
-    file_args: FileArgs,
+    pub(super) file_args: FileArgs,
     /// Print one JSON document at the end instead of the summary
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
     /// Show no progress
     #[arg(short, long)]
-    quiet: bool,
+    pub(super) quiet: bool,
+    /// Return as soon as the run trains; `cuttlefish attach` watches it (docker)
+    #[arg(short, long)]
+    pub(super) detach: bool,
+    /// Remove the run's containers when it has ended; its weights go with its own store (docker)
+    #[arg(long, conflicts_with = "detach")]
+    pub(super) down: bool,
+    #[command(flatten)]
+    pub(super) services: ServiceArgs,
 }
 
 /// Where actors can live in this version.
@@ -61,6 +69,8 @@ pub struct Args {
 enum Target {
     /// In this process, with nothing installed
     Local,
+    /// In a container each, on this machine's Docker
+    Docker,
 }
 
 /// A run that is about to be trained.
@@ -75,12 +85,23 @@ struct Prepared {
 }
 
 pub fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
+    if args.target == Target::Docker || is_deployed(args, config) {
+        return deployed::train(args, config);
+    }
     let prepared = match (&args.file, &args.resume) {
         (Some(file), _) => prepare_new(args, file, config)?,
         (None, Some(name)) => prepare_resumed(args, name, config)?,
         (None, None) => unreachable!("clap asks for one of them"),
     };
     actix_rt::System::new().block_on(train(args, prepared))
+}
+
+/// Whether the run to be resumed is one in containers.
+fn is_deployed(args: &Args, config: &Config) -> bool {
+    let run = args.resume.as_deref();
+    run.is_some_and(|run| {
+        RunDir::existing(&config.runs_dir, run).is_ok_and(|run| run.is_deployed())
+    })
 }
 
 fn prepare_new(args: &Args, file: &Path, config: &Config) -> Result<Prepared, Failure> {
@@ -172,7 +193,11 @@ async fn has_record(run: &RunDir) -> bool {
 }
 
 /// A run can be given more epochs and another end, but not another network, data or arithmetic.
-fn check_resumable(recorded: &Spec, wanted: &Spec, progress: &Progress) -> Result<(), Failure> {
+pub(super) fn check_resumable(
+    recorded: &Spec,
+    wanted: &Spec,
+    progress: &Progress,
+) -> Result<(), Failure> {
     let refuse = |why: std::fmt::Arguments<'_>| Err(Failure::new(Exit::Usage, why));
     let mut same = wanted.clone();
     same.training.epochs = recorded.training.epochs;
@@ -250,16 +275,10 @@ async fn train(args: &Args, prepared: Prepared) -> Result<Exit, Failure> {
     watch.finish();
     drop(local);
     let wall = started.elapsed();
-    let (end, rows_trained) = end?;
-    let outcome = match end {
+    let watched = end?;
+    let outcome = match watched.end {
         End::Finished(outcome) => *outcome,
-        End::Failed(fault) => {
-            let exit = match fault {
-                Fault::NotFinite { .. } | Fault::LossNotFinite { .. } => Exit::Diverged,
-                Fault::Unrestorable { .. } | Fault::Superseded { .. } => Exit::Failed,
-            };
-            return Err(Failure::new(exit, fault));
-        }
+        End::Failed(fault) => return Err(fault.into()),
         End::StoreFailed(problem) => {
             let run = run.name();
             return Err(Failure::new(
@@ -272,10 +291,12 @@ async fn train(args: &Args, prepared: Prepared) -> Result<Exit, Failure> {
     };
     let finished = Finished {
         run: &run,
+        target: "local",
+        saved: SavedRun::read(&run).await?,
         graph: &graph,
         dataset: &dataset,
         outcome: &outcome,
-        rows_trained,
+        rows_trained: watched.rows_trained,
         wall,
     };
     finished.report(args.json).await
@@ -287,7 +308,7 @@ struct WatchedLocally<'a> {
     run: &'a str,
 }
 
-impl Watched for WatchedLocally<'_> {
+impl Watchable for WatchedLocally<'_> {
     async fn look(&mut self, after: u64, at_most: Duration) -> Result<Look, Failure> {
         self.local.observer().wait(at_most).await;
         Ok(self.local.observer().look(after))

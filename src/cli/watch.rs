@@ -15,7 +15,7 @@ use crate::report::progress_bar::{ProgressView, Snapshot};
 const REFRESH: Duration = Duration::from_millis(100);
 
 /// A run that can be watched, and asked to stop.
-pub trait Watched {
+pub trait Watchable {
     /// What there is to see, with the notes after number `after`; returns after `at_most` at the
     /// latest, sooner when the run is over.
     async fn look(&mut self, after: u64, at_most: Duration) -> Result<Look, Failure>;
@@ -40,6 +40,18 @@ pub struct Watch<'a> {
     rewinds: u64,
     /// Number of the last note that was shown.
     seen: u64,
+    /// How long the run's observer had been at work when it was last looked at.
+    elapsed: Duration,
+}
+
+/// A run that was watched to its end.
+pub struct Watched {
+    /// How it ended.
+    pub end: End,
+    /// Rows of its training ticks.
+    pub rows_trained: u64,
+    /// From the first tick to the end.
+    pub took: Duration,
 }
 
 impl<'a> Watch<'a> {
@@ -60,12 +72,12 @@ impl<'a> Watch<'a> {
             ticks_before,
             rewinds: 0,
             seen: 0,
+            elapsed: Duration::ZERO,
         }
     }
 
-    /// Shows what happens until the run is over; returns how it ended and how many rows it trained.
-    /// The first Ctrl-C (or SIGTERM) is told to the run, the second one ends the watch.
-    pub async fn until_the_end(&mut self, run: &mut impl Watched) -> Result<(End, u64), Failure> {
+    /// Shows what happens until the run is over. The first Ctrl-C (or SIGTERM) is told to the run, the second one ends the watch.
+    pub async fn until_the_end(&mut self, run: &mut impl Watchable) -> Result<Watched, Failure> {
         // Listened to from here on without a gap: a signal between two looks must not be lost.
         let listen = |kind| signal(kind).map_err(|error| Failure::new(super::Exit::Failed, error));
         let mut interrupts = listen(SignalKind::interrupt())?;
@@ -81,7 +93,11 @@ impl<'a> Watch<'a> {
                 Some(look) => {
                     self.show(&look);
                     if let Some(end) = look.end {
-                        return Ok((end, look.rows_trained));
+                        return Ok(Watched {
+                            end,
+                            rows_trained: look.rows_trained,
+                            took: look.elapsed.saturating_sub(self.began),
+                        });
                     }
                 }
                 None if std::mem::replace(&mut asked, true) => {
@@ -102,6 +118,12 @@ impl<'a> Watch<'a> {
     }
 
     fn show(&mut self, look: &Look) {
+        if look.elapsed < self.elapsed {
+            // Another observer: the trainer has been started anew, and counts anew.
+            self.seen = 0;
+            self.rows_before_epoch = 0;
+        }
+        self.elapsed = look.elapsed;
         for note in &look.notes {
             if note.number <= self.seen {
                 continue;

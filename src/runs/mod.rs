@@ -1,8 +1,10 @@
-//! Local runs: a directory each, with the store's file, a lock, and what is drawn from the run.
+//! Runs of this machine: a directory each, with a lock, what is drawn from the run, and the store's
+//! file of a local run or the deployment of one in containers.
 //!
 //! The store is the truth: how far a run is, its weights, and the record of what it was started
 //! with. The lock says whether a process works on it.
 
+pub mod deployment;
 pub mod record;
 pub mod saved;
 
@@ -12,6 +14,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use deployment::Deployment;
 pub use record::Record;
 pub use saved::SavedRun;
 
@@ -119,7 +122,7 @@ impl RunDir {
     /// The directory of a run that exists.
     pub fn existing(runs_dir: &Path, name: &str) -> Result<Self, Error> {
         let run = Self::new(runs_dir, name)?;
-        if !run.path.join("store.db").exists() {
+        if !run.exists() {
             return Err(Error::Unknown {
                 run: name.to_owned(),
                 runs_dir: runs_dir.to_owned(),
@@ -155,7 +158,7 @@ impl RunDir {
 
     /// Whether the run exists.
     pub fn exists(&self) -> bool {
-        self.path.join("store.db").exists()
+        self.path.join("store.db").exists() || self.is_deployed()
     }
 
     /// Creates the directory unless it is there.

@@ -24,13 +24,17 @@ pub struct SavedRun {
 }
 
 impl SavedRun {
-    /// Reads a run.
+    /// Reads a local run.
     pub async fn read(run: &RunDir) -> Result<Self, Error> {
+        Self::read_from(run.name(), run.existing_store()?).await
+    }
+
+    /// Reads a run from its store, wherever that is.
+    pub async fn read_from(run: &str, store: DynamoStore) -> Result<Self, Error> {
         let broken = |problem: String| Error::Broken {
-            run: run.name().to_owned(),
+            run: run.to_owned(),
             problem,
         };
-        let store = run.existing_store()?;
         let json = store.get_record().await?;
         let json = json.ok_or_else(|| broken("it has no record".to_owned()))?;
         let record = Record::parse(&json).map_err(broken)?;

@@ -2,13 +2,17 @@
 
 use std::time::Duration;
 
+use aws_config::SdkConfig;
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::ProvideCredentials;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::config::{
     BehaviorVersion, Builder, Region, SharedCredentialsProvider, SharedHttpClient,
 };
 use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
+
+use super::Error;
 
 const CONNECT_WITHIN: Duration = Duration::from_secs(3);
 /// Longer than the 5 s that the embedded database waits for another process.
@@ -34,12 +38,11 @@ pub struct Endpoint {
 
 /// A client for an endpoint; TLS trusts the certificates of the system. Nothing is sent yet.
 pub fn connect(endpoint: Endpoint) -> Client {
-    let http = aws_smithy_http_client::Builder::new();
     let http = match &endpoint.url {
-        Some(url) if url.starts_with("http://") => http.build_http(),
-        _ => http
-            .tls_provider(tls::Provider::Rustls(CryptoMode::Ring))
-            .build_https(),
+        Some(url) if url.starts_with("http://") => {
+            aws_smithy_http_client::Builder::new().build_http()
+        }
+        _ => https(),
     };
     let mut config = config(http)
         .region(Region::new(endpoint.region))
@@ -51,18 +54,68 @@ pub fn connect(endpoint: Endpoint) -> Client {
 /// A client for the DynamoDB that the environment names, as every AWS program reads it: endpoint,
 /// profile, region and credentials. Nothing is sent yet, except to find credentials.
 pub async fn connect_from_environment() -> Client {
-    let http = aws_smithy_http_client::Builder::new()
+    connect_from_environment_to(None).await
+}
+
+/// The same, at `endpoint` if there is one.
+pub async fn connect_from_environment_to(endpoint: Option<&str>) -> Client {
+    let http = https();
+    let found = environment(&http).await;
+    let mut shared = aws_sdk_dynamodb::config::Builder::from(&found);
+    if let Some(endpoint) = endpoint {
+        shared = shared.endpoint_url(endpoint);
+    }
+    let region = Region::new(region(&found));
+    Client::from_conf(with_patience(shared, http).region(region).build())
+}
+
+/// The region that the environment names.
+pub async fn region_from_environment() -> String {
+    region(&environment(&https()).await)
+}
+
+/// The credentials that the environment names, as the lines of a profile, for containers that do
+/// not share the environment. Some expire: then the run has to be brought up again.
+///
+/// # Errors
+/// When there are none.
+pub async fn credentials_from_environment() -> Result<String, Error> {
+    let found = environment(&https()).await;
+    let provider = found.credentials_provider();
+    let none = |source| Error::NoCredentials { source };
+    let provider = provider.ok_or_else(|| none("no provider is configured".into()))?;
+    let credentials = provider
+        .provide_credentials()
+        .await
+        .map_err(|error| none(error.into()))?;
+    let mut lines = format!(
+        "aws_access_key_id = {}\naws_secret_access_key = {}\n",
+        credentials.access_key_id(),
+        credentials.secret_access_key()
+    );
+    if let Some(token) = credentials.session_token() {
+        lines.push_str(&format!("aws_session_token = {token}\n"));
+    }
+    Ok(lines)
+}
+
+fn https() -> SharedHttpClient {
+    aws_smithy_http_client::Builder::new()
         .tls_provider(tls::Provider::Rustls(CryptoMode::Ring))
-        .build_https();
-    let found = aws_config::defaults(BehaviorVersion::latest())
+        .build_https()
+}
+
+async fn environment(http: &SharedHttpClient) -> SdkConfig {
+    aws_config::defaults(BehaviorVersion::latest())
         .http_client(http.clone())
         .load()
-        .await;
-    let shared = aws_sdk_dynamodb::config::Builder::from(&found);
-    let region = found.region().cloned();
-    // An emulator does not care, but a signature needs one.
-    let region = region.unwrap_or_else(|| Region::new(FALLBACK_REGION));
-    Client::from_conf(with_patience(shared, http).region(region).build())
+        .await
+}
+
+/// An emulator does not care, but a signature needs a region.
+fn region(found: &SdkConfig) -> String {
+    let region = found.region().map(ToString::to_string);
+    region.unwrap_or_else(|| FALLBACK_REGION.to_owned())
 }
 
 /// What every client has in common.

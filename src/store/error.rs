@@ -33,6 +33,14 @@ type Source = Box<dyn std::error::Error + Send + Sync>;
 /// Why the store did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// Nothing says who we are.
+    #[error(
+        "find AWS credentials: {source} (set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY)"
+    )]
+    NoCredentials {
+        /// Why not.
+        source: Source,
+    },
     /// A neuron has nothing in the slot.
     #[error(
         "layer {layer}, neuron {neuron}: nothing is stored for commit {} (tick {}) (check run name and table, or train from the start)",

@@ -22,7 +22,10 @@ use cuttlefish_core::ids::{CommitPoint, Generation, NeuronRange};
 use cuttlefish_core::machine::NeuronState;
 use cuttlefish_core::trainer::Ledger;
 
-pub use client::{Endpoint, connect, connect_from_environment};
+pub use client::{
+    Endpoint, connect, connect_from_environment, connect_from_environment_to,
+    credentials_from_environment, region_from_environment,
+};
 pub use dynamodb::DynamoStore;
 pub use error::Error;
 

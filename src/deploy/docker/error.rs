@@ -51,6 +51,18 @@ pub enum Error {
         /// Where to get it.
         hint: &'static str,
     },
+    /// An image that cannot be had.
+    #[error(
+        "pull the broker's image `{image}`: {source} (without a registry, build one with \
+         `scripts/broker-image` and name it with `--broker-image`, or use a broker that is there \
+         with `--broker`)"
+    )]
+    Pull {
+        /// Which.
+        image: String,
+        /// What the client said.
+        source: ClientError,
+    },
     /// The host's disk is full.
     #[error(
         "{what}: the disk of Docker is full (free some space: `docker system df` shows what takes it)"

@@ -4,7 +4,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use bollard::query_parameters::BuildImageOptions;
+use bollard::query_parameters::{BuildImageOptions, CreateImageOptions};
 use futures_util::StreamExt;
 use sha2::{Digest, Sha256};
 
@@ -167,6 +167,22 @@ impl Docker {
             Err(error) if is_gone(&error) => Ok(false),
             Err(error) => Err(Error::api(&format!("look for image {image}"), error)),
         }
+    }
+
+    /// Pulls an image from its registry.
+    pub async fn pull(&self, image: &str) -> Result<(), Error> {
+        let options = CreateImageOptions {
+            from_image: Some(image.to_owned()),
+            ..CreateImageOptions::default()
+        };
+        let mut steps = self.client().create_image(Some(options), None, None);
+        while let Some(step) = steps.next().await {
+            step.map_err(|source| Error::Pull {
+                image: image.to_owned(),
+                source,
+            })?;
+        }
+        Ok(())
     }
 
     /// Builds the image of a program, and tags it `latest` as well.

@@ -26,7 +26,7 @@ use bollard::query_parameters::{
     LogsOptions, RemoveContainerOptions, StartContainerOptions, StatsOptions,
 };
 use futures_util::future::join_all;
-use futures_util::stream::{self, BoxStream, StreamExt, TryStreamExt};
+use futures_util::stream::{BoxStream, FuturesUnordered, StreamExt};
 
 use desired::Container;
 pub use error::Error;
@@ -145,24 +145,38 @@ impl Docker {
         Ok(made)
     }
 
-    /// Takes steps, several at a time; `done` is told after each.
+    /// Takes steps, several at a time; `done` is told after each, and says whether to go on.
     ///
     /// # Errors
-    /// The first error; steps that were under way are finished, the rest is left.
+    /// The first error. Steps that are under way are finished in any case: one that is given up
+    /// half way could leave a container that nobody has seen yet.
     pub async fn apply(
         &self,
         actions: Vec<Action>,
         run: &str,
         owner: &str,
-        done: &(dyn Fn(&str) + Send + Sync),
+        done: &(dyn Fn(&str) -> bool + Send + Sync),
     ) -> Result<(), Error> {
-        stream::iter(actions.into_iter().map(Ok))
-            .try_for_each_concurrent(AT_ONCE, |action| async move {
-                let name = self.step(action, run, owner).await?;
-                done(&name);
-                Ok(())
-            })
-            .await
+        let mut waiting = actions.into_iter();
+        let mut under_way = FuturesUnordered::new();
+        let mut result = Ok(());
+        let mut goes_on = true;
+        loop {
+            while goes_on
+                && under_way.len() < AT_ONCE
+                && let Some(action) = waiting.next()
+            {
+                under_way.push(self.step(action, run, owner));
+            }
+            match under_way.next().await {
+                None => return result,
+                Some(Ok(name)) => goes_on &= done(&name),
+                Some(Err(error)) => {
+                    goes_on = false;
+                    result = result.and(Err(error));
+                }
+            }
+        }
     }
 
     async fn step(&self, action: Action, run: &str, owner: &str) -> Result<String, Error> {
@@ -247,7 +261,7 @@ impl Docker {
         &self,
         run: &str,
         owner: &str,
-        done: &(dyn Fn(&str) + Send + Sync),
+        done: &(dyn Fn(&str) -> bool + Send + Sync),
     ) -> Result<(), Error> {
         let found = self.observe(Some(run)).await?;
         let actions = found
@@ -273,7 +287,9 @@ impl Docker {
                 Err(error) if !error::is_gone(&error) => {
                     return Err(Error::api(&format!("remove network {name}"), error));
                 }
-                _ => done(&name),
+                _ => {
+                    done(&name);
+                }
             }
         }
         Ok(())

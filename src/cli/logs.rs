@@ -1,0 +1,76 @@
+//! `logs`: what a run's containers have written.
+
+use futures_util::stream::{StreamExt, select_all};
+
+use super::{Exit, Failure, print};
+use crate::config::Config;
+use crate::orchestrator::Deployed;
+use crate::runs::RunDir;
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  cuttlefish logs mnist-mlp trainer -f\n  \
+    cuttlefish logs mnist-mlp hidden.003 --tail 20")]
+pub struct Args {
+    /// The run
+    run: String,
+    /// A container of it: trainer, broker, store, hidden.003; all of them without
+    unit: Option<String>,
+    /// Go on with what is written from now on
+    #[arg(short, long)]
+    follow: bool,
+    /// Lines to begin with, or `all`
+    #[arg(long, value_name = "N", default_value = "all")]
+    tail: String,
+}
+
+pub async fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
+    if args.tail != "all" && args.tail.parse::<u32>().is_err() {
+        let text = format_args!("--tail: `{}` is neither a number nor `all`", args.tail);
+        return Err(Failure::new(Exit::Usage, text));
+    }
+    let deployed = deployed(&args.run, config).await?;
+    let observed = deployed.observe().await?;
+    let wanted = |actor: &str| args.unit.as_ref().is_none_or(|unit| unit == actor);
+    let found: Vec<_> = observed.iter().filter(|one| wanted(&one.actor)).collect();
+    if found.is_empty() {
+        return Err(Failure::new(
+            Exit::Usage,
+            format_args!(
+                "run `{}` has no container `{}` (`cuttlefish ps {}` lists them)",
+                args.run,
+                args.unit.as_deref().unwrap_or("at all"),
+                args.run
+            ),
+        ));
+    }
+    let is_one = args.unit.is_some();
+    let logs = found.into_iter().map(|one| {
+        let actor = one.actor.clone();
+        deployed
+            .docker
+            .logs(&one.name, args.follow, &args.tail)
+            .map(move |line| (actor.clone(), line))
+            .boxed()
+    });
+    let mut lines = select_all(logs);
+    while let Some((actor, line)) = lines.next().await {
+        let line =
+            line.map_err(|error| Failure::new(Exit::Failed, format_args!("failed to {error}")))?;
+        if is_one {
+            print(&format!("{line}\n"))?;
+        } else {
+            print(&format!("{actor} | {line}\n"))?;
+        }
+    }
+    Ok(Exit::Ok)
+}
+
+/// A run in containers.
+pub async fn deployed(run: &str, config: &Config) -> Result<Deployed, Failure> {
+    let dir = RunDir::existing(&config.runs_dir, run)?;
+    if !dir.is_deployed() {
+        let text = format_args!("run `{run}` has no containers: it trains in one process");
+        return Err(Failure::new(Exit::Run, text));
+    }
+    Ok(Deployed::open(dir).await?)
+}

@@ -1,0 +1,117 @@
+//! Where a run in containers finds broker, store and images, as several commands take it.
+
+use std::path::PathBuf;
+
+use super::{Exit, Failure};
+use crate::config::Config;
+use crate::runs::deployment::DataPath;
+use crate::store::DEFAULT_TABLE;
+use crate::transport::amqp::Broker;
+
+/// The official image, with the dashboard.
+const DEFAULT_BROKER_IMAGE: &str = "rabbitmq:4-management";
+
+/// Options of runs in containers.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Options for --target docker")]
+pub struct ServiceArgs {
+    /// Use this broker instead of one of the run's own: amqp://user:password@host:port/vhost, amqps
+    /// for TLS [env: CUTTLEFISH_BROKER]
+    #[arg(long, value_name = "URL")]
+    broker: Option<String>,
+    /// The broker's management API, where the run gets a virtual host and users of its own
+    /// [env: CUTTLEFISH_BROKER_API] [default: port 15672 of the broker, if it answers]
+    #[arg(long, value_name = "URL")]
+    broker_api: Option<String>,
+    /// Certificates to trust at the broker instead of the system's, a PEM file
+    #[arg(long, value_name = "FILE")]
+    broker_ca: Option<PathBuf>,
+    /// Image of the run's own broker [env: CUTTLEFISH_BROKER_IMAGE] [default:
+    /// rabbitmq:4-management]
+    #[arg(long, value_name = "IMAGE", conflicts_with = "broker")]
+    broker_image: Option<String>,
+    /// Use this DynamoDB instead of a store of the run's own: `aws` for the region's, or the URL of
+    /// an emulator [env: AWS_ENDPOINT_URL_DYNAMODB]
+    #[arg(long, value_name = "URL")]
+    store: Option<String>,
+    /// The table of the store
+    #[arg(long, value_name = "NAME", default_value = DEFAULT_TABLE)]
+    table: String,
+    /// How batches get to the first layer
+    #[arg(long, value_enum, default_value_t)]
+    data: DataPath,
+    /// Use this neuron image instead of one that is built when it is missing
+    #[arg(long, value_name = "IMAGE", conflicts_with = "program")]
+    image: Option<String>,
+    /// The program to build the neuron image from [default: cuttlefish-neuron beside this program]
+    #[arg(long, value_name = "FILE")]
+    program: Option<PathBuf>,
+}
+
+/// What the options and the environment come to.
+pub struct Services {
+    /// A broker that is there, and its management API.
+    pub broker: Option<(Broker, Option<String>)>,
+    /// Image of the run's own broker.
+    pub broker_image: String,
+    /// A store that is there; `Some(None)` is the region's.
+    pub store: Option<Option<String>>,
+    /// The table.
+    pub table: String,
+    /// How batches get to the first layer.
+    pub data: DataPath,
+    /// A neuron image that is there.
+    pub image: Option<String>,
+    /// The program of the neuron image.
+    pub program: Option<PathBuf>,
+}
+
+impl ServiceArgs {
+    /// Flags win over the environment.
+    pub fn resolve(&self, config: &Config) -> Result<Services, Failure> {
+        let named = &config.services;
+        // A broker's image on the command line means one of the run's own.
+        let url = self.broker.as_ref().or_else(|| {
+            let environment = named.broker.as_ref();
+            environment.filter(|_| self.broker_image.is_none())
+        });
+        let broker = match url {
+            Some(url) => {
+                let ca = self.broker_ca.as_deref();
+                let broker = Broker::parse(url, ca).map_err(|error| {
+                    Failure::new(Exit::Usage, format_args!("failed to {error}"))
+                })?;
+                let base = self.broker_api.as_ref().or(named.broker_api.as_ref());
+                Some((broker, base.cloned()))
+            }
+            None => None,
+        };
+        let image = self.broker_image.as_ref().or(named.broker_image.as_ref());
+        let store = match self.store.as_deref() {
+            Some("aws") => Some(None),
+            Some(url) if url.starts_with("http://") || url.starts_with("https://") => {
+                Some(Some(url.to_owned()))
+            }
+            Some(other) => {
+                return Err(Failure::new(
+                    Exit::Usage,
+                    format_args!(
+                        "--store: `{other}` is neither `aws` nor a URL like http://host:8000"
+                    ),
+                ));
+            }
+            None => named.dynamodb.clone().map(Some),
+        };
+        Ok(Services {
+            broker,
+            broker_image: image
+                .map_or(DEFAULT_BROKER_IMAGE, String::as_str)
+                .to_owned(),
+            store,
+            table: self.table.clone(),
+            data: self.data,
+            image: self.image.clone(),
+            program: self.program.clone(),
+        })
+    }
+}

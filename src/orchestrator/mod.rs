@@ -1,0 +1,68 @@
+//! A run in containers: brought up, looked at, taken down.
+//!
+//! | module | responsibility |
+//! |---|---|
+//! | [`up`] | from what a person wants to containers that train |
+//! | [`down`] | everything of a run removed, and nothing else |
+//! | [`places`] | how this machine and the containers reach broker, store and inspection |
+//! | [`remote`] | a run that trains elsewhere, watched over HTTP |
+//! | [`secrets`] | the run's secrets, as files |
+//! | [`companion`] | what the broker of a run is started with; pure |
+//!
+//! It decides nothing about training: that is the trainer's. It may end at any moment and be started
+//! again: what is there is looked up each time, and brought to what should be.
+
+pub mod companion;
+pub mod down;
+pub mod places;
+pub mod remote;
+pub mod secrets;
+pub mod up;
+
+use crate::deploy::docker::Docker;
+use crate::runs::{Deployment, RunDir};
+use secrets::Secrets;
+
+/// A deployed run, and the daemon that its containers are on.
+pub struct Deployed {
+    /// Its directory.
+    pub run: RunDir,
+    /// Where and how it is deployed.
+    pub deployment: Deployment,
+    /// The daemon.
+    pub docker: Docker,
+    /// Its secrets.
+    pub secrets: Secrets,
+}
+
+impl Deployed {
+    /// A run that is deployed.
+    ///
+    /// # Errors
+    /// When its directory or the daemon cannot be used.
+    pub async fn open(run: RunDir) -> anyhow::Result<Self> {
+        let deployment = run.deployment().map_err(failed_to)?;
+        let docker = Docker::connect().await.map_err(failed_to)?;
+        let secrets = secrets_of(&run);
+        Ok(Self {
+            run,
+            deployment,
+            docker,
+            secrets,
+        })
+    }
+}
+
+/// The secrets of a run.
+fn secrets_of(run: &RunDir) -> Secrets {
+    let caller = (
+        rustix::process::geteuid().as_raw(),
+        rustix::process::getegid().as_raw(),
+    );
+    Secrets::new(run.path().join("secrets"), caller)
+}
+
+/// Errors whose text continues "failed to".
+fn failed_to(error: impl std::fmt::Display) -> anyhow::Error {
+    anyhow::anyhow!("failed to {error}")
+}

@@ -1,0 +1,105 @@
+//! A run that trains in containers, looked at through the inspection of its actors.
+
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+
+use super::Deployed;
+use crate::host::Look;
+
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+
+/// The most that an answer may have: a large neuron with all its weights.
+const MAX_ANSWER: u64 = 64 << 20;
+
+/// The inspection of one actor.
+#[derive(Clone)]
+pub struct Inspection {
+    base: String,
+    token: String,
+    agent: ureq::Agent,
+}
+
+/// Why an inspection gave no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum InspectionError {
+    /// It cannot be reached, or its answer not be read.
+    #[error("{url}: {source}")]
+    Http {
+        /// What was asked.
+        url: String,
+        /// What the client said.
+        source: Box<ureq::Error>,
+    },
+    /// It has another form.
+    #[error("{url}: {source}")]
+    Json {
+        /// What was asked.
+        url: String,
+        /// What is wrong with it.
+        source: serde_json::Error,
+    },
+}
+
+impl Inspection {
+    /// The inspection at `base`.
+    pub fn new(base: String, token: String) -> Self {
+        let config = ureq::Agent::config_builder()
+            .timeout_global(Some(ANSWER_WITHIN))
+            .build();
+        Self {
+            base,
+            token,
+            agent: config.into(),
+        }
+    }
+
+    /// Where it is.
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
+    /// Asks for the JSON at `path`.
+    pub async fn get<T: DeserializeOwned + Send + 'static>(
+        &self,
+        path: &str,
+    ) -> Result<T, InspectionError> {
+        let this = self.clone();
+        let url = format!("{}{path}", self.base);
+        let asked = tokio::task::spawn_blocking(move || this.ask(url)).await;
+        match asked {
+            Ok(answer) => answer,
+            Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+        }
+    }
+
+    fn ask<T: DeserializeOwned>(&self, url: String) -> Result<T, InspectionError> {
+        let text = self
+            .agent
+            .get(&url)
+            .header("authorization", format!("Bearer {}", self.token))
+            .call()
+            .and_then(|mut response| {
+                let body = response.body_mut().with_config().limit(MAX_ANSWER);
+                body.read_to_string()
+            });
+        let text = text.map_err(|source| InspectionError::Http {
+            url: url.clone(),
+            source: Box::new(source),
+        })?;
+        serde_json::from_str(&text).map_err(|source| InspectionError::Json { url, source })
+    }
+
+    /// What the trainer tells, with the notes after number `after`.
+    pub async fn look(&self, after: u64) -> Result<Look, InspectionError> {
+        self.get(&format!("/run?after={after}")).await
+    }
+}
+
+impl Deployed {
+    /// The inspection of an actor.
+    pub async fn inspect(&self, actor: &str) -> anyhow::Result<Inspection> {
+        let base = self.inspection(actor).await?;
+        Ok(Inspection::new(base, self.secrets.read("token")?))
+    }
+}

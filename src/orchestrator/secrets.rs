@@ -1,0 +1,133 @@
+//! The secrets of a deployed run: files that only their readers can read, never variables, labels
+//! or arguments.
+//!
+//! ```text
+//! secrets/actor/     broker, broker-ca.pem, token, aws-credentials    mounted into units, synapses
+//! secrets/trainer/   the same, with a user that may wire              mounted into the trainer
+//! secrets/store/     access-key                                       mounted into the run's store
+//! secrets/broker/    rabbitmq.conf, definitions.json                  mounted into the run's broker
+//! secrets/           admin, token                                     for the command alone
+//! ```
+
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt, chown};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use rand::TryRngCore;
+use rand::rngs::OsRng;
+
+/// The user and group of containers when the command runs as root, which they should not.
+const NOBODY: u32 = 65532;
+
+/// Where a run's secrets are, and who reads them.
+#[derive(Clone, Debug)]
+pub struct Secrets {
+    dir: PathBuf,
+    reader: (u32, u32),
+    is_root: bool,
+}
+
+impl Secrets {
+    /// The secrets in `dir`. `caller` is user and group of this process.
+    pub fn new(dir: PathBuf, caller: (u32, u32)) -> Self {
+        let is_root = caller.0 == 0;
+        Self {
+            dir,
+            reader: if is_root { (NOBODY, NOBODY) } else { caller },
+            is_root,
+        }
+    }
+
+    /// The directory.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// User and group that containers run as, as Docker wants them.
+    pub fn user(&self) -> String {
+        format!("{}:{}", self.reader.0, self.reader.1)
+    }
+
+    /// What the file `name` holds.
+    pub fn read(&self, name: &str) -> anyhow::Result<String> {
+        let path = self.dir.join(name);
+        fs::read_to_string(&path).with_context(|| format!("failed to read `{}`", path.display()))
+    }
+
+    /// The random number in the file `name`, drawn unless it is there.
+    pub fn number(&self, name: &str) -> anyhow::Result<String> {
+        match self.read(name) {
+            Ok(number) if !number.is_empty() => Ok(number),
+            _ => {
+                let number = random()?;
+                self.write(name, &number)?;
+                Ok(number)
+            }
+        }
+    }
+
+    /// Writes the file `name`, which only the containers' user can read.
+    pub fn write(&self, name: &str, content: &str) -> anyhow::Result<()> {
+        self.write_with_mode(name, content, 0o400)
+    }
+
+    /// Writes the file `name`, which everybody can read who gets to its directory: for programs
+    /// whose user we do not choose. Holds no secret in clear.
+    pub fn write_public(&self, name: &str, content: &str) -> anyhow::Result<()> {
+        self.write_with_mode(name, content, 0o444)
+    }
+
+    fn write_with_mode(&self, name: &str, content: &str, mode: u32) -> anyhow::Result<()> {
+        let path = self.dir.join(name);
+        if fs::read_to_string(&path).is_ok_and(|found| found == content) {
+            return Ok(());
+        }
+        let parent = path.parent().unwrap_or(&self.dir).to_owned();
+        let temporary = path.with_extension("part");
+        let write = || -> std::io::Result<()> {
+            self.make_dir(&self.dir.clone())?;
+            self.make_dir(&parent)?;
+            let _ = fs::remove_file(&temporary);
+            let mut file = fs::File::options()
+                .create_new(true)
+                .write(true)
+                .mode(mode)
+                .open(&temporary)?;
+            file.write_all(content.as_bytes())?;
+            file.set_permissions(fs::Permissions::from_mode(mode))?;
+            self.hand_over(&temporary)?;
+            fs::rename(&temporary, &path)
+        };
+        write().with_context(|| format!("failed to write `{}`", path.display()))
+    }
+
+    /// Makes a directory that only the containers' user can look into.
+    pub fn make_dir(&self, path: &Path) -> std::io::Result<()> {
+        if path.is_dir() {
+            return Ok(());
+        }
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(path)?;
+        self.hand_over(path)
+    }
+
+    /// Gives a file to the containers' user.
+    fn hand_over(&self, path: &Path) -> std::io::Result<()> {
+        if self.is_root {
+            chown(path, Some(self.reader.0), Some(self.reader.1))?;
+        }
+        Ok(())
+    }
+}
+
+/// 128 random bits from the operating system, in hexadecimal.
+pub fn random() -> anyhow::Result<String> {
+    let mut bytes = [0; 16];
+    let drawn = OsRng.try_fill_bytes(&mut bytes);
+    drawn.context("the operating system gave no random numbers")?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}

@@ -1,0 +1,593 @@
+//! From what a person wants to containers that train. Converges: what is there and right stays.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail};
+use cuttlefish_core::data::Dataset;
+use cuttlefish_core::topology::graph::Graph;
+
+use super::companion::{self, Names, Passwords};
+use super::places::{HOST, REGION, from_containers, is_loopback};
+use super::{Deployed, failed_to, secrets};
+use crate::config::StoreConfig;
+use crate::data::prepared;
+use crate::deploy::docker::desired::{self, BROKER, BROKER_PORT, Container, Role, STORE, Site};
+use crate::deploy::docker::image::{self, Program};
+use crate::deploy::docker::reconcile::{Action, Observed, reconcile};
+use crate::deploy::docker::{Docker, owner_of};
+use crate::host::container::data_file;
+use crate::runs::deployment::{BrokerPlace, DataPath, StorePlace};
+use crate::runs::{Deployment, Record, RunDir};
+use crate::store::{self, Store};
+use crate::transport::amqp::connection::SMALL_FRAMES;
+use crate::transport::amqp::management::Management;
+use crate::transport::amqp::{Broker, Wiring};
+
+/// A broker in a container needs some seconds to boot, more on a busy machine.
+const BROKER_READY_WITHIN: Duration = Duration::from_secs(90);
+const STORE_READY_WITHIN: Duration = Duration::from_secs(30);
+const POLL_EVERY: Duration = Duration::from_millis(200);
+
+/// What a person wants to run, and where.
+pub struct Wanted {
+    /// The network and its data.
+    pub record: Record,
+    /// The network, grouped as the record says.
+    pub graph: Graph,
+    /// The data set.
+    pub dataset: Dataset,
+    /// A broker that is there, with its management API if it is not at the usual port.
+    pub broker: Option<(Broker, Option<String>)>,
+    /// The image of the run's own broker otherwise.
+    pub broker_image: String,
+    /// A store that is there: `Some(None)` is the DynamoDB of the environment's region.
+    pub store: Option<Option<String>>,
+    /// The table.
+    pub table: String,
+    /// How batches get to the first layer.
+    pub data: DataPath,
+    /// A neuron image that is there.
+    pub image: Option<String>,
+    /// The program to build the neuron image from.
+    pub program: Option<PathBuf>,
+}
+
+/// Who is told what happens.
+pub trait Told: Send + Sync {
+    /// Something that is done once.
+    fn note(&self, text: &str);
+    /// So many things of a kind begin.
+    fn begin(&self, what: &str, total: usize);
+    /// One of them is done.
+    fn done(&self, name: &str);
+    /// All of them are.
+    fn end(&self);
+    /// Whether a person wants no more of it.
+    fn is_cancelled(&self) -> bool;
+}
+
+/// A person pressed Ctrl-C.
+#[derive(Debug, thiserror::Error)]
+#[error("interrupted")]
+pub struct Interrupted;
+
+fn go_on(told: &dyn Told) -> anyhow::Result<()> {
+    if told.is_cancelled() {
+        return Err(Interrupted.into());
+    }
+    Ok(())
+}
+
+/// What `up` has changed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// Containers made, replaced ones included.
+    pub created: usize,
+    /// Containers started.
+    pub started: usize,
+    /// Containers removed that are not to be any more.
+    pub removed: usize,
+}
+
+/// Which neuron image to use, built unless it is there.
+pub async fn neuron_image(
+    docker: &Docker,
+    image: Option<&str>,
+    program: Option<&std::path::Path>,
+    told: &dyn Told,
+) -> anyhow::Result<String> {
+    if let Some(image) = image {
+        if docker.has_image(image).await.map_err(failed_to)? {
+            return Ok(image.to_owned());
+        }
+        bail!(
+            "failed to find the neuron image `{image}` (build one with `cuttlefish image build`)"
+        );
+    }
+    let path = match program {
+        Some(path) => path.to_owned(),
+        None => image::find_program(&|text| told.note(text)).map_err(failed_to)?,
+    };
+    let program = Program::read(&path).map_err(failed_to)?;
+    let image = program.image();
+    if !docker.has_image(&image).await.map_err(failed_to)? {
+        told.note(&format!("building image {image}"));
+        docker.build_image(&program).await.map_err(failed_to)?;
+    }
+    Ok(image)
+}
+
+/// Brings a run up, or to what is now wanted of it. The caller holds the run's lock.
+///
+/// # Errors
+/// Says what failed. What was made is left: the caller knows whether it was there before.
+pub async fn up(
+    run: RunDir,
+    wanted: &Wanted,
+    told: &dyn Told,
+) -> anyhow::Result<(Deployed, Changes)> {
+    let docker = Docker::connect().await.map_err(failed_to)?;
+    let before = run.is_deployed().then(|| run.deployment()).transpose();
+    let before = before.map_err(failed_to)?;
+    let image = wanted.image.as_deref();
+    let image = neuron_image(&docker, image, wanted.program.as_deref(), told).await?;
+    let deployment = deployment(wanted, before.as_ref(), image).await?;
+    refuse_foreign(&docker, &run, &deployment.owner).await?;
+    if let BrokerPlace::Companion { image } = &deployment.broker
+        && !docker.has_image(image).await.map_err(failed_to)?
+    {
+        told.note(&format!("pulling {image}"));
+        docker.pull(image).await.map_err(failed_to)?;
+    }
+    go_on(told)?;
+    // From here on `down` finds what there is to remove, whatever happens to this process.
+    run.keep_deployment(&deployment).map_err(failed_to)?;
+    let secrets = super::secrets_of(&run);
+    let deployed = Deployed {
+        run,
+        deployment,
+        docker,
+        secrets,
+    };
+    deployed.prepare(wanted).await?;
+    let desired = deployed.desired(&wanted.graph)?;
+    let changes = deployed
+        .converge(wanted, before.as_ref(), &desired, told)
+        .await?;
+    Ok((deployed, changes))
+}
+
+/// How the run is to be deployed: as before, as far as it was.
+async fn deployment(
+    wanted: &Wanted,
+    before: Option<&Deployment>,
+    image: String,
+) -> anyhow::Result<Deployment> {
+    let stays = |what: &str| {
+        format!(
+            "the run's {what} cannot be changed while it is up (take it down with `cuttlefish down \
+             {}` first)",
+            wanted.graph.name
+        )
+    };
+    let broker = match (&wanted.broker, before.map(|before| &before.broker)) {
+        (None, Some(place)) => place.clone(),
+        (None, None) => BrokerPlace::Companion {
+            image: wanted.broker_image.clone(),
+        },
+        (Some(_), Some(BrokerPlace::Companion { .. })) => bail!(stays("broker")),
+        (Some((broker, base)), _) => {
+            let management = Management::new(base.as_deref(), broker);
+            let is_ours = management.is_administrator();
+            if base.is_some() && !is_ours {
+                bail!(
+                    "failed to use the management API at {}: it does not answer, or {} is no \
+                     administrator there",
+                    management.base(),
+                    broker.credentials().0
+                );
+            }
+            BrokerPlace::Given {
+                management: is_ours.then(|| management.base().to_owned()),
+            }
+        }
+    };
+    let store = match (&wanted.store, before.map(|before| &before.store)) {
+        (None, Some(place)) => place.clone(),
+        (None, None) => StorePlace::Companion,
+        (Some(endpoint), before) => {
+            let place = StorePlace::Given {
+                endpoint: endpoint.clone(),
+                region: store::region_from_environment().await,
+            };
+            if before.is_some_and(|before| *before != place) {
+                bail!(stays("store"));
+            }
+            place
+        }
+    };
+    Ok(Deployment::new(
+        match before {
+            Some(before) => before.owner.clone(),
+            None => secrets::random()?,
+        },
+        image,
+        broker,
+        store,
+        wanted.table.clone(),
+        wanted.data,
+        wanted.record.clone(),
+    ))
+}
+
+/// Refuses to work beside containers of the same names that are not ours.
+async fn refuse_foreign(docker: &Docker, run: &RunDir, owner: &str) -> anyhow::Result<()> {
+    let found = docker.observe(Some(run.name())).await.map_err(failed_to)?;
+    let foreign = found
+        .iter()
+        .find(|(summary, _)| owner_of(summary) != Some(owner));
+    if let Some((_, foreign)) = foreign {
+        bail!(
+            "failed to use the name `{}`: container {} belongs to another run of that name (give \
+             this one another name with `--set name=...`)",
+            run.name(),
+            foreign.name
+        );
+    }
+    Ok(())
+}
+
+impl Deployed {
+    /// Writes what containers read: secrets, data, the store's directory.
+    async fn prepare(&self, wanted: &Wanted) -> anyhow::Result<()> {
+        let site = self.site()?;
+        for dir in [&site.data_dir, &site.store_dir] {
+            let made = self.secrets.make_dir(dir);
+            made.with_context(|| format!("failed to make `{}`", dir.display()))?;
+        }
+        let file = data_file(&site.data_dir);
+        let sha256 = &wanted.record.data_sha256;
+        if !prepared::map(&file).is_ok_and(|found| found.sha256 == *sha256) {
+            prepared::write(&wanted.dataset, sha256, &file)
+                .with_context(|| format!("failed to write `{}`", file.display()))?;
+        }
+        let token = self.secrets.number("token")?;
+        let credentials = match &self.deployment.store {
+            StorePlace::Companion => {
+                let key = self.secrets.number("store/access-key")?;
+                format!("aws_access_key_id = {key}\naws_secret_access_key = unused\n")
+            }
+            StorePlace::Given { .. } => store::credentials_from_environment().await?,
+        };
+        for reader in ["actor", "trainer"] {
+            self.secrets.write(&format!("{reader}/token"), &token)?;
+            let profile = format!("[default]\n{credentials}");
+            self.secrets
+                .write(&format!("{reader}/aws-credentials"), &profile)?;
+        }
+        Ok(())
+    }
+
+    /// Writes the secrets of the broker's users, and makes the users where that takes requests.
+    async fn admit(&self, wanted: &Wanted) -> anyhow::Result<()> {
+        let names = Names::new(self.run.name());
+        let passwords = || -> anyhow::Result<Passwords> {
+            Ok(Passwords {
+                admin: self.secrets.number("broker/admin-password")?,
+                trainer: self.secrets.number("broker/trainer-password")?,
+                actor: self.secrets.number("broker/actor-password")?,
+            })
+        };
+        match (&self.deployment.broker, &wanted.broker) {
+            (BrokerPlace::Companion { .. }, _) => {
+                let passwords = passwords()?;
+                let base = Broker::parse(&format!("amqp://{BROKER}:{BROKER_PORT}"), None)?;
+                self.write_users(&base, &base, &names, &passwords, &names.admin)?;
+                self.secrets
+                    .write_public("broker/rabbitmq.conf", &companion::settings())?;
+                let definitions = companion::definitions(&names, &passwords);
+                self.secrets
+                    .write_public("broker/definitions.json", &definitions)?;
+            }
+            (BrokerPlace::Given { management }, Some((broker, _))) => {
+                if let Some(ca) = broker.ca() {
+                    for file in [
+                        "actor/broker-ca.pem",
+                        "trainer/broker-ca.pem",
+                        "broker-ca.pem",
+                    ] {
+                        self.secrets.write(file, ca)?;
+                    }
+                }
+                let seen = if is_loopback(broker.host()) {
+                    broker.at(HOST, broker.port())
+                } else {
+                    broker.clone()
+                };
+                self.secrets.write("admin", &broker.secret_url())?;
+                if let Some(base) = management {
+                    let passwords = passwords()?;
+                    let management = Management::new(Some(base), broker);
+                    make_users(&management, &names, &passwords)?;
+                    self.write_users(&seen, broker, &names, &passwords, broker.credentials().0)?;
+                } else {
+                    for reader in ["actor", "trainer"] {
+                        self.secrets
+                            .write(&format!("{reader}/broker"), &seen.secret_url())?;
+                    }
+                }
+            }
+            // As it was written when the run was first brought up.
+            (BrokerPlace::Given { .. }, None) => {}
+        }
+        Ok(())
+    }
+
+    /// Writes the addresses of the broker for its users: `seen` is how containers see it.
+    fn write_users(
+        &self,
+        seen: &Broker,
+        here: &Broker,
+        names: &Names,
+        passwords: &Passwords,
+        admin: &str,
+    ) -> anyhow::Result<()> {
+        let trainer = seen.for_user(&names.trainer, &passwords.trainer, &names.vhost);
+        let actor = seen.for_user(&names.actor, &passwords.actor, &names.vhost);
+        self.secrets
+            .write("trainer/broker", &trainer.secret_url())?;
+        self.secrets.write("actor/broker", &actor.secret_url())?;
+        if admin == names.admin {
+            let admin = here.for_user(admin, &passwords.admin, &names.vhost);
+            self.secrets.write("admin", &admin.secret_url())?;
+        }
+        Ok(())
+    }
+
+    /// The broker as the trainer's user, from this machine.
+    async fn wiring_broker(&self) -> anyhow::Result<Broker> {
+        let here = self.broker().await?;
+        let url = self.secrets.read("trainer/broker")?;
+        let trainer = Broker::parse(&url, None)?;
+        let (user, password) = trainer.credentials();
+        Ok(here.for_user(user, password, trainer.vhost()))
+    }
+
+    async fn converge(
+        &self,
+        wanted: &Wanted,
+        before: Option<&Deployment>,
+        desired: &[Container],
+        told: &dyn Told,
+    ) -> anyhow::Result<Changes> {
+        let (run, owner) = (self.run.name(), self.deployment.owner.as_str());
+        self.admit(wanted).await?;
+        let n_actors = desired.iter().filter(|c| c.role >= Role::Unit).count();
+        let networks = desired::networks(run, n_actors);
+        let made = self.docker.ensure_networks(&networks, run, owner).await;
+        made.map_err(failed_to)?;
+        let observed = self.observe().await?;
+        let actions = reconcile(desired, &observed);
+        let changes = count(&actions);
+        let (first, rest): (Vec<_>, Vec<_>) = actions.into_iter().partition(is_first);
+        let (last, rest): (Vec<_>, Vec<_>) = rest.into_iter().partition(is_last);
+        self.apply("starting broker and store", first, told).await?;
+        let store = self.wait_for_store(told).await?;
+        let wiring_broker = self.wait_for_broker(told).await?;
+        let wiring = Wiring::new(&wanted.graph);
+        let connection = wiring_broker
+            .connect(&format!("cf.{run} command"), SMALL_FRAMES)
+            .await
+            .map_err(failed_to)?;
+        let channel = connection.create_channel().await?;
+        wiring.declare(&channel).await.map_err(failed_to)?;
+        let record = wanted.record.to_json().map_err(failed_to)?;
+        store
+            .put_record(&record)
+            .await
+            .map_err(|error| anyhow::anyhow!("the store failed: {error}"))?;
+        self.apply("starting containers", rest, told).await?;
+        self.apply("starting the trainer", last, told).await?;
+        if let Some(before) = before
+            && let Ok(graph) = before.record.graph(before.record.grouping)
+        {
+            // What nobody listens to any more.
+            let stale = Wiring::new(&graph).without(&wiring);
+            stale.remove(&channel).await.map_err(failed_to)?;
+        }
+        let _ = connection.close(200, "done".into()).await;
+        Ok(changes)
+    }
+
+    async fn apply(&self, what: &str, actions: Vec<Action>, told: &dyn Told) -> anyhow::Result<()> {
+        if actions.is_empty() {
+            return Ok(());
+        }
+        told.begin(what, actions.len());
+        let (run, owner) = (self.run.name(), self.deployment.owner.as_str());
+        let done = |name: &str| {
+            told.done(name);
+            !told.is_cancelled()
+        };
+        let applied = self.docker.apply(actions, run, owner, &done).await;
+        told.end();
+        go_on(told)?;
+        applied.map_err(failed_to)
+    }
+
+    /// Starts again what has ended, as long as somebody watches. Returns the names.
+    pub async fn revive(&self, desired: &[Container]) -> anyhow::Result<Vec<String>> {
+        let observed = self.observe().await?;
+        let trainer = observed
+            .iter()
+            .find(|found| found.role == Role::Trainer.word());
+        // A trainer ends by itself only when somebody asks it to.
+        let has_left = trainer.is_some_and(|trainer| trainer.status.starts_with("Exited (0)"));
+        let actions: Vec<Action> = reconcile(desired, &observed)
+            .into_iter()
+            .filter(|action| match action {
+                Action::Create { .. } => true,
+                Action::Start { role, .. } => *role != Role::Trainer || !has_left,
+                Action::Remove { .. } => false,
+            })
+            .collect();
+        let names = actions.iter().map(|action| match action {
+            Action::Create { container, .. } => container.name.clone(),
+            Action::Start { name, .. } | Action::Remove { name, .. } => name.clone(),
+        });
+        let names = names.collect();
+        let (run, owner) = (self.run.name(), self.deployment.owner.as_str());
+        self.docker
+            .apply(actions, run, owner, &|_| true)
+            .await
+            .map_err(failed_to)?;
+        Ok(names)
+    }
+
+    /// The containers that the run should have.
+    pub fn desired(&self, graph: &Graph) -> anyhow::Result<Vec<Container>> {
+        let spec = &self.deployment.record.topology;
+        Ok(desired::containers(graph, spec, &self.site()?))
+    }
+
+    fn site(&self) -> anyhow::Result<Site> {
+        let dir = std::path::absolute(self.run.path())?;
+        let endpoint = |url: String| vec![(ENDPOINT.to_owned(), url)];
+        let mut store_environment = match &self.deployment.store {
+            StorePlace::Companion => {
+                endpoint(format!("http://{STORE}:{}", StoreConfig::DEFAULT_PORT))
+            }
+            StorePlace::Given {
+                endpoint: Some(url),
+                ..
+            } => endpoint(from_containers(url)),
+            StorePlace::Given { endpoint: None, .. } => Vec::new(),
+        };
+        let region = match &self.deployment.store {
+            StorePlace::Given { region, .. } => region.as_str(),
+            StorePlace::Companion => REGION,
+        };
+        store_environment.push(("AWS_REGION".to_owned(), region.to_owned()));
+        let broker_image = match &self.deployment.broker {
+            BrokerPlace::Companion { image } => Some(image.clone()),
+            BrokerPlace::Given { .. } => None,
+        };
+        Ok(Site {
+            image: self.deployment.image.clone(),
+            broker_image,
+            own_store: self.deployment.store == StorePlace::Companion,
+            store_environment,
+            table: self.deployment.table.clone(),
+            user: self.secrets.user(),
+            secrets_dir: std::path::absolute(self.secrets.dir())?,
+            data_dir: dir.join("data"),
+            store_dir: dir.join("store"),
+            by_reference: self.deployment.data == DataPath::Reference,
+        })
+    }
+
+    async fn wait_for_store(&self, told: &dyn Told) -> anyhow::Result<crate::store::DynamoStore> {
+        let started = Instant::now();
+        let is_ours = self.deployment.store == StorePlace::Companion;
+        loop {
+            go_on(told)?;
+            let store = self.store().await?;
+            match store.ensure_table().await {
+                Ok(()) => return Ok(store),
+                Err(error)
+                    if is_ours && error.retryable() && started.elapsed() < STORE_READY_WITHIN =>
+                {
+                    tokio::time::sleep(POLL_EVERY).await;
+                }
+                Err(error) => {
+                    told.note("the store is not ready");
+                    bail!("the store failed: {error}");
+                }
+            }
+        }
+    }
+
+    /// Waits until the broker takes the trainer's connections.
+    async fn wait_for_broker(&self, told: &dyn Told) -> anyhow::Result<Broker> {
+        let started = Instant::now();
+        let is_ours = matches!(self.deployment.broker, BrokerPlace::Companion { .. });
+        if is_ours {
+            told.note("waiting for the broker");
+        }
+        loop {
+            go_on(told)?;
+            let broker = self.wiring_broker().await?;
+            let tried = broker.connect("cuttlefish looks", SMALL_FRAMES).await;
+            match tried {
+                Ok(connection) => {
+                    let _ = connection.close(200, "done".into()).await;
+                    return Ok(broker);
+                }
+                Err(_) if is_ours && started.elapsed() < BROKER_READY_WITHIN => {
+                    tokio::time::sleep(POLL_EVERY).await;
+                }
+                Err(error) => bail!("failed to {error}"),
+            }
+        }
+    }
+}
+
+/// The variable that says where a DynamoDB is.
+const ENDPOINT: &str = "AWS_ENDPOINT_URL_DYNAMODB";
+
+fn make_users(management: &Management, names: &Names, passwords: &Passwords) -> anyhow::Result<()> {
+    let made = || {
+        management.ensure_vhost(&names.vhost, "a Cuttlefish run")?;
+        for (user, password, may) in [
+            (&names.trainer, &passwords.trainer, names.trainer_may()),
+            (&names.actor, &passwords.actor, names.actor_may()),
+        ] {
+            management.ensure_user(user, password)?;
+            management.permit(&names.vhost, user, &may)?;
+        }
+        Ok(())
+    };
+    made().map_err(|error: crate::transport::amqp::Error| {
+        failed_to(format_args!("make users: {error}"))
+    })
+}
+
+/// Broker and store, which everybody else needs; and what is in the way.
+fn is_first(action: &Action) -> bool {
+    match action {
+        Action::Create { container, .. } => container.role < Role::Unit,
+        Action::Start { role, .. } => *role < Role::Unit,
+        Action::Remove { .. } => true,
+    }
+}
+
+/// The trainer, who would only wait for the others.
+fn is_last(action: &Action) -> bool {
+    match action {
+        Action::Create { container, .. } => container.role == Role::Trainer,
+        Action::Start { role, .. } => *role == Role::Trainer,
+        Action::Remove { .. } => false,
+    }
+}
+
+fn count(actions: &[Action]) -> Changes {
+    let mut changes = Changes::default();
+    for action in actions {
+        match action {
+            Action::Create { .. } => changes.created += 1,
+            Action::Start { .. } => changes.started += 1,
+            Action::Remove { .. } => changes.removed += 1,
+        }
+    }
+    changes
+}
+
+/// Containers by their names within the run.
+pub fn by_actor(observed: Vec<Observed>) -> HashMap<String, Observed> {
+    let named = observed
+        .into_iter()
+        .map(|found| (found.actor.clone(), found));
+    named.collect()
+}

@@ -1,0 +1,135 @@
+//! Where and how a run is deployed: what its directory keeps of that.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Error, Record, RunDir};
+
+/// The version of deployments that this program writes.
+const VERSION: u32 = 1;
+
+const FILE: &str = "deployment.json";
+
+/// A run in containers. Passwords are not in it: they are in the run's `secrets` directory.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Deployment {
+    /// Version of this form.
+    pub version: u32,
+    /// A random number: what is labelled with it is this run's, and nothing else is.
+    pub owner: String,
+    /// The neuron image.
+    pub image: String,
+    /// The broker.
+    pub broker: BrokerPlace,
+    /// The store.
+    pub store: StorePlace,
+    /// The table of the store.
+    pub table: String,
+    /// How batches get to the first layer.
+    pub data: DataPath,
+    /// What the run was started with, as its store has it.
+    pub record: Record,
+}
+
+/// Where a run's broker is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum BrokerPlace {
+    /// A container of the run.
+    Companion {
+        /// Its image.
+        image: String,
+    },
+    /// One that was there.
+    Given {
+        /// Its management API, where the run has a virtual host and users of its own.
+        management: Option<String>,
+    },
+}
+
+/// Where a run's store is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum StorePlace {
+    /// A container of the run.
+    Companion,
+    /// A DynamoDB that was there; the environment says who we are there.
+    Given {
+        /// `http://host:port` of an emulator; none for the region's own.
+        endpoint: Option<String>,
+        /// The region.
+        region: String,
+    },
+}
+
+/// How batches get to the first layer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum DataPath {
+    /// Units read the data set, which is mounted into their containers
+    #[default]
+    Reference,
+    /// The trainer sends the values, for hosts that do not share the data
+    Broadcast,
+}
+
+impl Deployment {
+    /// A new deployment of this program's version.
+    pub fn new(
+        owner: String,
+        image: String,
+        broker: BrokerPlace,
+        store: StorePlace,
+        table: String,
+        data: DataPath,
+        record: Record,
+    ) -> Self {
+        Self {
+            version: VERSION,
+            owner,
+            image,
+            broker,
+            store,
+            table,
+            data,
+            record,
+        }
+    }
+}
+
+impl RunDir {
+    /// Whether the run is deployed in containers.
+    pub fn is_deployed(&self) -> bool {
+        self.path.join(FILE).exists()
+    }
+
+    /// Reads how the run is deployed.
+    pub fn deployment(&self) -> Result<Deployment, Error> {
+        let broken = |problem: String| Error::Broken {
+            run: self.name.clone(),
+            problem,
+        };
+        let path = self.path.join(FILE);
+        let json = std::fs::read_to_string(&path).map_err(|source| super::io(&path, source))?;
+        let deployment: Deployment =
+            serde_json::from_str(&json).map_err(|e| broken(format!("its deployment: {e}")))?;
+        if deployment.version != VERSION {
+            return Err(broken(format!(
+                "its deployment has version {}, this program reads version {VERSION}",
+                deployment.version
+            )));
+        }
+        Ok(deployment)
+    }
+
+    /// Keeps how the run is deployed, whole or not at all.
+    pub fn keep_deployment(&self, deployment: &Deployment) -> Result<(), Error> {
+        // As for the record itself.
+        deployment.record.to_json()?;
+        let json = serde_json::to_string_pretty(deployment).unwrap_or_default();
+        let (path, temporary) = (self.path.join(FILE), self.path.join("deployment.part"));
+        std::fs::write(&temporary, json)
+            .and_then(|()| std::fs::rename(&temporary, &path))
+            .map_err(|source| super::io(&path, source))
+    }
+}
