@@ -28,6 +28,10 @@ use crate::store::{self, DynamoStore, Store};
 use crate::transport::amqp::Broker;
 use crate::transport::amqp::session::{Link, LinkState, Session};
 
+/// What is logged: of ours what happens, of libraries what goes wrong. The broker's client calls
+/// errors what we wait out, and says it again in what it returns.
+const LOG: &str = "warn,cuttlefish=info,lapin=off,rustls_native_certs=off";
+
 /// Pause after the first failure; doubled after each further one, with up to half of it added or
 /// taken at random so that a thousand containers do not come back at the same moment.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
@@ -281,7 +285,7 @@ pub fn main() -> ExitCode {
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
         .with_ansi(false)
-        .with_env_filter(tracing_subscriber::EnvFilter::new("info,lapin=off"))
+        .with_env_filter(tracing_subscriber::EnvFilter::new(LOG))
         .with_target(false)
         .init();
     let role = std::env::args().nth(1).unwrap_or_default();

@@ -9,6 +9,7 @@ use cuttlefish_core::machine::Fault;
 use cuttlefish_core::trainer::{Event, Outcome};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
+use tracing::{debug, info, warn};
 
 /// Notes that are kept for those who look; older ones are dropped first.
 const MAX_NOTES: usize = 4096;
@@ -89,6 +90,7 @@ impl Observer {
             state.latest = Some(event);
             return;
         }
+        log(&event);
         if state.notes.len() >= MAX_NOTES {
             state.notes.pop_front();
         }
@@ -140,5 +142,37 @@ impl Observer {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a container's log says of a run: a line an epoch, and what went wrong.
+fn log(event: &Event) {
+    match event {
+        Event::Started { generation, from } => {
+            info!(%generation, commit = from.number, tick = from.tick.0, "ticks begin");
+        }
+        Event::EpochFinished(record) => {
+            let validation = record.validation.as_ref().map(|v| v.loss);
+            info!(
+                epoch = record.epoch,
+                loss = record.train.loss,
+                validation_loss = validation,
+                "epoch finished"
+            );
+        }
+        Event::Committed(commit) => {
+            debug!(commit = commit.number, tick = commit.tick.0, "committed")
+        }
+        Event::Rewound {
+            generation,
+            to,
+            reason,
+        } => {
+            warn!(%generation, commit = to.number, tick = to.tick.0, reason, "rewound");
+        }
+        Event::BeyondInFlightBound { at, tick, applied } => {
+            warn!(%at, %tick, %applied, "a tick came too early");
+        }
+        Event::TickFinished { .. } => {}
     }
 }

@@ -21,6 +21,9 @@ const MAX_REQUEST: usize = 16 << 20;
 /// The database serialises writes, so that more threads would only wait.
 const WORKERS: usize = 2;
 
+/// Requests that the database works on at once, in threads of their own.
+const BLOCKING_THREADS: usize = 8;
+
 /// Clients keep their connections; a run's units write every few seconds.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
@@ -58,6 +61,7 @@ pub fn serve(
             .route("/", web::post().to(request))
     })
     .workers(WORKERS)
+    .worker_max_blocking_threads(BLOCKING_THREADS)
     .keep_alive(KEEP_ALIVE)
     .client_request_timeout(Duration::from_secs(10))
     .listen(listener)
