@@ -17,3 +17,7 @@ mutants *names:
 # Runs a benchmark: just bench train
 bench *arguments:
     scripts/bench {{arguments}}
+
+# A private broker: just services start|stop|status|env
+services *arguments:
+    scripts/services {{arguments}}
