@@ -3,8 +3,11 @@
 use serde_json::json;
 
 use super::told::Screen;
+use super::units::units;
 use super::{Exit, Failure, print, print_json, tell};
 use crate::config::Config;
+use crate::deploy::docker::desired::Role;
+use crate::deploy::docker::reconcile::Observed;
 use crate::orchestrator::Deployed;
 use crate::report::table::aligned;
 use crate::runs::{RunDir, SavedRun};
@@ -26,24 +29,35 @@ pub struct DownArgs {
 
 pub async fn ps(args: &PsArgs, config: &Config) -> Result<Exit, Failure> {
     let runs = match &args.run {
-        Some(name) => vec![RunDir::existing(&config.runs_dir, name)?],
+        Some(name) => {
+            let run = RunDir::existing(&config.runs_dir, name)?;
+            if run.is_deployed() {
+                return units(&Deployed::open(run).await?, args.json).await;
+            }
+            vec![run]
+        }
         None => RunDir::list(&config.runs_dir)?,
     };
     let mut rows = vec![header()];
     let mut documents = Vec::new();
     for run in runs {
-        let worker = run.worker();
+        let worker = if run.is_deployed() {
+            containers(&run).await
+        } else {
+            run.worker()
+        };
         // A run that cannot be read is listed as such: it still has to be found and removed.
-        let (row, document) = match SavedRun::read(&run).await {
+        let (row, document) = match super::read(&run).await {
             Ok(saved) => describe(&run, worker, &saved),
             Err(error) => {
                 let name = run.name();
-                tell(format_args!("failed to {error}"));
+                let error = error.message;
+                tell(format_args!("{name}: {error}"));
                 let mut row = vec![name.to_owned(), "unreadable".to_owned()];
                 row.resize(header().len(), String::new());
                 (
                     row,
-                    json!({"run": name, "state": "unreadable", "problem": error.to_string()}),
+                    json!({"run": name, "state": "unreadable", "problem": error}),
                 )
             }
         };
@@ -56,6 +70,15 @@ pub async fn ps(args: &PsArgs, config: &Config) -> Result<Exit, Failure> {
         print(&aligned(&rows, 2))?;
     }
     Ok(Exit::Ok)
+}
+
+/// What works on a run in containers, if anything does.
+async fn containers(run: &RunDir) -> Option<String> {
+    let observed = Deployed::open(run.clone()).await.ok()?.observe().await.ok()?;
+    let is_at_work = |one: &&Observed| one.role == Role::Trainer.word() && one.is_running();
+    observed.iter().find(is_at_work)?;
+    let running = observed.iter().filter(|one| one.is_running()).count();
+    Some(format!("{running} of {} containers", observed.len()))
 }
 
 fn header() -> Vec<String> {
@@ -71,10 +94,11 @@ fn describe(
     worker: Option<String>,
     saved: &SavedRun,
 ) -> (Vec<String>, serde_json::Value) {
+    let target = if run.is_deployed() { "docker" } else { "local" };
     let progress = saved.progress();
     let state = match &worker {
+        _ if progress.finished => "complete",
         Some(_) => "running",
-        None if progress.finished => "complete",
         None => "stopped",
     };
     let last = progress.history.last();
@@ -94,13 +118,13 @@ fn describe(
         loss,
         accuracy,
         neurons.to_string(),
-        "local".to_owned(),
+        target.to_owned(),
     ];
     let document = json!({
         "run": run.name(),
         "state": state,
         "process": worker,
-        "target": "local",
+        "target": target,
         "epoch": epochs,
         "epochs": saved.graph.training.epochs,
         "tick": progress.tick,

@@ -12,6 +12,7 @@ mod plan;
 mod predict;
 mod services;
 mod told;
+mod units;
 mod train;
 mod watch;
 
@@ -245,13 +246,17 @@ fn init_logs(verbose: u8) {
 /// Reads a run from its store, wherever that is.
 async fn open(config: &Config, name: &str) -> Result<(RunDir, SavedRun), Failure> {
     let run = RunDir::existing(&config.runs_dir, name)?;
-    let saved = if run.is_deployed() {
-        let deployed = Deployed::open(run.clone()).await?;
-        SavedRun::read_from(name, deployed.store().await?).await?
-    } else {
-        SavedRun::read(&run).await?
-    };
+    let saved = read(&run).await?;
     Ok((run, saved))
+}
+
+async fn read(run: &RunDir) -> Result<SavedRun, Failure> {
+    if run.is_deployed() {
+        let deployed = Deployed::open(run.clone()).await?;
+        Ok(SavedRun::read_from(run.name(), deployed.store().await?).await?)
+    } else {
+        Ok(SavedRun::read(run).await?)
+    }
 }
 
 /// Runs a command that asks a store.

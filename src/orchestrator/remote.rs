@@ -1,5 +1,6 @@
 //! A run that trains in containers, looked at through the inspection of its actors.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
@@ -60,10 +61,29 @@ impl Inspection {
     }
 
     /// Asks for the JSON at `path`.
-    pub async fn get<T: DeserializeOwned + Send + 'static>(
-        &self,
-        path: &str,
-    ) -> Result<T, InspectionError> {
+    pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, InspectionError> {
+        let text = self.text(path).await?;
+        serde_json::from_str(&text).map_err(|source| InspectionError::Json {
+            url: format!("{}{path}", self.base),
+            source,
+        })
+    }
+
+    /// The actor's metrics by name, the first of each; none of an actor that does not answer.
+    pub async fn metrics(&self) -> HashMap<String, f64> {
+        let text = self.text("/metrics").await.unwrap_or_default();
+        let mut metrics = HashMap::new();
+        for line in text.lines().filter(|line| !line.starts_with('#')) {
+            let name = line.split(['{', ' ']).next().unwrap_or_default();
+            let value = line.rsplit(' ').next().and_then(|value| value.parse().ok());
+            if let Some(value) = value {
+                metrics.entry(name.to_owned()).or_insert(value);
+            }
+        }
+        metrics
+    }
+
+    async fn text(&self, path: &str) -> Result<String, InspectionError> {
         let this = self.clone();
         let url = format!("{}{path}", self.base);
         let asked = tokio::task::spawn_blocking(move || this.ask(url)).await;
@@ -73,7 +93,7 @@ impl Inspection {
         }
     }
 
-    fn ask<T: DeserializeOwned>(&self, url: String) -> Result<T, InspectionError> {
+    fn ask(&self, url: String) -> Result<String, InspectionError> {
         let text = self
             .agent
             .get(&url)
@@ -83,11 +103,10 @@ impl Inspection {
                 let body = response.body_mut().with_config().limit(MAX_ANSWER);
                 body.read_to_string()
             });
-        let text = text.map_err(|source| InspectionError::Http {
-            url: url.clone(),
+        text.map_err(|source| InspectionError::Http {
+            url,
             source: Box::new(source),
-        })?;
-        serde_json::from_str(&text).map_err(|source| InspectionError::Json { url, source })
+        })
     }
 
     /// What the trainer tells, with the notes after number `after`.
