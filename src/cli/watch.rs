@@ -181,6 +181,10 @@ impl<'a> Watch<'a> {
             .checked_sub(self.ticks_before)
             .filter(|&done| done > 0)?;
         let left = total.saturating_sub(tick) as f64;
-        Some(elapsed.saturating_sub(self.began).mul_f64(left / done as f64))
+        Some(
+            elapsed
+                .saturating_sub(self.began)
+                .mul_f64(left / done as f64),
+        )
     }
 }

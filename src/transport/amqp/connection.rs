@@ -36,7 +36,9 @@ pub struct Broker {
 #[derive(Debug, thiserror::Error)]
 pub enum AddressError {
     /// Not a URL of a broker.
-    #[error("the broker's address is not valid: {problem} (expected amqp://user:password@host:port/vhost)")]
+    #[error(
+        "the broker's address is not valid: {problem} (expected amqp://user:password@host:port/vhost)"
+    )]
     Url {
         /// What is wrong, without the address: it may hold a password.
         problem: String,

@@ -61,7 +61,10 @@ impl Management {
             .build();
         Self {
             base,
-            authorization: format!("Basic {}", BASE64_STANDARD.encode(format!("{user}:{password}"))),
+            authorization: format!(
+                "Basic {}",
+                BASE64_STANDARD.encode(format!("{user}:{password}"))
+            ),
             agent: config.into(),
         }
     }
@@ -88,7 +91,11 @@ impl Management {
     /// Makes a virtual host; one that is there stays as it is.
     pub fn ensure_vhost(&self, vhost: &str, description: &str) -> Result<(), Error> {
         let body = json!({"description": description, "tags": "cuttlefish"});
-        self.send("PUT", &format!("/api/vhosts/{}", encoded(vhost)), Some(&body))
+        self.send(
+            "PUT",
+            &format!("/api/vhosts/{}", encoded(vhost)),
+            Some(&body),
+        )
     }
 
     /// Makes a user, or gives it this password.

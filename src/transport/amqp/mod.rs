@@ -35,7 +35,9 @@ pub enum Error {
         source: lapin::Error,
     },
     /// It did not answer in time.
-    #[error("{what}: no answer within {seconds} s (is the broker overloaded, or its disk or memory full?)")]
+    #[error(
+        "{what}: no answer within {seconds} s (is the broker overloaded, or its disk or memory full?)"
+    )]
     Timeout {
         /// What we waited for.
         what: String,

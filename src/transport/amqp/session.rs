@@ -254,7 +254,9 @@ fn inbox(
                     None
                 }
                 None => {
-                    link.set(LinkState::Lost("the broker cancelled a consumer".to_owned()));
+                    link.set(LinkState::Lost(
+                        "the broker cancelled a consumer".to_owned(),
+                    ));
                     None
                 }
             })
