@@ -24,7 +24,7 @@ pub fn load(validation_split: f64) -> Dataset {
         image: Some((SIDE, SIDE)),
         feature_names: Vec::new(),
         values: Values::Bytes {
-            bytes,
+            bytes: bytes.into(),
             scale: 1.0 / 16.0,
         },
         split: Split::fixed(labels.len(), TEST_SPLIT, validation_split),

@@ -185,7 +185,7 @@ pub fn load(
         image: Some(source.image),
         feature_names: Vec::new(),
         values: Values::Bytes {
-            bytes,
+            bytes: bytes.into(),
             scale: 1.0 / 255.0,
         },
         split: Split::given(train_rows, test_rows, validation_split),

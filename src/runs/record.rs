@@ -164,7 +164,7 @@ impl RowFormat {
 pub fn data_sha256(dataset: &Dataset) -> String {
     let mut sha = Sha256::new();
     match &dataset.values {
-        Values::Bytes { bytes, .. } => sha.update(bytes),
+        Values::Bytes { bytes, .. } => sha.update(&bytes[..]),
         Values::Floats(values) => values.iter().for_each(|v| sha.update(v.to_le_bytes())),
     }
     match dataset.task.labels() {

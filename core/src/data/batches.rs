@@ -14,6 +14,10 @@ use crate::math::stream::{Purpose, shuffle, stream};
 /// as can be in flight.
 const KEPT_BATCHES: usize = 4;
 
+/// Batches that [`Batches::lean`] keeps: the one that is worked on, and the one before it, which a
+/// neighbour may still work on and whose memory then takes the next one.
+const KEPT_LEAN: usize = 2;
+
 /// How many rows ahead memory is asked for: rows are all over the data set, and waiting for each
 /// costs more than using it.
 const ROWS_AHEAD: usize = 4;
@@ -65,6 +69,7 @@ pub trait BatchSource: Send + Sync {
 /// Batches of a data set in memory.
 pub struct Batches {
     rows: Arc<Rows>,
+    is_lean: bool,
     kept: Mutex<VecDeque<Kept>>,
 }
 
@@ -82,9 +87,11 @@ struct Rows {
 }
 
 impl Batches {
-    /// The batches of `dataset` as a run with this seed and batch size uses them.
+    /// The batches of `dataset` as a run with this seed and batch size uses them, in the layouts
+    /// that many neurons share, and gathered ahead.
     pub fn new(dataset: Arc<Dataset>, seed: u64, batch_size: usize, shuffle: bool) -> Self {
         Self {
+            is_lean: false,
             rows: Arc::new(Rows {
                 dataset,
                 seed,
@@ -93,6 +100,15 @@ impl Batches {
                 orders: Mutex::default(),
             }),
             kept: Mutex::default(),
+        }
+    }
+
+    /// The same for a process that hosts few neurons: batches stay bytes if the data set is bytes,
+    /// two are kept, and none is gathered before it is asked for.
+    pub fn lean(dataset: Arc<Dataset>, seed: u64, batch_size: usize, shuffle: bool) -> Self {
+        Self {
+            is_lean: true,
+            ..Self::new(dataset, seed, batch_size, shuffle)
         }
     }
 
@@ -107,7 +123,12 @@ impl Batches {
         if let Some((_, place)) = kept.iter().find(|(of, _)| *of == batch) {
             return (place.clone(), None);
         }
-        let oldest = if kept.len() >= KEPT_BATCHES {
+        let bound = if self.is_lean {
+            KEPT_LEAN
+        } else {
+            KEPT_BATCHES
+        };
+        let oldest = if kept.len() >= bound {
             kept.pop_front()
         } else {
             None
@@ -119,6 +140,15 @@ impl Batches {
             .and_then(OnceLock::into_inner)
             .and_then(Arc::into_inner);
         (place, memory)
+    }
+
+    fn gather(&self, batch: BatchRef, memory: Option<Inputs>) -> Inputs {
+        match &self.rows.dataset.values {
+            Values::Bytes { bytes, scale } if self.is_lean => {
+                self.rows.gather_bytes(batch, bytes, *scale, memory)
+            }
+            _ => self.rows.gather(batch, memory),
+        }
     }
 
     /// Has the batch after this one gathered by a thread that has nothing to do.
@@ -188,6 +218,28 @@ impl Rows {
         transpose_into(&samples, &mut features);
         Inputs::with_samples(features, samples)
     }
+
+    fn gather_bytes(
+        &self,
+        batch: BatchRef,
+        bytes: &[u8],
+        scale: f32,
+        memory: Option<Inputs>,
+    ) -> Inputs {
+        let width = self.dataset.features;
+        let mut samples = memory.map(Inputs::into_bytes).unwrap_or_default();
+        samples.reset(batch.rows as usize, width, scale);
+        let numbers = self.numbers(batch);
+        for (i, &row) in numbers.iter().enumerate() {
+            if let Some(&later) = numbers.get(i + ROWS_AHEAD) {
+                self.dataset.prefetch_row(later as usize);
+            }
+            samples
+                .row_mut(i)
+                .copy_from_slice(&bytes[row as usize * width..][..width]);
+        }
+        Inputs::from_bytes(samples)
+    }
 }
 
 impl BatchSource for Batches {
@@ -203,9 +255,11 @@ impl BatchSource for Batches {
     fn inputs(&self, batch: BatchRef) -> Arc<Inputs> {
         let (place, memory) = self.place(batch);
         let inputs = place
-            .get_or_init(|| Arc::new(self.rows.gather(batch, memory)))
+            .get_or_init(|| Arc::new(self.gather(batch, memory)))
             .clone();
-        self.prepare_next(batch);
+        if !self.is_lean {
+            self.prepare_next(batch);
+        }
         inputs
     }
 

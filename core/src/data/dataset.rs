@@ -1,6 +1,6 @@
 //! A data set in memory: rows of features, and what the network should answer to each.
 
-use super::Split;
+use super::{Split, Storage};
 
 /// A data set. Images stay bytes until a batch uses them.
 #[derive(Clone, Debug)]
@@ -27,12 +27,12 @@ pub enum Values {
     /// Bytes, used as `byte as f32 * scale`.
     Bytes {
         /// The raw bytes.
-        bytes: Vec<u8>,
+        bytes: Storage<u8>,
         /// Brings the largest byte value to 1.
         scale: f32,
     },
     /// Numbers that are used as they are.
-    Floats(Vec<f32>),
+    Floats(Storage<f32>),
 }
 
 /// What is to be learned, with the right answers of all rows.

@@ -3,7 +3,9 @@
 pub mod batches;
 pub mod dataset;
 pub mod split;
+pub mod storage;
 
 pub use batches::{BatchRef, BatchSource, Batches, Part, Targets};
 pub use dataset::{Dataset, Labels, Task, Values};
 pub use split::Split;
+pub use storage::Storage;

@@ -4,6 +4,8 @@ use std::sync::OnceLock;
 
 use ndarray::{ArrayView2, s};
 
+use super::bytes::ByteMatrix;
+
 /// Columns that are computed side by side: one AVX-512 register of f32.
 pub const LANES: usize = 16;
 
@@ -71,6 +73,17 @@ impl Panels {
         panels
     }
 
+    /// The panels of a matrix that is kept as bytes.
+    pub fn unpack(matrix: &ByteMatrix) -> Self {
+        let mut panels = Self::zeros(matrix.rows(), matrix.columns());
+        for row in 0..matrix.rows() {
+            for (panel, lanes) in matrix.numbers(row).enumerate() {
+                panels.panel_mut(panel)[row] = lanes;
+            }
+        }
+        panels
+    }
+
     /// Rows of the matrix.
     pub fn rows(&self) -> usize {
         self.rows
@@ -112,10 +125,15 @@ impl Panels {
 /// What a layer is given for one tick: `features x rows of the batch`.
 ///
 /// The forward pass reads it feature by feature, the weight gradient sample by sample. Both
-/// layouts are made once and shared by every neuron of the layer in the process.
+/// layouts are made once, when they are first asked for, and shared by every neuron of the layer in
+/// the process. A few neurons do without: they compute from the bytes, if the batch has come as
+/// bytes.
 #[derive(Debug)]
 pub struct Inputs {
-    features: Panels,
+    /// `[rows, features]`
+    bytes: Option<ByteMatrix>,
+    /// Always there without `bytes`.
+    features: OnceLock<Panels>,
     samples: OnceLock<Panels>,
 }
 
@@ -123,7 +141,17 @@ impl Inputs {
     /// Inputs from their features, panels of `[features, rows]`.
     pub fn new(features: Panels) -> Self {
         Self {
-            features,
+            bytes: None,
+            features: OnceLock::from(features),
+            samples: OnceLock::new(),
+        }
+    }
+
+    /// Inputs from bytes, `[rows, features]`.
+    pub fn from_bytes(bytes: ByteMatrix) -> Self {
+        Self {
+            bytes: Some(bytes),
+            features: OnceLock::new(),
             samples: OnceLock::new(),
         }
     }
@@ -131,34 +159,55 @@ impl Inputs {
     /// Inputs whose two layouts the caller made: `[features, rows]` and `[rows, features]`.
     pub fn with_samples(features: Panels, samples: Panels) -> Self {
         Self {
-            features,
+            bytes: None,
+            features: OnceLock::from(features),
             samples: OnceLock::from(samples),
         }
     }
 
     /// How many features each row has.
     pub fn n_features(&self) -> usize {
-        self.features.rows()
+        match &self.bytes {
+            Some(bytes) => bytes.columns(),
+            None => self.features().rows(),
+        }
     }
 
     /// How many rows the batch has.
     pub fn n_rows(&self) -> usize {
-        self.features.columns()
+        match &self.bytes {
+            Some(bytes) => bytes.rows(),
+            None => self.features().columns(),
+        }
+    }
+
+    /// `[rows, features]`, if that is what the batch has come as.
+    pub fn bytes(&self) -> Option<&ByteMatrix> {
+        self.bytes.as_ref()
     }
 
     /// The panels of `[features, rows]`.
     pub fn features(&self) -> &Panels {
-        &self.features
+        self.features.get_or_init(|| transpose(self.samples()))
     }
 
     /// The panels of `[rows, features]`.
     pub fn samples(&self) -> &Panels {
-        self.samples.get_or_init(|| transpose(&self.features))
+        self.samples.get_or_init(|| match &self.bytes {
+            Some(bytes) => Panels::unpack(bytes),
+            None => transpose(self.features()),
+        })
     }
 
-    /// Takes the memory back for the next batch.
+    /// Takes the memory of both layouts back for the next batch.
     pub fn into_panels(self) -> (Panels, Panels) {
-        (self.features, self.samples.into_inner().unwrap_or_default())
+        let panels = |layout: OnceLock<Panels>| layout.into_inner().unwrap_or_default();
+        (panels(self.features), panels(self.samples))
+    }
+
+    /// Takes the memory of the bytes back for the next batch.
+    pub fn into_bytes(self) -> ByteMatrix {
+        self.bytes.unwrap_or_default()
     }
 }
 

@@ -2,6 +2,7 @@
 //! of threads, or how neurons are grouped.
 
 pub mod activation;
+pub mod bytes;
 pub mod dropout;
 pub mod initializer;
 pub mod inputs;
@@ -13,6 +14,7 @@ pub mod schedule;
 pub mod stream;
 
 pub use activation::Activation;
+pub use bytes::ByteMatrix;
 pub use initializer::Initializer;
 pub use inputs::{Inputs, Panels};
 pub use loss::Loss;

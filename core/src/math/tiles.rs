@@ -5,39 +5,36 @@
 //! function can only be compiled for an instruction set that it names itself.
 
 use super::Rows;
+use crate::math::bytes::ByteMatrix;
 use crate::math::inputs::{LANES, Panels};
 
-/// Defines `sweep(a, b, c)`, which adds `a * b` to `c` on one thread.
+/// Defines `sweep(a, b, c)`, which adds `a * b` to `c` on one thread, with `b` a `$right`.
 ///
-/// `$rows` x `$panels` is the shape of the main tile; rows that are left over take fewer rows and
-/// more panels, which keeps as many sums in flight. `$vector` holds [`LANES`] numbers.
+/// `$rows` x `$panels` are the shapes of the tiles: the largest first, which does most of the work,
+/// down to a single row. Fewer rows take more panels, which keeps as many sums in flight.
+/// `$vector` holds [`LANES`] numbers, and `$load` makes one of a cell of `b`.
 macro_rules! sweep {
-    ($(#[$target:meta])*, $rows:literal x $panels:literal, $vector:ty) => {
+    (
+        $(#[$target:meta])*
+        $right:ty, [$($rows:literal x $panels:literal),*], $vector:ty,
+        |$b:ident, $cell:ident| $load:expr
+    ) => {
         $(#[$target])*
-        pub fn sweep(a: Rows<'_>, b: &Panels, c: &mut [f32], stride: usize) {
+        pub fn sweep(a: Rows<'_>, b: &$right, c: &mut [f32], stride: usize) {
             let mut row = 0;
-            while a.rows - row >= $rows {
-                band::<$rows, $panels>(a, b, c, stride, row);
-                row += $rows;
-            }
-            while a.rows - row >= 4 {
-                band::<4, 2>(a, b, c, stride, row);
-                row += 4;
-            }
-            while a.rows - row >= 2 {
-                band::<2, 4>(a, b, c, stride, row);
-                row += 2;
-            }
-            if a.rows > row {
-                band::<1, 8>(a, b, c, stride, row);
-            }
+            $(
+                while a.rows - row >= $rows {
+                    band::<$rows, $panels>(a, b, c, stride, row);
+                    row += $rows;
+                }
+            )*
         }
 
         /// Computes `ROWS` rows of the result.
         $(#[$target])*
         fn band<const ROWS: usize, const PANELS: usize>(
             a: Rows<'_>,
-            b: &Panels,
+            b: &$right,
             c: &mut [f32],
             stride: usize,
             row: usize,
@@ -57,7 +54,7 @@ macro_rules! sweep {
         #[inline]
         fn tile<const ROWS: usize, const PANELS: usize>(
             a: Rows<'_>,
-            b: &Panels,
+            b: &$right,
             c: &mut [f32],
             stride: usize,
             row: usize,
@@ -83,11 +80,13 @@ macro_rules! sweep {
                     };
                 }
             }
-            let streams: [&[[f32; LANES]]; PANELS] =
-                std::array::from_fn(|p| &b.panel(panel + p)[..a.inner]);
+            let streams: [_; PANELS] = std::array::from_fn(|p| b.panel(panel + p));
             let left: [&[f32]; ROWS] = std::array::from_fn(|r| a.row(row + r));
             for k in 0..a.inner {
-                let right: [$vector; PANELS] = std::array::from_fn(|p| load(&streams[p][k]));
+                let right: [$vector; PANELS] = std::array::from_fn(|p| {
+                    let ($b, $cell) = (b, &streams[p][k]);
+                    $load
+                });
                 for r in 0..ROWS {
                     let factor = splat(left[r][k * a.inner_stride]);
                     for p in 0..PANELS {
@@ -109,13 +108,38 @@ macro_rules! sweep {
     };
 }
 
+/// Defines a `sweep` for each kind of right factor.
+macro_rules! sweeps {
+    ($(#[$target:meta])*, $shapes:tt, $vector:ty) => {
+        /// Products with numbers.
+        pub mod numbers {
+            use super::super::{LANES, Panels, Rows};
+            use super::*;
+
+            sweep!($(#[$target])* Panels, $shapes, $vector, |_b, cell| load(cell));
+        }
+
+        /// Products with bytes, each made a number as it is used.
+        pub mod bytes {
+            use super::super::{ByteMatrix, LANES, Rows};
+            use super::*;
+
+            sweep!($(#[$target])* ByteMatrix, $shapes, $vector, |b, cell| widen(cell, b.scale()));
+        }
+    };
+}
+
 /// Compiled for the baseline of the target; a fused multiply-add that the processor lacks is
 /// computed in software, slowly and with the same bits.
 pub mod portable {
-    use super::{LANES, Panels, Rows};
+    use super::LANES;
 
     fn load(lanes: &[f32; LANES]) -> [f32; LANES] {
         *lanes
+    }
+
+    fn widen(bytes: &[u8; LANES], scale: f32) -> [f32; LANES] {
+        bytes.map(|byte| f32::from(byte) * scale)
     }
 
     fn store(vector: [f32; LANES]) -> [f32; LANES] {
@@ -130,17 +154,18 @@ pub mod portable {
         std::array::from_fn(|lane| a[lane].mul_add(b[lane], c[lane]))
     }
 
-    sweep!(, 4 x 1, [f32; LANES]);
+    sweeps!(, [4 x 1, 2 x 2, 1 x 4], [f32; LANES]);
 }
 
 /// 16 registers of 8 lanes: 12 sums in flight.
 #[cfg(target_arch = "x86_64")]
 pub mod avx2 {
     use std::arch::x86_64::{
-        __m256, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_set1_ps, _mm256_storeu_ps,
+        __m256, _mm_loadu_si64, _mm256_cvtepi32_ps, _mm256_cvtepu8_epi32, _mm256_fmadd_ps,
+        _mm256_loadu_ps, _mm256_mul_ps, _mm256_set1_ps, _mm256_storeu_ps,
     };
 
-    use super::{LANES, Panels, Rows};
+    use super::LANES;
 
     #[inline]
     #[target_feature(enable = "avx2,fma")]
@@ -153,6 +178,18 @@ pub mod avx2 {
                 _mm256_loadu_ps(high.as_ptr()),
             ]
         }
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2,fma")]
+    fn widen(bytes: &[u8; LANES], scale: f32) -> [__m256; 2] {
+        let (low, high) = bytes.split_at(8);
+        // SAFETY: both halves are 8 bytes long, and the load needs no alignment.
+        let halves = unsafe { [_mm_loadu_si64(low.as_ptr()), _mm_loadu_si64(high.as_ptr())] };
+        halves.map(|half| {
+            let numbers = _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(half));
+            _mm256_mul_ps(numbers, _mm256_set1_ps(scale))
+        })
     }
 
     #[inline]
@@ -183,23 +220,33 @@ pub mod avx2 {
         ]
     }
 
-    sweep!(#[target_feature(enable = "avx2,fma")], 6 x 1, [__m256; 2]);
+    sweeps!(#[target_feature(enable = "avx2,fma")], [6 x 1, 4 x 1, 2 x 2, 1 x 4], [__m256; 2]);
 }
 
-/// 32 registers of 16 lanes: 24 sums in flight.
+/// 32 registers of 16 lanes: 16 sums in flight.
 #[cfg(target_arch = "x86_64")]
 pub mod avx512 {
     use std::arch::x86_64::{
-        __m512, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_set1_ps, _mm512_storeu_ps,
+        __m512, _mm_loadu_si128, _mm512_cvtepi32_ps, _mm512_cvtepu8_epi32, _mm512_fmadd_ps,
+        _mm512_loadu_ps, _mm512_mul_ps, _mm512_set1_ps, _mm512_storeu_ps,
     };
 
-    use super::{LANES, Panels, Rows};
+    use super::LANES;
 
     #[inline]
     #[target_feature(enable = "avx512f")]
     fn load(lanes: &[f32; LANES]) -> __m512 {
         // SAFETY: there are 16 numbers, and the load needs no alignment.
         unsafe { _mm512_loadu_ps(lanes.as_ptr()) }
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    fn widen(bytes: &[u8; LANES], scale: f32) -> __m512 {
+        // SAFETY: there are 16 bytes, and the load needs no alignment.
+        let bytes = unsafe { _mm_loadu_si128(bytes.as_ptr().cast()) };
+        let numbers = _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(bytes));
+        _mm512_mul_ps(numbers, _mm512_set1_ps(scale))
     }
 
     #[inline]
@@ -223,5 +270,5 @@ pub mod avx512 {
         _mm512_fmadd_ps(a, b, c)
     }
 
-    sweep!(#[target_feature(enable = "avx512f")], 8 x 2, __m512);
+    sweeps!(#[target_feature(enable = "avx512f")], [8 x 2, 4 x 2, 2 x 4, 1 x 8], __m512);
 }

@@ -23,7 +23,7 @@
 //! | 3 | `Ready` | from: address | 28 | |
 //! | 4 | `Unrestorable` | from: address, length: u32 | 32 | problem, UTF-8, 4 KiB at most |
 //! | 5 | `Committed` | from: address, commit | 44 | |
-//! | 6 | `Forward` | tick header, encoding: u8, 3 bytes 0, features: u32, rows: u32 | 72 | `[features, rows]` in the encoding |
+//! | 6 | `Forward` | tick header, encoding: u8, 3 bytes 0, features: u32, rows: u32 | 72 | the values in the encoding |
 //! | 7 | `Activation` | tick header, first: u32, neurons: u32, rows: u32 | 72 | values `[neurons, rows]` |
 //! | 8 | `Backward` | tick: u64, first: u32, neurons: u32, rows: u32 | 36 | errors `[neurons, rows]` |
 //! | 9 | `Contribution` | tick: u64, first: u32, neurons: u32, rows: u32, fan_in: u32 | 40 | deltas `[neurons, rows]`, weights `[neurons, fan_in]` |
@@ -37,8 +37,11 @@
 //! | address | 12 | who: u8 (0 trainer, 1 synapse, 2 unit, 3 layer), 3 bytes 0, layer: u32, index: u32 |
 //! | tick header | 44 | tick: u64, mark: u64, step: u64, learning rate: f32, epoch: u32, batch: u32, rows: u32, part: u8 (0 train, 1 validation, 2 test), work: u8 (0 evaluate, 1 train), marked: u8 (0 no, 1 yes), 1 byte 0 |
 //!
-//! Encodings of `Forward`'s values: 0, none (the unit reads the batch by itself, features and rows
-//! are 0); 1, f32. 2 is reserved for u8: an f32 scale, then one byte a value.
+//! | encoding of `Forward`'s values | payload |
+//! |---|---|
+//! | 0, none | the unit reads the batch by itself; features and rows are 0 |
+//! | 1, f32 | `[features, rows]` |
+//! | 2, u8 | scale: f32, finite and not 0; then one byte a value, `[rows, features]`, each standing for `byte * scale` |
 
 mod check;
 mod error;
@@ -79,6 +82,8 @@ pub mod fixed_len {
     pub const COMMITTED: usize = HEADER + ADDRESS + COMMIT;
     /// `Forward`; the whole of it when the values are not inside.
     pub const FORWARD: usize = HEADER + TICK_HEADER + 12;
+    /// What u8 values in a `Forward` begin with.
+    pub const SCALE: usize = 4;
     /// `Activation`
     pub const ACTIVATION: usize = HEADER + TICK_HEADER + 12;
     /// `Backward`
@@ -124,6 +129,7 @@ mod tag {
 
     pub const BY_REFERENCE: u8 = 0;
     pub const F32: u8 = 1;
+    pub const U8: u8 = 2;
 }
 
 /// The largest sizes that a run's messages can have: what its plan says.
@@ -151,6 +157,9 @@ pub fn encoded_len(envelope: &Envelope) -> usize {
         Message::Committed { .. } => (fixed_len::COMMITTED, 0),
         Message::Forward { inputs, .. } => {
             let values = inputs.as_ref().map_or(0, |i| i.n_features() * i.n_rows());
+            if inputs.as_ref().is_some_and(|i| i.bytes().is_some()) {
+                return fixed_len::FORWARD + fixed_len::SCALE + values;
+            }
             (fixed_len::FORWARD, values)
         }
         Message::Activation { values, .. } => (fixed_len::ACTIVATION, values.len()),

@@ -51,7 +51,8 @@ pub enum Message {
         /// Which commit point.
         commit: CommitPoint,
     },
-    /// To the units of a layer: the layer's inputs for a tick.
+    /// To the units of a layer: the layer's inputs for a tick, as bytes where the trainer sends
+    /// rows of a data set of bytes.
     Forward {
         /// The tick.
         header: TickHeader,

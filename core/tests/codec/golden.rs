@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use cuttlefish_core::data::{BatchRef, Part};
 use cuttlefish_core::ids::{Address, CommitPoint, Generation, Tick};
-use cuttlefish_core::math::{Inputs, Panels};
+use cuttlefish_core::math::{ByteMatrix, Inputs, Panels};
 use cuttlefish_core::protocol::codec::fixed_len;
 use cuttlefish_core::protocol::{Envelope, Message, TickHeader, Work};
 use ndarray::{Array2, array};
@@ -53,6 +53,9 @@ pub fn messages() -> Vec<(Message, usize, &'static str)> {
     let inputs = Inputs::new(Panels::pack(
         array![[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]].view(),
     ));
+    let mut pixels = ByteMatrix::zeros(2, 3, 0.5);
+    pixels.row_mut(0).copy_from_slice(&[1, 3, 5]);
+    pixels.row_mut(1).copy_from_slice(&[2, 4, 255]);
     vec![
         (
             Message::Rewind(COMMIT),
@@ -113,6 +116,19 @@ pub fn messages() -> Vec<(Message, usize, &'static str)> {
              03000000 04000000 02000000 00 01 01 00
              01 000000 03000000 02000000
              0000803f 00000040 00004040 00008040 0000a040 0000c040",
+        ),
+        (
+            Message::Forward {
+                header: TRAIN,
+                inputs: Some(Arc::new(Inputs::from_bytes(pixels))),
+            },
+            fixed_len::FORWARD + fixed_len::SCALE,
+            "43544c46 01 06 0000 0900000000000000
+             0201000000000000 0500000000000000 0403000000000000 cdcccc3d
+             03000000 04000000 02000000 00 01 01 00
+             02 000000 03000000 02000000
+             0000003f
+             01 03 05 02 04 ff",
         ),
         (
             Message::Activation {
@@ -188,7 +204,10 @@ fn every_kind_has_its_bytes() {
         assert_eq!(facts(&back), facts(&envelope));
         let payload = match &envelope.message {
             Message::Unrestorable { problem, .. } => problem.len(),
-            Message::Forward { inputs, .. } => inputs.iter().count() * 4 * 6,
+            Message::Forward { inputs, .. } => inputs.as_ref().map_or(0, |inputs| {
+                let is_bytes = inputs.bytes().is_some();
+                if is_bytes { 6 } else { 4 * 6 }
+            }),
             Message::Activation { .. } | Message::Backward { .. } => 4 * 4,
             Message::Contribution { .. } | Message::Propagated { .. } => 4 * 6,
             _ => 0,

@@ -57,7 +57,8 @@ fn check(bytes: &[u8], limits: &Limits) -> Result<Envelope, Error> {
         Ok(envelope) => {
             // No fixed fields are as long: there is a payload, and the counting is seen to work.
             assert!(taken > 0 || bytes.len() < 100);
-            // Panels are padded to 16 rows, so one value may take the room of 16.
+            // Panels are padded to 16 rows, and bytes to 16 x 16, so one value may take the room of
+            // many; the fixed fields make up for that of few bytes.
             assert!(taken <= 16 * bytes.len() + OVERHEAD, "{taken} bytes taken");
             assert_eq!(encoded(envelope), bytes, "one encoding for each message");
         }
@@ -150,7 +151,14 @@ fn every_prefix_and_every_single_byte_of_the_golden_messages() {
 #[test]
 fn four_billion_neurons_take_no_memory() {
     // Where the shapes of the kinds with a payload are, from `Forward` with values on.
-    let shapes = [(6, 64, 2), (7, 64, 2), (8, 28, 2), (9, 28, 3), (10, 24, 2)];
+    let shapes = [
+        (6, 64, 2),
+        (7, 64, 2),
+        (8, 64, 2),
+        (9, 28, 2),
+        (10, 28, 3),
+        (11, 24, 2),
+    ];
     for (message, at, sizes) in shapes {
         let mut bytes = golden::bytes()[message].clone();
         for size in 0..sizes {
@@ -159,9 +167,9 @@ fn four_billion_neurons_take_no_memory() {
             check(&bytes, &LIMITS).expect_err("a lie");
         }
     }
-    let activation = with(golden::bytes()[8].clone(), 24, &[0; 4]);
+    let backward = with(golden::bytes()[9].clone(), 24, &[0; 4]);
     let claim = [u32::MAX.to_le_bytes(), u32::MAX.to_le_bytes()].concat();
-    let error = check(&with(activation, 28, &claim), &UNLIMITED).expect_err("a lie");
+    let error = check(&with(backward, 28, &claim), &UNLIMITED).expect_err("a lie");
     let (expected, found) = (u64::MAX, 52);
     assert_eq!(error, Error::Length { expected, found });
 }
@@ -175,12 +183,14 @@ fn every_lie_has_its_error() {
     const COMMITTED: usize = 4;
     const BY_REFERENCE: usize = 5;
     const FORWARD: usize = 6;
-    const ACTIVATION: usize = 7;
-    const BACKWARD: usize = 8;
-    const CONTRIBUTION: usize = 9;
+    const FORWARD_BYTES: usize = 7;
+    const ACTIVATION: usize = 8;
+    const BACKWARD: usize = 9;
+    const CONTRIBUTION: usize = 10;
     let inf = f32::INFINITY.to_le_bytes();
+    let nan = f32::NAN.to_le_bytes();
     let long = 4097_u32.to_le_bytes();
-    let lies: [(usize, usize, &[u8], &str); 30] = [
+    let lies: [(usize, usize, &[u8], &str); 38] = [
         (
             REWIND,
             0,
@@ -325,7 +335,55 @@ fn every_lie_has_its_error() {
             FORWARD,
             60,
             &[2],
-            "unknown `encoding`: expected 0 to 1, found 2",
+            "message has the wrong length: expected 82 bytes, found 96",
+        ),
+        (
+            FORWARD,
+            60,
+            &[3],
+            "unknown `encoding`: expected 0 to 2, found 3",
+        ),
+        (
+            FORWARD_BYTES,
+            60,
+            &[1],
+            "message has the wrong length: expected 96 bytes, found 82",
+        ),
+        (
+            FORWARD_BYTES,
+            60,
+            &[0],
+            "`features` is not used here: expected 0, found 3",
+        ),
+        (
+            FORWARD_BYTES,
+            64,
+            &[4],
+            "message has the wrong length: expected 84 bytes, found 82",
+        ),
+        (
+            FORWARD_BYTES,
+            68,
+            &[1],
+            "values of another batch: expected 2 rows, found 1",
+        ),
+        (
+            FORWARD_BYTES,
+            72,
+            &[0; 4],
+            "scale: expected a finite number other than 0, found 0",
+        ),
+        (
+            FORWARD_BYTES,
+            72,
+            &nan,
+            "scale: expected a finite number other than 0, found NaN",
+        ),
+        (
+            FORWARD_BYTES,
+            72,
+            &inf,
+            "scale: expected a finite number other than 0, found inf",
         ),
         (
             FORWARD,

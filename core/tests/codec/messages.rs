@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use cuttlefish_core::data::{BatchRef, Part};
 use cuttlefish_core::ids::{Address, CommitPoint, Generation, Tick};
-use cuttlefish_core::math::{Inputs, Panels};
+use cuttlefish_core::math::{ByteMatrix, Inputs, Panels};
 use cuttlefish_core::protocol::{Envelope, Message, TickHeader, Work, codec};
 use ndarray::Array2;
 use proptest::collection::vec;
@@ -40,10 +40,18 @@ fn message() -> impl Strategy<Value = Message> {
 fn forward() -> impl Strategy<Value = Message> {
     header().prop_flat_map(|header| {
         let rows = header.batch.rows as usize;
-        let values = (1..=LIMITS.max_features as usize)
-            .prop_flat_map(move |features| matrix(features, rows))
-            .prop_map(|values| Arc::new(Inputs::new(Panels::pack(values.view()))));
-        option::of(values).prop_map(move |inputs| Message::Forward { header, inputs })
+        let features = 1..=LIMITS.max_features as usize;
+        let values = features.clone().prop_flat_map(move |features| {
+            matrix(features, rows).prop_map(|values| Inputs::new(Panels::pack(values.view())))
+        });
+        let bytes = features.prop_flat_map(move |features| {
+            byte_matrix(rows, features).prop_map(Inputs::from_bytes)
+        });
+        let inputs = option::of(prop_oneof![values, bytes]);
+        inputs.prop_map(move |inputs| Message::Forward {
+            header,
+            inputs: inputs.map(Arc::new),
+        })
     })
 }
 
@@ -171,11 +179,28 @@ fn matrix(rows: usize, columns: usize) -> impl Strategy<Value = Array2<f32>> {
     })
 }
 
+/// Any bytes, with a scale that makes numbers of them.
+fn byte_matrix(rows: usize, columns: usize) -> impl Strategy<Value = ByteMatrix> {
+    let scale = any::<f32>().prop_filter("of use", |scale| scale.is_finite() && *scale != 0.0);
+    (scale, vec(any::<u8>(), rows * columns)).prop_map(move |(scale, bytes)| {
+        let mut matrix = ByteMatrix::zeros(rows, columns, scale);
+        for (row, bytes) in bytes.chunks(columns).enumerate() {
+            matrix.row_mut(row).copy_from_slice(bytes);
+        }
+        matrix
+    })
+}
+
 /// Everything that a message says, floats as bits.
 pub fn facts(envelope: &Envelope) -> String {
     let what = match &envelope.message {
         Message::Forward { header, inputs } => {
             let inputs = inputs.as_ref().map(|inputs| {
+                if let Some(matrix) = inputs.bytes() {
+                    let scale = matrix.scale().to_bits();
+                    let rows: Vec<&[u8]> = (0..matrix.rows()).map(|row| matrix.row(row)).collect();
+                    return format!("{:?} {scale:x} {rows:x?}", matrix.columns());
+                }
                 let shape = (inputs.n_features(), inputs.n_rows());
                 bits(&Array2::from_shape_fn(shape, |(feature, row)| {
                     inputs.features().get(feature, row)

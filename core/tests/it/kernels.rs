@@ -1,8 +1,10 @@
 //! The product has the same bits however it is cut, and they are those of its definition.
 
-use cuttlefish_core::math::Panels;
 use cuttlefish_core::math::inputs::transpose;
-use cuttlefish_core::math::kernel::{Rows, multiply_add, multiply_add_here};
+use cuttlefish_core::math::kernel::{
+    Rows, multiply_add, multiply_add_bytes, multiply_add_bytes_transposed, multiply_add_here,
+};
+use cuttlefish_core::math::{ByteMatrix, Inputs, Panels};
 use ndarray::Array2;
 use ndarray_rand::rand::rngs::SmallRng;
 use ndarray_rand::rand::{Rng, SeedableRng};
@@ -10,6 +12,21 @@ use proptest::prelude::*;
 
 fn random(rng: &mut SmallRng, rows: usize, columns: usize) -> Array2<f32> {
     Array2::from_shape_simple_fn((rows, columns), || rng.random_range(-1.0..1.0))
+}
+
+fn random_bytes(rng: &mut SmallRng, rows: usize, columns: usize) -> ByteMatrix {
+    let mut matrix = ByteMatrix::zeros(rows, columns, rng.random_range(1e-3..1.0));
+    for row in 0..rows {
+        matrix.row_mut(row).fill_with(|| rng.random());
+    }
+    matrix
+}
+
+/// What the bytes stand for.
+fn numbers(bytes: &ByteMatrix) -> Array2<f32> {
+    Array2::from_shape_fn((bytes.rows(), bytes.columns()), |(row, column)| {
+        f32::from(bytes.row(row)[column]) * bytes.scale()
+    })
 }
 
 /// The definition: one chain of fused multiply-adds for each element.
@@ -54,6 +71,53 @@ proptest! {
         let left = Rows::transposed(a.as_slice().unwrap(), rows, rows);
         multiply_add(left, &Panels::pack(b.view()), c.as_slice_mut().unwrap());
         prop_assert_eq!(bits(&c), bits(&wanted));
+    }
+
+    #[test]
+    fn a_product_with_bytes_is_the_one_with_the_numbers_that_they_stand_for(
+        seed: u64, rows in 0usize..20, inner in 1usize..40, columns in 0usize..80,
+    ) {
+        let mut rng = SmallRng::seed_from_u64(seed);
+        let a = random(&mut rng, rows, inner);
+        let b = random_bytes(&mut rng, inner, columns);
+        let mut c = random(&mut rng, rows, columns);
+        let wanted = by_definition(&a, &numbers(&b), &c);
+        let left = Rows::new(a.as_slice().unwrap(), inner, inner);
+        multiply_add_bytes(left, &b, c.as_slice_mut().unwrap(), columns);
+        prop_assert_eq!(bits(&c), bits(&wanted));
+    }
+
+    #[test]
+    fn a_product_with_transposed_bytes_has_the_same_bits(
+        // Several of the blocks that are transposed, and parts of them.
+        seed: u64, rows in 0usize..10, inner in 1usize..300, columns in 0usize..300,
+    ) {
+        let mut rng = SmallRng::seed_from_u64(seed);
+        let a = random(&mut rng, rows, inner + 1);
+        let b = random_bytes(&mut rng, columns, inner);
+        let mut c = random(&mut rng, rows, columns);
+        let wanted = by_definition(&a, &numbers(&b).t().to_owned(), &c);
+        // Weights have the bias behind them.
+        let left = Rows::new(a.as_slice().unwrap(), inner + 1, inner);
+        multiply_add_bytes_transposed(left, &b, c.as_slice_mut().unwrap());
+        prop_assert_eq!(bits(&c), bits(&wanted));
+    }
+
+    #[test]
+    fn inputs_from_bytes_have_the_layouts_of_their_numbers(
+        seed: u64, rows in 0usize..50, columns in 0usize..50,
+    ) {
+        let mut rng = SmallRng::seed_from_u64(seed);
+        let mut bytes = random_bytes(&mut rng, 50 - rows, 50 - columns);
+        let other = random_bytes(&mut rng, rows, columns);
+        // In memory that has been used before.
+        bytes.reset(rows, columns, other.scale());
+        (0..rows).for_each(|row| bytes.row_mut(row).copy_from_slice(other.row(row)));
+        let numbers = numbers(&bytes);
+        let inputs = Inputs::from_bytes(bytes);
+        prop_assert_eq!((inputs.n_rows(), inputs.n_features()), numbers.dim());
+        prop_assert_eq!(inputs.features(), &Panels::pack(numbers.t()));
+        prop_assert_eq!(inputs.samples(), &Panels::pack(numbers.view()));
     }
 
     #[test]

@@ -104,7 +104,8 @@ pub fn noise(
         values: Values::Floats(
             (0..rows * features)
                 .map(|_| rng.random_range(-1.0f32..1.0))
-                .collect(),
+                .collect::<Vec<f32>>()
+                .into(),
         ),
         task: Task::Classification {
             class_names: (0..classes).map(|c| c.to_string()).collect(),

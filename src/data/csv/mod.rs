@@ -92,7 +92,7 @@ pub fn parse(bytes: Vec<u8>, options: &Options<'_>) -> Result<(Dataset, Encoder)
         features: encoder.features(),
         image: None,
         feature_names: encoder.feature_names(),
-        values: Values::Floats(values),
+        values: Values::Floats(values.into()),
         task,
         split,
     };

@@ -39,6 +39,15 @@ pub fn mark_of(marked: u8, mark: u64) -> Result<Option<u64>, Error> {
     }
 }
 
+/// What bytes are multiplied by: not nothing, and not what would make numbers of no use.
+pub fn scale_of(bits: u32) -> Result<f32, Error> {
+    let found = f32::from_bits(bits);
+    if found == 0.0 || !found.is_finite() {
+        return Err(Error::Scale { found });
+    }
+    Ok(found)
+}
+
 /// Values are of the tick's batch.
 pub fn of_batch(header: &TickHeader, found: u32) -> Result<(), Error> {
     let expected = header.batch.rows;

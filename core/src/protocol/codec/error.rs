@@ -101,6 +101,12 @@ pub enum Error {
         /// What the message says.
         found: f32,
     },
+    /// A scale of bytes that is 0, NaN or infinite.
+    #[error("scale: expected a finite number other than 0, found {found}")]
+    Scale {
+        /// What the message says.
+        found: f32,
+    },
     /// A text that is too long.
     #[error("problem is too long: expected at most {limit} bytes, found {found}")]
     TextLength {

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use ndarray::Array2;
 
-use super::check::{at_most, below, mark_of, of_batch, unused, within, work_of};
-use super::{Error, Limits, MAGIC, MAX_COUNTER, MAX_PROBLEM_LEN, VERSION, kind, tag};
+use super::check::{at_most, below, mark_of, of_batch, scale_of, unused, within, work_of};
+use super::{Error, Limits, MAGIC, MAX_COUNTER, MAX_PROBLEM_LEN, VERSION, fixed_len, kind, tag};
 use crate::data::{BatchRef, Part};
 use crate::ids::{Address, CommitPoint, Generation, Tick};
 use crate::math::inputs::LANES;
-use crate::math::{Inputs, Panels};
+use crate::math::{ByteMatrix, Inputs, Panels};
 use crate::protocol::{Envelope, Message, TickHeader};
 
 /// Reads a message from its start.
@@ -109,16 +109,24 @@ impl<'a> Reader<'a> {
                 within("features", features, self.limits.max_features)?;
                 of_batch(&header, rows)?;
                 self.expect(values(features, rows))?;
-                Some(Arc::new(self.inputs(features as usize, rows as usize)))
+                Some(self.features(features as usize, rows as usize))
+            }
+            tag::U8 => {
+                within("features", features, self.limits.max_features)?;
+                of_batch(&header, rows)?;
+                self.expect(fixed_len::SCALE as u64 + u64::from(features) * u64::from(rows))?;
+                let scale = scale_of(self.u32()?)?;
+                Some(self.samples(features as usize, rows as usize, scale))
             }
             found => {
                 return Err(Error::Tag {
                     field: "encoding",
-                    max: tag::F32,
+                    max: tag::U8,
                     found,
                 });
             }
         };
+        let inputs = inputs.map(Arc::new);
         Ok(Message::Forward { header, inputs })
     }
 
@@ -310,7 +318,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The next values as inputs; `expect` has seen that they are there.
-    fn inputs(&mut self, features: usize, rows: usize) -> Inputs {
+    fn features(&mut self, features: usize, rows: usize) -> Inputs {
         let mut panels = Panels::zeros(features, rows);
         if rows > 0 {
             let values = std::mem::take(&mut self.rest).chunks_exact(4 * rows);
@@ -324,6 +332,16 @@ impl<'a> Reader<'a> {
             }
         }
         Inputs::new(panels)
+    }
+
+    /// The next bytes as inputs; `expect` has seen that they are there.
+    fn samples(&mut self, features: usize, rows: usize, scale: f32) -> Inputs {
+        let mut matrix = ByteMatrix::zeros(rows, features, scale);
+        let bytes = std::mem::take(&mut self.rest).chunks_exact(features);
+        for (row, bytes) in bytes.enumerate() {
+            matrix.row_mut(row).copy_from_slice(bytes);
+        }
+        Inputs::from_bytes(matrix)
     }
 }
 

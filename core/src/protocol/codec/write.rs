@@ -5,8 +5,8 @@ use ndarray::Array2;
 use super::{MAGIC, MAX_PROBLEM_LEN, VERSION, kind, tag};
 use crate::data::Part;
 use crate::ids::{Address, CommitPoint};
-use crate::math::Inputs;
 use crate::math::inputs::LANES;
+use crate::math::{Inputs, Panels};
 use crate::protocol::{Envelope, Message, TickHeader, Work};
 
 /// Appends to a buffer.
@@ -140,7 +140,6 @@ impl Writer<'_> {
         self.bytes(&[part, work, marked, 0]);
     }
 
-    /// `[features, rows]`, the padding of the panels left out.
     fn inputs(&mut self, inputs: Option<&Inputs>) {
         let Some(inputs) = inputs else {
             self.bytes(&[tag::BY_REFERENCE, 0, 0, 0]);
@@ -148,9 +147,21 @@ impl Writer<'_> {
             return;
         };
         let (features, rows) = (inputs.n_features(), inputs.n_rows());
-        let panels = inputs.features();
+        if let Some(matrix) = inputs.bytes() {
+            self.bytes(&[tag::U8, 0, 0, 0]);
+            self.sizes([features, rows]);
+            self.bytes(&matrix.scale().to_le_bytes());
+            (0..rows).for_each(|row| self.bytes(matrix.row(row)));
+            return;
+        }
         self.bytes(&[tag::F32, 0, 0, 0]);
         self.sizes([features, rows]);
+        self.features(inputs.features());
+    }
+
+    /// `[features, rows]`, the padding of the panels left out.
+    fn features(&mut self, panels: &Panels) {
+        let (features, rows) = (panels.rows(), panels.columns());
         if rows > 0 {
             let target = self.space(features * rows);
             for (feature, row) in target.chunks_exact_mut(rows).enumerate() {
