@@ -74,7 +74,12 @@ pub async fn ps(args: &PsArgs, config: &Config) -> Result<Exit, Failure> {
 
 /// What works on a run in containers, if anything does.
 async fn containers(run: &RunDir) -> Option<String> {
-    let observed = Deployed::open(run.clone()).await.ok()?.observe().await.ok()?;
+    let observed = Deployed::open(run.clone())
+        .await
+        .ok()?
+        .observe()
+        .await
+        .ok()?;
     let is_at_work = |one: &&Observed| one.role == Role::Trainer.word() && one.is_running();
     observed.iter().find(is_at_work)?;
     let running = observed.iter().filter(|one| one.is_running()).count();

@@ -12,8 +12,8 @@ mod plan;
 mod predict;
 mod services;
 mod told;
-mod units;
 mod train;
+mod units;
 mod watch;
 
 use std::io::Write;

@@ -64,7 +64,15 @@ pub async fn units(deployed: &Deployed, as_json: bool) -> Result<Exit, Failure> 
         let units: Vec<Value> = units.iter().map(Unit::document).collect();
         print_json(&json!({"run": run, "target": "docker", "units": units}))?;
     } else {
-        let heads = ["UNIT", "STATE", "TICK", "GENERATION", "MEMORY", "QUEUED", "INSPECT"];
+        let heads = [
+            "UNIT",
+            "STATE",
+            "TICK",
+            "GENERATION",
+            "MEMORY",
+            "QUEUED",
+            "INSPECT",
+        ];
         let rows: Vec<Vec<String>> = std::iter::once(heads.map(str::to_owned).to_vec())
             .chain(units.iter().map(Unit::row))
             .collect();
@@ -79,12 +87,20 @@ async fn queued(deployed: &Deployed) -> Option<Vec<(String, u64)>> {
     let prefix = format!("cf.{}.", deployed.run.name());
     let asked = tokio::task::spawn_blocking(move || management.queues(&vhost, &prefix));
     let queues = asked.await.ok()?.ok()?;
-    Some(queues.into_iter().map(|queue| (queue.name, queue.messages)).collect())
+    Some(
+        queues
+            .into_iter()
+            .map(|queue| (queue.name, queue.messages))
+            .collect(),
+    )
 }
 
 fn order(role: &str) -> usize {
     let roles = ["trainer", "synapse", "unit", "broker", "store"];
-    roles.iter().position(|one| *one == role).unwrap_or(roles.len())
+    roles
+        .iter()
+        .position(|one| *one == role)
+        .unwrap_or(roles.len())
 }
 
 impl Unit {
@@ -102,7 +118,10 @@ impl Unit {
     }
 
     fn row(&self) -> Vec<String> {
-        let count = |name: &str| self.figure(name).map_or("-".to_owned(), |n| format!("{n:.0}"));
+        let count = |name: &str| {
+            self.figure(name)
+                .map_or("-".to_owned(), |n| format!("{n:.0}"))
+        };
         let memory = self.figure("process_resident_memory_bytes");
         vec![
             self.observed.actor.clone(),
@@ -110,7 +129,8 @@ impl Unit {
             count("cuttlefish_tick"),
             count("cuttlefish_generation"),
             memory.map_or("-".to_owned(), |bytes| HumanBytes(bytes as u64).to_string()),
-            self.queued.map_or("-".to_owned(), |queued| queued.to_string()),
+            self.queued
+                .map_or("-".to_owned(), |queued| queued.to_string()),
             self.url.clone().unwrap_or_else(|| "-".to_owned()),
         ]
     }

@@ -14,11 +14,13 @@
 
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
+use std::marker::PhantomData;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-use cuttlefish_core::data::{Dataset, Labels, Split, Task, Values};
+use bytemuck::Pod;
+use cuttlefish_core::data::{Dataset, Labels, Split, Storage, Task, Values};
 use memmap2::Mmap;
 use serde::{Deserialize, Serialize};
 
@@ -213,10 +215,10 @@ pub fn map(path: &Path) -> Result<Prepared, Error> {
         feature_names: header.feature_names,
         values: match header.scale {
             Some(scale) => Values::Bytes {
-                bytes: map[values].to_vec(),
+                bytes: section(&map, values),
                 scale,
             },
-            None => Values::Floats(bytemuck::cast_slice(&map[values]).to_vec()),
+            None => Values::Floats(section(&map, values)),
         },
         task,
         split,
@@ -224,6 +226,27 @@ pub fn map(path: &Path) -> Result<Prepared, Error> {
     Ok(Prepared {
         dataset,
         sha256: header.sha256,
+    })
+}
+
+/// A block of the mapped file.
+struct Section<T> {
+    map: Arc<Mmap>,
+    range: Range<usize>,
+    number: PhantomData<T>,
+}
+
+impl<T: Pod> AsRef<[T]> for Section<T> {
+    fn as_ref(&self) -> &[T] {
+        bytemuck::cast_slice(&self.map[self.range.clone()])
+    }
+}
+
+fn section<T: Pod + Send + Sync>(map: &Arc<Mmap>, range: Range<usize>) -> Storage<T> {
+    Storage::new(Section {
+        map: map.clone(),
+        range,
+        number: PhantomData,
     })
 }
 

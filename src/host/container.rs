@@ -184,7 +184,7 @@ fn batches(
         );
     }
     let training = &graph.training;
-    Ok(Arc::new(Batches::new(
+    Ok(Arc::new(Batches::lean(
         Arc::new(prepared.dataset),
         graph.seed,
         training.batch_size,
