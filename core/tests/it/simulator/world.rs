@@ -252,14 +252,15 @@ impl<'a, F: Fate> World<'a, F> {
         let graph = self.case.graph.clone();
         let batches = self.case.batches.clone();
         let machine: Box<dyn Machine> = match address {
-            Address::Trainer => Box::new(Trainer::new(
-                graph,
-                batches,
-                &self.case.dataset.task,
-                TIMING,
-            )),
+            Address::Trainer => {
+                let trainer = Trainer::new(graph, batches, &self.case.dataset.task, TIMING);
+                Box::new(trainer.with_feed(self.case.feed))
+            }
             Address::Synapse(below) => Box::new(Synapse::new(graph, below)),
-            Address::Unit { layer, index } => Box::new(Unit::new(graph, batches, layer, index)),
+            Address::Unit { layer, index } => {
+                let batches = self.case.batches_of_units();
+                Box::new(Unit::new(graph, batches, layer, index))
+            }
             Address::Layer(_) => unreachable!("a layer is not a machine"),
         };
         self.next_incarnation += 1;
