@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::ValueEnum;
+use cuttlefish_core::data::Feed;
 use cuttlefish_core::topology::{DataShape, Grouping, Plan};
 
 use super::{Exit, Failure, FileArgs, TopologyFile, print, print_json};
@@ -54,7 +55,12 @@ pub fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
         .document
         .graph(&shape, grouping)
         .map_err(|problems| file.failure(&problems))?;
-    let plan = Plan::new(&graph, &shape, args.target != Target::Local);
+    let plan = Plan::new(
+        &graph,
+        &shape,
+        args.target != Target::Local,
+        Feed::Reference,
+    );
     if args.json {
         let json = serde_json::to_value(&plan).map_err(|e| Failure::new(Exit::Failed, e))?;
         print_json(&json)?;

@@ -92,6 +92,10 @@ pub fn document(record: &Record, overrides: &[String]) -> Result<Document, topol
 fn shape(record: &Record) -> DataShape {
     DataShape {
         features: record.rows.features,
+        value_bytes: match record.rows.scale {
+            Some(_) => 1,
+            None => 4,
+        },
         task: match &record.rows.classes {
             Some(classes) => TaskShape::Classification {
                 classes: classes.len(),

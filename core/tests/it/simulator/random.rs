@@ -2,6 +2,7 @@
 
 use cuttlefish_core::data::Feed;
 use cuttlefish_core::math::{Optimizer, Regularizer};
+use cuttlefish_core::protocol::Envelope;
 use cuttlefish_core::topology::{EarlyStopping, Monitor};
 use ndarray_rand::rand::rngs::SmallRng;
 use ndarray_rand::rand::{Rng, SeedableRng};
@@ -62,7 +63,7 @@ impl Fate for Troubled {
         self.happens(self.kill)
     }
 
-    fn copies(&mut self, _n: u64) -> usize {
+    fn copies(&mut self, _n: u64, _envelope: &Envelope) -> usize {
         if self.happens(self.lose) {
             0
         } else if self.happens(self.repeat) {

@@ -22,7 +22,7 @@ pub trait Fate {
     /// Whether the machine dies before it does effect number `effect` of the run.
     fn kills(&mut self, effect: u64) -> bool;
     /// How often message number `n` of the run arrives.
-    fn copies(&mut self, _n: u64) -> usize {
+    fn copies(&mut self, _n: u64, _envelope: &Envelope) -> usize {
         1
     }
     /// What becomes of store request number `n` of the run.
@@ -349,7 +349,7 @@ impl<'a, F: Fate> World<'a, F> {
                 for to in receivers {
                     let n = self.statistics.messages;
                     self.statistics.messages += 1;
-                    for _ in 0..self.fate.copies(n) {
+                    for _ in 0..self.fate.copies(n, &envelope) {
                         self.pending.push(Pending::Message(to, envelope.clone()));
                     }
                 }
