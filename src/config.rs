@@ -3,6 +3,8 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use cuttlefish_core::data::Feed;
+
 use crate::store::DEFAULT_TABLE;
 
 /// Directories that the command line or the environment chooses.
@@ -96,9 +98,14 @@ pub struct ContainerConfig {
     pub secrets_dir: PathBuf,
     /// The prepared data set, unless batches come in messages.
     pub data: Option<PathBuf>,
+    /// How batches get to the first layer, for the trainer.
+    pub feed: Feed,
     /// The port of the inspection.
     pub port: u16,
 }
+
+/// The value of [`ContainerConfig::FEED`] that is not the default.
+pub const BROADCAST: &str = "broadcast";
 
 impl ContainerConfig {
     /// Variables of containers, in the order of the fields.
@@ -136,12 +143,18 @@ impl ContainerConfig {
                 .parse()
                 .map_err(|_| format!("{} is `{port}`, not a port", Self::PORT))?,
         };
+        let feed = match text(Self::FEED)?.as_deref() {
+            None => Feed::Reference,
+            Some(BROADCAST) => Feed::Broadcast,
+            Some(other) => return Err(format!("{} is `{other}`, not `{BROADCAST}`", Self::FEED)),
+        };
         Ok(Self {
             run: required(Self::RUN)?,
             actor: required(Self::ACTOR)?,
             table: text(Self::TABLE)?.unwrap_or_else(|| DEFAULT_TABLE.to_owned()),
             secrets_dir: required(Self::SECRETS_DIR)?.into(),
             data: text(Self::DATA)?.map(PathBuf::from),
+            feed,
             port,
         })
     }

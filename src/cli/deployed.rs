@@ -295,7 +295,7 @@ fn wanted(record: Record, graph: Graph, dataset: Dataset, services: Services) ->
         broker_image: services.broker_image,
         store: services.store,
         table: services.table,
-        data: services.data,
+        feed: services.feed,
         image: services.image,
         program: services.program,
     }

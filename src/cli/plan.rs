@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::ValueEnum;
 use cuttlefish_core::topology::{DataShape, Grouping, Plan};
 
+use super::services::DataArg;
 use super::{Exit, Failure, FileArgs, TopologyFile, print, print_json};
 use crate::config::Config;
 use crate::data;
@@ -19,6 +20,9 @@ pub struct Args {
     /// What to expand for
     #[arg(long, value_enum, default_value_t = Target::Local)]
     target: Target,
+    /// How batches get to the first layer (docker, ecs)
+    #[arg(long, value_enum, default_value_t)]
+    data: DataArg,
     #[command(flatten)]
     file_args: FileArgs,
     /// Print one JSON document
@@ -53,7 +57,12 @@ pub fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
         .document
         .graph(&shape, grouping)
         .map_err(|problems| file.failure(&problems))?;
-    let plan = Plan::new(&graph, &shape, args.target != Target::Local);
+    let plan = Plan::new(
+        &graph,
+        &shape,
+        args.target != Target::Local,
+        args.data.feed(),
+    );
     if args.json {
         let json = serde_json::to_value(&plan).map_err(|e| Failure::new(Exit::Failed, e))?;
         print_json(&json)?;

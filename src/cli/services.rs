@@ -2,14 +2,34 @@
 
 use std::path::PathBuf;
 
+use cuttlefish_core::data::Feed;
+
 use super::{Exit, Failure};
 use crate::config::Config;
-use crate::runs::deployment::DataPath;
 use crate::store::DEFAULT_TABLE;
 use crate::transport::amqp::Broker;
 
 /// The official image, with the dashboard.
 const DEFAULT_BROKER_IMAGE: &str = "rabbitmq:4-management";
+
+/// How batches get to the first layer.
+#[derive(Clone, Copy, Debug, Default, clap::ValueEnum)]
+pub enum DataArg {
+    /// Units read the data set, which is mounted into their containers
+    #[default]
+    Reference,
+    /// The trainer sends the values, for hosts that do not share the data
+    Broadcast,
+}
+
+impl DataArg {
+    pub fn feed(self) -> Feed {
+        match self {
+            Self::Reference => Feed::Reference,
+            Self::Broadcast => Feed::Broadcast,
+        }
+    }
+}
 
 /// Options of runs in containers.
 #[derive(Debug, clap::Args)]
@@ -39,7 +59,7 @@ pub struct ServiceArgs {
     table: String,
     /// How batches get to the first layer
     #[arg(long, value_enum, default_value_t)]
-    data: DataPath,
+    data: DataArg,
     /// Use this neuron image instead of one that is built when it is missing
     #[arg(long, value_name = "IMAGE", conflicts_with = "program")]
     image: Option<String>,
@@ -59,7 +79,7 @@ pub struct Services {
     /// The table.
     pub table: String,
     /// How batches get to the first layer.
-    pub data: DataPath,
+    pub feed: Feed,
     /// A neuron image that is there.
     pub image: Option<String>,
     /// The program of the neuron image.
@@ -109,7 +129,7 @@ impl ServiceArgs {
                 .to_owned(),
             store,
             table: self.table.clone(),
-            data: self.data,
+            feed: self.data.feed(),
             image: self.image.clone(),
             program: self.program.clone(),
         })

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use actix_rt::Arbiter;
 use anyhow::Context as _;
-use cuttlefish_core::data::{BatchSource, Task};
+use cuttlefish_core::data::{BatchSource, Feed, Task};
 use cuttlefish_core::ids::Address;
 use cuttlefish_core::machine::Input;
 use cuttlefish_core::protocol::IN_FLIGHT_BOUND;
@@ -51,7 +51,7 @@ impl LocalRun {
         let arbiters = start_arbiters(graph)?;
         let mut mailboxes = Vec::new();
         for (address, place) in placement(graph, arbiters.len()) {
-            let machine = machine(address, graph, batches, task, timing);
+            let machine = machine(address, graph, batches, task, timing, Feed::Reference);
             let mailbox = ActorMailbox::default();
             let host = Host::new(
                 address,

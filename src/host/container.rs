@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
-use cuttlefish_core::data::{BatchSource, Batches, Task};
+use cuttlefish_core::data::{BatchSource, Batches, Feed, Task};
 use cuttlefish_core::ids::Address;
 use cuttlefish_core::machine::Input;
 use cuttlefish_core::topology::{Graph, names};
@@ -52,6 +52,7 @@ struct Resident {
     address: Address,
     batches: Arc<dyn BatchSource>,
     task: Task,
+    feed: Feed,
     store: Arc<dyn Store>,
     broker: Broker,
     link: Arc<Link>,
@@ -128,6 +129,7 @@ async fn move_in(
         address,
         batches,
         task,
+        feed: config.feed,
         store: Arc::new(store),
         broker,
         link,
@@ -218,6 +220,7 @@ impl Resident {
                 &self.batches,
                 &self.task,
                 Timing::default(),
+                self.feed,
             ),
             transport,
             storekeeper,

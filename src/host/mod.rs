@@ -8,7 +8,7 @@ pub mod storekeeper;
 use std::sync::Arc;
 use std::time::Instant;
 
-use cuttlefish_core::data::{BatchSource, Task};
+use cuttlefish_core::data::{BatchSource, Feed, Task};
 use cuttlefish_core::ids::Address;
 use cuttlefish_core::machine::{Effect, Effects, Input, Machine, StoreReply, StoreRequest};
 use cuttlefish_core::neuron::Unit;
@@ -109,10 +109,11 @@ pub fn machine(
     batches: &Arc<dyn BatchSource>,
     task: &Task,
     timing: Timing,
+    feed: Feed,
 ) -> Box<dyn Machine + Send> {
     let (graph, batches) = (graph.clone(), batches.clone());
     match address {
-        Address::Trainer => Box::new(Trainer::new(graph, batches, task, timing)),
+        Address::Trainer => Box::new(Trainer::new(graph, batches, task, timing).with_feed(feed)),
         Address::Synapse(below) => Box::new(Synapse::new(graph, below)),
         Address::Unit { layer, index } => Box::new(Unit::new(graph, batches, layer, index)),
         Address::Layer(_) => unreachable!("a layer is not an actor"),

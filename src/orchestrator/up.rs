@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
-use cuttlefish_core::data::Dataset;
+use cuttlefish_core::data::{Dataset, Feed};
 use cuttlefish_core::topology::graph::Graph;
 
 use super::companion::{self, Names, Passwords};
@@ -18,7 +18,7 @@ use crate::deploy::docker::image::{self, Program};
 use crate::deploy::docker::reconcile::{Action, Observed, reconcile};
 use crate::deploy::docker::{Docker, owner_of};
 use crate::host::container::data_file;
-use crate::runs::deployment::{BrokerPlace, DataPath, StorePlace};
+use crate::runs::deployment::{BrokerPlace, StorePlace};
 use crate::runs::{Deployment, Record, RunDir};
 use crate::store::{self, Store};
 use crate::transport::amqp::connection::SMALL_FRAMES;
@@ -47,7 +47,7 @@ pub struct Wanted {
     /// The table.
     pub table: String,
     /// How batches get to the first layer.
-    pub data: DataPath,
+    pub feed: Feed,
     /// A neuron image that is there.
     pub image: Option<String>,
     /// The program to build the neuron image from.
@@ -217,7 +217,7 @@ async fn deployment(
         broker,
         store,
         wanted.table.clone(),
-        wanted.data,
+        wanted.feed,
         wanted.record.clone(),
     ))
 }
@@ -484,7 +484,7 @@ impl Deployed {
             secrets_dir: std::path::absolute(self.secrets.dir())?,
             data_dir: dir.join("data"),
             store_dir: dir.join("store"),
-            by_reference: self.deployment.data == DataPath::Reference,
+            feed: self.deployment.feed,
         })
     }
 

@@ -1,5 +1,6 @@
 //! Where and how a run is deployed: what its directory keeps of that.
 
+use cuttlefish_core::data::Feed;
 use serde::{Deserialize, Serialize};
 
 use super::{Error, Record, RunDir};
@@ -26,7 +27,7 @@ pub struct Deployment {
     /// The table of the store.
     pub table: String,
     /// How batches get to the first layer.
-    pub data: DataPath,
+    pub feed: Feed,
     /// What the run was started with, as its store has it.
     pub record: Record,
 }
@@ -62,17 +63,6 @@ pub enum StorePlace {
     },
 }
 
-/// How batches get to the first layer.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "snake_case")]
-pub enum DataPath {
-    /// Units read the data set, which is mounted into their containers
-    #[default]
-    Reference,
-    /// The trainer sends the values, for hosts that do not share the data
-    Broadcast,
-}
-
 impl Deployment {
     /// A new deployment of this program's version.
     pub fn new(
@@ -81,7 +71,7 @@ impl Deployment {
         broker: BrokerPlace,
         store: StorePlace,
         table: String,
-        data: DataPath,
+        feed: Feed,
         record: Record,
     ) -> Self {
         Self {
@@ -91,7 +81,7 @@ impl Deployment {
             broker,
             store,
             table,
-            data,
+            feed,
             record,
         }
     }

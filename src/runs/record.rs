@@ -116,6 +116,10 @@ impl Record {
     fn shape(&self) -> DataShape {
         DataShape {
             features: self.rows.features,
+            value_bytes: match self.rows.scale {
+                Some(_) => 1,
+                None => 4,
+            },
             task: match &self.rows.classes {
                 Some(classes) => TaskShape::Classification {
                     classes: classes.len(),

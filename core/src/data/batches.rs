@@ -47,6 +47,17 @@ pub enum Part {
     Test,
 }
 
+/// How the units of the first layer come by the values of a batch. Without effect on the weights.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Feed {
+    /// Each reads them from the data set by itself; a message only names the batch.
+    #[default]
+    Reference,
+    /// The trainer sends them: as bytes if it gathers bytes, see [`Batches::lean`].
+    Broadcast,
+}
+
 /// The right answers of a batch.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Targets {

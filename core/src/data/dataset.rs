@@ -63,6 +63,16 @@ pub enum Labels<'a> {
     Values(&'a [f32]),
 }
 
+impl Values {
+    /// Bytes of one value.
+    pub fn value_bytes(&self) -> usize {
+        match self {
+            Self::Bytes { .. } => size_of::<u8>(),
+            Self::Floats(_) => size_of::<f32>(),
+        }
+    }
+}
+
 impl Dataset {
     /// How many rows there are.
     pub fn rows(&self) -> usize {

@@ -5,7 +5,7 @@ pub mod dataset;
 pub mod split;
 pub mod storage;
 
-pub use batches::{BatchRef, BatchSource, Batches, Part, Targets};
+pub use batches::{BatchRef, BatchSource, Batches, Feed, Part, Targets};
 pub use dataset::{Dataset, Labels, Task, Values};
 pub use split::Split;
 pub use storage::Storage;

@@ -213,8 +213,8 @@ impl Unit {
                     return self.say_hello(generation, effects);
                 }
                 let fits = match &inputs {
-                    // Only the first layer can read the data set.
-                    None => self.neurons.layer == 0,
+                    // Only the first layer can read the data set, and only where there is one.
+                    None => self.neurons.layer == 0 && self.batches.rows(header.batch.part) > 0,
                     Some(inputs) => {
                         inputs.n_features() == self.graph.layers[self.neurons.layer].fan_in
                             && inputs.n_rows() == header.batch.rows as usize

@@ -25,6 +25,8 @@ pub struct Document {
 pub struct DataShape {
     /// Features of one row.
     pub features: usize,
+    /// Bytes of one feature where rows are kept and sent as they are: 1 or 4.
+    pub value_bytes: usize,
     /// What is to be learned.
     pub task: TaskShape,
     /// Rows that change the weights.
@@ -146,6 +148,7 @@ impl From<&Dataset> for DataShape {
     fn from(data: &Dataset) -> Self {
         Self {
             features: data.features,
+            value_bytes: data.values.value_bytes(),
             task: match data.task.classes() {
                 Some(classes) => TaskShape::Classification { classes },
                 None => TaskShape::Regression,

@@ -6,6 +6,7 @@ use super::document::DataShape;
 use super::graph::{Graph, Layer};
 use super::names::{self, Queue};
 use super::traffic::{Traffic, traffic};
+use crate::data::Feed;
 
 /// Bytes of a neuron's state that one item of the store takes: 400 KB less room for the names
 /// and the small attributes beside it.
@@ -24,6 +25,8 @@ pub struct Plan {
     pub totals: Totals,
     /// Who takes part.
     pub actors: Actors,
+    /// How the units of the first layer come by their inputs.
+    pub feed: Feed,
     /// Messages of one training tick with a full batch.
     pub traffic: Vec<Traffic>,
     /// All of them together.
@@ -90,6 +93,8 @@ pub struct PerTick {
     pub messages: u64,
     /// Bytes of values.
     pub bytes: u64,
+    /// Bytes of whole messages, as the codec writes them.
+    pub wire_bytes: u64,
 }
 
 /// Ticks of the parts of the data.
@@ -140,8 +145,9 @@ pub struct Named {
 }
 
 impl Plan {
-    /// Expands a graph. `deployed` says whether units talk through a broker.
-    pub fn new(graph: &Graph, shape: &DataShape, deployed: bool) -> Self {
+    /// Expands a graph. `deployed` says whether units talk through a broker, `feed` how those of
+    /// the first layer come by their inputs.
+    pub fn new(graph: &Graph, shape: &DataShape, deployed: bool, feed: Feed) -> Self {
         let numbers = 1 + graph.training.optimizer.moments();
         let layers: Vec<LayerPlan> = graph
             .layers
@@ -156,14 +162,20 @@ impl Plan {
             totals.state_bytes += layer.state_bytes;
             totals.store_items += layer.store_items;
         }
-        let traffic = traffic(graph);
+        let traffic = traffic(graph, shape, feed);
         let per_tick = PerTick {
             messages: traffic.iter().map(|kind| kind.messages).sum(),
             bytes: traffic.iter().map(|kind| kind.bytes).sum(),
+            wire_bytes: traffic.iter().map(|kind| kind.wire_bytes).sum(),
         };
-        // The first layer reads its batch from the data set, which no message carries.
-        let batch = 4 * (graph.training.batch_size * graph.inputs) as u64;
-        let first_units = layers.first().map_or(0, |layer| layer.units as u64);
+        // What the first layer reads from the data set by itself is in memory, but in no message.
+        let read = match feed {
+            Feed::Broadcast => 0,
+            Feed::Reference => {
+                let value_bytes = if deployed { shape.value_bytes } else { 4 };
+                layers[0].units * graph.training.batch_size * graph.inputs * value_bytes
+            }
+        };
         Self {
             run: graph.name.clone(),
             inputs: graph.inputs,
@@ -174,9 +186,10 @@ impl Plan {
             },
             memory: Memory {
                 state: totals.state_bytes as u64,
-                in_flight: 2 * (per_tick.bytes + first_units * batch),
+                in_flight: 2 * (per_tick.bytes + read as u64),
             },
             ticks: Ticks::new(graph, shape),
+            feed,
             broker: deployed.then(|| BrokerPlan::new(graph, totals.units)),
             layers,
             totals,

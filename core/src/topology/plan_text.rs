@@ -104,19 +104,22 @@ impl Plan {
     }
 
     fn traffic_rows(&self) -> Vec<Vec<String>> {
-        let row = |layer: &str, kind: &str, messages, bytes| {
-            vec![format!("{layer} {kind}"), grouped(messages), size(bytes)]
-        };
-        let heads = ["messages", "deliveries", "values"];
+        let heads = ["messages", "deliveries", "values", "on the wire"];
         let mut rows = vec![heads.map(str::to_owned).to_vec()];
         for of in &self.traffic {
-            rows.push(row(&of.layer, of.kind.word(), of.messages, of.bytes));
+            rows.push(vec![
+                format!("{} {}", of.layer, of.kind.word()),
+                grouped(of.messages),
+                size(of.bytes),
+                size(of.wire_bytes),
+            ]);
         }
         let total = &self.per_tick;
         rows.push(vec![
             "total".to_owned(),
             grouped(total.messages),
             size(total.bytes),
+            size(total.wire_bytes),
         ]);
         rows
     }

@@ -1,19 +1,26 @@
 //! How many messages, and how many bytes, one training tick sends.
 //!
-//! Bytes are those of the values alone, 4 for each `f32`; headers add a few dozen a message.
+//! `bytes` are those of the values alone: 4 for each `f32`, 1 for each value of a data set of bytes.
+//! `wire_bytes` are those of whole messages as [`codec`](crate::protocol::codec) writes them, each
+//! counted as often as it is delivered: what a broker hands out, less its own protocol's frames.
 //! With `rows` rows in the batch and, for each layer, `neurons`, `units` and `fan_in`:
 //!
-//! | kind | from, to | messages | bytes, all messages together |
-//! |---|---|---|---|
-//! | forward | trainer or synapse below, to each unit | `units` deliveries of one | `units * rows * fan_in * 4`; 0 for the first layer, whose units read the batch themselves |
-//! | activation | each unit, to the synapse above or the trainer | `units` | `neurons * rows * 4` |
-//! | backward | trainer or synapse above, to each unit | `units` | `neurons * rows * 4` |
-//! | contribution | each unit, to the synapse below | `units` | `neurons * (rows + fan_in) * 4`: deltas, and the weights before the update |
-//! | propagated | the only unit of a layer, to the synapse below | 1 | `fan_in * rows * 4`: finished errors instead of a contribution |
+//! | kind | from, to | messages | bytes, all messages together | each message's own |
+//! |---|---|---|---|---|
+//! | forward | trainer or synapse below, to each unit | `units` deliveries of one | `units * rows * fan_in * 4` | 72 |
+//! | the first layer's, by reference | trainer, to each unit | `units` deliveries of one | 0: each unit reads the batch itself | 72 |
+//! | the first layer's, broadcast | trainer, to each unit | `units` deliveries of one | `units * rows * fan_in`, times 4 unless the data set is bytes | 72, and 4 for the scale of bytes |
+//! | activation | each unit, to the synapse above or the trainer | `units` | `neurons * rows * 4` | 72 |
+//! | backward | trainer or synapse above, to each unit | `units` | `neurons * rows * 4` | 36 |
+//! | contribution | each unit, to the synapse below | `units` | `neurons * (rows + fan_in) * 4`: deltas, and the weights before the update | 40 |
+//! | propagated | the only unit of a layer, to the synapse below | 1 | `fan_in * rows * 4`: finished errors instead of a contribution | 32 |
 
 use serde::Serialize;
 
+use super::document::DataShape;
 use super::graph::{Graph, Layer};
+use crate::data::Feed;
+use crate::protocol::codec::fixed_len;
 
 /// One kind of message of one layer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -26,6 +33,8 @@ pub struct Traffic {
     pub messages: u64,
     /// Bytes of values in all of them.
     pub bytes: u64,
+    /// Bytes of all of them, with everything that is around the values.
+    pub wire_bytes: u64,
 }
 
 /// Kinds of messages that a training tick sends.
@@ -58,35 +67,70 @@ impl Kind {
 }
 
 /// The traffic of one training tick with a full batch, layer by layer.
-pub fn traffic(graph: &Graph) -> Vec<Traffic> {
-    let rows = graph.training.batch_size;
+pub fn traffic(graph: &Graph, shape: &DataShape, feed: Feed) -> Vec<Traffic> {
+    let rows = graph.training.batch_size as u64;
     let layers = graph.layers.iter().enumerate();
     layers
-        .flat_map(|(index, layer)| of_layer(layer, index == 0, rows as u64))
+        .flat_map(|(index, layer)| {
+            let forward = match (index, feed) {
+                (0, Feed::Reference) => Forward::BY_REFERENCE,
+                (0, Feed::Broadcast) if shape.value_bytes == 1 => Forward::BYTES,
+                _ => Forward::NUMBERS,
+            };
+            of_layer(layer, forward, index == 0, rows)
+        })
         .collect()
 }
 
-fn of_layer(layer: &Layer, is_first: bool, rows: u64) -> Vec<Traffic> {
+/// What the inputs of a layer take.
+struct Forward {
+    /// Bytes of a value.
+    value: u64,
+    /// Bytes beside the values.
+    fixed: usize,
+}
+
+impl Forward {
+    const BY_REFERENCE: Self = Self {
+        value: 0,
+        fixed: fixed_len::FORWARD,
+    };
+    const BYTES: Self = Self {
+        value: 1,
+        fixed: fixed_len::FORWARD + fixed_len::SCALE,
+    };
+    const NUMBERS: Self = Self {
+        value: 4,
+        fixed: fixed_len::FORWARD,
+    };
+}
+
+fn of_layer(layer: &Layer, forward: Forward, is_first: bool, rows: u64) -> Vec<Traffic> {
     let units = layer.unit_ranges().len() as u64;
     let (neurons, fan_in) = (layer.units as u64, layer.fan_in as u64);
-    let values = neurons * rows;
-    let forward = if is_first { 0 } else { units * rows * fan_in };
+    let values = 4 * neurons * rows;
+    let inputs = units * rows * fan_in * forward.value;
     let mut kinds = vec![
-        (Kind::Forward, units, forward),
-        (Kind::Activation, units, values),
-        (Kind::Backward, units, values),
+        (Kind::Forward, units, inputs, forward.fixed),
+        (Kind::Activation, units, values, fixed_len::ACTIVATION),
+        (Kind::Backward, units, values, fixed_len::BACKWARD),
     ];
     if !is_first {
-        kinds.push(match units {
-            1 => (Kind::Propagated, 1, fan_in * rows),
-            _ => (Kind::Contribution, units, values + neurons * fan_in),
+        kinds.push(if units == 1 {
+            let errors = 4 * fan_in * rows;
+            (Kind::Propagated, 1, errors, fixed_len::PROPAGATED)
+        } else {
+            let weights = 4 * neurons * fan_in;
+            let fixed = fixed_len::CONTRIBUTION;
+            (Kind::Contribution, units, values + weights, fixed)
         });
     }
-    let traffic = |(kind, messages, numbers)| Traffic {
+    let traffic = |(kind, messages, bytes, fixed)| Traffic {
         layer: layer.name.clone(),
         kind,
         messages,
-        bytes: 4 * numbers,
+        bytes,
+        wire_bytes: bytes + messages * fixed as u64,
     };
     kinds.into_iter().map(traffic).collect()
 }

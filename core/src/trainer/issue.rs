@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::progress::{EpochRecord, Outcome, Progress, Verdict};
 use super::{Pending, Phase, Running, Timing, Trainer};
-use crate::data::{BatchRef, BatchSource, Part};
+use crate::data::{BatchRef, BatchSource, Feed, Part};
 use crate::ids::{Address, CommitPoint};
 use crate::machine::{Effect, Effects};
 use crate::protocol::{Message, TickHeader, Work};
@@ -59,7 +59,10 @@ impl Trainer {
                 running.last_mark = now;
             }
             running.unfinished.push_back((header, now));
-            let inputs = None;
+            let inputs = match self.feed {
+                Feed::Reference => None,
+                Feed::Broadcast => Some(self.batches.inputs(header.batch)),
+            };
             self.send(
                 Address::Layer(0),
                 Message::Forward { header, inputs },

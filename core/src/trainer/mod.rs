@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use ndarray::{Array2, s};
 
-use crate::data::{BatchSource, Task};
+use crate::data::{BatchSource, Feed, Task};
 use crate::gather::Gather;
 use crate::ids::{Address, CommitPoint, Generation, Tick};
 use crate::machine::{Effect, Effects, Fault, Input, Machine, StoreReply};
@@ -58,6 +58,7 @@ impl Default for Timing {
 pub struct Trainer {
     graph: Arc<Graph>,
     batches: Arc<dyn BatchSource>,
+    feed: Feed,
     timing: Timing,
     /// Everybody who must be ready: all units and synapses.
     members: BTreeSet<Address>,
@@ -121,7 +122,8 @@ struct Pending {
 }
 
 impl Trainer {
-    /// The trainer of a run. `task` says which metrics are kept.
+    /// The trainer of a run whose first layer reads the data set by itself. `task` says which
+    /// metrics are kept.
     pub fn new(
         graph: Arc<Graph>,
         batches: Arc<dyn BatchSource>,
@@ -140,6 +142,7 @@ impl Trainer {
             tally: Tally::new(task),
             graph,
             batches,
+            feed: Feed::default(),
             timing,
             members,
             n_units,
@@ -155,6 +158,11 @@ impl Trainer {
             unanswered_draws: 0,
             suspicion: None,
         }
+    }
+
+    /// The same trainer, feeding the first layer in another way.
+    pub fn with_feed(self, feed: Feed) -> Self {
+        Self { feed, ..self }
     }
 
     fn send(&self, to: Address, message: Message, effects: &mut dyn Effects) {

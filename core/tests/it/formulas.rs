@@ -1,15 +1,21 @@
-//! Numbers that a person can check by hand: schedules, initial weights, dropout, metrics, splits.
+//! Numbers that a person can check by hand: schedules, initial weights, dropout, metrics, splits,
+//! traffic.
 
-use cuttlefish_core::data::{Split, Targets, Task};
+use std::collections::BTreeMap;
+
+use cuttlefish_core::data::{Feed, Split, Targets, Task};
+use cuttlefish_core::ids::Tick;
 use cuttlefish_core::math::{Initializer, Loss, Schedule, dropout};
-use cuttlefish_core::topology::{EarlyStopping, Head, Monitor};
+use cuttlefish_core::protocol::{Envelope, Message, codec};
+use cuttlefish_core::topology::traffic::Kind;
+use cuttlefish_core::topology::{DataShape, EarlyStopping, Head, Monitor, Plan};
 use cuttlefish_core::trainer::head::loss_and_gradient;
 use cuttlefish_core::trainer::metrics::{TaskTally, class_metrics};
 use cuttlefish_core::trainer::{Progress, Tally};
 
 use crate::simulator::random::Calm;
-use crate::simulator::world::World;
-use crate::support::{Case, classifier, noise};
+use crate::simulator::world::{Fate, World};
+use crate::support::{Case, byte_noise, classifier, noise};
 
 /// Rates at some steps, with 10 steps an epoch and 4 epochs.
 fn rates<const N: usize>(schedule: Schedule, warmup: f32, steps: [u64; N]) -> [f32; N] {
@@ -216,6 +222,62 @@ fn splits_have_every_row_once() {
         "spread over the file"
     );
     assert_eq!(fixed, Split::fixed(1000, 0.2, 0.1));
+}
+
+/// Counts the deliveries of the first tick and their bytes, by the word for their kind.
+#[derive(Default)]
+struct Counting(BTreeMap<&'static str, (u64, u64)>);
+
+impl Fate for Counting {
+    fn pick(&mut self, _n: usize) -> usize {
+        0
+    }
+
+    fn kills(&mut self, _effect: u64) -> bool {
+        false
+    }
+
+    fn copies(&mut self, _n: u64, envelope: &Envelope) -> usize {
+        let (tick, kind) = match &envelope.message {
+            Message::Forward { header, .. } => (header.tick, Kind::Forward),
+            Message::Activation { header, .. } => (header.tick, Kind::Activation),
+            Message::Backward { tick, .. } => (*tick, Kind::Backward),
+            Message::Contribution { tick, .. } => (*tick, Kind::Contribution),
+            Message::Propagated { tick, .. } => (*tick, Kind::Propagated),
+            _ => return 1,
+        };
+        if tick == Tick(1) {
+            let (deliveries, bytes) = self.0.entry(kind.word()).or_default();
+            *deliveries += 1;
+            *bytes += codec::encoded_len(envelope) as u64;
+        }
+        1
+    }
+}
+
+#[test]
+fn a_plan_counts_the_bytes_that_the_codec_writes() {
+    for noise in [noise, byte_noise] {
+        let graph = classifier(1, &[7, 5, 4, 3]);
+        let case = Case::new(graph, noise(1, 7, 3, [6, 0, 0])).lean();
+        for (neurons, feed) in [1, 2, 5]
+            .into_iter()
+            .flat_map(|neurons| [Feed::Reference, Feed::Broadcast].map(|feed| (neurons, feed)))
+        {
+            let case = case.grouped(neurons).fed(feed);
+            let mut world = World::new(&case, Counting::default());
+            world.run().expect("a calm run ends");
+            let shape = DataShape::from(&*case.dataset);
+            let plan = Plan::new(&case.graph, &shape, true, feed);
+            let mut planned = BTreeMap::new();
+            for of in &plan.traffic {
+                let (deliveries, bytes) = planned.entry(of.kind.word()).or_insert((0, 0));
+                *deliveries += of.messages;
+                *bytes += of.wire_bytes;
+            }
+            assert_eq!(world.fate.0, planned, "{neurons} neurons a unit, {feed:?}");
+        }
+    }
 }
 
 #[test]

@@ -2,9 +2,13 @@
 
 use std::sync::Arc;
 
-use cuttlefish_core::data::{Batches, Dataset, Split, Task, Values};
+use cuttlefish_core::data::{
+    BatchRef, BatchSource, Batches, Dataset, Feed, Part, Split, Targets, Task, Values,
+};
 use cuttlefish_core::math::stream::{Purpose, stream};
-use cuttlefish_core::math::{Activation, Initializer, Loss, Optimizer, Regularizer, Schedule};
+use cuttlefish_core::math::{
+    Activation, Initializer, Inputs, Loss, Optimizer, Regularizer, Schedule,
+};
 use cuttlefish_core::topology::{Graph, Head, Layer, Training};
 use ndarray_rand::rand::Rng;
 
@@ -14,9 +18,11 @@ pub struct Case {
     pub graph: Arc<Graph>,
     pub dataset: Arc<Dataset>,
     pub batches: Arc<Batches>,
+    pub feed: Feed,
 }
 
 impl Case {
+    /// With batches in panels, which the first layer reads by itself.
     pub fn new(graph: Graph, dataset: Dataset) -> Self {
         let dataset = Arc::new(dataset);
         let training = &graph.training;
@@ -26,6 +32,34 @@ impl Case {
             batches: Arc::new(batches),
             graph: Arc::new(graph),
             dataset,
+            feed: Feed::Reference,
+        }
+    }
+
+    /// The same network, for processes that host few neurons each.
+    pub fn lean(&self) -> Self {
+        let training = &self.graph.training;
+        let (batch_size, shuffle) = (training.batch_size, training.shuffle);
+        let batches = Batches::lean(self.dataset.clone(), self.graph.seed, batch_size, shuffle);
+        Self {
+            batches: Arc::new(batches),
+            ..self.clone()
+        }
+    }
+
+    /// The same network, fed in another way.
+    pub fn fed(&self, feed: Feed) -> Self {
+        Self {
+            feed,
+            ..self.clone()
+        }
+    }
+
+    /// What a unit reads from: nothing where the trainer sends the values.
+    pub fn batches_of_units(&self) -> Arc<dyn BatchSource> {
+        match self.feed {
+            Feed::Reference => self.batches.clone(),
+            Feed::Broadcast => Arc::new(NoData),
         }
     }
 
@@ -39,6 +73,23 @@ impl Case {
             graph: Arc::new(graph),
             ..self.clone()
         }
+    }
+}
+
+/// What a unit has to read from where the trainer sends the values.
+struct NoData;
+
+impl BatchSource for NoData {
+    fn rows(&self, _part: Part) -> usize {
+        panic!("this unit has no data set");
+    }
+
+    fn inputs(&self, batch: BatchRef) -> Arc<Inputs> {
+        panic!("this unit has no data set to read {batch:?} from");
+    }
+
+    fn targets(&self, _batch: BatchRef) -> Targets {
+        panic!("this unit has no data set");
     }
 }
 
@@ -118,6 +169,19 @@ pub fn noise(
             validation: range(train, validation),
             test: range(train + validation, test),
         },
+    }
+}
+
+/// The same with bytes.
+pub fn byte_noise(seed: u64, features: usize, classes: usize, rows: [usize; 3]) -> Dataset {
+    let mut bytes = vec![0; rows.iter().sum::<usize>() * features];
+    stream(seed, Purpose::Split, 1, 1).fill(&mut bytes[..]);
+    Dataset {
+        values: Values::Bytes {
+            bytes: bytes.into(),
+            scale: 1.0 / 255.0,
+        },
+        ..noise(seed, features, classes, rows)
     }
 }
 

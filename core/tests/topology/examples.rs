@@ -1,5 +1,6 @@
 //! The files that people start from.
 
+use cuttlefish_core::data::Feed;
 use cuttlefish_core::topology::{DataShape, Grouping, Plan, schema, schema_text};
 
 use crate::{DIGITS, graph};
@@ -34,7 +35,7 @@ fn the_examples_are_valid() {
         );
         let graph = graph(text, &shape, Grouping::FromFile);
         assert_eq!(graph.parameters(), parameters);
-        Plan::new(&graph, &shape, true);
+        Plan::new(&graph, &shape, true, Feed::Reference);
     }
 }
 

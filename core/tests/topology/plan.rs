@@ -1,8 +1,9 @@
 //! The expansion of a graph, against numbers worked out by hand.
 
+use cuttlefish_core::data::Feed;
 use cuttlefish_core::topology::names::{Queue, layer_exchange, synapse_queue, unit_queue};
 use cuttlefish_core::topology::traffic::Kind;
-use cuttlefish_core::topology::{Graph, Grouping, Plan};
+use cuttlefish_core::topology::{DataShape, Graph, Grouping, Plan};
 
 use crate::{DIGITS, VALID, graph};
 
@@ -13,7 +14,7 @@ fn small(grouping: Grouping) -> Graph {
 
 #[test]
 fn a_plan_of_one_neuron_a_unit_adds_up() {
-    let plan = Plan::new(&small(Grouping::Units(1)), &DIGITS, true);
+    let plan = Plan::new(&small(Grouping::Units(1)), &DIGITS, true, Feed::Reference);
     let hidden = &plan.layers[0];
     assert_eq!(
         (hidden.units, hidden.fan_in, hidden.parameters),
@@ -45,7 +46,10 @@ fn a_plan_of_one_neuron_a_unit_adds_up() {
             (Kind::Contribution, 10, 10 * (32 + 8) * 4),
         ]
     );
-    assert_eq!(plan.per_tick.messages, 64);
+    let total = &plan.per_tick;
+    assert_eq!(total.messages, 64);
+    let around = 8 * (72 + 72 + 36) + 10 * (72 + 72 + 36 + 40);
+    assert_eq!(total.wire_bytes, total.bytes + around);
     let ticks = &plan.ticks;
     assert_eq!(
         (
@@ -63,8 +67,36 @@ fn a_plan_of_one_neuron_a_unit_adds_up() {
 }
 
 #[test]
+fn a_first_layer_that_is_fed_gets_the_batch_in_every_unit() {
+    let plan = |value_bytes| {
+        let shape = DataShape {
+            value_bytes,
+            ..DIGITS
+        };
+        let graph = small(Grouping::Units(1));
+        let [fed, reading] =
+            [Feed::Broadcast, Feed::Reference].map(|feed| Plan::new(&graph, &shape, true, feed));
+        assert_eq!(
+            fed.memory, reading.memory,
+            "read or fed, it is the same batch"
+        );
+        assert_eq!(fed.traffic[1..], reading.traffic[1..]);
+        fed
+    };
+    let batches = 8 * 32 * 64;
+    let forward = |plan: &Plan| (plan.traffic[0].bytes, plan.traffic[0].wire_bytes);
+    assert_eq!(forward(&plan(1)), (batches, batches + 8 * (72 + 4)));
+    assert_eq!(forward(&plan(4)), (4 * batches, 4 * batches + 8 * 72));
+}
+
+#[test]
 fn a_unit_that_holds_a_whole_layer_sends_finished_errors() {
-    let plan = Plan::new(&small(Grouping::WholeLayers), &DIGITS, false);
+    let plan = Plan::new(
+        &small(Grouping::WholeLayers),
+        &DIGITS,
+        false,
+        Feed::Reference,
+    );
     let last = plan.traffic.last().expect("there is traffic");
     assert_eq!(
         (last.kind, last.messages, last.bytes),
@@ -77,7 +109,7 @@ fn a_unit_that_holds_a_whole_layer_sends_finished_errors() {
 fn a_neuron_too_large_for_an_item_is_split() {
     let mut wide = small(Grouping::WholeLayers);
     wide.layers[0].fan_in = 100_000;
-    let plan = Plan::new(&wide, &DIGITS, false);
+    let plan = Plan::new(&wide, &DIGITS, false, Feed::Reference);
     assert_eq!(
         plan.layers[0].store_items,
         8 * 3,
@@ -105,16 +137,17 @@ fn names_at_the_broker_sort_by_unit() {
 
 #[test]
 fn a_plan_is_a_readable_table() {
-    let plan = Plan::new(&small(Grouping::FromFile), &DIGITS, true);
+    let plan = Plan::new(&small(Grouping::FromFile), &DIGITS, true, Feed::Reference);
     assert_eq!(plan.to_string(), TABLE);
 }
 
 #[test]
 fn a_plan_is_one_json_document() {
-    let plan = Plan::new(&small(Grouping::FromFile), &DIGITS, true);
+    let plan = Plan::new(&small(Grouping::FromFile), &DIGITS, true, Feed::Reference);
     let json = serde_json::to_value(&plan).expect("a plan is plain data");
     assert_eq!(json["layers"][1]["name"], "out");
     assert_eq!(json["traffic"][6]["kind"], "contribution");
+    assert_eq!(json["feed"], "reference");
 }
 
 /// What a person sees.
@@ -128,19 +161,19 @@ run test: 64 inputs, 18 neurons in 2 layers, 610 parameters
 
 actors    trainer 1, synapses 1, units 18
 ticks     150 in all: 3 epochs of 41 training and 5 validation ticks, and 12 test ticks
-memory    7.1 KiB of state, 160.1 KiB in flight
+memory    7.1 KiB of state, 64.1 KiB in flight
 
 one training tick of 32 rows
 
-  messages           deliveries    values
-  hidden forward              8       0 B
-  hidden activation           8   1.0 KiB
-  hidden backward             8   1.0 KiB
-  out forward                10  10.0 KiB
-  out activation             10   1.2 KiB
-  out backward               10   1.2 KiB
-  out contribution           10   1.6 KiB
-  total                      64  16.1 KiB
+  messages           deliveries    values  on the wire
+  hidden forward              8       0 B        576 B
+  hidden activation           8   1.0 KiB      1.6 KiB
+  hidden backward             8   1.0 KiB      1.3 KiB
+  out forward                10  10.0 KiB     10.7 KiB
+  out activation             10   1.2 KiB      2.0 KiB
+  out backward               10   1.2 KiB      1.6 KiB
+  out contribution           10   1.6 KiB      2.0 KiB
+  total                      64  16.1 KiB     19.6 KiB
 
 broker    66 bindings
 

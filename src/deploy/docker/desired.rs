@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use cuttlefish_core::data::Feed;
 use cuttlefish_core::ids::Address;
 use cuttlefish_core::topology::graph::Graph;
 use cuttlefish_core::topology::names;
@@ -10,7 +11,7 @@ use serde::Serialize;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use crate::config::{ContainerConfig, StoreConfig};
+use crate::config::{BROADCAST, ContainerConfig, StoreConfig};
 use crate::host::container::data_file;
 
 /// A bridge has 1,024 ports, some of which go to the gateway and to broker and store, and Docker
@@ -56,8 +57,8 @@ pub struct Site {
     pub data_dir: PathBuf,
     /// See `secrets_dir`.
     pub store_dir: PathBuf,
-    /// Whether units of the first layer read the data set themselves.
-    pub by_reference: bool,
+    /// How batches get to the first layer.
+    pub feed: Feed,
 }
 
 /// A container as it should be.
@@ -183,8 +184,8 @@ fn actor(graph: &Graph, spec: &Spec, site: &Site, address: Address, network: Str
         Address::Synapse(_) => (Role::Synapse, 1.0, COORDINATOR_MEMORY),
         Address::Trainer | Address::Layer(_) => (Role::Trainer, 1.0, COORDINATOR_MEMORY),
     };
-    let reads_data =
-        is_trainer || site.by_reference && matches!(address, Address::Unit { layer: 0, .. });
+    let is_first = matches!(address, Address::Unit { layer: 0, .. });
+    let reads_data = is_trainer || is_first && site.feed == Feed::Reference;
     let secrets = site
         .secrets_dir
         .join(if is_trainer { "trainer" } else { "actor" });
@@ -205,8 +206,8 @@ fn actor(graph: &Graph, spec: &Spec, site: &Site, address: Address, network: Str
         let file = data_file(Path::new(DATA)).display().to_string();
         environment.push((ContainerConfig::DATA.to_owned(), file));
     }
-    if is_trainer && !site.by_reference {
-        environment.push((ContainerConfig::FEED.to_owned(), "broadcast".to_owned()));
+    if is_trainer && site.feed == Feed::Broadcast {
+        environment.push((ContainerConfig::FEED.to_owned(), BROADCAST.to_owned()));
     }
     Container {
         name: container_name(&graph.name, &name),

@@ -3,6 +3,7 @@
 use rayon::prelude::*;
 
 use cuttlefish_core::math::Loss;
+use cuttlefish_core::protocol::Envelope;
 use cuttlefish_core::topology::Head;
 
 use super::random::Calm;
@@ -28,7 +29,7 @@ impl Fate for Planned {
         self.kill.contains(&Some(effect))
     }
 
-    fn copies(&mut self, n: u64) -> usize {
+    fn copies(&mut self, n: u64, _envelope: &Envelope) -> usize {
         if self.lose_message == Some(n) {
             0
         } else if self.repeat_message == Some(n) {

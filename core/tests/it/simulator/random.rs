@@ -1,13 +1,15 @@
 //! Random networks under random faults, each from a seed.
 
+use cuttlefish_core::data::Feed;
 use cuttlefish_core::math::{Optimizer, Regularizer};
+use cuttlefish_core::protocol::Envelope;
 use cuttlefish_core::topology::{EarlyStopping, Monitor};
 use ndarray_rand::rand::rngs::SmallRng;
 use ndarray_rand::rand::{Rng, SeedableRng};
 use rayon::prelude::*;
 
 use super::world::{End, Fate, Statistics, StoreFate, World};
-use crate::support::{Case, classifier, noise};
+use crate::support::{Case, byte_noise, classifier, noise};
 
 /// Seeds of the big run.
 const SEEDS: u64 = 10_000;
@@ -61,7 +63,7 @@ impl Fate for Troubled {
         self.happens(self.kill)
     }
 
-    fn copies(&mut self, _n: u64) -> usize {
+    fn copies(&mut self, _n: u64, _envelope: &Envelope) -> usize {
         if self.happens(self.lose) {
             0
         } else if self.happens(self.repeat) {
@@ -174,12 +176,26 @@ fn random_case(seed: u64) -> Case {
             min_delta: 0.0,
         });
     }
-    Case::new(graph, noise(seed, widths[0], widths[layers], rows))
+    let noise = if rng.random_bool(0.5) {
+        noise
+    } else {
+        byte_noise
+    };
+    let mut case = Case::new(graph, noise(seed, widths[0], widths[layers], rows));
+    if rng.random_bool(0.5) {
+        case = case.lean();
+    }
+    if rng.random_bool(0.5) {
+        case = case.fed(Feed::Broadcast);
+    }
+    case
 }
 
-/// The end of the same network in whole layers with nothing going wrong.
+/// The end of the same network in whole layers, which read panels by themselves, with nothing
+/// going wrong.
 fn undisturbed(case: &Case) -> End {
-    let whole = case.grouped(usize::MAX);
+    let (graph, dataset) = (case.graph.as_ref(), case.dataset.as_ref());
+    let whole = Case::new(graph.clone(), dataset.clone()).grouped(usize::MAX);
     World::new(&whole, Calm)
         .run()
         .expect("an undisturbed run ends")

@@ -22,7 +22,7 @@ pub trait Fate {
     /// Whether the machine dies before it does effect number `effect` of the run.
     fn kills(&mut self, effect: u64) -> bool;
     /// How often message number `n` of the run arrives.
-    fn copies(&mut self, _n: u64) -> usize {
+    fn copies(&mut self, _n: u64, _envelope: &Envelope) -> usize {
         1
     }
     /// What becomes of store request number `n` of the run.
@@ -252,14 +252,15 @@ impl<'a, F: Fate> World<'a, F> {
         let graph = self.case.graph.clone();
         let batches = self.case.batches.clone();
         let machine: Box<dyn Machine> = match address {
-            Address::Trainer => Box::new(Trainer::new(
-                graph,
-                batches,
-                &self.case.dataset.task,
-                TIMING,
-            )),
+            Address::Trainer => {
+                let trainer = Trainer::new(graph, batches, &self.case.dataset.task, TIMING);
+                Box::new(trainer.with_feed(self.case.feed))
+            }
             Address::Synapse(below) => Box::new(Synapse::new(graph, below)),
-            Address::Unit { layer, index } => Box::new(Unit::new(graph, batches, layer, index)),
+            Address::Unit { layer, index } => {
+                let batches = self.case.batches_of_units();
+                Box::new(Unit::new(graph, batches, layer, index))
+            }
             Address::Layer(_) => unreachable!("a layer is not a machine"),
         };
         self.next_incarnation += 1;
@@ -348,7 +349,7 @@ impl<'a, F: Fate> World<'a, F> {
                 for to in receivers {
                     let n = self.statistics.messages;
                     self.statistics.messages += 1;
-                    for _ in 0..self.fate.copies(n) {
+                    for _ in 0..self.fate.copies(n, &envelope) {
                         self.pending.push(Pending::Message(to, envelope.clone()));
                     }
                 }
