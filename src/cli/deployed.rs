@@ -168,7 +168,7 @@ pub async fn image(command: &ImageCommand) -> Result<Exit, Failure> {
         .map_err(|error| Failure::new(Exit::Failed, format_args!("failed to {error}")))?;
     let screen = Screen::new(false);
     let image = up::neuron_image(&docker, None, program.as_deref(), &screen).await?;
-    print(&format!("{image}\n"))?;
+    print(&format!("{}\n", image.name))?;
     Ok(Exit::Ok)
 }
 

@@ -20,6 +20,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 
 use super::actor::ActorMailbox;
+use super::footprint;
 use super::{End, Host, Observer, Storekeeper, machine};
 use crate::config::{ContainerConfig, StoreConfig};
 use crate::data::prepared;
@@ -78,6 +79,7 @@ pub async fn run(config: &ContainerConfig) -> anyhow::Result<()> {
         _ = terminations.recv() => return Ok(()),
     };
     info!(run = config.run, actor = config.actor, "booting");
+    footprint::forget_boot_code();
     let mut pause = FIRST_PAUSE;
     loop {
         let mailbox = ActorMailbox::default();

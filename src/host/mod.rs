@@ -2,6 +2,7 @@
 
 pub mod actor;
 pub mod container;
+mod footprint;
 pub mod observer;
 pub mod storekeeper;
 

@@ -91,16 +91,27 @@ pub struct Changes {
     pub removed: usize,
 }
 
+/// The neuron image, and the program in it unless the image was given.
+pub struct NeuronImage {
+    /// Its name.
+    pub name: String,
+    /// What it was, or would be, built from.
+    pub program: Option<Program>,
+}
+
 /// Which neuron image to use, built unless it is there.
 pub async fn neuron_image(
     docker: &Docker,
     image: Option<&str>,
     program: Option<&std::path::Path>,
     told: &dyn Told,
-) -> anyhow::Result<String> {
+) -> anyhow::Result<NeuronImage> {
     if let Some(image) = image {
         if docker.has_image(image).await.map_err(failed_to)? {
-            return Ok(image.to_owned());
+            return Ok(NeuronImage {
+                name: image.to_owned(),
+                program: None,
+            });
         }
         bail!(
             "failed to find the neuron image `{image}` (build one with `cuttlefish image build`)"
@@ -116,7 +127,10 @@ pub async fn neuron_image(
         told.note(&format!("building image {image}"));
         docker.build_image(&program).await.map_err(failed_to)?;
     }
-    Ok(image)
+    Ok(NeuronImage {
+        name: image,
+        program: Some(program),
+    })
 }
 
 /// Brings a run up, or to what is now wanted of it. The caller holds the run's lock.
@@ -133,7 +147,7 @@ pub async fn up(
     let before = before.map_err(failed_to)?;
     let image = wanted.image.as_deref();
     let image = neuron_image(&docker, image, wanted.program.as_deref(), told).await?;
-    let deployment = deployment(wanted, before.as_ref(), image).await?;
+    let deployment = deployment(wanted, before.as_ref(), image.name).await?;
     refuse_foreign(&docker, &run, &deployment.owner).await?;
     if let BrokerPlace::Companion { image } = &deployment.broker
         && !docker.has_image(image).await.map_err(failed_to)?
@@ -152,6 +166,11 @@ pub async fn up(
         secrets,
     };
     deployed.prepare(wanted).await?;
+    if let Some(program) = image.program
+        && !deployed.docker.shares_images().await.map_err(failed_to)?
+    {
+        deployed.keep_program(&program)?;
+    }
     let desired = deployed.desired(&wanted.graph)?;
     let changes = deployed
         .converge(wanted, before.as_ref(), &desired, told)
@@ -268,6 +287,25 @@ impl Deployed {
                 .write(&format!("{reader}/aws-credentials"), &profile)?;
         }
         Ok(())
+    }
+
+    /// Keeps the containers' program where they can share it: from now on it is mounted over the
+    /// one in their image.
+    fn keep_program(&self, program: &Program) -> anyhow::Result<()> {
+        let path = self.program_file();
+        let keep = || {
+            let dir = path.parent().unwrap_or(self.run.path());
+            std::fs::create_dir_all(dir)?;
+            program.write(&path)
+        };
+        keep().with_context(|| format!("failed to write `{}`", path.display()))
+    }
+
+    fn program_file(&self) -> PathBuf {
+        let dir = self.run.path().join("program");
+        std::path::absolute(&dir)
+            .unwrap_or(dir)
+            .join(image::PROGRAM)
     }
 
     /// Writes the secrets of the broker's users, and makes the users where that takes requests.
@@ -476,6 +514,7 @@ impl Deployed {
         };
         Ok(Site {
             image: self.deployment.image.clone(),
+            program: Some(self.program_file()).filter(|path| path.exists()),
             broker_image,
             own_store: self.deployment.store == StorePlace::Companion,
             store_environment,

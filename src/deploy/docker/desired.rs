@@ -11,6 +11,7 @@ use serde::Serialize;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
+use super::image;
 use crate::config::{BROADCAST, ContainerConfig, StoreConfig};
 use crate::host::container::data_file;
 
@@ -41,6 +42,9 @@ const COORDINATOR_MEMORY: u64 = 512 << 20;
 pub struct Site {
     /// The neuron image.
     pub image: String,
+    /// The program that is mounted over the one in the image, where containers would otherwise have
+    /// a copy of it in memory each.
+    pub program: Option<PathBuf>,
     /// The image of the run's own broker; none when one is given.
     pub broker_image: Option<String>,
     /// Whether the run brings its own store.
@@ -190,6 +194,7 @@ fn actor(graph: &Graph, spec: &Spec, site: &Site, address: Address, network: Str
         .secrets_dir
         .join(if is_trainer { "trainer" } else { "actor" });
     let mut mounts = vec![read_only(&secrets, SECRETS)];
+    mounts.extend(program(site));
     let mut environment = vec![
         (ContainerConfig::RUN.to_owned(), graph.name.clone()),
         (ContainerConfig::ACTOR.to_owned(), name.clone()),
@@ -258,6 +263,12 @@ fn knows(graph: &Graph, address: Address) -> String {
         ]),
     };
     sha256(&part.to_string())
+}
+
+/// The mounted program.
+fn program(site: &Site) -> Option<Mount> {
+    let target = format!("/{}", image::PROGRAM);
+    site.program.as_ref().map(|path| read_only(path, &target))
 }
 
 fn store(graph: &Graph, site: &Site, networks: Vec<String>) -> Container {

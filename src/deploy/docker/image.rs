@@ -1,6 +1,8 @@
 //! The neuron image: found, or built from the program alone, without a base image.
 
+use std::fs::Permissions;
 use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
@@ -18,7 +20,7 @@ const DOCKERFILE: &str = include_str!("../../../neuron-image/Dockerfile");
 pub const NAME: &str = "cuttlefish-neuron";
 
 /// The file name of the program.
-const PROGRAM: &str = "cuttlefish-neuron";
+pub const PROGRAM: &str = "cuttlefish-neuron";
 
 /// No program of ours is larger.
 const MAX_PROGRAM: u64 = 256 << 20;
@@ -62,6 +64,18 @@ impl Program {
     /// The image's name and tag: other programs have other tags, so that an image never changes.
     pub fn image(&self) -> String {
         format!("{NAME}:{}", &self.sha256[..12])
+    }
+
+    /// Writes the program to `path`, unless it is there.
+    pub fn write(&self, path: &Path) -> std::io::Result<()> {
+        if std::fs::read(path).is_ok_and(|found| found == self.bytes) {
+            return Ok(());
+        }
+        let temporary = path.with_extension("part");
+        std::fs::write(&temporary, &self.bytes)?;
+        std::fs::set_permissions(&temporary, Permissions::from_mode(0o555))?;
+        // Processes that run the old one keep it.
+        std::fs::rename(&temporary, path)
     }
 
     /// Bytes of the program, which are those of the image.
@@ -167,6 +181,15 @@ impl Docker {
             Err(error) if is_gone(&error) => Ok(false),
             Err(error) => Err(Error::api(&format!("look for image {image}"), error)),
         }
+    }
+
+    /// Whether containers of one image share its pages in memory. Those of some storage drivers have
+    /// a file system, and with it a page cache, of their own.
+    pub async fn shares_images(&self) -> Result<bool, Error> {
+        let info = self.client().info().await;
+        let info = info.map_err(|error| Error::api("ask what Docker is", error))?;
+        let driver = info.driver.unwrap_or_default();
+        Ok(matches!(driver.as_str(), "overlay2" | "overlayfs"))
     }
 
     /// Pulls an image from its registry.
