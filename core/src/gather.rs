@@ -46,4 +46,12 @@ impl<T> Gather<T> {
             Self::Done => None,
         }
     }
+
+    /// Neurons that nothing has come of.
+    pub fn missing(&self) -> usize {
+        match self {
+            Self::Partial { missing, .. } => *missing,
+            Self::Done => 0,
+        }
+    }
 }

@@ -11,3 +11,4 @@ pub mod protocol;
 pub mod synapse;
 pub mod topology;
 pub mod trainer;
+pub mod view;

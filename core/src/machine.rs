@@ -10,11 +10,16 @@ use serde::{Deserialize, Serialize};
 use crate::ids::{Address, CommitPoint, Generation, NeuronRange};
 use crate::protocol::{Envelope, Message};
 use crate::trainer::{Event, Ledger, Outcome};
+use crate::view::View;
 
 /// A pure, synchronous state machine: `Trainer`, `Synapse` or `Unit`.
 pub trait Machine {
     /// Reacts to one input. `now` is the time since the host started, never going back.
     fn on(&mut self, now: Duration, input: Input, effects: &mut dyn Effects);
+
+    /// What there is to see of it now. Takes a copy of all that it shows: for people, not for the
+    /// hot path.
+    fn view(&self) -> View;
 }
 
 /// Where a machine puts its effects, in order. A host may execute each at once, so that a message

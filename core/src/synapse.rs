@@ -14,6 +14,7 @@ use crate::math::{Inputs, Panels};
 use crate::neuron::neurons::propagate;
 use crate::protocol::{Envelope, IN_FLIGHT_BOUND, Message, TickHeader};
 use crate::topology::Graph;
+use crate::view::{Gathering, SynapseView, View};
 
 /// The synapse between layer `below` and the layer above it.
 ///
@@ -216,6 +217,29 @@ impl Machine for Synapse {
             Input::Stored(_) | Input::Clock | Input::Stop => {}
         }
     }
+
+    fn view(&self) -> View {
+        let layers = &self.graph.layers;
+        let activations = gatherings(&self.activations, layers[self.below].units);
+        let contributions = gatherings(&self.contributions, layers[self.below + 1].units);
+        let newest = |gathers: &[Gathering]| gathers.last().map(|gather| gather.tick);
+        View::Synapse(SynapseView {
+            below: self.below,
+            generation: self.generation,
+            tick: newest(&activations).max(newest(&contributions)),
+            activations,
+            contributions,
+        })
+    }
+}
+
+fn gatherings<T>(gathers: &BTreeMap<Tick, Gather<T>>, of: usize) -> Vec<Gathering> {
+    let gathering = |(&tick, gather): (&Tick, &Gather<T>)| Gathering {
+        tick,
+        missing: gather.missing(),
+        of,
+    };
+    gathers.iter().map(gathering).collect()
 }
 
 /// The gathering of a tick, begun if it is new; `None` if the tick is too old to be in flight.

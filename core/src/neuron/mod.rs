@@ -1,6 +1,7 @@
 //! The machine of a unit: some neurons of one layer, from their inputs to their update.
 
 pub mod neurons;
+mod view;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,8 +16,10 @@ use crate::math::{Inputs, Step};
 use crate::protocol::{Envelope, IN_FLIGHT_BOUND, Message, TickHeader, Work};
 use crate::topology::Graph;
 use crate::trainer::Event;
+use crate::view::View;
 
 pub use neurons::Neurons;
+use view::LastBatch;
 
 /// Some neurons of one layer: forward, backward, update, commit.
 pub struct Unit {
@@ -45,6 +48,8 @@ struct Running {
     applied: Tick,
     /// The training tick between its forward and its backward pass.
     current: Option<Current>,
+    /// The training tick before that.
+    last_batch: Option<LastBatch>,
     /// Ticks that came before it was their turn, at most [`IN_FLIGHT_BOUND`].
     waiting: BTreeMap<Tick, (TickHeader, Option<Arc<Inputs>>)>,
 }
@@ -135,6 +140,7 @@ impl Unit {
             weights,
             applied,
             current: None,
+            last_batch: None,
             waiting: BTreeMap::new(),
         }));
         self.say_ready(effects);
@@ -356,6 +362,11 @@ impl Unit {
         };
         running.weights.update(step, &deltas, &inputs);
         running.applied = header.tick;
+        running.last_batch = Some(LastBatch {
+            tick: header.tick,
+            activations,
+            deltas,
+        });
         self.commit_if_marked(header, effects);
     }
 
@@ -379,5 +390,9 @@ impl Machine for Unit {
             Input::Stored(reply) => self.stored(reply, effects),
             Input::Clock | Input::Stop => {}
         }
+    }
+
+    fn view(&self) -> View {
+        View::Unit(self.show())
     }
 }

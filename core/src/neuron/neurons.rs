@@ -110,6 +110,13 @@ impl Neurons {
             .collect()
     }
 
+    /// Each neuron's weights and its bias.
+    pub fn each(&self) -> impl Iterator<Item = (&[f32], f32)> {
+        let fan_in = self.layer.fan_in;
+        let neurons = self.weights.chunks(self.stride());
+        neurons.map(move |weights| (&weights[..fan_in], weights[fan_in]))
+    }
+
     /// How many neurons.
     pub fn count(&self) -> usize {
         self.weights.len() / self.stride()

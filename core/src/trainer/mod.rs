@@ -6,6 +6,7 @@ mod issue;
 pub mod metrics;
 pub mod progress;
 mod timeline;
+mod view;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use crate::machine::{Effect, Effects, Fault, Input, Machine, StoreReply};
 use crate::protocol::{Envelope, Message, TickHeader, Work};
 use crate::synapse::send_errors;
 use crate::topology::Graph;
+use crate::view::View;
 
 pub use metrics::{Evaluation, Tally};
 pub use progress::{EpochRecord, Event, Ledger, Outcome, Progress, Verdict};
@@ -342,5 +344,9 @@ impl Machine for Trainer {
                 _ => {}
             },
         }
+    }
+
+    fn view(&self) -> View {
+        View::Trainer(self.show())
     }
 }

@@ -6,3 +6,4 @@ mod kernels;
 mod reference;
 mod simulator;
 mod support;
+mod view;

@@ -1,0 +1,54 @@
+//! What a unit shows of itself.
+
+use std::sync::Arc;
+
+use ndarray::Array2;
+
+use super::{State, Unit};
+use crate::ids::Tick;
+use crate::view::{NeuronBatch, NeuronView, UnitState, UnitView};
+
+/// The last training batch as the update left it, kept for those who look.
+pub(super) struct LastBatch {
+    pub(super) tick: Tick,
+    /// Before dropout, `[neurons, rows]`.
+    pub(super) activations: Arc<Array2<f32>>,
+    /// dLoss/dz, `[neurons, rows]`.
+    pub(super) deltas: Arc<Array2<f32>>,
+}
+
+impl Unit {
+    pub(super) fn show(&self) -> UnitView {
+        let mut view = UnitView {
+            layer: self.neurons.layer,
+            first: self.neurons.first,
+            generation: self.generation,
+            state: UnitState::Blank,
+            tick: None,
+            neurons: Vec::new(),
+        };
+        match &self.state {
+            State::Blank => {}
+            State::Restoring(_) => view.state = UnitState::Restoring,
+            State::Running(running) => {
+                view.state = UnitState::Running;
+                view.tick = Some(running.applied);
+                let neurons = self.neurons.indices().zip(running.weights.each());
+                view.neurons = neurons
+                    .enumerate()
+                    .map(|(row, (index, (weights, bias)))| NeuronView {
+                        last_batch: running.last_batch.as_ref().and_then(|batch| batch.of(row)),
+                        ..NeuronView::new(index, weights, bias)
+                    })
+                    .collect();
+            }
+        }
+        view
+    }
+}
+
+impl LastBatch {
+    fn of(&self, row: usize) -> Option<NeuronBatch> {
+        NeuronBatch::new(self.tick, self.activations.row(row), self.deltas.row(row))
+    }
+}

@@ -1,0 +1,271 @@
+//! What a machine shows of itself, taken at the moment when somebody looks.
+//!
+//! A view is made from what the machine holds anyway: one that nobody looks at computes no
+//! statistics and copies nothing. Looking changes nothing.
+
+use ndarray::ArrayView1;
+use serde::Serialize;
+
+use crate::data::Part;
+use crate::ids::{CommitPoint, Generation, Tick};
+
+/// What a machine shows of itself.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum View {
+    /// A unit with its neurons.
+    Unit(UnitView),
+    /// A synapse with what it gathers.
+    Synapse(SynapseView),
+    /// The trainer with its progress.
+    Trainer(TrainerView),
+}
+
+/// A unit with its neurons.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct UnitView {
+    /// Index of the layer.
+    pub layer: usize,
+    /// Index of the first neuron within the layer.
+    pub first: usize,
+    /// The timeline that it knows.
+    pub generation: Generation,
+    /// How much of it.
+    pub state: UnitState,
+    /// The last tick that it has applied, once it has weights.
+    pub tick: Option<Tick>,
+    /// Its neurons in order; none before it has weights.
+    pub neurons: Vec<NeuronView>,
+}
+
+/// How much of the run a unit knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UnitState {
+    /// Nothing.
+    Blank,
+    /// It waits for the store.
+    Restoring,
+    /// It has weights.
+    Running,
+}
+
+/// One neuron.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct NeuronView {
+    /// Index within the layer.
+    pub index: usize,
+    /// The weights without the bias.
+    pub weights: Vec<f32>,
+    /// The bias, 0 for a neuron without one.
+    pub bias: f32,
+    /// Square root of the sum of the squares of the weights.
+    pub weight_norm: f64,
+    /// The smallest weight.
+    pub weight_min: f32,
+    /// The largest weight.
+    pub weight_max: f32,
+    /// What it did with the last training batch of this timeline, once there was one.
+    pub last_batch: Option<NeuronBatch>,
+}
+
+/// What one neuron did with a training batch.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct NeuronBatch {
+    /// The tick of the batch.
+    pub tick: Tick,
+    /// Figures of the activations.
+    pub activation: ActivationFigures,
+    /// Figures of dLoss/dz.
+    pub gradient: GradientFigures,
+    /// The activation of each row, before dropout.
+    pub activations: Vec<f32>,
+}
+
+/// Figures of the activations of one neuron over the rows of a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct ActivationFigures {
+    /// The smallest.
+    pub min: f32,
+    /// The largest.
+    pub max: f32,
+    /// Their mean.
+    pub mean: f64,
+    /// The share that is exactly 0; 1 for a `relu` neuron that no row reaches any more.
+    pub zeros: f64,
+}
+
+/// Figures of dLoss/dz of one neuron over the rows of a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct GradientFigures {
+    /// Their mean.
+    pub mean: f64,
+    /// Square root of the sum of their squares.
+    pub norm: f64,
+}
+
+/// A synapse with what it gathers.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct SynapseView {
+    /// Index of the layer below it.
+    pub below: usize,
+    /// The timeline that it knows.
+    pub generation: Generation,
+    /// The newest tick that it has heard of.
+    pub tick: Option<Tick>,
+    /// Activations on their way up, by tick.
+    pub activations: Vec<Gathering>,
+    /// Contributions on their way down, by tick.
+    pub contributions: Vec<Gathering>,
+}
+
+/// How far the messages of one tick have come together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Gathering {
+    /// The tick.
+    pub tick: Tick,
+    /// Neurons that have not been heard of; 0 once the whole has been handed on.
+    pub missing: usize,
+    /// Neurons in all.
+    pub of: usize,
+}
+
+/// The trainer with its progress.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct TrainerView {
+    /// The timeline.
+    pub generation: Generation,
+    /// Where it stands.
+    pub phase: TrainerPhase,
+    /// Units and synapses that it has not heard to be ready, while it gathers them.
+    pub missing: usize,
+    /// Units and synapses in all.
+    pub members: usize,
+    /// What it works on; unknown before the ledger is read, and once the run is over.
+    pub progress: Option<ProgressView>,
+    /// The commit point that the ledger names.
+    pub committed: Option<CommitPoint>,
+    /// The commit point that is ahead of the ledger.
+    pub pending: Option<PendingCommit>,
+    /// Rewinds since this trainer booted, its first restore not counted.
+    pub rewinds: u64,
+}
+
+/// Where a trainer stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TrainerPhase {
+    /// It waits for the store to give a generation.
+    Opening,
+    /// It waits for everybody to restore the commit of the ledger.
+    Gathering,
+    /// Ticks are under way.
+    Running,
+    /// The run has ended, one way or the other.
+    Over,
+}
+
+/// The place of the next batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct ProgressView {
+    /// Its epoch, from 1.
+    pub epoch: u32,
+    /// Its part of the data.
+    pub part: Part,
+    /// Its number within the part, from 0.
+    pub index: u32,
+    /// The last tick that has been counted.
+    pub tick: Tick,
+    /// Optimizer steps so far.
+    pub step: u64,
+}
+
+/// A commit point that not everybody has written yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct PendingCommit {
+    /// Which one.
+    pub commit: CommitPoint,
+    /// Units that have written theirs.
+    pub written: usize,
+    /// Units in all.
+    pub of: usize,
+}
+
+impl View {
+    /// The timeline that the machine knows.
+    pub fn generation(&self) -> Generation {
+        match self {
+            Self::Unit(unit) => unit.generation,
+            Self::Synapse(synapse) => synapse.generation,
+            Self::Trainer(trainer) => trainer.generation,
+        }
+    }
+
+    /// The last tick that the machine has worked on, as far as it knows one.
+    pub fn tick(&self) -> Option<Tick> {
+        match self {
+            Self::Unit(unit) => unit.tick,
+            Self::Synapse(synapse) => synapse.tick,
+            Self::Trainer(trainer) => trainer.progress.map(|progress| progress.tick),
+        }
+    }
+}
+
+impl NeuronView {
+    /// A neuron that has not seen a batch.
+    pub fn new(index: usize, weights: &[f32], bias: f32) -> Self {
+        Self {
+            index,
+            weights: weights.to_vec(),
+            bias,
+            weight_norm: norm(weights),
+            weight_min: extreme(weights, f32::min),
+            weight_max: extreme(weights, f32::max),
+            last_batch: None,
+        }
+    }
+}
+
+impl NeuronBatch {
+    /// What a neuron did with a batch; `None` if the batch had no rows.
+    pub fn new(
+        tick: Tick,
+        activations: ArrayView1<'_, f32>,
+        deltas: ArrayView1<'_, f32>,
+    ) -> Option<Self> {
+        // A `relu` that is shut says -0, which is nothing that a person needs to see.
+        let activations: Vec<f32> = activations.iter().map(|a| a + 0.0).collect();
+        let deltas = deltas.to_vec();
+        if activations.is_empty() {
+            return None;
+        }
+        let zeros = activations.iter().filter(|&&a| a == 0.0).count();
+        Some(Self {
+            tick,
+            activation: ActivationFigures {
+                min: extreme(&activations, f32::min),
+                max: extreme(&activations, f32::max),
+                mean: mean(&activations),
+                zeros: zeros as f64 / activations.len() as f64,
+            },
+            gradient: GradientFigures {
+                mean: mean(&deltas),
+                norm: norm(&deltas),
+            },
+            activations,
+        })
+    }
+}
+
+fn extreme(values: &[f32], pick: fn(f32, f32) -> f32) -> f32 {
+    values.iter().copied().reduce(pick).unwrap_or(0.0)
+}
+
+fn mean(values: &[f32]) -> f64 {
+    values.iter().copied().map(f64::from).sum::<f64>() / values.len() as f64
+}
+
+fn norm(values: &[f32]) -> f64 {
+    let squares = values.iter().map(|&v| f64::from(v) * f64::from(v));
+    squares.sum::<f64>().sqrt()
+}
