@@ -4,11 +4,13 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use actix::{
-    Actor, ActorContext, Arbiter, AsyncContext, Context, Handler, Message, Recipient, StreamHandler,
+    Actor, ActorContext, Addr, Arbiter, AsyncContext, Context, Handler, Message, MessageResult,
+    StreamHandler,
 };
 use cuttlefish_core::ids::Address;
 use cuttlefish_core::machine::{Input, StoreReply};
 use cuttlefish_core::protocol::Envelope;
+use cuttlefish_core::view::View;
 use futures_util::stream::BoxStream;
 use tokio::sync::oneshot;
 
@@ -24,6 +26,13 @@ struct Deliver(Input);
 
 impl Message for Deliver {
     type Result = ();
+}
+
+/// Somebody wants to see the machine.
+struct Show;
+
+impl Message for Show {
+    type Result = View;
 }
 
 struct HostActor {
@@ -70,11 +79,19 @@ impl Handler<Deliver> for HostActor {
     }
 }
 
+impl Handler<Show> for HostActor {
+    type Result = MessageResult<Show>;
+
+    fn handle(&mut self, _: Show, _: &mut Context<Self>) -> Self::Result {
+        MessageResult(self.host.view())
+    }
+}
+
 /// The way to a started actor, known only after its host has been made: until then nothing can
 /// be delivered.
 #[derive(Clone, Default)]
 pub struct ActorMailbox {
-    recipient: Arc<OnceLock<Recipient<Deliver>>>,
+    actor: Arc<OnceLock<Addr<HostActor>>>,
 }
 
 impl ActorMailbox {
@@ -87,7 +104,7 @@ impl ActorMailbox {
             _ended: None,
         });
         // An actor is started once; a second start would leave the first one in place.
-        let _ = self.recipient.set(address.recipient());
+        let _ = self.actor.set(address);
     }
 
     /// Starts an actor on this thread that boots at once and gets its messages from `inbox`.
@@ -100,21 +117,32 @@ impl ActorMailbox {
         let (sender, ended) = oneshot::channel();
         let address = HostActor {
             host,
-            // Only the store's few answers come through the mailbox.
-            mailbox_capacity: 0,
+            // Only the store's few answers, and questions, come through the mailbox.
+            mailbox_capacity: 16,
             inbox: Some((inbox, sender)),
             _ended: None,
         }
         .start();
-        let _ = self.recipient.set(address.recipient());
+        let _ = self.actor.set(address);
         ended
     }
 
     /// Gives the actor an input that is not a message. It is never refused: these are few.
     pub fn feed(&self, input: Input) {
-        if let Some(recipient) = self.recipient.get() {
-            recipient.do_send(Deliver(input));
+        if let Some(actor) = self.actor.get() {
+            actor.do_send(Deliver(input));
         }
+    }
+
+    /// What there is to see of the machine, from any thread of a tokio runtime. The question waits
+    /// its turn behind the messages; `None` if there is no answer within `at_most`, because the
+    /// actor computes for longer, has not been started or has ended.
+    ///
+    /// A question takes a place in the mailbox, so whoever lets strangers ask must not let them
+    /// all ask at once.
+    pub async fn view(&self, at_most: Duration) -> Option<View> {
+        let answer = self.actor.get()?.send(Show);
+        tokio::time::timeout(at_most, answer).await.ok()?.ok()
     }
 
     /// A function that feeds the store's answers to the actor.
@@ -126,8 +154,8 @@ impl ActorMailbox {
 
 impl Mailbox for ActorMailbox {
     fn offer(&self, envelope: Envelope) -> Result<(), Rejection> {
-        let recipient = self.recipient.get().ok_or(Rejection::Closed)?;
-        recipient
+        let actor = self.actor.get().ok_or(Rejection::Closed)?;
+        actor
             .try_send(Deliver(Input::Message(envelope)))
             .map_err(|error| match error {
                 actix::dev::SendError::Full(_) => Rejection::Full,

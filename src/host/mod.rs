@@ -16,6 +16,7 @@ use cuttlefish_core::neuron::Unit;
 use cuttlefish_core::synapse::Synapse;
 use cuttlefish_core::topology::Graph;
 use cuttlefish_core::trainer::{Timing, Trainer};
+use cuttlefish_core::view::View;
 use tracing::debug;
 
 use crate::transport::Transport;
@@ -76,6 +77,11 @@ impl Host {
     pub fn feed(&mut self, input: Input) {
         self.machine
             .on(self.began.elapsed(), input, &mut self.outside);
+    }
+
+    /// What there is to see of the machine now.
+    pub fn view(&self) -> View {
+        self.machine.view()
     }
 }
 
