@@ -6,6 +6,7 @@ pub mod data;
 pub mod deploy;
 pub mod export;
 pub mod host;
+pub mod inspect;
 pub mod orchestrator;
 pub mod report;
 pub mod runs;

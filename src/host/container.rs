@@ -7,23 +7,26 @@
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
+use async_trait::async_trait;
 use cuttlefish_core::data::{BatchSource, Batches, Feed, Task};
 use cuttlefish_core::ids::Address;
 use cuttlefish_core::machine::Input;
 use cuttlefish_core::topology::{Graph, names};
 use cuttlefish_core::trainer::Timing;
+use cuttlefish_core::view::View;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 
 use super::actor::ActorMailbox;
 use super::footprint;
-use super::{End, Host, Observer, Storekeeper, machine};
+use super::{End, Host, Look, Observer, Storekeeper, machine};
 use crate::config::{ContainerConfig, StoreConfig};
 use crate::data::prepared;
+use crate::inspect::{self, About, Access, Subject, routes::VIEW_WITHIN};
 use crate::runs::Record;
 use crate::store::{self, DynamoStore, Store};
 use crate::transport::amqp::Broker;
@@ -47,12 +50,56 @@ const GOOD_SESSION: Duration = Duration::from_secs(30);
 /// How long a trainer that is to end may take to commit; Docker kills it after 10 s.
 const COMMIT_WITHIN: Duration = Duration::from_secs(8);
 
+/// What the inspection of a container shows, from the moment that it starts.
+struct Occupant {
+    about: About,
+    link: Arc<Link>,
+    observer: Arc<Observer>,
+    /// The actor of the current session.
+    mailbox: Mutex<ActorMailbox>,
+}
+
+impl Occupant {
+    fn current(&self) -> ActorMailbox {
+        let mailbox = self.mailbox.lock();
+        mailbox.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+#[async_trait]
+impl Subject for Occupant {
+    fn about(&self) -> &About {
+        &self.about
+    }
+
+    async fn view(&self) -> Option<View> {
+        self.current().view(VIEW_WITHIN).await
+    }
+
+    fn health(&self) -> Result<(), String> {
+        match self.link.state() {
+            LinkState::Connected => Ok(()),
+            state => Err(state.to_string()),
+        }
+    }
+
+    fn look(&self, after: u64) -> Look {
+        self.observer.look(after)
+    }
+
+    fn link(&self) -> Option<&Link> {
+        Some(&self.link)
+    }
+}
+
 /// An actor on its way through sessions.
 struct Resident {
     graph: Arc<Graph>,
     address: Address,
     batches: Arc<dyn BatchSource>,
     task: Task,
+    /// Height and width of a row, where rows are images.
+    image: Option<(usize, usize)>,
     feed: Feed,
     store: Arc<dyn Store>,
     broker: Broker,
@@ -69,20 +116,38 @@ struct Resident {
 pub async fn run(config: &ContainerConfig) -> anyhow::Result<()> {
     let mut terminations =
         signal(SignalKind::terminate()).context("failed to listen to signals")?;
+    // Bound first, so that a port that is taken is told at once.
     let listener = TcpListener::bind(("0.0.0.0", config.port))
         .with_context(|| format!("failed to listen on port {}", config.port))?;
     let link = Arc::new(Link::default());
     let observer = Arc::new(Observer::default());
-    drop(listener);
     let resident = tokio::select! {
         resident = move_in(config, link, observer) => resident?,
         _ = terminations.recv() => return Ok(()),
     };
     info!(run = config.run, actor = config.actor, "booting");
     footprint::forget_boot_code();
+    let occupant = Arc::new(Occupant {
+        about: About::new(
+            &resident.graph,
+            resident.address,
+            resident.image,
+            resident.began,
+        ),
+        link: resident.link.clone(),
+        observer: resident.observer.clone(),
+        mailbox: Mutex::default(),
+    });
+    let access = read_access(config)?;
+    let server = inspect::serve(listener, occupant.clone(), access);
+    actix_rt::spawn(server.context("failed to serve the inspection")?);
     let mut pause = FIRST_PAUSE;
     loop {
         let mailbox = ActorMailbox::default();
+        *occupant
+            .mailbox
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = mailbox.clone();
         let started = Instant::now();
         tokio::select! {
             () = resident.session(&mailbox) => {}
@@ -131,6 +196,7 @@ async fn move_in(
         address,
         batches,
         task,
+        image: record.rows.image,
         feed: config.feed,
         store: Arc::new(store),
         broker,
@@ -138,6 +204,14 @@ async fn move_in(
         observer,
         began: Instant::now(),
     })
+}
+
+/// Who may look: those with the run's token.
+fn read_access(config: &ContainerConfig) -> anyhow::Result<Access> {
+    let path = config.secrets_dir.join("token");
+    let token = std::fs::read_to_string(&path)
+        .with_context(|| format!("failed to read the token in `{}`", path.display()))?;
+    Ok(Access::with_token(token.trim())?.allow(&config.actor))
 }
 
 fn read_broker(secrets_dir: &Path) -> anyhow::Result<Broker> {

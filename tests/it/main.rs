@@ -1,6 +1,8 @@
 //! Tests that need no services.
 
+mod actor;
 mod cli;
+mod inspect;
 mod store;
 mod store_contract;
 mod store_wire;
