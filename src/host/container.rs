@@ -22,7 +22,6 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 
 use super::actor::ActorMailbox;
-use super::footprint;
 use super::{End, Host, Look, Observer, Storekeeper, machine};
 use crate::config::{ContainerConfig, StoreConfig};
 use crate::data::prepared;
@@ -126,7 +125,6 @@ pub async fn run(config: &ContainerConfig) -> anyhow::Result<()> {
         _ = terminations.recv() => return Ok(()),
     };
     info!(run = config.run, actor = config.actor, "booting");
-    footprint::forget_boot_code();
     let occupant = Arc::new(Occupant {
         about: About::new(
             &resident.graph,

@@ -2,7 +2,6 @@
 
 pub mod actor;
 pub mod container;
-mod footprint;
 pub mod observer;
 pub mod storekeeper;
 

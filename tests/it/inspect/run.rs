@@ -67,7 +67,7 @@ pub fn dataset() -> Dataset {
         image: Some(IMAGE),
         feature_names: Vec::new(),
         values: Values::Bytes {
-            bytes: (0..rows).flat_map(image).collect(),
+            bytes: (0..rows).flat_map(image).collect::<Vec<u8>>().into(),
             scale: 1.0 / 255.0,
         },
         task: Task::Classification {
