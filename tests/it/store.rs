@@ -8,12 +8,15 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider};
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, AttributeValue, BillingMode, DeleteRequest, KeySchemaElement, KeyType,
     ScalarAttributeType, WriteRequest,
 };
-use cuttlefish::store::{DEFAULT_TABLE, DynamoStore, Error, Store, Written, embedded};
+use cuttlefish::store::{
+    DEFAULT_TABLE, DynamoStore, Endpoint, Error, Store, Written, connect, embedded, serve,
+};
 use cuttlefish_core::ids::{CommitPoint, Generation, NeuronRange};
 
 use crate::store_contract::{self as contract, Backend, ONE, TWO, commit, ledger, neurons, states};
@@ -91,13 +94,95 @@ pub fn block_on<T>(future: impl Future<Output = T>) -> T {
         .block_on(future)
 }
 
-macro_rules! embedded_passes {
-    ($($name:ident)*) => {$(
-        #[test]
-        fn $name() {
-            block_on(async { contract::$name(&Embedded::new().await).await });
+/// The embedded store behind a real HTTP server, as containers reach it.
+struct Served {
+    embedded: Embedded,
+    server: actix_web::dev::ServerHandle,
+}
+
+impl Served {
+    async fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let server =
+            serve::serve(listener, &directory.path().join("store.db"), Some("key")).unwrap();
+        let handle = server.handle();
+        tokio::spawn(server);
+        let client = client(port, "key");
+        let store = DynamoStore::new(client.clone(), DEFAULT_TABLE, "any").unwrap();
+        store.ensure_table().await.unwrap();
+        let embedded = Embedded {
+            client,
+            _directory: directory,
+        };
+        Self {
+            embedded,
+            server: handle,
         }
-    )*};
+    }
+}
+
+fn client(port: u16, key: &str) -> Client {
+    let credentials = Credentials::new(key, "unused", None, None, "test");
+    connect(Endpoint {
+        region: "local".to_owned(),
+        url: Some(format!("http://127.0.0.1:{port}")),
+        credentials: SharedCredentialsProvider::new(credentials),
+    })
+}
+
+impl Backend for Served {
+    fn store(&self, run: &str) -> Arc<dyn Store> {
+        self.embedded.store(run)
+    }
+
+    async fn damage(&self, run: &str, layer: usize, neuron: usize, commit: CommitPoint) {
+        self.embedded.damage(run, layer, neuron, commit).await;
+    }
+}
+
+#[test]
+fn a_served_store_refuses_other_keys() {
+    block_on(async {
+        let directory = tempfile::tempdir().unwrap();
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let server =
+            serve::serve(listener, &directory.path().join("store.db"), Some("key")).unwrap();
+        let handle = server.handle();
+        tokio::spawn(server);
+        let store = DynamoStore::new(client(port, "other"), DEFAULT_TABLE, "any").unwrap();
+        let error = store.ensure_table().await.unwrap_err().to_string();
+        assert!(error.contains("access key"), "{error}");
+        handle.stop(false).await;
+    });
+}
+
+macro_rules! embedded_passes {
+    ($($name:ident)*) => {
+        $(
+            #[test]
+            fn $name() {
+                block_on(async { contract::$name(&Embedded::new().await).await });
+            }
+        )*
+
+        /// The same over HTTP.
+        mod served {
+            use super::*;
+            $(
+                #[test]
+                fn $name() {
+                    block_on(async {
+                        let served = Served::new().await;
+                        contract::$name(&served).await;
+                        served.server.stop(false).await;
+                    });
+                }
+            )*
+        }
+    };
 }
 
 embedded_passes! {

@@ -1,11 +1,18 @@
-//! The contract of a transport, and the transport in memory held to it.
+//! The transport in memory, held to the contract of all transports and to its own bound.
 
 use std::sync::{Arc, Mutex};
 
 use cuttlefish::transport::memory::Rejection;
 use cuttlefish::transport::{Error, Mailbox, MemoryTransport, Transport};
-use cuttlefish_core::ids::{Address, Generation};
-use cuttlefish_core::protocol::{Envelope, Message};
+use cuttlefish_core::ids::Address;
+use cuttlefish_core::protocol::Envelope;
+
+#[path = "../support/transport_contract.rs"]
+mod contract;
+
+use contract::{ADDRESSES, Backend, message};
+
+use crate::store::block_on;
 
 /// A mailbox of a few places that is never emptied.
 #[derive(Default)]
@@ -22,24 +29,6 @@ impl Mailbox for Box3 {
     }
 }
 
-/// A message that is told from others by its generation.
-fn message(number: u64) -> Envelope {
-    Envelope {
-        generation: Generation(number),
-        message: Message::Hello {
-            from: Address::Trainer,
-        },
-    }
-}
-
-const ADDRESSES: [Address; 5] = [
-    Address::Trainer,
-    Address::Synapse(0),
-    Address::Unit { layer: 0, index: 0 },
-    Address::Unit { layer: 0, index: 1 },
-    Address::Unit { layer: 1, index: 0 },
-];
-
 fn connected() -> (MemoryTransport, Vec<Arc<Box3>>) {
     let boxes: Vec<Arc<Box3>> = ADDRESSES.iter().map(|_| Arc::default()).collect();
     let transport = MemoryTransport::default();
@@ -52,20 +41,33 @@ fn received(boxes: &[Arc<Box3>]) -> Vec<Vec<u64>> {
     boxes.iter().map(|b| b.0.lock().unwrap().clone()).collect()
 }
 
-#[test]
-fn a_message_reaches_its_receiver_and_nobody_else() {
-    let (transport, boxes) = connected();
-    for (number, address) in (1..).zip(ADDRESSES) {
-        transport.send(address, message(number)).unwrap();
+struct Memory(MemoryTransport, Vec<Arc<Box3>>);
+
+impl Backend for Memory {
+    fn send(&self, to: Address, envelope: Envelope) -> Result<(), Error> {
+        self.0.send(to, envelope)
     }
-    assert_eq!(received(&boxes), [[1], [2], [3], [4], [5]]);
+
+    async fn received(&mut self, _: usize) -> Vec<Vec<u64>> {
+        received(&self.1)
+    }
 }
 
-#[test]
-fn a_message_to_a_layer_reaches_each_of_its_units() {
-    let (transport, boxes) = connected();
-    transport.send(Address::Layer(0), message(7)).unwrap();
-    assert_eq!(received(&boxes), [vec![], vec![], vec![7], vec![7], vec![]]);
+macro_rules! memory_passes {
+    ($($name:ident)*) => {$(
+        #[test]
+        fn $name() {
+            let (transport, boxes) = connected();
+            block_on(contract::$name(Memory(transport, boxes)));
+        }
+    )*};
+}
+
+memory_passes! {
+    a_message_reaches_its_receiver_and_nobody_else
+    a_message_to_a_layer_reaches_each_of_its_units
+    messages_of_one_sender_keep_their_order
+    who_is_not_there_cannot_be_reached
 }
 
 #[test]
@@ -85,15 +87,7 @@ fn a_full_queue_refuses_and_the_rest_of_the_layer_is_served() {
 }
 
 #[test]
-fn who_is_not_there_cannot_be_reached() {
-    let (transport, _) = connected();
-    for to in [
-        Address::Synapse(9),
-        Address::Layer(9),
-        Address::Unit { layer: 0, index: 9 },
-    ] {
-        assert_eq!(transport.send(to, message(1)), Err(Error::Unknown { to }));
-    }
+fn nobody_can_be_reached_before_all_are_connected() {
     let unconnected = MemoryTransport::default();
     let to = Address::Trainer;
     assert_eq!(unconnected.send(to, message(1)), Err(Error::Unknown { to }));

@@ -1,0 +1,10 @@
+//! Tests with a real broker, a real store and real containers. `scripts/test` starts what they need
+//! and says so in `CUTTLEFISH_LIVE`; without it they skip, and say that they do.
+//!
+//! They run one after the other: each has the machine to itself.
+
+mod bad_cases;
+mod given_services;
+mod life;
+mod support;
+mod transport;
