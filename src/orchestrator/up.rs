@@ -20,7 +20,7 @@ use crate::deploy::docker::{Docker, owner_of};
 use crate::host::container::data_file;
 use crate::runs::deployment::{BrokerPlace, StorePlace};
 use crate::runs::{Deployment, Record, RunDir};
-use crate::store::{self, Store};
+use crate::store::{self, DynamoStore, Store};
 use crate::transport::amqp::connection::SMALL_FRAMES;
 use crate::transport::amqp::management::Management;
 use crate::transport::amqp::{Broker, Wiring};
@@ -148,6 +148,7 @@ pub async fn up(
     let image = wanted.image.as_deref();
     let image = neuron_image(&docker, image, wanted.program.as_deref(), told).await?;
     let deployment = deployment(wanted, before.as_ref(), image.name).await?;
+    try_given_services(wanted, run.name()).await?;
     refuse_foreign(&docker, &run, &deployment.owner).await?;
     if let BrokerPlace::Companion { image } = &deployment.broker
         && !docker.has_image(image).await.map_err(failed_to)?
@@ -176,6 +177,24 @@ pub async fn up(
         .converge(wanted, before.as_ref(), &desired, told)
         .await?;
     Ok((deployed, changes))
+}
+
+/// Tries the services that were there before, before anything is made: what cannot be reached could
+/// not be left tidily either.
+async fn try_given_services(wanted: &Wanted, run: &str) -> anyhow::Result<()> {
+    if let Some((broker, _)) = &wanted.broker {
+        let tried = broker
+            .connect(&format!("cf.{run} command"), SMALL_FRAMES)
+            .await;
+        let _ = tried.map_err(failed_to)?.close(200, "done".into()).await;
+    }
+    if let Some(endpoint) = &wanted.store {
+        let client = store::connect_from_environment_to(endpoint.as_deref()).await;
+        let store = DynamoStore::new(client, &wanted.table, run)?;
+        let tried = store.ensure_table().await;
+        tried.map_err(|error| anyhow::anyhow!("the store failed: {error}"))?;
+    }
+    Ok(())
 }
 
 /// How the run is to be deployed: as before, as far as it was.
@@ -527,7 +546,7 @@ impl Deployed {
         })
     }
 
-    async fn wait_for_store(&self, told: &dyn Told) -> anyhow::Result<crate::store::DynamoStore> {
+    async fn wait_for_store(&self, told: &dyn Told) -> anyhow::Result<DynamoStore> {
         let started = Instant::now();
         let is_ours = self.deployment.store == StorePlace::Companion;
         loop {

@@ -3,7 +3,7 @@
 use cuttlefish::transport::amqp::Broker;
 use cuttlefish::transport::amqp::management::Management;
 
-use crate::support::{assert_gone, digest, live, setting};
+use crate::support::{assert_gone, digest, live, setting, wait_until};
 
 #[test]
 fn a_run_has_its_own_part_of_a_given_broker_and_leaves_none_of_it() {
@@ -26,13 +26,13 @@ fn a_run_has_its_own_part_of_a_given_broker_and_leaves_none_of_it() {
     ];
     args.extend(broker);
     assert_eq!(digest(&live.json(&args)), local);
-    let queues = management.queues("cf.given", "cf.given.").unwrap();
+    let queues = || management.queues("cf.given", "cf.given.").unwrap();
     // In, out and back of 3 + 3 units, the first layer without back; trainer and synapse.
-    assert_eq!(queues.len(), 3 * 2 + 3 * 3 + 2, "{queues:?}");
-    assert!(
-        queues.iter().all(|queue| queue.consumers == 1),
-        "{queues:?}"
-    );
+    assert_eq!(queues().len(), 3 * 2 + 3 * 3 + 2);
+    // The broker counts consumers every second.
+    wait_until("somebody listens to every queue", || {
+        queues().iter().all(|queue| queue.consumers == 1)
+    });
     let users = || management.get("/api/users").unwrap().to_string();
     assert!(users().contains("cf.given.actor"));
     live.ok(&["down", "given"]);

@@ -44,7 +44,7 @@ fn a_run_in_containers_lives_and_ends_as_the_local_one() {
     let find = |name: &str| units.iter().find(|unit| unit["unit"] == name).unwrap();
     let neuron = find("hidden.03");
     assert_eq!(neuron["state"], "running");
-    assert_eq!(neuron["tick"], trained["ticks"]);
+    assert_eq!(neuron["tick"].as_f64(), trained["ticks"].as_f64());
     assert!(neuron["resident_bytes"].as_f64().unwrap() > 0.0);
     assert_eq!(neuron["messages_refused"], 0.0);
     let url = neuron["inspect"].as_str().unwrap();

@@ -131,6 +131,22 @@ impl Live {
     }
 }
 
+/// A test that fails leaves no containers behind either.
+impl Drop for Live {
+    fn drop(&mut self) {
+        for run in std::fs::read_dir(self.path("runs"))
+            .into_iter()
+            .flatten()
+            .flatten()
+        {
+            if run.path().join("deployment.json").exists() {
+                let name = run.file_name();
+                let _ = self.output(&["down", &name.to_string_lossy()]);
+            }
+        }
+    }
+}
+
 pub fn digest(document: &Value) -> String {
     let digest = document["weights_sha256"].as_str();
     digest.unwrap_or_else(|| panic!("{document}")).to_owned()
