@@ -339,6 +339,10 @@ impl Resident {
 struct NoBatches;
 
 impl BatchSource for NoBatches {
+    fn is_readable(&self) -> bool {
+        false
+    }
+
     fn rows(&self, _: cuttlefish_core::data::Part) -> usize {
         0
     }

@@ -69,6 +69,10 @@ pub enum Targets {
 
 /// Where machines get a batch that a message only names. A pure function of the reference.
 pub trait BatchSource: Send + Sync {
+    /// Whether there is a data set; machines that are sent the values of their batches have none.
+    fn is_readable(&self) -> bool {
+        true
+    }
     /// Rows of a part of the data set.
     fn rows(&self, part: Part) -> usize;
     /// The features of a batch.

@@ -220,7 +220,7 @@ impl Unit {
                 }
                 let fits = match &inputs {
                     // Only the first layer can read the data set, and only where there is one.
-                    None => self.neurons.layer == 0 && self.batches.rows(header.batch.part) > 0,
+                    None => self.neurons.layer == 0 && self.batches.is_readable(),
                     Some(inputs) => {
                         inputs.n_features() == self.graph.layers[self.neurons.layer].fan_in
                             && inputs.n_rows() == header.batch.rows as usize
