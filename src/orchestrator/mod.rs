@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`up`] | from what a person wants to containers that train |
 //! | [`down`] | everything of a run removed, and nothing else |
+//! | `prepare` | what containers read: secrets, data, the broker's users |
 //! | [`places`] | how this machine and the containers reach broker, store and inspection |
 //! | [`remote`] | a run that trains elsewhere, watched over HTTP |
 //! | [`secrets`] | the run's secrets, as files |
@@ -15,6 +16,7 @@
 pub mod companion;
 pub mod down;
 pub mod places;
+mod prepare;
 pub mod remote;
 pub mod secrets;
 pub mod up;

@@ -1,0 +1,219 @@
+//! What containers read: secrets, the data set, the broker's users; and the containers that follow.
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use cuttlefish_core::topology::graph::Graph;
+
+use super::companion::{self, Names, Passwords};
+use super::places::{HOST, REGION, from_containers, is_loopback};
+use super::up::Wanted;
+use super::{Deployed, failed_to};
+use crate::config::StoreConfig;
+use crate::data::prepared;
+use crate::deploy::docker::desired::{self, BROKER, BROKER_PORT, Container, STORE, Site};
+use crate::deploy::docker::image::{self, Program};
+use crate::host::container::data_file;
+use crate::runs::deployment::{BrokerPlace, StorePlace};
+use crate::store;
+use crate::transport::amqp::Broker;
+use crate::transport::amqp::management::Management;
+
+impl Deployed {
+    /// Writes what containers read: secrets, data, the store's directory.
+    pub(super) async fn prepare(&self, wanted: &Wanted) -> anyhow::Result<()> {
+        let site = self.site()?;
+        for dir in [&site.data_dir, &site.store_dir] {
+            let made = self.secrets.make_dir(dir);
+            made.with_context(|| format!("failed to make `{}`", dir.display()))?;
+        }
+        let file = data_file(&site.data_dir);
+        let sha256 = &wanted.record.data_sha256;
+        if !prepared::map(&file).is_ok_and(|found| found.sha256 == *sha256) {
+            prepared::write(&wanted.dataset, sha256, &file)
+                .with_context(|| format!("failed to write `{}`", file.display()))?;
+        }
+        let token = self.secrets.number("token")?;
+        let credentials = match &self.deployment.store {
+            StorePlace::Companion => {
+                let key = self.secrets.number("store/access-key")?;
+                format!("aws_access_key_id = {key}\naws_secret_access_key = unused\n")
+            }
+            StorePlace::Given { .. } => store::credentials_from_environment().await?,
+        };
+        for reader in ["actor", "trainer"] {
+            self.secrets.write(&format!("{reader}/token"), &token)?;
+            let profile = format!("[default]\n{credentials}");
+            self.secrets
+                .write(&format!("{reader}/aws-credentials"), &profile)?;
+        }
+        Ok(())
+    }
+
+    /// Keeps the containers' program where they can share it: from now on it is mounted over the
+    /// one in their image.
+    pub(super) fn keep_program(&self, program: &Program) -> anyhow::Result<()> {
+        let path = self.program_file();
+        let keep = || {
+            let dir = path.parent().unwrap_or(self.run.path());
+            std::fs::create_dir_all(dir)?;
+            program.write(&path)
+        };
+        keep().with_context(|| format!("failed to write `{}`", path.display()))
+    }
+
+    fn program_file(&self) -> PathBuf {
+        let dir = self.run.path().join("program");
+        std::path::absolute(&dir)
+            .unwrap_or(dir)
+            .join(image::PROGRAM)
+    }
+
+    /// Writes the secrets of the broker's users, and makes the users where that takes requests.
+    pub(super) async fn admit(&self, wanted: &Wanted) -> anyhow::Result<()> {
+        let names = Names::new(self.run.name());
+        let passwords = || -> anyhow::Result<Passwords> {
+            Ok(Passwords {
+                admin: self.secrets.number("broker/admin-password")?,
+                trainer: self.secrets.number("broker/trainer-password")?,
+                actor: self.secrets.number("broker/actor-password")?,
+            })
+        };
+        match (&self.deployment.broker, &wanted.broker) {
+            (BrokerPlace::Companion { .. }, _) => {
+                let passwords = passwords()?;
+                let base = Broker::parse(&format!("amqp://{BROKER}:{BROKER_PORT}"), None)?;
+                self.write_users(&base, &base, &names, &passwords, &names.admin)?;
+                self.secrets
+                    .write_public("broker/rabbitmq.conf", &companion::settings())?;
+                let definitions = companion::definitions(&names, &passwords);
+                self.secrets
+                    .write_public("broker/definitions.json", &definitions)?;
+            }
+            (BrokerPlace::Given { management }, Some((broker, _))) => {
+                if let Some(ca) = broker.ca() {
+                    for file in [
+                        "actor/broker-ca.pem",
+                        "trainer/broker-ca.pem",
+                        "broker-ca.pem",
+                    ] {
+                        self.secrets.write(file, ca)?;
+                    }
+                }
+                let seen = if is_loopback(broker.host()) {
+                    broker.at(HOST, broker.port())
+                } else {
+                    broker.clone()
+                };
+                self.secrets.write("admin", &broker.secret_url())?;
+                if let Some(base) = management {
+                    let passwords = passwords()?;
+                    let management = Management::new(Some(base), broker);
+                    make_users(&management, &names, &passwords)?;
+                    self.write_users(&seen, broker, &names, &passwords, broker.credentials().0)?;
+                } else {
+                    for reader in ["actor", "trainer"] {
+                        self.secrets
+                            .write(&format!("{reader}/broker"), &seen.secret_url())?;
+                    }
+                }
+            }
+            // As it was written when the run was first brought up.
+            (BrokerPlace::Given { .. }, None) => {}
+        }
+        Ok(())
+    }
+
+    /// Writes the addresses of the broker for its users: `seen` is how containers see it.
+    fn write_users(
+        &self,
+        seen: &Broker,
+        here: &Broker,
+        names: &Names,
+        passwords: &Passwords,
+        admin: &str,
+    ) -> anyhow::Result<()> {
+        let trainer = seen.for_user(&names.trainer, &passwords.trainer, &names.vhost);
+        let actor = seen.for_user(&names.actor, &passwords.actor, &names.vhost);
+        self.secrets
+            .write("trainer/broker", &trainer.secret_url())?;
+        self.secrets.write("actor/broker", &actor.secret_url())?;
+        if admin == names.admin {
+            let admin = here.for_user(admin, &passwords.admin, &names.vhost);
+            self.secrets.write("admin", &admin.secret_url())?;
+        }
+        Ok(())
+    }
+
+    /// The broker as the trainer's user, from this machine.
+    pub(super) async fn wiring_broker(&self) -> anyhow::Result<Broker> {
+        let here = self.broker().await?;
+        let url = self.secrets.read("trainer/broker")?;
+        let trainer = Broker::parse(&url, None)?;
+        let (user, password) = trainer.credentials();
+        Ok(here.for_user(user, password, trainer.vhost()))
+    }
+
+    /// The containers that the run should have.
+    pub fn desired(&self, graph: &Graph) -> anyhow::Result<Vec<Container>> {
+        let spec = &self.deployment.record.topology;
+        Ok(desired::containers(graph, spec, &self.site()?))
+    }
+
+    fn site(&self) -> anyhow::Result<Site> {
+        let dir = std::path::absolute(self.run.path())?;
+        let endpoint = |url: String| vec![(ENDPOINT.to_owned(), url)];
+        let mut store_environment = match &self.deployment.store {
+            StorePlace::Companion => {
+                endpoint(format!("http://{STORE}:{}", StoreConfig::DEFAULT_PORT))
+            }
+            StorePlace::Given {
+                endpoint: Some(url),
+                ..
+            } => endpoint(from_containers(url)),
+            StorePlace::Given { endpoint: None, .. } => Vec::new(),
+        };
+        let region = match &self.deployment.store {
+            StorePlace::Given { region, .. } => region.as_str(),
+            StorePlace::Companion => REGION,
+        };
+        store_environment.push(("AWS_REGION".to_owned(), region.to_owned()));
+        let broker_image = match &self.deployment.broker {
+            BrokerPlace::Companion { image } => Some(image.clone()),
+            BrokerPlace::Given { .. } => None,
+        };
+        Ok(Site {
+            image: self.deployment.image.clone(),
+            program: Some(self.program_file()).filter(|path| path.exists()),
+            broker_image,
+            own_store: self.deployment.store == StorePlace::Companion,
+            store_environment,
+            table: self.deployment.table.clone(),
+            user: self.secrets.user(),
+            secrets_dir: std::path::absolute(self.secrets.dir())?,
+            data_dir: dir.join("data"),
+            store_dir: dir.join("store"),
+            feed: self.deployment.feed,
+        })
+    }
+}
+
+/// The variable that says where a DynamoDB is.
+const ENDPOINT: &str = "AWS_ENDPOINT_URL_DYNAMODB";
+
+fn make_users(management: &Management, names: &Names, passwords: &Passwords) -> anyhow::Result<()> {
+    let made = || {
+        management.ensure_vhost(&names.vhost, "a Cuttlefish run")?;
+        for (user, password, may) in [
+            (&names.trainer, &passwords.trainer, names.trainer_may()),
+            (&names.actor, &passwords.actor, names.actor_may()),
+        ] {
+            management.ensure_user(user, password)?;
+            management.permit(&names.vhost, user, &may)?;
+        }
+        Ok(())
+    };
+    made().map_err(|error: crate::transport::amqp::Error| {
+        failed_to(format_args!("make users: {error}"))
+    })
+}
