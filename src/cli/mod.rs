@@ -28,8 +28,8 @@ use crate::orchestrator::Deployed;
 use crate::runs::{RunDir, SavedRun};
 pub use exit::{Exit, Failure};
 
-/// Neural networks whose neurons are actors: one file trains in one process, and gives the same
-/// weights however its neurons are grouped.
+/// Neural networks whose neurons are actors: one file trains in one process or in a container a
+/// neuron, and gives the same weights.
 #[derive(Debug, Parser)]
 #[command(
     name = "cuttlefish",
@@ -111,7 +111,8 @@ struct FileArgs {
     /// Take the rows in file order: the same as --set training.shuffle=false
     #[arg(long)]
     no_shuffle: bool,
-    /// Neurons hosted by one actor; whole layers by default
+    /// Neurons hosted by one actor; by default whole layers in one process, and as the file says in
+    /// containers
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     neurons_per_unit: Option<u32>,
 }

@@ -36,11 +36,11 @@ pub struct Args {
 /// What a file can be expanded for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Target {
-    /// This process, the only target that this version can run
+    /// This process
     Local,
     /// Containers: shows queues, exchanges and messages
     Docker,
-    /// As docker
+    /// As docker; this version cannot run it
     Ecs,
 }
 
