@@ -48,6 +48,10 @@ const MAX_CONNECTIONS: usize = 64;
 /// From the first byte of a request to the last one of its head. A slower client is cut off.
 const REQUEST_WITHIN: Duration = Duration::from_secs(5);
 
+/// How long a client may take no byte of its answers. Sixty-four that ask on and on, and read
+/// nothing, would shut everybody else out.
+const READ_WITHIN: Duration = Duration::from_secs(5);
+
 /// How long a connection may be idle between two requests.
 const IDLE_WITHIN: Duration = Duration::from_secs(15);
 
@@ -91,6 +95,7 @@ pub fn serve(
     subject: Arc<dyn Subject>,
     access: Access,
 ) -> io::Result<Server> {
+    cut_off_who_does_not_read(&listener)?;
     let served = web::Data::new(Served::new(subject, access));
     let app = move || {
         App::new()
@@ -110,4 +115,14 @@ pub fn serve(
         .disable_signals()
         .listen(listener)?;
     Ok(server.run())
+}
+
+/// The HTTP server does not notice; the kernel does, and its connections inherit it from this
+/// socket. Elsewhere than on Linux, where containers run, such clients keep their connection.
+fn cut_off_who_does_not_read(listener: &TcpListener) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    socket2::SockRef::from(listener).set_tcp_user_timeout(Some(READ_WITHIN))?;
+    #[cfg(not(target_os = "linux"))]
+    let _ = (listener, READ_WITHIN);
+    Ok(())
 }

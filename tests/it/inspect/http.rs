@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 /// Far beyond what any answer takes; a test that waits so long has failed.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 pub struct Answer {
     pub status: u16,

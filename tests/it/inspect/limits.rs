@@ -1,6 +1,6 @@
 //! Slow clients, large requests, and machines that do not answer.
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -15,7 +15,7 @@ use cuttlefish_core::machine::Machine;
 use cuttlefish_core::neuron::Unit;
 use cuttlefish_core::view::View;
 
-use super::http::{Answer, ask, connect, exchange, get, read_to_end};
+use super::http::{Answer, PATIENCE, ask, connect, exchange, get, read_to_end};
 use super::run::{IMAGE, RUN, dataset, graph, serve};
 
 const UNIT: Address = Address::Unit { layer: 0, index: 1 };
@@ -153,11 +153,33 @@ fn a_slow_client_is_cut_off() {
 #[test]
 fn a_connection_serves_several_requests() {
     let server = RUN.unit(0, 0);
-    let one = format!("GET /healthz HTTP/1.1\r\nHost: {server}\r\n\r\n");
-    let last = format!("GET /healthz HTTP/1.1\r\nHost: {server}\r\nConnection: close\r\n\r\n");
+    let one = format!("GET /neurons HTTP/1.1\r\nHost: {server}\r\n\r\n");
+    let last = format!("GET /neurons HTTP/1.1\r\nHost: {server}\r\nConnection: close\r\n\r\n");
     let answers = exchange(server, format!("{one}{one}{last}").as_bytes());
     let answers = String::from_utf8(answers).unwrap();
     assert_eq!(answers.matches("HTTP/1.1 200 OK").count(), 3);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_client_that_does_not_read_is_cut_off() {
+    let server = RUN.guarded;
+    // No token is needed to be answered, and to leave the answers lying.
+    let one = format!("GET /neurons HTTP/1.1\r\nHost: {server}\r\n\r\n");
+    let mut stream = connect(server);
+    stream.set_write_timeout(Some(PATIENCE)).unwrap();
+    let requests = one.repeat(1000);
+    let error = loop {
+        if let Err(error) = stream.write_all(requests.as_bytes()) {
+            break error;
+        }
+    };
+    // Not our own patience: the server's.
+    let kind = error.kind();
+    assert!(
+        matches!(kind, ErrorKind::ConnectionReset | ErrorKind::BrokenPipe),
+        "{error}"
+    );
 }
 
 #[test]
