@@ -15,7 +15,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::evaluate::check_data;
 use super::logs::deployed;
 use super::outcome::Finished;
-use super::services::{ServiceArgs, Services};
+use super::services::ServiceArgs;
 use super::told::Screen;
 use super::train::{self, check_resumable};
 use super::watch::{Watch, Watchable};
@@ -26,7 +26,7 @@ use crate::deploy::docker::Docker;
 use crate::deploy::docker::desired::{Container, container_name};
 use crate::host::{End, Look};
 use crate::orchestrator::Deployed;
-use crate::orchestrator::up::{self, Changes, Interrupted, Told, Wanted};
+use crate::orchestrator::up::{self, Changes, Interrupted, Services, Told, Wanted};
 use crate::report::progress_bar::ProgressView;
 use crate::runs::{Lock, Record, RunDir, SavedRun};
 use crate::store::{Store, serve};
@@ -239,7 +239,12 @@ fn from_file(
     }
     Ok(Prepared {
         run,
-        wanted: wanted(record, graph, dataset, services),
+        wanted: Wanted {
+            record,
+            graph,
+            dataset,
+            services,
+        },
     })
 }
 
@@ -269,7 +274,12 @@ fn from_run(
     let graph = document.graph(&shape, record.grouping).map_err(problems)?;
     Ok(Prepared {
         run,
-        wanted: wanted(record, graph, dataset, services),
+        wanted: Wanted {
+            record,
+            graph,
+            dataset,
+            services,
+        },
     })
 }
 
@@ -284,21 +294,6 @@ fn check_change(run: &RunDir, before: &Record, record: &Record) -> Result<(), Fa
         Ok(SavedRun::read_from(run.name(), store).await?.progress())
     })?;
     check_resumable(&before.topology, &record.topology, &progress)
-}
-
-fn wanted(record: Record, graph: Graph, dataset: Dataset, services: Services) -> Wanted {
-    Wanted {
-        record,
-        graph,
-        dataset,
-        broker: services.broker,
-        broker_image: services.broker_image,
-        store: services.store,
-        table: services.table,
-        feed: services.feed,
-        image: services.image,
-        program: services.program,
-    }
 }
 
 /// Brings a run up. What was not there before is removed again when that fails.

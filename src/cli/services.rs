@@ -6,7 +6,7 @@ use cuttlefish_core::data::Feed;
 
 use super::{Exit, Failure};
 use crate::config::Config;
-use crate::store::DEFAULT_TABLE;
+use crate::orchestrator::up::Services;
 use crate::transport::amqp::Broker;
 
 /// The official image, with the dashboard.
@@ -54,36 +54,18 @@ pub struct ServiceArgs {
     /// an emulator [env: AWS_ENDPOINT_URL_DYNAMODB]
     #[arg(long, value_name = "URL")]
     store: Option<String>,
-    /// The table of the store
-    #[arg(long, value_name = "NAME", default_value = DEFAULT_TABLE)]
-    table: String,
-    /// How batches get to the first layer
-    #[arg(long, value_enum, default_value_t)]
-    data: DataArg,
+    /// The table of the store [default: cuttlefish]
+    #[arg(long, value_name = "NAME")]
+    table: Option<String>,
+    /// How batches get to the first layer [default: reference]
+    #[arg(long, value_enum)]
+    data: Option<DataArg>,
     /// Use this neuron image instead of one that is built when it is missing
     #[arg(long, value_name = "IMAGE", conflicts_with = "program")]
     image: Option<String>,
     /// The program to build the neuron image from [default: cuttlefish-neuron beside this program]
     #[arg(long, value_name = "FILE")]
     program: Option<PathBuf>,
-}
-
-/// What the options and the environment come to.
-pub struct Services {
-    /// A broker that is there, and its management API.
-    pub broker: Option<(Broker, Option<String>)>,
-    /// Image of the run's own broker.
-    pub broker_image: String,
-    /// A store that is there; `Some(None)` is the region's.
-    pub store: Option<Option<String>>,
-    /// The table.
-    pub table: String,
-    /// How batches get to the first layer.
-    pub feed: Feed,
-    /// A neuron image that is there.
-    pub image: Option<String>,
-    /// The program of the neuron image.
-    pub program: Option<PathBuf>,
 }
 
 impl ServiceArgs {
@@ -129,7 +111,7 @@ impl ServiceArgs {
                 .to_owned(),
             store,
             table: self.table.clone(),
-            feed: self.data.feed(),
+            feed: self.data.map(DataArg::feed),
             image: self.image.clone(),
             program: self.program.clone(),
         })

@@ -9,7 +9,7 @@ use cuttlefish_core::data::{BatchSource, Feed, Task};
 use cuttlefish_core::ids::Address;
 use cuttlefish_core::machine::Input;
 use cuttlefish_core::protocol::IN_FLIGHT_BOUND;
-use cuttlefish_core::topology::Graph;
+use cuttlefish_core::topology::{Graph, names};
 use cuttlefish_core::trainer::Timing;
 
 use crate::host::actor::ActorMailbox;
@@ -149,15 +149,13 @@ fn start_arbiters(graph: &Graph) -> anyhow::Result<Vec<Arbiter>> {
 /// Every actor of a run, and which thread it is on: the units of a layer in blocks, so that
 /// neighbours share a cache, everybody else on the first thread.
 fn placement(graph: &Graph, n_arbiters: usize) -> impl Iterator<Item = (Address, usize)> + '_ {
-    let units = (0..graph.layers.len()).flat_map(move |layer| {
-        let n_units = graph.layers[layer].unit_ranges().len();
-        let address = move |index| Address::Unit { layer, index };
-        (0..n_units).map(move |index| (address(index), index * n_arbiters / n_units))
-    });
-    let synapses = (1..graph.layers.len()).map(|above| (Address::Synapse(above - 1), 0));
-    std::iter::once((Address::Trainer, 0))
-        .chain(synapses)
-        .chain(units)
+    names::actors(graph).map(move |address| match address {
+        Address::Unit { layer, index } => {
+            let n_units = graph.layers[layer].unit_ranges().len();
+            (address, index * n_arbiters / n_units)
+        }
+        _ => (address, 0),
+    })
 }
 
 /// The most messages that can wait for an actor: all senders times the ticks in flight, and room

@@ -79,7 +79,7 @@ impl Deployed {
                 actor: self.secrets.number("broker/actor-password")?,
             })
         };
-        match (&self.deployment.broker, &wanted.broker) {
+        match (&self.deployment.broker, &wanted.services.broker) {
             (BrokerPlace::Companion { .. }, _) => {
                 let passwords = passwords()?;
                 let base = Broker::parse(&format!("amqp://{BROKER}:{BROKER_PORT}"), None)?;

@@ -14,7 +14,7 @@ use crate::deploy::docker::reconcile::{Action, reconcile};
 use crate::deploy::docker::{Docker, owner_of};
 use crate::runs::deployment::{BrokerPlace, StorePlace};
 use crate::runs::{Deployment, Record, RunDir};
-use crate::store::{self, DynamoStore, Store};
+use crate::store::{self, DEFAULT_TABLE, DynamoStore, Store};
 use crate::transport::amqp::connection::SMALL_FRAMES;
 use crate::transport::amqp::management::Management;
 use crate::transport::amqp::{Broker, Wiring};
@@ -32,16 +32,22 @@ pub struct Wanted {
     pub graph: Graph,
     /// The data set.
     pub dataset: Dataset,
+    /// Where it is to run.
+    pub services: Services,
+}
+
+/// Broker, store and images, as far as a person has named them.
+pub struct Services {
     /// A broker that is there, with its management API if it is not at the usual port.
     pub broker: Option<(Broker, Option<String>)>,
     /// The image of the run's own broker otherwise.
     pub broker_image: String,
     /// A store that is there: `Some(None)` is the DynamoDB of the environment's region.
     pub store: Option<Option<String>>,
-    /// The table.
-    pub table: String,
-    /// How batches get to the first layer.
-    pub feed: Feed,
+    /// The table; that of the run, or the usual one, without.
+    pub table: Option<String>,
+    /// How batches get to the first layer; as the run has it, or by reference, without.
+    pub feed: Option<Feed>,
     /// A neuron image that is there.
     pub image: Option<String>,
     /// The program to build the neuron image from.
@@ -139,10 +145,10 @@ pub async fn up(
     let docker = Docker::connect().await.map_err(failed_to)?;
     let before = run.is_deployed().then(|| run.deployment()).transpose();
     let before = before.map_err(failed_to)?;
-    let image = wanted.image.as_deref();
-    let image = neuron_image(&docker, image, wanted.program.as_deref(), told).await?;
+    let image = wanted.services.image.as_deref();
+    let image = neuron_image(&docker, image, wanted.services.program.as_deref(), told).await?;
     let deployment = deployment(wanted, before.as_ref(), image.name).await?;
-    try_given_services(wanted, run.name()).await?;
+    try_given_services(wanted, &deployment.table).await?;
     refuse_foreign(&docker, &run, &deployment.owner).await?;
     if let BrokerPlace::Companion { image } = &deployment.broker
         && !docker.has_image(image).await.map_err(failed_to)?
@@ -175,16 +181,17 @@ pub async fn up(
 
 /// Tries the services that were there before, before anything is made: what cannot be reached could
 /// not be left tidily either.
-async fn try_given_services(wanted: &Wanted, run: &str) -> anyhow::Result<()> {
-    if let Some((broker, _)) = &wanted.broker {
+async fn try_given_services(wanted: &Wanted, table: &str) -> anyhow::Result<()> {
+    let run = wanted.graph.name.as_str();
+    if let Some((broker, _)) = &wanted.services.broker {
         let tried = broker
             .connect(&format!("cf.{run} command"), SMALL_FRAMES)
             .await;
         let _ = tried.map_err(failed_to)?.close(200, "done".into()).await;
     }
-    if let Some(endpoint) = &wanted.store {
+    if let Some(endpoint) = &wanted.services.store {
         let client = store::connect_from_environment_to(endpoint.as_deref()).await;
-        let store = DynamoStore::new(client, &wanted.table, run)?;
+        let store = DynamoStore::new(client, table, run)?;
         let tried = store.ensure_table().await;
         tried.map_err(|error| anyhow::anyhow!("the store failed: {error}"))?;
     }
@@ -204,10 +211,10 @@ async fn deployment(
             wanted.graph.name
         )
     };
-    let broker = match (&wanted.broker, before.map(|before| &before.broker)) {
+    let broker = match (&wanted.services.broker, before.map(|before| &before.broker)) {
         (None, Some(place)) => place.clone(),
         (None, None) => BrokerPlace::Companion {
-            image: wanted.broker_image.clone(),
+            image: wanted.services.broker_image.clone(),
         },
         (Some(_), Some(BrokerPlace::Companion { .. })) => bail!(stays("broker")),
         (Some((broker, base)), _) => {
@@ -226,7 +233,7 @@ async fn deployment(
             }
         }
     };
-    let store = match (&wanted.store, before.map(|before| &before.store)) {
+    let store = match (&wanted.services.store, before.map(|before| &before.store)) {
         (None, Some(place)) => place.clone(),
         (None, None) => StorePlace::Companion,
         (Some(endpoint), before) => {
@@ -240,6 +247,12 @@ async fn deployment(
             place
         }
     };
+    let recorded = before.map(|before| &before.table);
+    let table = wanted.services.table.as_ref().or(recorded);
+    let table = table.map_or(DEFAULT_TABLE, String::as_str).to_owned();
+    if recorded.is_some_and(|recorded| *recorded != table) {
+        bail!(stays("table"));
+    }
     Ok(Deployment::new(
         match before {
             Some(before) => before.owner.clone(),
@@ -248,8 +261,12 @@ async fn deployment(
         image,
         broker,
         store,
-        wanted.table.clone(),
-        wanted.feed,
+        table,
+        wanted
+            .services
+            .feed
+            .or(before.map(|before| before.feed))
+            .unwrap_or_default(),
         wanted.record.clone(),
     ))
 }
@@ -376,10 +393,7 @@ impl Deployed {
                 {
                     tokio::time::sleep(POLL_EVERY).await;
                 }
-                Err(error) => {
-                    told.note("the store is not ready");
-                    bail!("the store failed: {error}");
-                }
+                Err(error) => bail!("the store failed: {error}"),
             }
         }
     }

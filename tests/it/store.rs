@@ -102,13 +102,7 @@ struct Served {
 
 impl Served {
     async fn new() -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let server =
-            serve::serve(listener, &directory.path().join("store.db"), Some("key")).unwrap();
-        let handle = server.handle();
-        tokio::spawn(server);
+        let (port, server, directory) = serve_one();
         let client = client(port, "key");
         let store = DynamoStore::new(client.clone(), DEFAULT_TABLE, "any").unwrap();
         store.ensure_table().await.unwrap();
@@ -116,11 +110,20 @@ impl Served {
             client,
             _directory: directory,
         };
-        Self {
-            embedded,
-            server: handle,
-        }
+        Self { embedded, server }
     }
+}
+
+/// A served database for those who have the key `key`: its port, its handle, its directory.
+fn serve_one() -> (u16, actix_web::dev::ServerHandle, tempfile::TempDir) {
+    let directory = tempfile::tempdir().unwrap();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let file = directory.path().join("store.db");
+    let server = serve::serve(listener, &file, Some("key")).unwrap();
+    let handle = server.handle();
+    tokio::spawn(server);
+    (port, handle, directory)
 }
 
 fn client(port: u16, key: &str) -> Client {
@@ -145,17 +148,11 @@ impl Backend for Served {
 #[test]
 fn a_served_store_refuses_other_keys() {
     block_on(async {
-        let directory = tempfile::tempdir().unwrap();
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let server =
-            serve::serve(listener, &directory.path().join("store.db"), Some("key")).unwrap();
-        let handle = server.handle();
-        tokio::spawn(server);
+        let (port, server, _directory) = serve_one();
         let store = DynamoStore::new(client(port, "other"), DEFAULT_TABLE, "any").unwrap();
         let error = store.ensure_table().await.unwrap_err().to_string();
         assert!(error.contains("access key"), "{error}");
-        handle.stop(false).await;
+        server.stop(false).await;
     });
 }
 

@@ -7,3 +7,4 @@ mod encode;
 mod fetch;
 mod idx;
 mod mnist;
+mod prepared;

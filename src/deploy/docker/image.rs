@@ -77,16 +77,6 @@ impl Program {
         // Processes that run the old one keep it.
         std::fs::rename(&temporary, path)
     }
-
-    /// Bytes of the program, which are those of the image.
-    pub fn len(&self) -> usize {
-        self.bytes.len()
-    }
-
-    /// Never.
-    pub fn is_empty(&self) -> bool {
-        self.bytes.is_empty()
-    }
 }
 
 /// Where the containers' program is: beside this one. In a checkout it is built when it is missing.

@@ -23,9 +23,8 @@ use bollard::container::LogOutput;
 use bollard::models::{ContainerSummary, NetworkConnectRequest, NetworkCreateRequest};
 use bollard::query_parameters::{
     CreateContainerOptions, KillContainerOptions, ListContainersOptions, ListNetworksOptions,
-    LogsOptions, RemoveContainerOptions, StartContainerOptions, StatsOptions,
+    LogsOptions, RemoveContainerOptions, StartContainerOptions,
 };
-use futures_util::future::join_all;
 use futures_util::stream::{BoxStream, FuturesUnordered, StreamExt};
 
 use desired::Container;
@@ -47,13 +46,6 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 #[derive(Clone)]
 pub struct Docker {
     client: bollard::Docker,
-}
-
-/// What a container takes of the host.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Usage {
-    /// Resident memory of its processes in bytes, without the page cache.
-    pub memory: u64,
 }
 
 impl Docker {
@@ -293,38 +285,6 @@ impl Docker {
             }
         }
         Ok(())
-    }
-
-    /// What each container takes, in the order of `names`; none for one that does not run.
-    pub async fn usage(&self, names: &[String]) -> Vec<Option<Usage>> {
-        let options = StatsOptions {
-            stream: false,
-            one_shot: true,
-        };
-        let usage = |name: String| {
-            let mut stats = self.client.stats(&name, Some(options.clone()));
-            async move {
-                let memory = stats.next().await?.ok()?.memory_stats?;
-                let cache = |detail: &HashMap<String, u64>| {
-                    let of = |key: &str| detail.get(key).copied();
-                    of("total_inactive_file")
-                        .or_else(|| of("inactive_file"))
-                        .unwrap_or(0)
-                        + of("total_active_file")
-                            .or_else(|| of("active_file"))
-                            .unwrap_or(0)
-                };
-                let cache = memory.stats.as_ref().map_or(0, cache);
-                Some(Usage {
-                    memory: memory.usage?.saturating_sub(cache),
-                })
-            }
-        };
-        let mut all = Vec::new();
-        for some in names.chunks(AT_ONCE) {
-            all.extend(join_all(some.iter().cloned().map(usage)).await);
-        }
-        all
     }
 
     /// The lines that a container has written, and with `follow` those to come.

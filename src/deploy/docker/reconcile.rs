@@ -97,3 +97,82 @@ pub fn reconcile(desired: &[Container], observed: &[Observed]) -> Vec<Action> {
     actions.extend(steps);
     actions
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn container(actor: &str, memory: u64) -> Container {
+        Container {
+            name: format!("cf.run.{actor}"),
+            actor: actor.to_owned(),
+            role: Role::Unit,
+            image: "image:1".to_owned(),
+            command: Vec::new(),
+            environment: Vec::new(),
+            mounts: Vec::new(),
+            networks: Vec::new(),
+            ports: Vec::new(),
+            cpu: 0.1,
+            memory: Some(memory),
+            user: None,
+            knows: String::new(),
+        }
+    }
+
+    fn observed(container: &Container, id: &str, state: &str) -> Observed {
+        Observed {
+            id: id.to_owned(),
+            name: container.name.clone(),
+            actor: container.actor.clone(),
+            role: container.role.word().to_owned(),
+            fingerprint: container.fingerprint(),
+            state: state.to_owned(),
+            status: String::new(),
+            ports: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn what_is_as_it_should_be_stays() {
+        let desired = [container("a", 1), container("b", 1)];
+        let found = [
+            observed(&desired[0], "1", "running"),
+            observed(&desired[1], "2", "running"),
+        ];
+        assert_eq!(reconcile(&desired, &found), []);
+    }
+
+    #[test]
+    fn only_what_differs_is_replaced_started_or_removed() {
+        let desired = [
+            container("changed", 2),
+            container("ended", 1),
+            container("missing", 1),
+        ];
+        let (before, gone) = (container("changed", 1), container("gone", 1));
+        let found = [
+            observed(&before, "1", "running"),
+            observed(&desired[1], "2", "exited"),
+            observed(&gone, "3", "running"),
+        ];
+        let create = |index: usize, instead_of: &[&str]| Action::Create {
+            container: Box::new(desired[index].clone()),
+            instead_of: instead_of.iter().map(|id| (*id).to_owned()).collect(),
+        };
+        let expected = [
+            Action::Remove {
+                id: "3".to_owned(),
+                name: gone.name,
+            },
+            create(0, &["1"]),
+            Action::Start {
+                id: "2".to_owned(),
+                name: desired[1].name.clone(),
+                role: Role::Unit,
+            },
+            create(2, &[]),
+        ];
+        assert_eq!(reconcile(&desired, &found), expected);
+    }
+}
