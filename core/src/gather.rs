@@ -22,8 +22,20 @@ impl<T> Gather<T> {
         }
     }
 
-    /// Adds the message of `count` neurons from `first`; returns the whole when it was the last.
+    /// Whether something of the `count` neurons from `first` has come already.
+    pub fn has(&self, first: usize, count: usize) -> bool {
+        match self {
+            Self::Partial { seen, .. } => seen[first..first + count].iter().any(|&seen| seen),
+            Self::Done => true,
+        }
+    }
+
+    /// Adds the message of `count` neurons from `first`, unless some of it has come already; returns
+    /// the whole when it was the last.
     pub fn add(&mut self, first: usize, count: usize, add: impl FnOnce(&mut T)) -> Option<T> {
+        if self.has(first, count) {
+            return None;
+        }
         let Self::Partial {
             seen,
             missing,
@@ -32,9 +44,6 @@ impl<T> Gather<T> {
         else {
             return None;
         };
-        if seen[first..first + count].iter().any(|&seen| seen) {
-            return None;
-        }
         add(values);
         seen[first..first + count].fill(true);
         *missing -= count;

@@ -170,7 +170,7 @@ pub struct NeuronState {
 pub enum Fault {
     /// A number stopped being one.
     #[error(
-        "layer `{layer}`, neuron {neuron}: the output of tick {tick} is not a finite number (try a smaller learning rate)"
+        "layer `{layer}`, neuron {neuron}: tick {tick} gave a number that is not finite (try a smaller learning rate)"
     )]
     NotFinite {
         /// Name of the layer.
@@ -186,14 +186,12 @@ pub enum Fault {
         /// The tick.
         tick: u64,
     },
-    /// A committed state is missing or damaged.
-    #[error("{at}: cannot restore commit {number}: {problem}")]
-    Unrestorable {
-        /// Who wanted it.
-        at: Address,
-        /// Number of the commit point.
-        number: u64,
-        /// What is wrong.
+    /// A unit cannot work, for a reason that starting it again does not mend.
+    #[error("`{at}`: {problem}")]
+    Unable {
+        /// Its name within the run.
+        at: String,
+        /// What is missing or damaged, and what to do.
         problem: String,
     },
     /// Another trainer has taken the run over.

@@ -14,7 +14,7 @@ use crate::math::{Inputs, Panels};
 use crate::neuron::neurons::propagate;
 use crate::protocol::{Envelope, IN_FLIGHT_BOUND, Message, TickHeader};
 use crate::topology::Graph;
-use crate::view::{Gathering, SynapseView, View};
+use crate::view::{Dropped, Gathering, SynapseView, View};
 
 /// The synapse between layer `below` and the layer above it.
 ///
@@ -23,6 +23,7 @@ pub struct Synapse {
     below: usize,
     graph: Arc<Graph>,
     generation: Generation,
+    dropped: Dropped,
     activations: BTreeMap<Tick, Gather<Panels>>,
     contributions: BTreeMap<Tick, Gather<Contributions>>,
 }
@@ -42,6 +43,7 @@ impl Synapse {
             below,
             graph,
             generation: Generation(0),
+            dropped: Dropped::default(),
             activations: BTreeMap::new(),
             contributions: BTreeMap::new(),
         }
@@ -57,6 +59,7 @@ impl Synapse {
 
     fn message(&mut self, envelope: Envelope, effects: &mut dyn Effects) {
         if envelope.generation < self.generation {
+            self.dropped.stale += 1;
             return;
         }
         if envelope.generation > self.generation {
@@ -82,7 +85,7 @@ impl Synapse {
                 weights,
             } => self.contribution(tick, first, &deltas, &weights, effects),
             Message::Propagated { tick, errors } => self.pass_back(tick, &errors, effects),
-            _ => {}
+            _ => self.dropped.foreign += 1,
         }
     }
 
@@ -95,25 +98,29 @@ impl Synapse {
     ) {
         let units = self.graph.layers[self.below].units;
         let rows = header.batch.rows as usize;
-        if first + values.nrows() > units || values.ncols() != rows {
+        if !self.graph.layers[self.below].has_unit(first, values.nrows()) || values.ncols() != rows
+        {
+            self.dropped.foreign += 1;
             return;
         }
-        let complete = if values.nrows() == units {
-            // One unit holds the whole layer: nothing to gather.
-            let gather = entry(&mut self.activations, header.tick, units, || {
-                Panels::default()
-            });
-            (!matches!(gather, None | Some(Gather::Done))).then(|| Panels::pack(values.view()))
+        let whole = values.nrows() == units;
+        let gather = entry(&mut self.activations, header.tick, units, || {
+            // Where one unit holds the whole layer there is nothing to gather.
+            let gathered = if whole { 0 } else { units };
+            Panels::zeros(gathered, rows)
+        });
+        let gather = gather.filter(|gather| !gather.has(first, values.nrows()));
+        let Some(gather) = gather else {
+            self.dropped.duplicate += 1;
+            return;
+        };
+        let complete = if whole {
+            Some(Panels::pack(values.view()))
         } else {
-            entry(&mut self.activations, header.tick, units, || {
-                Panels::zeros(units, rows)
-            })
-            .and_then(|gather| {
-                gather.add(first, values.nrows(), |panels| {
-                    for (i, row) in values.outer_iter().enumerate() {
-                        panels.set_row(first + i, &row.to_vec());
-                    }
-                })
+            gather.add(first, values.nrows(), |panels| {
+                for (i, row) in values.outer_iter().enumerate() {
+                    panels.set_row(first + i, &row.to_vec());
+                }
             })
         };
         let Some(features) = complete else {
@@ -136,23 +143,27 @@ impl Synapse {
         let above = &self.graph.layers[self.below + 1];
         let (units, fan_in, rows) = (above.units, above.fan_in, deltas.ncols());
         let count = deltas.nrows();
-        if first + count > units || weights.dim() != (count, fan_in) {
+        if !above.has_unit(first, count) || weights.dim() != (count, fan_in) {
+            self.dropped.foreign += 1;
             return;
         }
         let gather = entry(&mut self.contributions, tick, units, || Contributions {
             deltas: Array2::zeros((units, rows)),
             weights: Array2::zeros((units, fan_in)),
         });
-        let gather = gather.filter(|gather| match gather {
-            Gather::Partial { values, .. } => values.deltas.ncols() == rows,
-            Gather::Done => true,
-        });
-        let complete = gather.and_then(|gather| {
-            gather.add(first, count, |gathered| {
-                let place = s![first..first + count, ..];
-                gathered.deltas.slice_mut(place).assign(deltas);
-                gathered.weights.slice_mut(place).assign(weights);
-            })
+        let gather = gather.filter(|gather| !gather.has(first, count));
+        let Some(gather) = gather else {
+            self.dropped.duplicate += 1;
+            return;
+        };
+        if matches!(gather, Gather::Partial { values, .. } if values.deltas.ncols() != rows) {
+            self.dropped.foreign += 1;
+            return;
+        }
+        let complete = gather.add(first, count, |gathered| {
+            let place = s![first..first + count, ..];
+            gathered.deltas.slice_mut(place).assign(deltas);
+            gathered.weights.slice_mut(place).assign(weights);
         });
         if let Some(Contributions { deltas, weights }) = complete {
             let weights = weights.as_slice().expect("a new array is contiguous");
@@ -162,9 +173,12 @@ impl Synapse {
     }
 
     fn pass_back(&mut self, tick: Tick, errors: &Arc<Array2<f32>>, effects: &mut dyn Effects) {
-        if errors.nrows() != self.graph.layers[self.below].units
-            || matches!(self.contributions.get(&tick), Some(Gather::Done))
-        {
+        if errors.nrows() != self.graph.layers[self.below].units {
+            self.dropped.foreign += 1;
+            return;
+        }
+        if matches!(self.contributions.get(&tick), Some(Gather::Done)) {
+            self.dropped.duplicate += 1;
             return;
         }
         self.hand_down(tick, errors, effects);
@@ -226,6 +240,7 @@ impl Machine for Synapse {
         View::Synapse(SynapseView {
             below: self.below,
             generation: self.generation,
+            dropped: self.dropped,
             tick: newest(&activations).max(newest(&contributions)),
             activations,
             contributions,

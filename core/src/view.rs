@@ -21,6 +21,18 @@ pub enum View {
     Trainer(TrainerView),
 }
 
+/// Messages that a machine has left alone since it booted, by why. None of them changes a result;
+/// those of an older timeline come with every rewind, the others from elsewhere.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Dropped {
+    /// Of an older timeline.
+    pub stale: u64,
+    /// Of what is done already.
+    pub duplicate: u64,
+    /// That nobody who belongs here sends: of another kind, shape or sender.
+    pub foreign: u64,
+}
+
 /// A unit with its neurons.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct UnitView {
@@ -32,6 +44,8 @@ pub struct UnitView {
     pub generation: Generation,
     /// How much of it.
     pub state: UnitState,
+    /// What it has left alone.
+    pub dropped: Dropped,
     /// The last tick that it has applied, once it has weights.
     pub tick: Option<Tick>,
     /// Its neurons in order; none before it has weights.
@@ -111,6 +125,8 @@ pub struct SynapseView {
     pub below: usize,
     /// The timeline that it knows.
     pub generation: Generation,
+    /// What it has left alone.
+    pub dropped: Dropped,
     /// The newest tick that it has heard of.
     pub tick: Option<Tick>,
     /// Activations on their way up, by tick.
@@ -147,6 +163,8 @@ pub struct TrainerView {
     pub committed: Option<CommitPoint>,
     /// The commit point that is ahead of the ledger.
     pub pending: Option<PendingCommit>,
+    /// What it has left alone.
+    pub dropped: Dropped,
     /// Rewinds since this trainer booted, its first restore not counted.
     pub rewinds: u64,
 }
@@ -198,6 +216,15 @@ impl View {
             Self::Unit(unit) => unit.generation,
             Self::Synapse(synapse) => synapse.generation,
             Self::Trainer(trainer) => trainer.generation,
+        }
+    }
+
+    /// What the machine has left alone.
+    pub fn dropped(&self) -> Dropped {
+        match self {
+            Self::Unit(unit) => unit.dropped,
+            Self::Synapse(synapse) => synapse.dropped,
+            Self::Trainer(trainer) => trainer.dropped,
         }
     }
 

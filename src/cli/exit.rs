@@ -42,7 +42,7 @@ impl Exit {
         ),
         (
             Self::Diverged,
-            "training diverged: an output or the loss stopped being a finite number",
+            "training diverged: a weight, an output or the loss stopped being a finite number",
         ),
         (
             Self::Interrupted,
@@ -74,7 +74,7 @@ impl From<Fault> for Failure {
     fn from(fault: Fault) -> Self {
         let exit = match fault {
             Fault::NotFinite { .. } | Fault::LossNotFinite { .. } => Exit::Diverged,
-            Fault::Unrestorable { .. } | Fault::Superseded { .. } => Exit::Failed,
+            Fault::Unable { .. } | Fault::Superseded { .. } => Exit::Failed,
         };
         Self::new(exit, fault)
     }

@@ -12,19 +12,20 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use async_trait::async_trait;
-use cuttlefish_core::data::{BatchSource, Batches, Feed, Task};
+use cuttlefish_core::data::{Feed, Task};
 use cuttlefish_core::ids::Address;
-use cuttlefish_core::machine::Input;
+use cuttlefish_core::machine::{Fault, Input, Machine};
+use cuttlefish_core::neuron::StandIn;
 use cuttlefish_core::topology::{Graph, names};
 use cuttlefish_core::trainer::Timing;
 use cuttlefish_core::view::View;
 use tokio::signal::unix::{SignalKind, signal};
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use super::actor::ActorMailbox;
+use super::source::Source;
 use super::{End, Host, Look, Observer, Storekeeper, machine};
 use crate::config::{ContainerConfig, StoreConfig};
-use crate::data::prepared;
 use crate::inspect::{self, About, Access, Subject, routes::VIEW_WITHIN};
 use crate::runs::Record;
 use crate::store::{self, DynamoStore, Store};
@@ -95,7 +96,7 @@ impl Subject for Occupant {
 struct Resident {
     graph: Arc<Graph>,
     address: Address,
-    batches: Arc<dyn BatchSource>,
+    source: Source,
     task: Task,
     /// Height and width of a row, where rows are images.
     image: Option<(usize, usize)>,
@@ -182,7 +183,10 @@ async fn move_in(
         .find(|&address| names::actor(&graph, address) == config.actor)
         .with_context(|| format!("run `{}` has no actor `{}`", config.run, config.actor))?;
     let task = record.rows.task();
-    let batches = batches(config.data.as_deref(), &graph, &record, address)?;
+    let source = Source {
+        path: config.data.clone(),
+        sha256: record.data_sha256.clone(),
+    };
     // Products are not spread over threads: the other neurons of the host want the cores as well.
     rayon::ThreadPoolBuilder::new()
         .num_threads(1)
@@ -192,7 +196,7 @@ async fn move_in(
     Ok(Resident {
         graph: Arc::new(graph),
         address,
-        batches,
+        source,
         task,
         image: record.rows.image,
         feed: config.feed,
@@ -240,37 +244,22 @@ async fn wait_for_record(store: &DynamoStore, link: &Link) -> String {
     }
 }
 
-/// The batches that the actor reads by itself.
-fn batches(
-    data: Option<&Path>,
-    graph: &Graph,
-    record: &Record,
-    address: Address,
-) -> anyhow::Result<Arc<dyn BatchSource>> {
-    let reads_data = matches!(address, Address::Trainer | Address::Unit { layer: 0, .. });
-    let Some(path) = data.filter(|_| reads_data) else {
-        return Ok(Arc::new(NoBatches));
-    };
-    let prepared = prepared::map(path).map_err(|error| anyhow::anyhow!("failed to {error}"))?;
-    if prepared.sha256 != record.data_sha256 {
-        bail!(
-            "`{}` is another data set than the one that the run was started with (`cuttlefish up` \
-             writes it anew)",
-            path.display()
-        );
-    }
-    let training = &graph.training;
-    Ok(Arc::new(Batches::lean(
-        Arc::new(prepared.dataset),
-        graph.seed,
-        training.batch_size,
-        training.shuffle,
-    )))
-}
-
 impl Resident {
     /// One life of the machine; ends when it has lost the broker or the store.
     async fn session(&self, mailbox: &ActorMailbox) {
+        let made = self.machine();
+        let is_able = made.is_ok();
+        let machine = match made {
+            Ok(machine) => machine,
+            Err(problem) => {
+                error!(problem, "cannot work");
+                let Address::Unit { layer, index } = self.address else {
+                    return self.fail_until_data_is_back(problem).await;
+                };
+                // The trainer has to hear of it.
+                Box::new(StandIn::new(&self.graph, layer, index, problem))
+            }
+        };
         let wire = self.address == Address::Trainer;
         let open = Session::open(&self.broker, &self.graph, self.address, &self.link, wire);
         let Session {
@@ -288,14 +277,7 @@ impl Resident {
         let storekeeper = Storekeeper::new(self.store.clone(), runtime, self.observer.clone());
         let host = Host::new(
             self.address,
-            machine(
-                self.address,
-                &self.graph,
-                &self.batches,
-                &self.task,
-                Timing::default(),
-                self.feed,
-            ),
+            machine,
             transport,
             storekeeper,
             self.observer.clone(),
@@ -311,6 +293,41 @@ impl Resident {
                 end.notify_one();
                 let _ = ended.await;
             }
+            () = self.data_is_back(), if !is_able => {
+                end.notify_one();
+                let _ = ended.await;
+            }
+        }
+    }
+
+    /// The machine, knowing nothing yet.
+    ///
+    /// # Errors
+    /// Says why there can be none.
+    fn machine(&self) -> Result<Box<dyn Machine + Send>, String> {
+        let batches = self.source.batches(&self.graph, self.address)?;
+        Ok(machine(
+            self.address,
+            &self.graph,
+            &batches,
+            &self.task,
+            Timing::default(),
+            self.feed,
+        ))
+    }
+
+    async fn fail_until_data_is_back(&self, problem: String) {
+        let at = names::actor(&self.graph, self.address);
+        self.observer
+            .end(End::Failed(Fault::Unable { at, problem }));
+        self.data_is_back().await;
+        self.observer.reopen();
+    }
+
+    /// Resolves when there is a data set that can be used.
+    async fn data_is_back(&self) {
+        while self.source.batches(&self.graph, self.address).is_err() {
+            tokio::time::sleep(LONGEST_PAUSE).await;
         }
     }
 
@@ -333,32 +350,6 @@ impl Resident {
         }
         Ok(())
     }
-}
-
-/// For actors that get everything they need in messages.
-struct NoBatches;
-
-impl BatchSource for NoBatches {
-    fn is_readable(&self) -> bool {
-        false
-    }
-
-    fn rows(&self, _: cuttlefish_core::data::Part) -> usize {
-        0
-    }
-
-    fn inputs(&self, _: cuttlefish_core::data::BatchRef) -> Arc<cuttlefish_core::math::Inputs> {
-        unreachable!("only the first layer and the trainer read the data set")
-    }
-
-    fn targets(&self, _: cuttlefish_core::data::BatchRef) -> cuttlefish_core::data::Targets {
-        unreachable!("only the trainer has targets")
-    }
-}
-
-/// The file in which a container finds its data set.
-pub fn data_file(dir: &Path) -> PathBuf {
-    dir.join("rows.ctlf")
 }
 
 /// The whole program of a container: `cuttlefish-neuron actor` or `cuttlefish-neuron store`.

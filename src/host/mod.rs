@@ -3,6 +3,7 @@
 pub mod actor;
 pub mod container;
 pub mod observer;
+pub mod source;
 pub mod storekeeper;
 
 use std::sync::Arc;

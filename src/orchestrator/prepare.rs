@@ -13,7 +13,7 @@ use crate::config::StoreConfig;
 use crate::data::prepared;
 use crate::deploy::docker::desired::{self, BROKER, BROKER_PORT, Container, STORE, Site};
 use crate::deploy::docker::image::{self, Program};
-use crate::host::container::data_file;
+use crate::host::source::data_file;
 use crate::runs::deployment::{BrokerPlace, StorePlace};
 use crate::store;
 use crate::transport::amqp::Broker;

@@ -9,7 +9,7 @@ use cuttlefish::host::{Host, Observer, Storekeeper};
 use cuttlefish::transport::MemoryTransport;
 use cuttlefish_core::ids::{Address, Generation};
 use cuttlefish_core::machine::{Effects, Input, Machine};
-use cuttlefish_core::view::{SynapseView, View};
+use cuttlefish_core::view::{Dropped, SynapseView, View};
 
 use crate::store::Embedded;
 
@@ -32,6 +32,7 @@ impl Machine for Busy {
         View::Synapse(SynapseView {
             below: 0,
             generation: Generation(self.inputs),
+            dropped: Dropped::default(),
             tick: None,
             activations: Vec::new(),
             contributions: Vec::new(),

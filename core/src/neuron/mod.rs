@@ -1,13 +1,14 @@
 //! The machine of a unit: some neurons of one layer, from their inputs to their update.
 
 pub mod neurons;
+pub mod stand_in;
 mod view;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ndarray::{Array2, s};
+use ndarray::{Array2, ArrayView1, s};
 
 use crate::data::BatchSource;
 use crate::ids::{Address, CommitPoint, Generation, NeuronRange, Tick};
@@ -16,9 +17,10 @@ use crate::math::{Inputs, Step};
 use crate::protocol::{Envelope, IN_FLIGHT_BOUND, Message, TickHeader, Work};
 use crate::topology::Graph;
 use crate::trainer::Event;
-use crate::view::View;
+use crate::view::{Dropped, View};
 
 pub use neurons::Neurons;
+pub use stand_in::StandIn;
 use view::LastBatch;
 
 /// Some neurons of one layer: forward, backward, update, commit.
@@ -29,6 +31,7 @@ pub struct Unit {
     batches: Arc<dyn BatchSource>,
     generation: Generation,
     state: State,
+    dropped: Dropped,
 }
 
 /// How much of the run this unit knows.
@@ -62,6 +65,17 @@ struct Current {
     activations: Arc<Array2<f32>>,
 }
 
+/// The neurons of unit number `index` of layer `layer`.
+fn neurons_of(graph: &Graph, layer: usize, index: usize) -> NeuronRange {
+    let range = graph.layers[layer].unit_ranges().nth(index);
+    let range = range.expect("the plan has this unit");
+    NeuronRange {
+        layer,
+        first: range.start,
+        count: range.len(),
+    }
+}
+
 impl Unit {
     /// Unit number `index` of layer `layer`, knowing nothing yet.
     pub fn new(
@@ -70,21 +84,14 @@ impl Unit {
         layer: usize,
         index: usize,
     ) -> Self {
-        let range = graph.layers[layer]
-            .unit_ranges()
-            .nth(index)
-            .expect("the plan has this unit");
         Self {
             address: Address::Unit { layer, index },
-            neurons: NeuronRange {
-                layer,
-                first: range.start,
-                count: range.len(),
-            },
+            neurons: neurons_of(&graph, layer, index),
             graph,
             batches,
             generation: Generation(0),
             state: State::Blank,
+            dropped: Dropped::default(),
         }
     }
 
@@ -124,6 +131,14 @@ impl Unit {
         }
     }
 
+    /// A neuron's numbers have left what f32 can hold: what it would say from here on is of no use.
+    fn diverged(&mut self, neuron: usize, tick: Tick, effects: &mut dyn Effects) {
+        self.state = State::Blank;
+        let from = self.address;
+        let message = Message::Diverged { from, neuron, tick };
+        self.send(Address::Trainer, message, effects);
+    }
+
     fn initial(&self) -> Neurons {
         let NeuronRange { layer, .. } = self.neurons;
         Neurons::initial(
@@ -158,7 +173,8 @@ impl Unit {
                     Err(problem) => {
                         self.state = State::Blank;
                         let from = self.address;
-                        let message = Message::Unrestorable { from, problem };
+                        let problem = format!("cannot restore commit {}: {problem}", commit.number);
+                        let message = Message::Unable { from, problem };
                         self.send(Address::Trainer, message, effects);
                     }
                 }
@@ -187,6 +203,7 @@ impl Unit {
             message,
         } = envelope;
         if generation < self.generation {
+            self.dropped.stale += 1;
             return;
         }
         if let Message::Rewind(commit) = message {
@@ -206,6 +223,7 @@ impl Unit {
                         .as_ref()
                         .is_some_and(|c| c.header.tick >= header.tick)
                 {
+                    self.dropped.duplicate += 1;
                     return;
                 }
                 if header.tick.0 > running.applied.0 + IN_FLIGHT_BOUND {
@@ -228,6 +246,8 @@ impl Unit {
                 };
                 if fits {
                     running.waiting.insert(header.tick, (header, inputs));
+                } else {
+                    self.dropped.foreign += 1;
                 }
             }
             Message::Backward {
@@ -240,12 +260,14 @@ impl Unit {
                     // What is done is a duplicate; what is not yet begun cannot be placed.
                     if tick > running.applied {
                         self.say_hello(generation, effects);
+                    } else {
+                        self.dropped.duplicate += 1;
                     }
                     return;
                 }
                 self.backward(first, &errors, effects);
             }
-            _ => {}
+            _ => self.dropped.foreign += 1,
         }
         self.advance(effects);
     }
@@ -273,6 +295,10 @@ impl Unit {
             return;
         };
         let activations = Arc::new(running.weights.forward(&inputs));
+        let is_finite = |row: ArrayView1<'_, f32>| row.iter().all(|a| a.is_finite());
+        if let Some(bad) = activations.outer_iter().position(|row| !is_finite(row)) {
+            return self.diverged(first + bad, header.tick, effects);
+        }
         let mut values = activations.clone();
         match header.work {
             Work::Train { step, .. } => {
@@ -319,7 +345,8 @@ impl Unit {
             activations,
         }) = wanted
         else {
-            // Not the shape of these neurons: foreign, and dropped like any foreign message.
+            // Not the shape of these neurons.
+            self.dropped.foreign += 1;
             return;
         };
         let Work::Train {
@@ -361,6 +388,9 @@ impl Unit {
             number: step,
         };
         running.weights.update(step, &deltas, &inputs);
+        if let Some(neuron) = running.weights.diverged() {
+            return self.diverged(neuron, header.tick, effects);
+        }
         running.applied = header.tick;
         running.last_batch = Some(LastBatch {
             tick: header.tick,

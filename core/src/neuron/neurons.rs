@@ -70,7 +70,8 @@ impl Neurons {
     /// Takes over a committed state.
     ///
     /// # Errors
-    /// Says what does not fit: the number of neurons, or the size of one.
+    /// Says what does not fit: the number of neurons, or the size of one; and weights that are no
+    /// finite numbers.
     pub fn restore(&mut self, states: &[NeuronState]) -> Result<(), String> {
         if states.len() != self.count() {
             return Err(format!(
@@ -94,7 +95,21 @@ impl Neurons {
             self.weights[i * stride..][..stride].copy_from_slice(&state.weights);
             self.moments[i * width..][..width].copy_from_slice(&state.moments);
         }
-        Ok(())
+        match self.diverged() {
+            Some(neuron) => Err(format!("neuron {neuron} has weights that are not finite")),
+            None => Ok(()),
+        }
+    }
+
+    /// The first neuron, by its index in the layer, with a weight that is not a finite number.
+    pub fn diverged(&self) -> Option<usize> {
+        // Looked at one by one only where their sum is not finite either, which is quicker told.
+        let is_finite = |weights: &[f32]| {
+            kernel::sum(weights).is_finite() || weights.iter().all(|w| w.is_finite())
+        };
+        let mut neurons = self.weights.chunks(self.stride());
+        let found = neurons.position(|weights| !is_finite(weights));
+        found.map(|neuron| self.first + neuron)
     }
 
     /// A copy of everything that must be remembered.

@@ -24,6 +24,7 @@ impl Unit {
             first: self.neurons.first,
             generation: self.generation,
             state: UnitState::Blank,
+            dropped: self.dropped,
             tick: None,
             neurons: Vec::new(),
         };

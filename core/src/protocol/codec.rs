@@ -21,13 +21,14 @@
 //! | 1 | `Rewind` | commit | 32 | |
 //! | 2 | `Hello` | from: address | 28 | |
 //! | 3 | `Ready` | from: address | 28 | |
-//! | 4 | `Unrestorable` | from: address, length: u32 | 32 | problem, UTF-8, 4 KiB at most |
+//! | 4 | `Unable` | from: address, length: u32 | 32 | problem, UTF-8, 4 KiB at most |
 //! | 5 | `Committed` | from: address, commit | 44 | |
 //! | 6 | `Forward` | tick header, encoding: u8, 3 bytes 0, features: u32, rows: u32 | 72 | the values in the encoding |
 //! | 7 | `Activation` | tick header, first: u32, neurons: u32, rows: u32 | 72 | values `[neurons, rows]` |
 //! | 8 | `Backward` | tick: u64, first: u32, neurons: u32, rows: u32 | 36 | errors `[neurons, rows]` |
 //! | 9 | `Contribution` | tick: u64, first: u32, neurons: u32, rows: u32, fan_in: u32 | 40 | deltas `[neurons, rows]`, weights `[neurons, fan_in]` |
 //! | 10 | `Propagated` | tick: u64, fan_in: u32, rows: u32 | 32 | errors `[fan_in, rows]` |
+//! | 11 | `Diverged` | from: address, neuron: u32, tick: u64 | 40 | |
 //!
 //! Matrices are f32, row by row. Their bits survive as they are: a NaN is the machines' to report.
 //!
@@ -76,8 +77,8 @@ pub mod fixed_len {
     pub const HELLO: usize = HEADER + ADDRESS;
     /// `Ready`
     pub const READY: usize = HEADER + ADDRESS;
-    /// `Unrestorable`
-    pub const UNRESTORABLE: usize = HEADER + ADDRESS + 4;
+    /// `Unable`
+    pub const UNABLE: usize = HEADER + ADDRESS + 4;
     /// `Committed`
     pub const COMMITTED: usize = HEADER + ADDRESS + COMMIT;
     /// `Forward`; the whole of it when the values are not inside.
@@ -92,6 +93,8 @@ pub mod fixed_len {
     pub const CONTRIBUTION: usize = HEADER + 24;
     /// `Propagated`
     pub const PROPAGATED: usize = HEADER + 16;
+    /// `Diverged`
+    pub const DIVERGED: usize = HEADER + ADDRESS + 12;
 
     const COMMIT: usize = 16;
     const ADDRESS: usize = 12;
@@ -102,13 +105,14 @@ mod kind {
     pub const REWIND: u8 = 1;
     pub const HELLO: u8 = 2;
     pub const READY: u8 = 3;
-    pub const UNRESTORABLE: u8 = 4;
+    pub const UNABLE: u8 = 4;
     pub const COMMITTED: u8 = 5;
     pub const FORWARD: u8 = 6;
     pub const ACTIVATION: u8 = 7;
     pub const BACKWARD: u8 = 8;
     pub const CONTRIBUTION: u8 = 9;
     pub const PROPAGATED: u8 = 10;
+    pub const DIVERGED: u8 = 11;
 }
 
 mod tag {
@@ -151,10 +155,11 @@ pub fn encoded_len(envelope: &Envelope) -> usize {
         Message::Rewind(_) => (fixed_len::REWIND, 0),
         Message::Hello { .. } => (fixed_len::HELLO, 0),
         Message::Ready { .. } => (fixed_len::READY, 0),
-        Message::Unrestorable { problem, .. } => {
-            return fixed_len::UNRESTORABLE + write::cut(problem).len();
+        Message::Unable { problem, .. } => {
+            return fixed_len::UNABLE + write::cut(problem).len();
         }
         Message::Committed { .. } => (fixed_len::COMMITTED, 0),
+        Message::Diverged { .. } => (fixed_len::DIVERGED, 0),
         Message::Forward { inputs, .. } => {
             let values = inputs.as_ref().map_or(0, |i| i.n_features() * i.n_rows());
             if inputs.as_ref().is_some_and(|i| i.bytes().is_some()) {

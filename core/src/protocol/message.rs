@@ -36,13 +36,23 @@ pub enum Message {
         /// Who says so.
         from: Address,
     },
-    /// Unit to trainer: the store does not have what this generation is to restore. The run cannot
-    /// go on, unless it has already gone on without the sender, in a newer generation.
-    Unrestorable {
+    /// Unit to trainer: I cannot work in this generation, and starting again would not help. The run
+    /// cannot go on, unless it has already gone on without the sender, in a newer generation.
+    Unable {
         /// Who says so.
         from: Address,
         /// What is missing or damaged.
         problem: String,
+    },
+    /// Unit to trainer: a number of this tick is not finite, though everything that it was computed
+    /// from is. The sender says nothing more of this generation.
+    Diverged {
+        /// Who says so.
+        from: Address,
+        /// Index of the neuron in its layer.
+        neuron: usize,
+        /// The tick.
+        tick: Tick,
     },
     /// Unit to trainer: this commit point of mine is in the store.
     Committed {

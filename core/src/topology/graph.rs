@@ -125,4 +125,10 @@ impl Layer {
         let size = self.neurons_per_unit;
         (0..self.units.div_ceil(size)).map(move |u| u * size..((u + 1) * size).min(self.units))
     }
+
+    /// Whether one of the units hosts exactly the `count` neurons from `first`.
+    pub fn has_unit(&self, first: usize, count: usize) -> bool {
+        let size = self.neurons_per_unit;
+        first < self.units && first.is_multiple_of(size) && count == size.min(self.units - first)
+    }
 }

@@ -21,7 +21,7 @@ use crate::machine::{Effect, Effects, Fault, Input, Machine, StoreReply};
 use crate::protocol::{Envelope, Message, TickHeader, Work};
 use crate::synapse::send_errors;
 use crate::topology::Graph;
-use crate::view::View;
+use crate::view::{Dropped, View};
 
 pub use metrics::{Evaluation, Tally};
 pub use progress::{EpochRecord, Event, Ledger, Outcome, Progress, Verdict};
@@ -70,6 +70,7 @@ pub struct Trainer {
     phase: Phase,
     stop_asked: bool,
     rewinds: u64,
+    dropped: Dropped,
     /// Rewinds since a commit point was last reached.
     fruitless_rewinds: u32,
     last_heard: Duration,
@@ -152,6 +153,7 @@ impl Trainer {
             phase: Phase::Opening,
             stop_asked: false,
             rewinds: 0,
+            dropped: Dropped::default(),
             fruitless_rewinds: 0,
             last_heard: Duration::ZERO,
             longest_tick: None,
@@ -188,13 +190,25 @@ impl Trainer {
             .unfinished
             .iter()
             .any(|(issued, _)| *issued == header);
-        if !is_issued || first + values.nrows() > n_outputs || values.ncols() != rows {
+        let last = &self.graph.layers[self.graph.layers.len() - 1];
+        let is_unit = last.has_unit(first, values.nrows());
+        if !is_issued || !is_unit || values.ncols() != rows {
+            let dropped = &mut self.dropped;
+            if header.tick <= running.progress.tick {
+                dropped.duplicate += 1;
+            } else {
+                dropped.foreign += 1;
+            }
             return;
         }
         let outputs = running
             .outputs
             .entry(header.tick)
             .or_insert_with(|| Gather::new(n_outputs, Array2::zeros((n_outputs, rows))));
+        if outputs.has(first, values.nrows()) {
+            self.dropped.duplicate += 1;
+            return;
+        }
         let complete = outputs.add(first, values.nrows(), |outputs| {
             let place = s![first..first + values.nrows(), ..];
             outputs.slice_mut(place).assign(values);
@@ -327,13 +341,17 @@ impl Machine for Trainer {
                 message,
             }) => match message {
                 Message::Hello { from } => self.hello(now, generation, from, effects),
-                _ if generation != self.generation => {}
+                _ if generation < self.generation => self.dropped.stale += 1,
+                _ if generation > self.generation => self.dropped.foreign += 1,
                 Message::Ready { from } => {
                     self.last_heard = now;
                     self.ready(now, from, effects);
                 }
-                Message::Unrestorable { from, problem } => {
-                    self.unrestorable(now, from, problem, effects);
+                Message::Unable { from, problem } => {
+                    self.unable(now, from, problem, effects);
+                }
+                Message::Diverged { from, neuron, tick } => {
+                    self.diverged(now, from, neuron, tick, effects);
                 }
                 Message::Committed { from, commit } => self.committed(now, from, commit, effects),
                 Message::Activation {
@@ -341,7 +359,7 @@ impl Machine for Trainer {
                     first,
                     values,
                 } => self.activation(now, header, first, &values, effects),
-                _ => {}
+                _ => self.dropped.foreign += 1,
             },
         }
     }

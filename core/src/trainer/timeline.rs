@@ -6,9 +6,10 @@ use std::time::Duration;
 use super::progress::{Event, Ledger, Progress};
 use super::{Phase, Running, Trainer};
 use crate::data::Part;
-use crate::ids::{Address, CommitPoint, Generation};
+use crate::ids::{Address, CommitPoint, Generation, Tick};
 use crate::machine::{Effect, Effects, Fault, StoreRequest};
 use crate::protocol::Message;
+use crate::topology::names;
 
 /// A deadline is doubled after each rewind that brought nothing, this often at most.
 const MAX_DOUBLINGS: u32 = 6;
@@ -82,6 +83,7 @@ impl Trainer {
     ) {
         // A timeline that this trainer does not know: it is the older one of two.
         if generation > self.generation || !self.members.contains(&from) {
+            self.dropped.foreign += 1;
             return;
         }
         match &mut self.phase {
@@ -109,6 +111,7 @@ impl Trainer {
             return;
         };
         if !self.members.contains(&from) {
+            self.dropped.foreign += 1;
             return;
         }
         ready.insert(from);
@@ -137,23 +140,52 @@ impl Trainer {
         self.issue(now, effects);
     }
 
-    /// A unit cannot restore the ledger's commit: either it is damaged, or another trainer has
-    /// moved the run on since we read the ledger. The next generation's number tells which.
-    pub(super) fn unrestorable(
+    /// Somebody says that it cannot work.
+    pub(super) fn unable(
         &mut self,
         now: Duration,
-        at: Address,
+        from: Address,
         problem: String,
         effects: &mut dyn Effects,
     ) {
-        if let Phase::Gathering { ledger, .. } = &self.phase {
-            let number = ledger.commit.number;
-            let reason = format!("{at} cannot restore commit {number}");
-            self.suspicion = Some(Fault::Unrestorable {
-                at,
-                number,
-                problem,
-            });
+        if !self.members.contains(&from) {
+            self.dropped.foreign += 1;
+            return;
+        }
+        let at = names::actor(&self.graph, from);
+        self.suspect(now, Fault::Unable { at, problem }, effects);
+    }
+
+    /// A unit says that a number of a tick is not finite.
+    pub(super) fn diverged(
+        &mut self,
+        now: Duration,
+        from: Address,
+        neuron: usize,
+        tick: Tick,
+        effects: &mut dyn Effects,
+    ) {
+        let layer = match from {
+            Address::Unit { layer, .. } if self.members.contains(&from) => layer,
+            _ => {
+                self.dropped.foreign += 1;
+                return;
+            }
+        };
+        let fault = Fault::NotFinite {
+            layer: self.graph.layers[layer].name.clone(),
+            neuron,
+            tick: tick.0,
+        };
+        self.suspect(now, fault, effects);
+    }
+
+    /// Somebody cannot go on: either that is so, or another trainer has moved the run on since we
+    /// read the ledger. The next generation's number tells which.
+    fn suspect(&mut self, now: Duration, fault: Fault, effects: &mut dyn Effects) {
+        if let Phase::Gathering { .. } | Phase::Running(_) = &self.phase {
+            let reason = fault.to_string();
+            self.suspicion = Some(fault);
             self.rewind(now, Some(reason), effects);
         }
     }

@@ -13,6 +13,7 @@ impl Trainer {
             progress: None,
             committed: None,
             pending: None,
+            dropped: self.dropped,
             rewinds: self.rewinds,
         };
         match &self.phase {

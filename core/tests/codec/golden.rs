@@ -77,11 +77,11 @@ pub fn messages() -> Vec<(Message, usize, &'static str)> {
             "43544c46 01 03 0000 0900000000000000 01 000000 01000000 00000000",
         ),
         (
-            Message::Unrestorable {
+            Message::Unable {
                 from: Address::Layer(3),
                 problem: "no é".to_owned(),
             },
-            fixed_len::UNRESTORABLE,
+            fixed_len::UNABLE,
             "43544c46 01 04 0000 0900000000000000 03 000000 03000000 00000000 05000000
              6e6f20c3a9",
         ),
@@ -175,6 +175,16 @@ pub fn messages() -> Vec<(Message, usize, &'static str)> {
             "43544c46 01 0a 0000 0900000000000000 0201000000000000 03000000 02000000
              0000803f 00000040 00004040 00008040 0000a040 0000c040",
         ),
+        (
+            Message::Diverged {
+                from: UNIT,
+                neuron: 9,
+                tick: Tick(0x0102),
+            },
+            fixed_len::DIVERGED,
+            "43544c46 01 0b 0000 0900000000000000 02 000000 02000000 07000000 09000000
+             0201000000000000",
+        ),
     ]
 }
 
@@ -203,7 +213,7 @@ fn every_kind_has_its_bytes() {
         let back = decoded(&expected).expect("valid");
         assert_eq!(facts(&back), facts(&envelope));
         let payload = match &envelope.message {
-            Message::Unrestorable { problem, .. } => problem.len(),
+            Message::Unable { problem, .. } => problem.len(),
             Message::Forward { inputs, .. } => inputs.as_ref().map_or(0, |inputs| {
                 let is_bytes = inputs.bytes().is_some();
                 if is_bytes { 6 } else { 4 * 6 }

@@ -179,7 +179,7 @@ fn every_lie_has_its_error() {
     const REWIND: usize = 0;
     const HELLO: usize = 1;
     const READY: usize = 2;
-    const UNRESTORABLE: usize = 3;
+    const UNABLE: usize = 3;
     const COMMITTED: usize = 4;
     const BY_REFERENCE: usize = 5;
     const FORWARD: usize = 6;
@@ -187,10 +187,11 @@ fn every_lie_has_its_error() {
     const ACTIVATION: usize = 8;
     const BACKWARD: usize = 9;
     const CONTRIBUTION: usize = 10;
+    const DIVERGED: usize = 12;
     let inf = f32::INFINITY.to_le_bytes();
     let nan = f32::NAN.to_le_bytes();
     let long = 4097_u32.to_le_bytes();
-    let lies: [(usize, usize, &[u8], &str); 38] = [
+    let lies: [(usize, usize, &[u8], &str); 39] = [
         (
             REWIND,
             0,
@@ -207,13 +208,13 @@ fn every_lie_has_its_error() {
             REWIND,
             5,
             &[0],
-            "unknown message kind: expected 1 to 10, found 0",
+            "unknown message kind: expected 1 to 11, found 0",
         ),
         (
             REWIND,
             5,
-            &[11],
-            "unknown message kind: expected 1 to 10, found 11",
+            &[12],
+            "unknown message kind: expected 1 to 11, found 12",
         ),
         (
             REWIND,
@@ -277,23 +278,24 @@ fn every_lie_has_its_error() {
             "`index`: expected at most 39, found 40",
         ),
         (
-            UNRESTORABLE,
+            DIVERGED,
+            28,
+            &[40],
+            "`neuron`: expected at most 39, found 40",
+        ),
+        (
+            UNABLE,
             28,
             &[4],
             "message has the wrong length: expected 36 bytes, found 37",
         ),
         (
-            UNRESTORABLE,
+            UNABLE,
             28,
             &long,
             "problem is too long: expected at most 4096 bytes, found 4097",
         ),
-        (
-            UNRESTORABLE,
-            36,
-            b"x",
-            "problem is not text: expected UTF-8",
-        ),
+        (UNABLE, 36, b"x", "problem is not text: expected UTF-8"),
         (
             BY_REFERENCE,
             40,

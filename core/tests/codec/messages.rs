@@ -26,9 +26,15 @@ fn message() -> impl Strategy<Value = Message> {
         commit().prop_map(Message::Rewind),
         address().prop_map(|from| Message::Hello { from }),
         address().prop_map(|from| Message::Ready { from }),
-        (address(), any::<String>())
-            .prop_map(|(from, problem)| Message::Unrestorable { from, problem }),
+        (address(), any::<String>()).prop_map(|(from, problem)| Message::Unable { from, problem }),
         (address(), commit()).prop_map(|(from, commit)| Message::Committed { from, commit }),
+        (address(), 0..LIMITS.max_neurons, counter(0)).prop_map(|(from, neuron, tick)| {
+            Message::Diverged {
+                from,
+                neuron: neuron as usize,
+                tick: Tick(tick),
+            }
+        }),
         forward(),
         activation(),
         backward(),

@@ -44,14 +44,14 @@ proptest! {
 fn long_problem_is_cut_between_characters() {
     let envelope = Envelope {
         generation: Generation(1),
-        message: Message::Unrestorable {
+        message: Message::Unable {
             from: Address::Trainer,
             problem: format!("x{}", "é".repeat(MAX_PROBLEM_LEN)),
         },
     };
     let bytes = encoded(&envelope);
     assert_eq!(bytes.len(), encoded_len(&envelope));
-    let Ok(Message::Unrestorable { problem, .. }) = decoded(&bytes).map(|e| e.message) else {
+    let Ok(Message::Unable { problem, .. }) = decoded(&bytes).map(|e| e.message) else {
         panic!("not the same kind");
     };
     assert_eq!(problem.len(), MAX_PROBLEM_LEN - 1);

@@ -12,7 +12,8 @@ use cuttlefish_core::protocol::{Envelope, Message, TickHeader, Work};
 use cuttlefish_core::synapse::Synapse;
 use cuttlefish_core::trainer::{Timing, Trainer};
 use cuttlefish_core::view::{
-    Gathering, PendingCommit, SynapseView, TrainerPhase, TrainerView, UnitState, UnitView, View,
+    Dropped, Gathering, PendingCommit, SynapseView, TrainerPhase, TrainerView, UnitState, UnitView,
+    View,
 };
 use ndarray::{Array2, array};
 
@@ -193,6 +194,7 @@ fn a_synapse_shows_who_is_missing() {
         deltas: Arc::new(Array2::ones((1, 2))),
         weights: Arc::new(Array2::ones((1, 2))),
     };
+    hears(&mut synapse, contribution.clone());
     hears(&mut synapse, contribution);
     let gathering = |tick, missing| Gathering {
         tick: Tick(tick),
@@ -202,6 +204,10 @@ fn a_synapse_shows_who_is_missing() {
     let expected = SynapseView {
         below: 0,
         generation: Generation(5),
+        dropped: Dropped {
+            duplicate: 1,
+            ..Dropped::default()
+        },
         tick: Some(Tick(2)),
         activations: vec![gathering(1, 0), gathering(2, 1)],
         contributions: vec![gathering(1, 1)],
@@ -279,12 +285,15 @@ fn a_trainer_shows_where_it_stands() {
         },
         ..train(1)
     };
-    let outputs = Message::Activation {
-        header,
-        first: 0,
-        values: Arc::new(Array2::zeros((2, 2))),
-    };
-    hears(&mut trainer, outputs);
+    for first in [0, 1] {
+        let values = Arc::new(Array2::zeros((1, 2)));
+        let outputs = Message::Activation {
+            header,
+            first,
+            values,
+        };
+        hears(&mut trainer, outputs);
+    }
     let progress = trainer_view(&trainer).progress.unwrap();
     assert_eq!((progress.epoch, progress.part), (1, Part::Train));
     assert_eq!((progress.index, progress.step), (1, 1));

@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 
 use super::image;
 use crate::config::{BROADCAST, ContainerConfig, StoreConfig};
-use crate::host::container::data_file;
+use crate::host::source::data_file;
 
 /// A bridge has 1,024 ports, some of which go to the gateway and to broker and store, and Docker
 /// loses containers near the end of them.

@@ -60,7 +60,7 @@ impl<'a> Reader<'a> {
             kind::READY => Message::Ready {
                 from: self.address()?,
             },
-            kind::UNRESTORABLE => Message::Unrestorable {
+            kind::UNABLE => Message::Unable {
                 from: self.address()?,
                 problem: self.problem()?,
             },
@@ -68,13 +68,14 @@ impl<'a> Reader<'a> {
                 from: self.address()?,
                 commit: self.commit()?,
             },
+            kind::DIVERGED => self.diverged()?,
             kind::FORWARD => self.forward()?,
             kind::ACTIVATION => self.activation()?,
             kind::BACKWARD => self.backward()?,
             kind::CONTRIBUTION => self.contribution()?,
             kind::PROPAGATED => self.propagated()?,
             found => {
-                let max = kind::PROPAGATED;
+                let max = kind::DIVERGED;
                 return Err(Error::Kind { max, found });
             }
         };
@@ -92,6 +93,17 @@ impl<'a> Reader<'a> {
         self.expect(u64::from(found))?;
         let text = std::str::from_utf8(std::mem::take(&mut self.rest)).map_err(Error::Text)?;
         Ok(text.to_owned())
+    }
+
+    fn diverged(&mut self) -> Result<Message, Error> {
+        let from = self.address()?;
+        let neuron = self.u32()?;
+        below("neuron", neuron, self.limits.max_neurons)?;
+        Ok(Message::Diverged {
+            from,
+            neuron: neuron as usize,
+            tick: Tick(self.counter("tick")?),
+        })
     }
 
     fn forward(&mut self) -> Result<Message, Error> {

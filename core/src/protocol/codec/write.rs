@@ -25,7 +25,7 @@ impl Writer<'_> {
         match &envelope.message {
             Message::Rewind(commit) => self.commit(*commit),
             Message::Hello { from } | Message::Ready { from } => self.address(*from),
-            Message::Unrestorable { from, problem } => {
+            Message::Unable { from, problem } => {
                 let problem = cut(problem);
                 self.address(*from);
                 self.size(problem.len());
@@ -34,6 +34,11 @@ impl Writer<'_> {
             Message::Committed { from, commit } => {
                 self.address(*from);
                 self.commit(*commit);
+            }
+            Message::Diverged { from, neuron, tick } => {
+                self.address(*from);
+                self.size(*neuron);
+                self.u64(tick.0);
             }
             Message::Forward { header, inputs } => {
                 self.tick_header(header);
@@ -202,8 +207,9 @@ fn kind_of(message: &Message) -> u8 {
         Message::Rewind(_) => kind::REWIND,
         Message::Hello { .. } => kind::HELLO,
         Message::Ready { .. } => kind::READY,
-        Message::Unrestorable { .. } => kind::UNRESTORABLE,
+        Message::Unable { .. } => kind::UNABLE,
         Message::Committed { .. } => kind::COMMITTED,
+        Message::Diverged { .. } => kind::DIVERGED,
         Message::Forward { .. } => kind::FORWARD,
         Message::Activation { .. } => kind::ACTIVATION,
         Message::Backward { .. } => kind::BACKWARD,

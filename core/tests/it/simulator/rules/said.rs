@@ -23,6 +23,12 @@ impl<M: Machine> Said<M> {
         }
     }
 
+    /// Stale, duplicate and foreign messages so far.
+    pub fn dropped(&self) -> [u64; 3] {
+        let dropped = self.machine.view().dropped();
+        [dropped.stale, dropped.duplicate, dropped.foreign]
+    }
+
     /// Gives an input, and expects these effects.
     #[track_caller]
     pub fn gets<S: Into<String>>(&mut self, input: Input, expected: impl IntoIterator<Item = S>) {
@@ -65,7 +71,8 @@ fn brief(effect: &Effect) -> String {
                 Message::Rewind(_) => "Rewind".to_owned(),
                 Message::Hello { .. } => "Hello".to_owned(),
                 Message::Ready { .. } => "Ready".to_owned(),
-                Message::Unrestorable { .. } => "Unrestorable".to_owned(),
+                Message::Unable { .. } => "Unable".to_owned(),
+                Message::Diverged { neuron, tick, .. } => format!("Diverged {neuron} {tick}"),
                 Message::Committed { commit, .. } => format!("Committed {}", commit.number),
                 Message::Forward { header, .. } => format!("Forward {}", header.tick),
                 Message::Activation { header, .. } => format!("Activation {}", header.tick),

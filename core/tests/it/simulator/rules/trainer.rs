@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cuttlefish_core::ids::{Address, Generation};
+use cuttlefish_core::ids::{Address, Generation, Tick};
 use cuttlefish_core::machine::{Input, StoreReply};
 use cuttlefish_core::protocol::Message;
 use cuttlefish_core::trainer::{Timing, Trainer};
@@ -151,7 +151,63 @@ fn a_trainer_whose_units_cannot_restore_an_older_generation_goes_on() {
     let mut trainer = gathering();
     let problem = "damaged".to_owned();
     let from = HIDDEN;
-    trainer.hears(4, Message::Unrestorable { from, problem }, NOTHING);
+    trainer.hears(4, Message::Unable { from, problem }, NOTHING);
+}
+
+/// A unit's word that it cannot go on, and how the run ends for it.
+fn complaint() -> (Message, Message) {
+    let (from, problem) = (HIDDEN, "damaged".to_owned());
+    let (neuron, tick) = (0, Tick(1));
+    let unable = Message::Unable { from, problem };
+    let diverged = Message::Diverged { from, neuron, tick };
+    (unable, diverged)
+}
+
+#[test]
+fn a_run_whose_unit_cannot_go_on_fails_if_no_other_trainer_is_at_work() {
+    let (unable, diverged) = complaint();
+    for (mut trainer, complaint) in [
+        (gathering(), unable.clone()),
+        (running(), unable.clone()),
+        (running(), diverged.clone()),
+    ] {
+        trainer.hears(5, complaint, ["store: BeginGeneration"]);
+        trainer.gets(opened(6), ["fail"]);
+        trainer.hears(6, Message::Hello { from: HIDDEN }, NOTHING);
+    }
+    for complaint in [unable, diverged] {
+        let mut trainer = running();
+        trainer.hears(5, complaint, ["store: BeginGeneration"]);
+        let mut expected = vec!["report".to_owned()];
+        expected.extend(rewinds(7));
+        trainer.gets(opened(7), expected);
+    }
+}
+
+#[test]
+fn a_trainer_does_not_listen_to_complaints_of_strangers() {
+    let mut trainer = running();
+    let from = Address::Unit { layer: 1, index: 7 };
+    let problem = "damaged".to_owned();
+    trainer.hears(5, Message::Unable { from, problem }, NOTHING);
+    for from in [from, Address::Synapse(0), Address::Synapse(1)] {
+        let (neuron, tick) = (0, Tick(1));
+        trainer.hears(5, Message::Diverged { from, neuron, tick }, NOTHING);
+    }
+    assert_eq!(trainer.dropped(), [0, 0, 4]);
+}
+
+#[test]
+fn a_trainer_counts_outputs_that_it_leaves_alone() {
+    let mut trainer = running();
+    let outputs = [trainer.output(0), trainer.output(1)];
+    trainer.hears(4, outputs[0].clone(), NOTHING);
+    trainer.hears(5, outputs[0].clone(), NOTHING);
+    trainer.hears(5, outputs[0].clone(), NOTHING);
+    assert_eq!(trainer.dropped(), [1, 1, 0]);
+    trainer.hears(5, outputs[1].clone(), TICK_1_DONE);
+    trainer.hears(5, outputs[1].clone(), NOTHING);
+    assert_eq!(trainer.dropped(), [1, 2, 0]);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use cuttlefish_core::ids::{CommitPoint, Generation, Tick};
+use cuttlefish_core::ids::{Address, CommitPoint, Generation, Tick};
 use cuttlefish_core::machine::{Input, NeuronState, StoreReply};
 use cuttlefish_core::math::{Inputs, Panels};
 use cuttlefish_core::neuron::Unit;
@@ -159,6 +159,64 @@ fn a_unit_says_hello_to_what_it_cannot_place() {
     unit.hears(5, forward(IN_FLIGHT_BOUND), NOTHING);
     let beyond = forward(IN_FLIGHT_BOUND + 1);
     unit.hears(5, beyond, ["report", "trainer: Hello@5"]);
+}
+
+#[test]
+fn a_unit_names_the_neuron_and_tick_at_which_a_number_is_not_finite_and_falls_silent() {
+    // The last layer's activation is linear: nothing hides what is too large.
+    let case = case();
+    let unit = |weights: f32| {
+        let unit = Unit::new(case.graph.clone(), case.batches.clone(), 1, 0);
+        let mut unit = Said::new(unit);
+        unit.hears(6, Message::Rewind(point(1, 1)), ["store: ReadCommit 1@6"]);
+        unit.gets(restored(6, weights), ["trainer: Ready@6"]);
+        unit
+    };
+    let mut too_heavy = unit(f32::MAX);
+    too_heavy.hears(6, forward(2), ["trainer: Diverged 0 2@6"]);
+    too_heavy.hears(6, forward(2), ["trainer: Hello@6"]);
+
+    let mut torn = unit(1.0);
+    torn.hears(6, marked(2, Some(2)), ["trainer: Activation 2@6"]);
+    let backward = Message::Backward {
+        tick: Tick(2),
+        first: 0,
+        errors: Arc::new(Array2::from_elem((1, 2), f32::MAX)),
+    };
+    // And no commit of it.
+    let said = ["synapse 0|1: Contribution 2@6", "trainer: Diverged 0 2@6"];
+    torn.hears(6, backward, said);
+}
+
+#[test]
+fn a_unit_counts_what_it_leaves_alone() {
+    let mut unit = unit();
+    unit.hears(4, forward(1), NOTHING);
+    unit.hears(5, forward(1), ["synapse 0|1: Activation 1@5"]);
+    assert_eq!(unit.dropped(), [1, 0, 0]);
+    unit.hears(5, forward(1), NOTHING);
+    let errors = Arc::new(Array2::ones((1, 3)));
+    let (tick, first) = (Tick(1), 0);
+    let misshapen = Message::Backward {
+        tick,
+        first,
+        errors,
+    };
+    assert_eq!(unit.dropped(), [1, 1, 0]);
+    unit.hears(5, misshapen, NOTHING);
+    let from = Address::Synapse(0);
+    unit.hears(5, Message::Ready { from }, NOTHING);
+    assert_eq!(unit.dropped(), [1, 1, 2]);
+    unit.hears(5, backward(1), NOTHING);
+    unit.hears(5, backward(1), NOTHING);
+    assert_eq!(unit.dropped(), [1, 2, 2]);
+}
+
+#[test]
+fn a_unit_does_not_restore_what_is_not_finite() {
+    let mut unit = unit();
+    unit.hears(6, Message::Rewind(point(1, 1)), ["store: ReadCommit 1@6"]);
+    unit.gets(restored(6, f32::NAN), ["trainer: Unable@6"]);
 }
 
 #[test]

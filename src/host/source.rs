@@ -1,0 +1,75 @@
+//! Where an actor in a process of its own has its batches from.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use cuttlefish_core::data::{BatchRef, BatchSource, Batches, Part, Targets};
+use cuttlefish_core::ids::Address;
+use cuttlefish_core::math::Inputs;
+use cuttlefish_core::topology::Graph;
+
+use crate::data::prepared;
+
+/// The file in which a container finds its data set.
+pub fn data_file(dir: &Path) -> PathBuf {
+    dir.join("rows.ctlf")
+}
+
+/// The data set that the actor reads by itself, if it does.
+pub struct Source {
+    /// Where it is; none for actors that are told everything.
+    pub path: Option<PathBuf>,
+    /// Of the data set that the run was started with.
+    pub sha256: String,
+}
+
+impl Source {
+    /// The batches of an actor.
+    ///
+    /// # Errors
+    /// Says what is wrong with the data set.
+    pub fn batches(&self, graph: &Graph, address: Address) -> Result<Arc<dyn BatchSource>, String> {
+        let reads_data = matches!(address, Address::Trainer | Address::Unit { layer: 0, .. });
+        let Some(path) = self.path.as_deref().filter(|_| reads_data) else {
+            return Ok(Arc::new(NoBatches));
+        };
+        let prepared = prepared::map(path).map_err(|error| {
+            format!("failed to {error} (`cuttlefish up` writes the data set anew)")
+        })?;
+        if prepared.sha256 != self.sha256 {
+            return Err(format!(
+                "`{}` is another data set than the one that the run was started with (`cuttlefish \
+                 up` writes it anew)",
+                path.display()
+            ));
+        }
+        let training = &graph.training;
+        Ok(Arc::new(Batches::lean(
+            Arc::new(prepared.dataset),
+            graph.seed,
+            training.batch_size,
+            training.shuffle,
+        )))
+    }
+}
+
+/// For actors that get everything they need in messages.
+struct NoBatches;
+
+impl BatchSource for NoBatches {
+    fn is_readable(&self) -> bool {
+        false
+    }
+
+    fn rows(&self, _: Part) -> usize {
+        0
+    }
+
+    fn inputs(&self, _: BatchRef) -> Arc<Inputs> {
+        unreachable!("only the first layer and the trainer read the data set")
+    }
+
+    fn targets(&self, _: BatchRef) -> Targets {
+        unreachable!("only the trainer has targets")
+    }
+}
