@@ -8,6 +8,7 @@ use cuttlefish_core::data::{Dataset, Feed};
 use cuttlefish_core::topology::graph::Graph;
 
 use super::{Deployed, failed_to, secrets};
+use crate::deploy::docker::cost::Companions;
 use crate::deploy::docker::desired::{self, Container, Role};
 use crate::deploy::docker::image::{self, Program};
 use crate::deploy::docker::reconcile::{Action, reconcile};
@@ -52,6 +53,24 @@ pub struct Services {
     pub image: Option<String>,
     /// The program to build the neuron image from.
     pub program: Option<PathBuf>,
+}
+
+impl Services {
+    /// How batches get to the first layer of a run that is deployed like `before`.
+    pub fn feed(&self, before: Option<&Deployment>) -> Feed {
+        let recorded = before.map(|before| before.feed);
+        self.feed.or(recorded).unwrap_or_default()
+    }
+
+    /// What the run brings along.
+    pub fn companions(&self, before: Option<&Deployment>) -> Companions {
+        let is_ours = |place: &BrokerPlace| matches!(place, BrokerPlace::Companion { .. });
+        Companions {
+            broker: self.broker.is_none() && before.is_none_or(|before| is_ours(&before.broker)),
+            store: self.store.is_none()
+                && before.is_none_or(|before| before.store == StorePlace::Companion),
+        }
+    }
 }
 
 /// Who is told what happens.
@@ -262,11 +281,7 @@ async fn deployment(
         broker,
         store,
         table,
-        wanted
-            .services
-            .feed
-            .or(before.map(|before| before.feed))
-            .unwrap_or_default(),
+        wanted.services.feed(before),
         wanted.record.clone(),
     ))
 }

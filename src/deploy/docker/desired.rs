@@ -35,7 +35,12 @@ const DATA: &str = "/data";
 const STORE_DIR: &str = "/store";
 
 /// A synapse or a trainer gathers whole layers, so it needs more than a neuron.
-const COORDINATOR_MEMORY: u64 = 512 << 20;
+pub(super) const COORDINATOR_MEMORY: u64 = 512 << 20;
+
+/// The most files that broker and store may have open: every actor is connected to both. Daemons
+/// differ in what they give a container: some too little for a thousand connections, some so many
+/// that Erlang, which minds them one by one, takes minutes to start and gigabytes to run.
+pub const SERVICE_FILES: u64 = 65_536;
 
 /// Where a run lives: everything that its containers need to know beside the network.
 #[derive(Clone, Debug)]
@@ -90,6 +95,9 @@ pub struct Container {
     pub cpu: f64,
     /// The most memory it may have; none for a broker, which minds its own.
     pub memory: Option<u64>,
+    /// The most files it may have open; what the daemon gives without.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub open_files: Option<u64>,
     /// User and group; the image's without.
     pub user: Option<String>,
     /// SHA-256 of what else it was started from: the part of the network that it knows.
@@ -226,13 +234,14 @@ fn actor(graph: &Graph, spec: &Spec, site: &Site, address: Address, network: Str
         ports: vec![ContainerConfig::DEFAULT_PORT],
         cpu,
         memory: Some(memory),
+        open_files: None,
         user: Some(site.user.clone()),
         knows: knows(graph, address),
     }
 }
 
 /// What a unit of a layer needs: as the layer says, or the whole deployment.
-fn resources<'a>(graph: &Graph, spec: &'a Spec, layer: usize) -> &'a Resources {
+pub(super) fn resources<'a>(graph: &Graph, spec: &'a Spec, layer: usize) -> &'a Resources {
     let mut dense = spec.network.layers.iter().filter_map(|layer| match layer {
         LayerSpec::Dense { resources, .. } => Some(resources),
         _ => None,
@@ -301,6 +310,7 @@ fn store(graph: &Graph, site: &Site, networks: Vec<String>) -> Container {
         ports: vec![StoreConfig::DEFAULT_PORT],
         cpu: 1.0,
         memory: Some(COORDINATOR_MEMORY),
+        open_files: Some(SERVICE_FILES),
         user: Some(site.user.clone()),
         knows: String::new(),
     }
@@ -327,6 +337,7 @@ fn broker(graph: &Graph, site: &Site, image: &str, networks: Vec<String>) -> Con
         ports: vec![BROKER_PORT, DASHBOARD_PORT],
         cpu: 4.0,
         memory: None,
+        open_files: Some(SERVICE_FILES),
         user: None,
         knows: String::new(),
     }
@@ -344,3 +355,6 @@ fn sha256(text: &str) -> String {
     let digest = Sha256::digest(text);
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
+
+#[cfg(test)]
+mod tests;
