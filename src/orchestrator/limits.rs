@@ -38,7 +38,7 @@ impl Outlook {
         services: &Services,
         before: Option<&Deployment>,
     ) -> anyhow::Result<Self> {
-        let cost = Cost::new(graph, spec, plan, services.companions(before));
+        let cost = Cost::new(graph, spec, plan, services.layout(before));
         let host = match docker {
             Some(docker) => Some(docker.host(&graph.name).await.map_err(failed_to)?),
             None => None,

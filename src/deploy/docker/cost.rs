@@ -10,7 +10,7 @@ use cuttlefish_core::topology::traffic::Kind;
 use cuttlefish_core::topology::{Plan, names};
 use serde::Serialize;
 
-use super::desired::{self, CONTAINERS_PER_BRIDGE, COORDINATOR_MEMORY};
+use super::desired::{self, COORDINATOR_MEMORY};
 
 /// What a unit's process has of its own, before any neuron (`Pss_Anon` 2.3 MiB).
 const UNIT: u64 = 5 << 19;
@@ -48,13 +48,15 @@ const BROKER_FILES: [u64; 3] = [100, CONNECTIONS, 1];
 /// Connections of an actor: one to send, one to receive.
 const CONNECTIONS: u64 = 2;
 
-/// What a run brings along.
+/// How a run is laid out on its host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Companions {
-    /// A broker.
-    pub broker: bool,
-    /// A store.
-    pub store: bool,
+pub struct Layout {
+    /// Whether it brings a broker along.
+    pub own_broker: bool,
+    /// Whether it brings a store along.
+    pub own_store: bool,
+    /// Actors on a bridge, at most.
+    pub per_bridge: usize,
 }
 
 /// What a run costs.
@@ -113,16 +115,16 @@ pub struct BrokerCost {
 }
 
 impl Cost {
-    /// What a network costs with what it brings along. The plan is that of the graph, deployed.
-    pub fn new(graph: &Graph, spec: &Spec, plan: &Plan, companions: Companions) -> Self {
+    /// What a network costs that is laid out so. The plan is that of the graph, deployed.
+    pub fn new(graph: &Graph, spec: &Spec, plan: &Plan, layout: Layout) -> Self {
         let actors = names::actors(graph).count() as u64;
-        let n_companions = u64::from(companions.broker) + u64::from(companions.store);
+        let n_companions = u64::from(layout.own_broker) + u64::from(layout.own_store);
         let containers = actors + n_companions;
         let queues = plan.broker.as_ref().map_or(0, |broker| broker.queues.count) as u64;
         let at_broker =
             |[idle, of_actor, of_queue]: [u64; 3]| idle + of_actor * actors + of_queue * queues;
         let broker = BrokerCost {
-            own: companions.broker,
+            own: layout.own_broker,
             connections: CONNECTIONS * actors,
             queues,
             files: at_broker(BROKER_FILES),
@@ -130,10 +132,10 @@ impl Cost {
             memory: at_broker(BROKER_MEMORY),
         };
         let mut memory = of_actors(graph, spec, plan);
-        if companions.store {
+        if layout.own_store {
             memory.push(MemoryUse::one("store", STORE, Some(COORDINATOR_MEMORY)));
         }
-        if companions.broker {
+        if layout.own_broker {
             memory.push(MemoryUse::one("broker", broker.memory, None));
         }
         memory.push(MemoryUse {
@@ -143,11 +145,12 @@ impl Cost {
             limit: None,
             is_unit: false,
         });
-        let broker_files = if companions.broker { broker.files } else { 0 };
+        let broker_files = if layout.own_broker { broker.files } else { 0 };
         Self {
             containers,
-            networks: desired::networks(&graph.name, actors as usize).len() as u64,
-            on_a_bridge: actors.min(CONTAINERS_PER_BRIDGE as u64) + n_companions,
+            networks: desired::networks(&graph.name, actors as usize, layout.per_bridge).len()
+                as u64,
+            on_a_bridge: actors.min(layout.per_bridge as u64) + n_companions,
             memory,
             tasks: TASKS * containers,
             files: FILES * containers + broker_files,

@@ -68,6 +68,8 @@ pub struct Site {
     pub store_dir: PathBuf,
     /// How batches get to the first layer.
     pub feed: Feed,
+    /// Actors on a bridge, at most.
+    pub per_bridge: usize,
 }
 
 /// A container as it should be.
@@ -156,9 +158,9 @@ pub fn container_name(run: &str, actor: &str) -> String {
     format!("cf.{run}.{actor}")
 }
 
-/// The networks of a run with so many actors.
-pub fn networks(run: &str, n_actors: usize) -> Vec<String> {
-    (0..n_actors.div_ceil(CONTAINERS_PER_BRIDGE).max(1))
+/// The networks of a run with so many actors, and so many of them on a bridge at most.
+pub fn networks(run: &str, n_actors: usize, per_bridge: usize) -> Vec<String> {
+    (0..n_actors.div_ceil(per_bridge).max(1))
         .map(|shard| format!("cf.{run}.{shard}"))
         .collect()
 }
@@ -166,12 +168,12 @@ pub fn networks(run: &str, n_actors: usize) -> Vec<String> {
 /// Every container of a run.
 pub fn containers(graph: &Graph, spec: &Spec, site: &Site) -> Vec<Container> {
     let actors: Vec<Address> = names::actors(graph).collect();
-    let networks = networks(&graph.name, actors.len());
+    let networks = networks(&graph.name, actors.len(), site.per_bridge);
     let mut containers: Vec<Container> = actors
         .into_iter()
         .enumerate()
         .map(|(index, address)| {
-            let network = networks[index / CONTAINERS_PER_BRIDGE].clone();
+            let network = networks[index / site.per_bridge].clone();
             actor(graph, spec, site, address, network)
         })
         .collect();

@@ -193,8 +193,8 @@ mod advice {
     pub const FEWER: &str = "host more neurons in a container with --neurons-per-unit";
     pub const POOLS: &str = "remove networks with `docker network prune`, or add to \
          default-address-pools of Docker's daemon.json";
-    pub const SUBNETS: &str = "give default-address-pools of Docker's daemon.json larger subnets, \
-         with a `size` of 20 or less";
+    pub const SUBNETS: &str = "put fewer on a bridge with --containers-per-bridge, or give \
+         default-address-pools of Docker's daemon.json larger subnets";
     pub const MEMORY: &str = "free some memory, or host more neurons in a container with \
          --neurons-per-unit";
     pub const OVERCOMMITTED: &str = "no reason not to begin: a limit is not what is used. Lower \

@@ -2,15 +2,17 @@ use cuttlefish_core::data::Feed;
 use cuttlefish_core::topology::{DataShape, Grouping, Plan, TaskShape, parse};
 
 use super::*;
-use crate::deploy::docker::cost::Companions;
+use crate::deploy::docker::cost::Layout;
+use crate::deploy::docker::desired::CONTAINERS_PER_BRIDGE;
 
-const BOTH: Companions = Companions {
-    broker: true,
-    store: true,
+const BOTH: Layout = Layout {
+    own_broker: true,
+    own_store: true,
+    per_bridge: CONTAINERS_PER_BRIDGE,
 };
 
 /// What a network of one hidden layer costs, each neuron in a container.
-fn cost(hidden: usize, companions: Companions, extra: &str) -> Cost {
+fn cost(hidden: usize, layout: Layout, extra: &str) -> Cost {
     let text = format!(
         "name: t\ndata: {{source: digits}}\nnetwork:\n  layers:\n    - {{type: dense, name: hidden, \
          units: {hidden}}}\n    - {{type: dense, name: digit, units: 10, activation: softmax}}\n  \
@@ -27,7 +29,7 @@ fn cost(hidden: usize, companions: Companions, extra: &str) -> Cost {
     };
     let graph = document.graph(&shape, Grouping::FromFile).expect("a graph");
     let plan = Plan::new(&graph, &shape, true, Feed::Reference);
-    Cost::new(&graph, document.spec(), &plan, companions)
+    Cost::new(&graph, document.spec(), &plan, layout)
 }
 
 /// A machine like the one that the costs were measured on, with a larger neighbour table.
@@ -243,9 +245,9 @@ fn a_container_that_would_be_killed_is_refused() {
 
 #[test]
 fn a_broker_that_was_there_has_its_own_room() {
-    let given = Companions {
-        broker: false,
-        store: true,
+    let given = Layout {
+        own_broker: false,
+        ..BOTH
     };
     let cost = cost(490, given, "");
     let room = |most, used| Room { most, used };
