@@ -142,9 +142,6 @@ fn kernel() -> Option<Kernel> {
     let mut files = files
         .split_whitespace()
         .map(|word| word.parse::<u64>().ok());
-    let arp = read("/proc/net/stat/arp_cache")?;
-    // Below the heads, the first column is the same in every row.
-    let entries = arp.lines().nth(1)?.split_whitespace().next()?;
     Some(Kernel {
         tasks: Room {
             most: number("/proc/sys/kernel/pid_max")?.min(threads),
@@ -154,10 +151,7 @@ fn kernel() -> Option<Kernel> {
             used: files.next()??,
             most: files.nth(1)??,
         },
-        neighbours: Room {
-            most: number("/proc/sys/net/ipv4/neigh/default/gc_thresh3")?,
-            used: u64::from_str_radix(entries, 16).ok()?,
-        },
+        neighbours: number("/proc/sys/net/ipv4/neigh/default/gc_thresh3")?,
         daemon_files: daemon_files(),
     })
 }

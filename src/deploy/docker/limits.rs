@@ -63,8 +63,9 @@ pub struct Kernel {
     pub tasks: Room,
     /// Open files.
     pub files: Room,
-    /// The neighbour table, which all containers share.
-    pub neighbours: Room,
+    /// Entries of the neighbour table, which all containers share. How many are in it says little: the
+    /// kernel drops those that have been idle for seconds when it needs room.
+    pub neighbours: u64,
     /// Open files of the Docker daemon.
     pub daemon_files: Option<Room>,
 }
@@ -278,7 +279,7 @@ pub fn limits(cost: &Cost, host: Option<&Host>, broker: Option<&BrokerRoom>) -> 
         count(
             "neighbour table",
             cost.neighbours,
-            kernel(|of| Some(of.neighbours)),
+            kernel(|of| Some(Room::empty(of.neighbours))),
             advice::NEIGHBOURS,
         ),
         count(

@@ -45,7 +45,7 @@ fn host() -> Host {
         kernel: Some(Kernel {
             tasks: room(32_768, 200),
             files: room(2_000_000, 1000),
-            neighbours: room(16_384, 2),
+            neighbours: 16_384,
             daemon_files: Some(room(20_000, 22)),
         }),
     }
@@ -64,9 +64,9 @@ fn standing(cost: &Cost, host: &Host, what: &str) -> Standing {
 fn five_hundred_neurons_cost_what_was_measured() {
     let cost = cost(490, BOTH, "");
     assert_eq!((cost.containers, cost.networks), (504, 1));
-    // Measured: 5.5 GiB less of available memory when it trained than before.
+    // Measured: 4.8 GiB, by adding up what the processes and the kernel had.
     let gib = cost.expected_memory() as f64 / f64::from(1 << 30);
-    assert!((4.5..6.5).contains(&gib), "{gib} GiB");
+    assert!((4.3..5.5).contains(&gib), "{gib} GiB");
     assert!((11_000..14_000).contains(&cost.tasks), "{}", cost.tasks);
     assert_eq!(cost.neighbours, 5 * 502);
     let broker = cost.broker;
@@ -146,7 +146,7 @@ fn each_limit_is_exceeded_by_itself() {
         ),
         (
             "neighbour table",
-            &|h| kernel(h, |k| k.neighbours.most = 1024),
+            &|h| kernel(h, |k| k.neighbours = 1024),
             Standing::Exceeded,
         ),
     ];
