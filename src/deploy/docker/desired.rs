@@ -37,10 +37,12 @@ const STORE_DIR: &str = "/store";
 /// A synapse or a trainer gathers whole layers, so it needs more than a neuron.
 pub(super) const COORDINATOR_MEMORY: u64 = 512 << 20;
 
-/// The most files that broker and store may have open: every actor is connected to both. Daemons
-/// differ in what they give a container: some too little for a thousand connections, some so many
-/// that Erlang, which minds them one by one, takes minutes to start and gigabytes to run.
+/// The most files that broker and store may have open, of the largest run.
 pub const SERVICE_FILES: u64 = 65_536;
+/// The same of the smallest.
+const FEWEST_SERVICE_FILES: u64 = 4096;
+/// Connections and queues of an actor, with room for what a queue has on disk.
+const SERVICE_FILES_PER_ACTOR: u64 = 16;
 
 /// Where a run lives: everything that its containers need to know beside the network.
 #[derive(Clone, Debug)]
@@ -156,6 +158,16 @@ impl Container {
 /// The name of a run's container.
 pub fn container_name(run: &str, actor: &str) -> String {
     format!("cf.{run}.{actor}")
+}
+
+/// The files that broker and store may have open: every actor is connected to both. Daemons differ in
+/// what they give a container: some too little for a thousand connections, some so many that Erlang,
+/// which minds them one by one, takes minutes to start. Not all may give more than they have
+/// themselves, so this asks for no more than a run of this size can need.
+fn service_files(n_actors: usize) -> u64 {
+    let wanted = SERVICE_FILES_PER_ACTOR * n_actors as u64;
+    let wanted = wanted.clamp(FEWEST_SERVICE_FILES, SERVICE_FILES);
+    wanted.next_power_of_two()
 }
 
 /// The networks of a run with so many actors, and so many of them on a bridge at most.
@@ -312,7 +324,7 @@ fn store(graph: &Graph, site: &Site, networks: Vec<String>) -> Container {
         ports: vec![StoreConfig::DEFAULT_PORT],
         cpu: 1.0,
         memory: Some(COORDINATOR_MEMORY),
-        open_files: Some(SERVICE_FILES),
+        open_files: Some(service_files(names::actors(graph).count())),
         user: Some(site.user.clone()),
         knows: String::new(),
     }
@@ -339,7 +351,7 @@ fn broker(graph: &Graph, site: &Site, image: &str, networks: Vec<String>) -> Con
         ports: vec![BROKER_PORT, DASHBOARD_PORT],
         cpu: 4.0,
         memory: None,
-        open_files: Some(SERVICE_FILES),
+        open_files: Some(service_files(names::actors(graph).count())),
         user: None,
         knows: String::new(),
     }

@@ -65,9 +65,11 @@ fn what_one_bridge_cannot_carry_is_spread_over_several() {
 
 #[test]
 fn what_everybody_connects_to_may_open_enough_files() {
-    for container in of_network(10, CONTAINERS_PER_BRIDGE) {
-        let is_service = container.role < Role::Unit;
-        let expected = is_service.then_some(SERVICE_FILES);
-        assert_eq!(container.open_files, expected, "{}", container.name);
+    for (hidden, files) in [(10, 4096), (490, 8192), (2000, 32_768), (9000, 65_536)] {
+        for container in of_network(hidden, CONTAINERS_PER_BRIDGE) {
+            let is_service = container.role < Role::Unit;
+            let expected = is_service.then_some(files);
+            assert_eq!(container.open_files, expected, "{}", container.name);
+        }
     }
 }
