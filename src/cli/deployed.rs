@@ -24,9 +24,10 @@ use crate::config::Config;
 use crate::data::{self, Loaded};
 use crate::deploy::docker::Docker;
 use crate::deploy::docker::desired::{Container, container_name};
+use crate::deploy::docker::limits::Standing;
 use crate::host::{End, Look};
-use crate::orchestrator::Deployed;
 use crate::orchestrator::up::{self, Changes, Interrupted, Services, Told, Wanted};
+use crate::orchestrator::{Deployed, limits};
 use crate::report::progress_bar::ProgressView;
 use crate::runs::{Lock, Record, RunDir, SavedRun};
 use crate::store::{Store, serve};
@@ -303,6 +304,11 @@ async fn bring_up(
     screen: &Arc<Screen>,
 ) -> Result<(Deployed, Wanted), Failure> {
     let Prepared { run, wanted } = prepared;
+    let before = (run.is_deployed() && !overwrite).then(|| run.deployment());
+    let outlook = limits::check(&wanted, before.transpose()?.as_ref()).await?;
+    for limit in outlook.that(Standing::Noted) {
+        screen.note(&format!("note: {limit}"));
+    }
     screen.listen()?;
     run.create()?;
     let lock = run.lock()?;

@@ -4,11 +4,18 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 use cuttlefish_core::topology::{DataShape, Grouping, Plan};
+use serde_json::json;
 
-use super::services::DataArg;
+use super::services::ServiceArgs;
 use super::{Exit, Failure, FileArgs, TopologyFile, print, print_json};
 use crate::config::Config;
 use crate::data;
+use crate::deploy::docker::Docker;
+use crate::deploy::docker::cost::Cost;
+use crate::deploy::docker::limits::{Limit, Standing};
+use crate::orchestrator::limits::Outlook;
+use crate::report::numbers::{size, thousands};
+use crate::report::table::aligned;
 use crate::runs::RunDir;
 
 #[derive(Debug, clap::Args)]
@@ -20,9 +27,6 @@ pub struct Args {
     /// What to expand for
     #[arg(long, value_enum, default_value_t = Target::Local)]
     target: Target,
-    /// How batches get to the first layer (docker, ecs)
-    #[arg(long, value_enum, default_value_t)]
-    data: DataArg,
     #[command(flatten)]
     file_args: FileArgs,
     /// Print one JSON document
@@ -31,6 +35,8 @@ pub struct Args {
     /// Exit with 2 when training would change something, 0 when the run is complete already
     #[arg(long)]
     detailed_exitcode: bool,
+    #[command(flatten)]
+    services: ServiceArgs,
 }
 
 /// What a file can be expanded for.
@@ -38,7 +44,8 @@ pub struct Args {
 enum Target {
     /// This process
     Local,
-    /// Containers: shows queues, exchanges and messages
+    /// Containers: shows queues, exchanges and messages, what they cost this machine, and whether
+    /// its limits hold
     Docker,
     /// As docker; this version cannot run it
     Ecs,
@@ -57,20 +64,35 @@ pub fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
         .document
         .graph(&shape, grouping)
         .map_err(|problems| file.failure(&problems))?;
-    let plan = Plan::new(
-        &graph,
-        &shape,
-        args.target != Target::Local,
-        args.data.feed(),
-    );
+    let services = args.services.resolve(config)?;
+    let run = RunDir::new(&config.runs_dir, &spec.name)?;
+    let before = run.deployment().ok();
+    let feed = services.feed(before.as_ref());
+    let plan = Plan::new(&graph, &shape, args.target != Target::Local, feed);
+    let mut text = plan.to_string();
+    let mut document = serde_json::to_value(&plan).map_err(|e| Failure::new(Exit::Failed, e))?;
+    if args.target == Target::Docker {
+        let (outlook, problem) = super::block_on(async {
+            let (docker, problem) = match Docker::connect().await {
+                Ok(docker) => (Some(docker), None),
+                Err(error) => (None, Some(format!("failed to {error}"))),
+            };
+            let (services, before) = (&services, before.as_ref());
+            let outlook = Outlook::new(docker.as_ref(), &graph, spec, &plan, services, before);
+            Ok((outlook.await?, problem))
+        })?;
+        text.push_str(&told(&outlook, problem.as_deref()));
+        document["cost"] = json!(outlook.cost);
+        document["host"] = json!(outlook.host);
+        document["host_problem"] = json!(problem);
+        document["limits"] = json!(outlook.limits);
+    }
     if args.json {
-        let json = serde_json::to_value(&plan).map_err(|e| Failure::new(Exit::Failed, e))?;
-        print_json(&json)?;
+        print_json(&document)?;
     } else {
-        print(&plan.to_string())?;
+        print(&text)?;
     }
     let is_complete = || -> Result<bool, Failure> {
-        let run = RunDir::new(&config.runs_dir, &spec.name)?;
         if !run.exists() {
             return Ok(false);
         }
@@ -81,4 +103,81 @@ pub fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
         return Ok(Exit::Usage);
     }
     Ok(Exit::Ok)
+}
+
+/// What a run would cost, and whether the host's limits hold.
+fn told(outlook: &Outlook, problem: Option<&str>) -> String {
+    let host = outlook.host.as_ref().map_or("Docker".to_owned(), |host| {
+        format!("{}, {} processors", host.name, host.processors)
+    });
+    let mut text = format!(
+        "\nmemory on the host\n\n{}\nlimits of {host}\n\n{}",
+        indented(&memory_rows(&outlook.cost), 1),
+        indented(&limit_rows(&outlook.limits), 2),
+    );
+    for limit in outlook.that(Standing::Noted) {
+        text.push_str(&format!("\nnote: {limit}\n"));
+    }
+    let exceeded: Vec<&Limit> = outlook.that(Standing::Exceeded).collect();
+    for limit in &exceeded {
+        text.push_str(&format!("\nexceeded: {limit}\n"));
+    }
+    if !exceeded.is_empty() {
+        text.push_str("\n`up` refuses this\n");
+    }
+    if let Some(problem) = problem {
+        text.push_str(&format!("\nthe host's limits are unknown: {problem}\n"));
+    }
+    text
+}
+
+fn indented(rows: &[Vec<String>], left: usize) -> String {
+    let lines = aligned(rows, left);
+    lines.lines().map(|line| format!("  {line}\n")).collect()
+}
+
+fn row<const N: usize>(cells: [&str; N]) -> Vec<String> {
+    cells.map(str::to_owned).to_vec()
+}
+
+fn memory_rows(cost: &Cost) -> Vec<Vec<String>> {
+    let mut rows = vec![row([
+        "expected use of",
+        "number",
+        "each",
+        "together",
+        "limit of each",
+    ])];
+    for one in &cost.memory {
+        rows.push(vec![
+            one.what.clone(),
+            thousands(one.count),
+            size(one.each),
+            size(one.count.saturating_mul(one.each)),
+            one.limit.map_or("-".to_owned(), size),
+        ]);
+    }
+    let together = size(cost.expected_memory());
+    rows.push(row([
+        "total",
+        "",
+        "",
+        &together,
+        &size(cost.memory_limits()),
+    ]));
+    rows
+}
+
+fn limit_rows(limits: &[Limit]) -> Vec<Vec<String>> {
+    let mut rows = vec![row(["limit", "", "needed", "available"])];
+    for limit in limits {
+        let available = limit.available.map(|available| limit.amount(available));
+        rows.push(vec![
+            limit.what.clone(),
+            limit.standing.word().to_owned(),
+            limit.amount(limit.needed),
+            available.unwrap_or_default(),
+        ]);
+    }
+    rows
 }

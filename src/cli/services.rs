@@ -6,11 +6,14 @@ use cuttlefish_core::data::Feed;
 
 use super::{Exit, Failure};
 use crate::config::Config;
+use crate::deploy::docker::desired::CONTAINERS_PER_BRIDGE;
 use crate::orchestrator::up::Services;
 use crate::transport::amqp::Broker;
 
 /// The official image, with the dashboard.
 const DEFAULT_BROKER_IMAGE: &str = "rabbitmq:4-management";
+
+const MOST_PER_BRIDGE: i64 = CONTAINERS_PER_BRIDGE as i64;
 
 /// How batches get to the first layer.
 #[derive(Clone, Copy, Debug, Default, clap::ValueEnum)]
@@ -60,6 +63,10 @@ pub struct ServiceArgs {
     /// How batches get to the first layer [default: reference]
     #[arg(long, value_enum)]
     data: Option<DataArg>,
+    /// Put at most so many containers on a bridge network, and the others on further ones; fewer
+    /// where Docker's networks have few addresses [default: 900]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=MOST_PER_BRIDGE))]
+    containers_per_bridge: Option<u16>,
     /// Use this neuron image instead of one that is built when it is missing
     #[arg(long, value_name = "IMAGE", conflicts_with = "program")]
     image: Option<String>,
@@ -112,6 +119,7 @@ impl ServiceArgs {
             store,
             table: self.table.clone(),
             feed: self.data.map(DataArg::feed),
+            containers_per_bridge: self.containers_per_bridge.map(usize::from),
             image: self.image.clone(),
             program: self.program.clone(),
         })

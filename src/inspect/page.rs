@@ -17,7 +17,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::About;
 use crate::host::{End, Look};
-use crate::report::numbers::{duration, thousands};
+use crate::report::numbers::{duration, size, thousands};
 use crate::transport::amqp::Link;
 
 /// Seconds after which a browser loads the page again.
@@ -256,21 +256,6 @@ fn escaped(text: &str) -> String {
     escaped
 }
 
-/// A number of bytes: `812 B`, `1.4 MiB`.
-fn size(bytes: u64) -> String {
-    let units = ["KiB", "MiB", "GiB", "TiB"];
-    if bytes < 1024 {
-        return format!("{bytes} B");
-    }
-    let mut value = bytes as f64 / 1024.0;
-    let mut unit = 0;
-    while value >= 1024.0 && unit + 1 < units.len() {
-        value /= 1024.0;
-        unit += 1;
-    }
-    format!("{value:.1} {}", units[unit])
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -279,11 +264,5 @@ mod tests {
     fn text_is_no_markup() {
         let text = escaped("<a href='x' title=\"&\">");
         assert_eq!(text, "&lt;a href=&#39;x&#39; title=&quot;&amp;&quot;&gt;");
-    }
-
-    #[test]
-    fn sizes_use_the_unit_that_fits() {
-        let sizes = [0, 1023, 1024, 1_572_864, 5 << 40].map(size);
-        assert_eq!(sizes, ["0 B", "1023 B", "1.0 KiB", "1.5 MiB", "5.0 TiB"]);
     }
 }

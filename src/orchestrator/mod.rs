@@ -2,6 +2,7 @@
 //!
 //! | module | responsibility |
 //! |---|---|
+//! | [`limits`] | what a run would cost, and whether the host can carry it |
 //! | [`up`] | from what a person wants to containers that train |
 //! | [`down`] | everything of a run removed, and nothing else |
 //! | `prepare` | what containers read: secrets, data, the broker's users |
@@ -15,6 +16,7 @@
 
 pub mod companion;
 pub mod down;
+pub mod limits;
 pub mod places;
 mod prepare;
 pub mod remote;

@@ -194,6 +194,7 @@ impl Deployed {
             data_dir: dir.join("data"),
             store_dir: dir.join("store"),
             feed: self.deployment.feed,
+            per_bridge: self.deployment.containers_per_bridge,
         })
     }
 }

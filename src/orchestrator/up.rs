@@ -8,7 +8,8 @@ use cuttlefish_core::data::{Dataset, Feed};
 use cuttlefish_core::topology::graph::Graph;
 
 use super::{Deployed, failed_to, secrets};
-use crate::deploy::docker::desired::{self, Container, Role};
+use crate::deploy::docker::cost::Layout;
+use crate::deploy::docker::desired::{self, CONTAINERS_PER_BRIDGE, Container, Role};
 use crate::deploy::docker::image::{self, Program};
 use crate::deploy::docker::reconcile::{Action, reconcile};
 use crate::deploy::docker::{Docker, owner_of};
@@ -48,10 +49,34 @@ pub struct Services {
     pub table: Option<String>,
     /// How batches get to the first layer; as the run has it, or by reference, without.
     pub feed: Option<Feed>,
+    /// Actors on a bridge, at most; as the run has it, or [`CONTAINERS_PER_BRIDGE`], without.
+    pub containers_per_bridge: Option<usize>,
     /// A neuron image that is there.
     pub image: Option<String>,
     /// The program to build the neuron image from.
     pub program: Option<PathBuf>,
+}
+
+impl Services {
+    /// How batches get to the first layer of a run that is deployed like `before`.
+    pub fn feed(&self, before: Option<&Deployment>) -> Feed {
+        let recorded = before.map(|before| before.feed);
+        self.feed.or(recorded).unwrap_or_default()
+    }
+
+    /// How such a run is laid out on its host.
+    pub fn layout(&self, before: Option<&Deployment>) -> Layout {
+        let is_ours = |place: &BrokerPlace| matches!(place, BrokerPlace::Companion { .. });
+        let recorded = before.map(|before| before.containers_per_bridge);
+        let per_bridge = self.containers_per_bridge.or(recorded);
+        Layout {
+            own_broker: self.broker.is_none()
+                && before.is_none_or(|before| is_ours(&before.broker)),
+            own_store: self.store.is_none()
+                && before.is_none_or(|before| before.store == StorePlace::Companion),
+            per_bridge: per_bridge.unwrap_or(CONTAINERS_PER_BRIDGE),
+        }
+    }
 }
 
 /// Who is told what happens.
@@ -253,7 +278,7 @@ async fn deployment(
     if recorded.is_some_and(|recorded| *recorded != table) {
         bail!(stays("table"));
     }
-    Ok(Deployment::new(
+    let deployment = Deployment::new(
         match before {
             Some(before) => before.owner.clone(),
             None => secrets::random()?,
@@ -262,13 +287,13 @@ async fn deployment(
         broker,
         store,
         table,
-        wanted
-            .services
-            .feed
-            .or(before.map(|before| before.feed))
-            .unwrap_or_default(),
+        wanted.services.feed(before),
         wanted.record.clone(),
-    ))
+    );
+    Ok(Deployment {
+        containers_per_bridge: wanted.services.layout(before).per_bridge,
+        ..deployment
+    })
 }
 
 /// Refuses to work beside containers of the same names that are not ours.
@@ -299,7 +324,7 @@ impl Deployed {
         let (run, owner) = (self.run.name(), self.deployment.owner.as_str());
         self.admit(wanted).await?;
         let n_actors = desired.iter().filter(|c| c.role >= Role::Unit).count();
-        let networks = desired::networks(run, n_actors);
+        let networks = desired::networks(run, n_actors, self.deployment.containers_per_bridge);
         let made = self.docker.ensure_networks(&networks, run, owner).await;
         made.map_err(failed_to)?;
         let observed = self.observe().await?;

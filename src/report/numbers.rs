@@ -65,6 +65,21 @@ pub fn duration(time: Duration) -> String {
     }
 }
 
+/// A number of bytes: `812 B`, `1.4 MiB`.
+pub fn size(bytes: u64) -> String {
+    let units = ["KiB", "MiB", "GiB", "TiB"];
+    if bytes < 1024 {
+        return format!("{bytes} B");
+    }
+    let mut value = bytes as f64 / 1024.0;
+    let mut unit = 0;
+    while value >= 1024.0 && unit + 1 < units.len() {
+        value /= 1024.0;
+        unit += 1;
+    }
+    format!("{value:.1} {}", units[unit])
+}
+
 /// Puts a comma before every third digit from the right.
 pub(super) fn group(digits: &str) -> String {
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
@@ -132,5 +147,11 @@ mod tests {
         for (time, text) in cases {
             assert_eq!(duration(time), text);
         }
+    }
+
+    #[test]
+    fn sizes_use_the_unit_that_fits() {
+        let sizes = [0, 1023, 1024, 1_572_864, 5 << 40].map(size);
+        assert_eq!(sizes, ["0 B", "1023 B", "1.0 KiB", "1.5 MiB", "5.0 TiB"]);
     }
 }

@@ -4,6 +4,7 @@ use cuttlefish_core::data::Feed;
 use serde::{Deserialize, Serialize};
 
 use super::{Error, Record, RunDir};
+use crate::deploy::docker::desired::CONTAINERS_PER_BRIDGE;
 
 /// The version of deployments that this program writes.
 const VERSION: u32 = 1;
@@ -28,6 +29,9 @@ pub struct Deployment {
     pub table: String,
     /// How batches get to the first layer.
     pub feed: Feed,
+    /// Actors on a bridge, at most.
+    #[serde(default = "containers_per_bridge")]
+    pub containers_per_bridge: usize,
     /// What the run was started with, as its store has it.
     pub record: Record,
 }
@@ -63,6 +67,10 @@ pub enum StorePlace {
     },
 }
 
+fn containers_per_bridge() -> usize {
+    CONTAINERS_PER_BRIDGE
+}
+
 impl Deployment {
     /// A new deployment of this program's version.
     pub fn new(
@@ -82,6 +90,7 @@ impl Deployment {
             store,
             table,
             feed,
+            containers_per_bridge: CONTAINERS_PER_BRIDGE,
             record,
         }
     }

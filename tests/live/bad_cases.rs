@@ -84,3 +84,80 @@ fn a_name_that_somebody_else_has_is_refused_and_theirs_is_left_alone() {
     assert_eq!(removed, ["cf.taken.hidden.05"], "it was left alone");
     assert_gone(&live, "taken");
 }
+
+#[test]
+fn a_run_that_the_host_cannot_carry_is_refused_and_leaves_nothing() {
+    let Some(live) = live() else { return };
+    let file = live.file("too-large", "");
+    let too_many = ["--set", "network.layers[0].units=20000"];
+    // A layer of 4,000 in one container that may have 6 MiB.
+    let too_small = [
+        "--set",
+        "network.layers[0].units=4000",
+        "--set",
+        "deployment={neurons_per_unit: 4000, resources: {cpu: 0.1, memory: 6MiB}}",
+    ];
+    let cases: [(&[&str], &[&str]); 2] = [
+        (
+            &too_many,
+            &[
+                "processes and threads: 500,",
+                "memory, expected use: ",
+                "--neurons-per-unit",
+            ],
+        ),
+        (
+            &too_small,
+            &[
+                "one container of units of hidden: ",
+                "6.0 MiB available",
+                "deployment.resources.memory",
+            ],
+        ),
+    ];
+    for (options, expected) in cases {
+        for command in [&["up", &file][..], &["train", &file, "--target", "docker"]] {
+            let args = [command, options].concat();
+            let (_, stderr) = live.fails(&args);
+            assert!(
+                stderr.contains("run `too-large` is too large for Docker "),
+                "{stderr}"
+            );
+            for part in expected {
+                assert!(stderr.contains(part), "{part}: {stderr}");
+            }
+            assert_gone(&live, "too-large");
+        }
+        let args = [&["plan", &file, "--target", "docker", "--json"], options].concat();
+        let plan = live.json(&args);
+        let limits = plan["limits"].as_array().expect("limits");
+        assert!(
+            limits.iter().any(|limit| limit["standing"] == "exceeded"),
+            "{plan}"
+        );
+    }
+    let plan = live.json(&["plan", &file, "--target", "docker", "--json"]);
+    let limits = plan["limits"].as_array().expect("limits");
+    assert!(
+        limits.iter().all(|limit| limit["standing"] == "holds"),
+        "{plan}"
+    );
+    assert!(plan["host"]["memory"]["most"].as_u64() > Some(0), "{plan}");
+}
+
+#[test]
+fn a_run_that_is_not_to_be_replaced_by_one_too_large_stays() {
+    let Some(live) = live() else { return };
+    let file = live.file("stays", "");
+    live.ok(&["train", &file, "--epochs", "1", "-q"]);
+    let digest = live.ok(&["digest", "stays"]);
+    let (_, stderr) = live.fails(&[
+        "up",
+        &file,
+        "--overwrite",
+        "--set",
+        "network.layers[0].units=20000",
+    ]);
+    assert!(stderr.contains("nothing was made"), "{stderr}");
+    assert_eq!(live.ok(&["digest", "stays"]), digest);
+}

@@ -164,6 +164,36 @@ fn values_on_the_wire_and_other_groupings_change_no_bit() {
 }
 
 #[test]
+fn actors_on_several_bridges_reach_each_other_and_change_no_bit() {
+    let Some(live) = live() else { return };
+    let file = live.file("bridges", "");
+    let local = live.local_digest(&file, &[]);
+    // Trainer, synapse, 22 neurons: on three bridges.
+    let args = [
+        "train",
+        &file,
+        "--target",
+        "docker",
+        "--json",
+        "--containers-per-bridge",
+        "9",
+    ];
+    let trained = live.json(&args);
+    assert_eq!(digest(&trained), local);
+    assert_eq!(trained["rewinds"], 0);
+    let label = "label=io.cuttlefish.run=bridges";
+    let networks = docker(&["network", "ls", "--filter", label, "--format", "{{.Name}}"]);
+    assert_eq!(networks.len(), 3, "{networks:?}");
+    // The run remembers how it is laid out.
+    let made = containers("bridges");
+    let told = live.told(&["up", &file]);
+    assert!(told.contains("nothing to change"), "{told}");
+    assert_eq!(containers("bridges"), made);
+    live.ok(&["down", "bridges"]);
+    assert_gone(&live, "bridges");
+}
+
+#[test]
 fn an_interrupted_up_leaves_nothing() {
     let Some(live) = live() else { return };
     let file = live.file("ctrl-c", "");

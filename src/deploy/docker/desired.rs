@@ -35,7 +35,14 @@ const DATA: &str = "/data";
 const STORE_DIR: &str = "/store";
 
 /// A synapse or a trainer gathers whole layers, so it needs more than a neuron.
-const COORDINATOR_MEMORY: u64 = 512 << 20;
+pub(super) const COORDINATOR_MEMORY: u64 = 512 << 20;
+
+/// The most files that broker and store may have open, of the largest run.
+pub const SERVICE_FILES: u64 = 65_536;
+/// The same of the smallest.
+const FEWEST_SERVICE_FILES: u64 = 4096;
+/// Connections and queues of an actor, with room for what a queue has on disk.
+const SERVICE_FILES_PER_ACTOR: u64 = 16;
 
 /// Where a run lives: everything that its containers need to know beside the network.
 #[derive(Clone, Debug)]
@@ -63,6 +70,8 @@ pub struct Site {
     pub store_dir: PathBuf,
     /// How batches get to the first layer.
     pub feed: Feed,
+    /// Actors on a bridge, at most.
+    pub per_bridge: usize,
 }
 
 /// A container as it should be.
@@ -90,6 +99,9 @@ pub struct Container {
     pub cpu: f64,
     /// The most memory it may have; none for a broker, which minds its own.
     pub memory: Option<u64>,
+    /// The most files it may have open; what the daemon gives without.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub open_files: Option<u64>,
     /// User and group; the image's without.
     pub user: Option<String>,
     /// SHA-256 of what else it was started from: the part of the network that it knows.
@@ -148,9 +160,19 @@ pub fn container_name(run: &str, actor: &str) -> String {
     format!("cf.{run}.{actor}")
 }
 
-/// The networks of a run with so many actors.
-pub fn networks(run: &str, n_actors: usize) -> Vec<String> {
-    (0..n_actors.div_ceil(CONTAINERS_PER_BRIDGE).max(1))
+/// The files that broker and store may have open: every actor is connected to both. Daemons differ in
+/// what they give a container: some too little for a thousand connections, some so many that Erlang,
+/// which minds them one by one, takes minutes to start. Not all may give more than they have
+/// themselves, so this asks for no more than a run of this size can need.
+fn service_files(n_actors: usize) -> u64 {
+    let wanted = SERVICE_FILES_PER_ACTOR * n_actors as u64;
+    let wanted = wanted.clamp(FEWEST_SERVICE_FILES, SERVICE_FILES);
+    wanted.next_power_of_two()
+}
+
+/// The networks of a run with so many actors, and so many of them on a bridge at most.
+pub fn networks(run: &str, n_actors: usize, per_bridge: usize) -> Vec<String> {
+    (0..n_actors.div_ceil(per_bridge).max(1))
         .map(|shard| format!("cf.{run}.{shard}"))
         .collect()
 }
@@ -158,12 +180,12 @@ pub fn networks(run: &str, n_actors: usize) -> Vec<String> {
 /// Every container of a run.
 pub fn containers(graph: &Graph, spec: &Spec, site: &Site) -> Vec<Container> {
     let actors: Vec<Address> = names::actors(graph).collect();
-    let networks = networks(&graph.name, actors.len());
+    let networks = networks(&graph.name, actors.len(), site.per_bridge);
     let mut containers: Vec<Container> = actors
         .into_iter()
         .enumerate()
         .map(|(index, address)| {
-            let network = networks[index / CONTAINERS_PER_BRIDGE].clone();
+            let network = networks[index / site.per_bridge].clone();
             actor(graph, spec, site, address, network)
         })
         .collect();
@@ -226,13 +248,14 @@ fn actor(graph: &Graph, spec: &Spec, site: &Site, address: Address, network: Str
         ports: vec![ContainerConfig::DEFAULT_PORT],
         cpu,
         memory: Some(memory),
+        open_files: None,
         user: Some(site.user.clone()),
         knows: knows(graph, address),
     }
 }
 
 /// What a unit of a layer needs: as the layer says, or the whole deployment.
-fn resources<'a>(graph: &Graph, spec: &'a Spec, layer: usize) -> &'a Resources {
+pub(super) fn resources<'a>(graph: &Graph, spec: &'a Spec, layer: usize) -> &'a Resources {
     let mut dense = spec.network.layers.iter().filter_map(|layer| match layer {
         LayerSpec::Dense { resources, .. } => Some(resources),
         _ => None,
@@ -301,6 +324,7 @@ fn store(graph: &Graph, site: &Site, networks: Vec<String>) -> Container {
         ports: vec![StoreConfig::DEFAULT_PORT],
         cpu: 1.0,
         memory: Some(COORDINATOR_MEMORY),
+        open_files: Some(service_files(names::actors(graph).count())),
         user: Some(site.user.clone()),
         knows: String::new(),
     }
@@ -327,6 +351,7 @@ fn broker(graph: &Graph, site: &Site, image: &str, networks: Vec<String>) -> Con
         ports: vec![BROKER_PORT, DASHBOARD_PORT],
         cpu: 4.0,
         memory: None,
+        open_files: Some(service_files(names::actors(graph).count())),
         user: None,
         knows: String::new(),
     }
@@ -344,3 +369,6 @@ fn sha256(text: &str) -> String {
     let digest = Sha256::digest(text);
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
+
+#[cfg(test)]
+mod tests;

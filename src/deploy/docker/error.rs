@@ -71,6 +71,15 @@ pub enum Error {
         /// What was being done.
         what: String,
     },
+    /// A daemon that may not give a container as many open files as it needs.
+    #[error(
+        "{what}: Docker may not open as many files as that container needs (raise LimitNOFILE of its \
+         service to 65536, or host more neurons in a container with --neurons-per-unit)"
+    )]
+    Files {
+        /// What was being done.
+        what: String,
+    },
     /// The neuron's program.
     #[error("{problem} ({hint})")]
     Program {
@@ -102,6 +111,8 @@ impl Error {
         let what = what.to_owned();
         if says(&source, "no space left on device") {
             Self::DiskFull { what }
+        } else if says(&source, "setting rlimit") {
+            Self::Files { what }
         } else {
             Self::Api { what, source }
         }

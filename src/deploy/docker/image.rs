@@ -176,9 +176,7 @@ impl Docker {
     /// Whether containers of one image share its pages in memory. Those of some storage drivers have
     /// a file system, and with it a page cache, of their own.
     pub async fn shares_images(&self) -> Result<bool, Error> {
-        let info = self.client().info().await;
-        let info = info.map_err(|error| Error::api("ask what Docker is", error))?;
-        let driver = info.driver.unwrap_or_default();
+        let driver = self.info().await?.driver.unwrap_or_default();
         Ok(matches!(driver.as_str(), "overlay2" | "overlayfs"))
     }
 

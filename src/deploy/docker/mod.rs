@@ -3,6 +3,9 @@
 //! | module | responsibility |
 //! |---|---|
 //! | [`desired`] | what a run's containers should be; pure |
+//! | [`cost`] | what they cost the host; pure |
+//! | [`limits`] | which limits of the host that meets, and whether they hold; pure |
+//! | [`facts`] | what the host has, as the daemon and the kernel say |
 //! | [`render`] | a container as the API wants it said; pure |
 //! | [`reconcile`] | the steps from what is there to what should be; pure |
 //! | [`image`] | the neuron image: found, or built without a base image |
@@ -10,9 +13,12 @@
 //!
 //! This module knows containers, not neurons. It touches only what carries the label of the run.
 
+pub mod cost;
 pub mod desired;
 pub mod error;
+pub mod facts;
 pub mod image;
+pub mod limits;
 pub mod reconcile;
 pub mod render;
 

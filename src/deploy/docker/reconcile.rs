@@ -115,6 +115,7 @@ mod tests {
             ports: Vec::new(),
             cpu: 0.1,
             memory: Some(memory),
+            open_files: None,
             user: None,
             knows: String::new(),
         }

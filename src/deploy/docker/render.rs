@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use bollard::models::{
     ContainerCreateBody, EndpointSettings, HostConfig, HostConfigLogConfig, Mount as DockerMount,
-    MountType, NetworkingConfig, PortBinding, RestartPolicy, RestartPolicyNameEnum,
+    MountType, NetworkingConfig, PortBinding, ResourcesUlimits, RestartPolicy,
+    RestartPolicyNameEnum,
 };
 
 use super::desired::{Container, Mount, Role};
@@ -97,7 +98,16 @@ fn host_config(container: &Container) -> HostConfig {
         };
         (format!("{port}/tcp"), Some(vec![binding]))
     });
+    let ulimits = container.open_files.map(|most| {
+        let most = Some(most as i64);
+        vec![ResourcesUlimits {
+            name: Some("nofile".to_owned()),
+            soft: most,
+            hard: most,
+        }]
+    });
     let config = HostConfig {
+        ulimits,
         cpu_shares: Some(((container.cpu * SHARES_PER_CPU) as i64).max(MIN_SHARES)),
         network_mode: container.networks.first().cloned(),
         mounts: Some(container.mounts.iter().map(mount).collect()),

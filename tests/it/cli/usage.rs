@@ -263,6 +263,53 @@ fn plans_and_completions_are_printed() {
 }
 
 #[test]
+fn a_plan_for_docker_says_what_it_costs_with_and_without_a_daemon() {
+    let program = Program::new();
+    let socket = program.home.path().join("no.sock");
+    let docker = format!("unix://{}", socket.display());
+    let planned = |extra: &[&str]| {
+        let mut args = vec!["plan", DIGITS, "--target", "docker"];
+        args.extend(extra);
+        let output = program
+            .command(&args)
+            .env("DOCKER_HOST", &docker)
+            .env_remove("CUTTLEFISH_BROKER")
+            .output()
+            .expect("it starts");
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        text(&output.stdout)
+    };
+    let plan = planned(&[]);
+    for part in [
+        "units of hidden",
+        "memory, expected use",
+        "unknown: failed to reach Docker",
+        "processes and threads",
+    ] {
+        assert!(plan.contains(part), "{part}: {plan}");
+    }
+    let json: Value = serde_json::from_str(&planned(&["--json"])).expect("a document");
+    // Trainer, synapse, 138 neurons, broker, store.
+    assert_eq!(json["cost"]["containers"], 142);
+    assert_eq!(json["cost"]["broker"]["connections"], 280);
+    assert!(json["host"].is_null());
+    let limits = json["limits"].as_array().expect("limits");
+    let standing = |what: &str| {
+        let limit = limits.iter().find(|limit| limit["what"] == what);
+        limit.unwrap_or_else(|| panic!("no {what} in {json}"))["standing"].clone()
+    };
+    assert_eq!(standing("memory, expected use"), "unknown");
+    assert_eq!(standing("containers on a bridge"), "holds");
+    assert_eq!(standing("broker: memory"), "holds");
+    // What the run brings along is part of what it costs.
+    let given: Value = serde_json::from_str(&planned(&["--json", "--store", "aws"])).expect("json");
+    assert_eq!(given["cost"]["containers"], 141);
+
+    let local = program.json(&["plan", DIGITS, "--json"]);
+    assert!(local["limits"].is_null(), "a process has none of these");
+}
+
+#[test]
 fn mnist_takes_less_than_250_mb() {
     let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data/mnist");
     let Some(data) = data.to_str().filter(|_| data.is_dir()) else {

@@ -1,0 +1,241 @@
+//! What a run in containers costs its host. A pure function of the network.
+//!
+//! The constants are measured: a 64-490-10 network as 500 neuron containers on two processors, with
+//! Docker 20.10 (fuse-overlayfs), Linux 6.18 and RabbitMQ 4.0. `docs/adr/0010-*.md` says how.
+
+use cuttlefish_core::ids::Address;
+use cuttlefish_core::topology::graph::Graph;
+use cuttlefish_core::topology::spec::Spec;
+use cuttlefish_core::topology::traffic::Kind;
+use cuttlefish_core::topology::{Plan, names};
+use serde::Serialize;
+
+use super::desired::{self, COORDINATOR_MEMORY};
+
+/// What a unit's process has of its own, before any neuron (`Pss_Anon` 2.3 MiB).
+const UNIT: u64 = 5 << 19;
+/// The same of a synapse or trainer, which listens to hundreds of queues (6.5 and 8.0 MiB).
+const COORDINATOR: u64 = 8 << 20;
+/// The store's process, with its database's cache and a connection of every actor (34 MiB).
+const STORE: u64 = 40 << 20;
+/// A value in flight is in the buffers of the connection as well, as bytes.
+const COPIES: u64 = 2;
+/// Ticks in flight.
+const TICKS: u64 = 2;
+
+/// What Docker and the kernel need beside a process (6.3 MiB): its shim 2.6, the proxy of its port
+/// 0.7, the file system's process 0.2, the daemons 0.5; slabs 1.3, page tables 0.5, stacks 0.4.
+const BESIDE: u64 = 13 << 19;
+/// Threads of a container (24.6): shim 11, process 5, proxy 7, file system 1.
+const TASKS: u64 = 25;
+/// Files that all of these have open (82).
+const FILES: u64 = 85;
+/// Those of them that the daemon has (8.0).
+const DAEMON_FILES: u64 = 8;
+/// Entries of the kernel's neighbour table, which is one for all containers (5.0 an actor): actor and
+/// companion know each other, and one of actor and gateway the other.
+const NEIGHBOURS_OF_COMPANION: u64 = 2;
+/// See [`NEIGHBOURS_OF_COMPANION`].
+const NEIGHBOURS_OF_GATEWAY: u64 = 1;
+
+/// A broker's memory: idle, for each actor, for each queue (466 MiB with 501 and 1,012 of them).
+const BROKER_MEMORY: [u64; 3] = [140 << 20, 400 << 10, 120 << 10];
+/// Its Erlang processes (13,487). It may have 1,048,576.
+const BROKER_PROCESSES: [u64; 3] = [450, 22, 2];
+/// Its open files (1,047, when no queue has anything on disk).
+const BROKER_FILES: [u64; 3] = [100, CONNECTIONS, 1];
+
+/// Connections of an actor: one to send, one to receive.
+const CONNECTIONS: u64 = 2;
+
+/// How a run is laid out on its host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Layout {
+    /// Whether it brings a broker along.
+    pub own_broker: bool,
+    /// Whether it brings a store along.
+    pub own_store: bool,
+    /// Actors on a bridge, at most.
+    pub per_bridge: usize,
+}
+
+/// What a run costs.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Cost {
+    /// Containers, companions included.
+    pub containers: u64,
+    /// Bridge networks.
+    pub networks: u64,
+    /// Containers on the fullest of them.
+    pub on_a_bridge: u64,
+    /// Expected use of memory, by who uses it.
+    pub memory: Vec<MemoryUse>,
+    /// Threads, of all processes.
+    pub tasks: u64,
+    /// Open files, of all processes.
+    pub files: u64,
+    /// Open files of the Docker daemon.
+    pub daemon_files: u64,
+    /// Entries of the kernel's neighbour table: who talks to whom, and back.
+    pub neighbours: u64,
+    /// What it costs a broker.
+    pub broker: BrokerCost,
+}
+
+/// Memory of containers that are alike.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct MemoryUse {
+    /// Whose.
+    pub what: String,
+    /// How many.
+    pub count: u64,
+    /// Bytes that each is expected to use, at most.
+    pub each: u64,
+    /// Bytes that each may use; none where nothing is limited.
+    pub limit: Option<u64>,
+    /// Whether the topology file says so.
+    pub is_unit: bool,
+}
+
+/// What a run costs a broker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct BrokerCost {
+    /// Whether it is the run's own.
+    pub own: bool,
+    /// Connections.
+    pub connections: u64,
+    /// Queues.
+    pub queues: u64,
+    /// Open files.
+    pub files: u64,
+    /// Erlang processes.
+    pub processes: u64,
+    /// Bytes of memory.
+    pub memory: u64,
+}
+
+impl Cost {
+    /// What a network costs that is laid out so. The plan is that of the graph, deployed.
+    pub fn new(graph: &Graph, spec: &Spec, plan: &Plan, layout: Layout) -> Self {
+        let actors = names::actors(graph).count() as u64;
+        let n_companions = u64::from(layout.own_broker) + u64::from(layout.own_store);
+        let containers = actors + n_companions;
+        let queues = plan.broker.as_ref().map_or(0, |broker| broker.queues.count) as u64;
+        let at_broker =
+            |[idle, of_actor, of_queue]: [u64; 3]| idle + of_actor * actors + of_queue * queues;
+        let broker = BrokerCost {
+            own: layout.own_broker,
+            connections: CONNECTIONS * actors,
+            queues,
+            files: at_broker(BROKER_FILES),
+            processes: at_broker(BROKER_PROCESSES),
+            memory: at_broker(BROKER_MEMORY),
+        };
+        let mut memory = of_actors(graph, spec, plan);
+        if layout.own_store {
+            memory.push(MemoryUse::one("store", STORE, Some(COORDINATOR_MEMORY)));
+        }
+        if layout.own_broker {
+            memory.push(MemoryUse::one("broker", broker.memory, None));
+        }
+        memory.push(MemoryUse {
+            what: "Docker and the kernel, beside each".to_owned(),
+            count: containers,
+            each: BESIDE,
+            limit: None,
+            is_unit: false,
+        });
+        let broker_files = if layout.own_broker { broker.files } else { 0 };
+        Self {
+            containers,
+            networks: desired::networks(&graph.name, actors as usize, layout.per_bridge).len()
+                as u64,
+            on_a_bridge: actors.min(layout.per_bridge as u64) + n_companions,
+            memory,
+            tasks: TASKS * containers,
+            files: FILES * containers + broker_files,
+            daemon_files: DAEMON_FILES * containers,
+            neighbours: actors
+                * (NEIGHBOURS_OF_GATEWAY + NEIGHBOURS_OF_COMPANION * n_companions.max(1)),
+            broker,
+        }
+    }
+
+    /// Bytes of memory that everything together is expected to use.
+    pub fn expected_memory(&self) -> u64 {
+        let uses = self.memory.iter();
+        uses.map(|one| one.count.saturating_mul(one.each))
+            .fold(0, u64::saturating_add)
+    }
+
+    /// Bytes of memory that all containers together may use; a broker minds its own, and counts as
+    /// what it is expected to use.
+    pub fn memory_limits(&self) -> u64 {
+        let uses = self.memory.iter();
+        uses.map(|one| one.count.saturating_mul(one.limit.unwrap_or(one.each)))
+            .fold(0, u64::saturating_add)
+    }
+}
+
+impl MemoryUse {
+    fn one(what: &str, each: u64, limit: Option<u64>) -> Self {
+        Self {
+            what: what.to_owned(),
+            count: 1,
+            each,
+            limit,
+            is_unit: false,
+        }
+    }
+}
+
+/// Units by layer, synapses, the trainer: their state, and the values of the two ticks that are in
+/// flight at most.
+fn of_actors(graph: &Graph, spec: &Spec, plan: &Plan) -> Vec<MemoryUse> {
+    let rows = graph.training.batch_size as u64;
+    let values = |layer: usize, kinds: &[Kind]| -> u64 {
+        let name = &graph.layers[layer].name;
+        let of = plan.traffic.iter();
+        of.filter(|of| of.layer == *name && kinds.contains(&of.kind))
+            .map(|of| of.bytes)
+            .sum()
+    };
+    let answers = [Kind::Activation, Kind::Backward];
+    // These belong to the tick whose errors are under way, of which there is one.
+    let errors = |layer| values(layer, &[Kind::Contribution, Kind::Propagated]);
+    let held = |of_each_tick: u64, of_one_tick: u64| COPIES * (TICKS * of_each_tick + of_one_tick);
+    // What the first layer reads by itself is in flight as well, but in no message.
+    let read = (plan.memory.in_flight / 2).saturating_sub(plan.per_tick.bytes);
+    let mut uses = Vec::new();
+    for (index, layer) in plan.layers.iter().enumerate() {
+        let own = if index == 0 { read } else { 0 };
+        let of_each = values(index, &[Kind::Forward]) + values(index, &answers) + own;
+        let held = held(of_each, errors(index));
+        let units = layer.units as u64;
+        uses.push(MemoryUse {
+            what: format!("units of {}", layer.name),
+            count: units,
+            each: UNIT + (layer.state_bytes as u64 + held) / units,
+            limit: Some(desired::resources(graph, spec, index).memory_bytes()),
+            is_unit: true,
+        });
+    }
+    for below in 0..graph.layers.len() - 1 {
+        let handed_on = 4 * rows * graph.layers[below].units as u64;
+        let held = held(values(below, &answers) + handed_on, errors(below + 1));
+        let name = names::actor(graph, Address::Synapse(below));
+        uses.push(MemoryUse::one(
+            &name,
+            COORDINATOR + held,
+            Some(COORDINATOR_MEMORY),
+        ));
+    }
+    let last = values(graph.layers.len() - 1, &answers);
+    let name = names::actor(graph, Address::Trainer);
+    uses.push(MemoryUse::one(
+        &name,
+        COORDINATOR + held(last, 0),
+        Some(COORDINATOR_MEMORY),
+    ));
+    uses
+}

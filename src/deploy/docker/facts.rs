@@ -1,0 +1,216 @@
+//! What a Docker host has: the daemon says some of it, the kernel the rest where the daemon is on
+//! this machine.
+
+use std::path::Path;
+
+use bollard::models::{Network, SystemInfo, SystemInfoDefaultAddressPools};
+use bollard::query_parameters::ListNetworksOptions;
+
+use super::limits::{Host, Kernel, Room};
+use super::render::label;
+use super::{Docker, Error};
+
+/// Where a daemon notes its process id.
+const DAEMON_PID: &str = "/var/run/docker.pid";
+
+/// What Docker takes addresses from unless `default-address-pools` says otherwise: fifteen networks
+/// of 172.17.0.0/12 with 16 bits for hosts, and sixteen of 192.168.0.0/16 with 12.
+const DEFAULT_NETWORKS: u64 = 31;
+const DEFAULT_HOST_BITS: u32 = 12;
+
+/// Addresses that no container gets: the network's own, the gateway's, the broadcast's.
+const TAKEN_ADDRESSES: u64 = 3;
+
+impl Docker {
+    /// What the host has, for a run of that name.
+    pub async fn host(&self, run: &str) -> Result<Host, Error> {
+        let info = self.info().await?;
+        let listed = self
+            .client()
+            .list_networks(None::<ListNetworksOptions>)
+            .await;
+        let networks = listed.map_err(|error| Error::api("list networks", error))?;
+        let observed = self.observe(Some(run)).await?;
+        let ours = observed.iter().filter(|(_, found)| found.is_running());
+        let total = info.mem_total.unwrap_or_default().max(0) as u64;
+        let here = Here::read();
+        let is_here = here.is_of(&info);
+        let (most, addresses) = pools(info.default_address_pools.as_deref().unwrap_or_default());
+        let name = info.name.as_deref().unwrap_or("a host");
+        let version = info.server_version.as_deref().unwrap_or_default();
+        Ok(Host {
+            name: format!("Docker {version} on {name}"),
+            processors: info.ncpu.unwrap_or_default().max(0) as u64,
+            ours: ours.count() as u64,
+            memory: Room {
+                most: total,
+                // Elsewhere it is not known, and taken for free.
+                used: match here.memory_available {
+                    Some(available) if is_here => total.saturating_sub(available),
+                    _ => 0,
+                },
+            },
+            networks: Room {
+                most,
+                used: networks
+                    .iter()
+                    .filter(|one| takes_addresses(one, run))
+                    .count() as u64,
+            },
+            addresses,
+            kernel: if is_here { kernel() } else { None },
+        })
+    }
+
+    pub(super) async fn info(&self) -> Result<SystemInfo, Error> {
+        let info = self.client().info().await;
+        info.map_err(|error| Error::api("ask what Docker is", error))
+    }
+}
+
+/// Whether a network has its addresses from Docker's pools, and not for this run.
+fn takes_addresses(network: &Network, run: &str) -> bool {
+    let is_ours = network
+        .labels
+        .as_ref()
+        .and_then(|labels| labels.get(label::RUN));
+    network.driver.as_deref() == Some("bridge") && is_ours.map(String::as_str) != Some(run)
+}
+
+/// How many networks the daemon's address pools have, and how many containers fit in the smallest.
+fn pools(pools: &[SystemInfoDefaultAddressPools]) -> (u64, u64) {
+    let (mut networks, mut host_bits) = (0_u64, u32::MAX);
+    for pool in pools {
+        let base = pool.base.as_deref().unwrap_or_default();
+        let Some((address, bits)) = base.split_once('/') else {
+            continue;
+        };
+        let (Ok(_), Ok(bits), Some(Ok(size))) = (
+            address.parse::<std::net::Ipv4Addr>(),
+            bits.parse::<u32>(),
+            pool.size.map(u32::try_from),
+        ) else {
+            continue; // IPv6 pools are beside those of IPv4
+        };
+        if bits <= size && size <= 32 {
+            networks += 1 << (size - bits);
+            host_bits = host_bits.min(32 - size);
+        }
+    }
+    if networks == 0 {
+        (networks, host_bits) = (DEFAULT_NETWORKS, DEFAULT_HOST_BITS);
+    }
+    (
+        networks,
+        (1_u64 << host_bits).saturating_sub(TAKEN_ADDRESSES),
+    )
+}
+
+/// This machine, to tell whether a daemon is on it.
+struct Here {
+    release: Option<String>,
+    memory: Option<u64>,
+    memory_available: Option<u64>,
+}
+
+impl Here {
+    fn read() -> Self {
+        let meminfo = read("/proc/meminfo").unwrap_or_default();
+        Self {
+            release: read("/proc/sys/kernel/osrelease"),
+            memory: kibibytes(&meminfo, "MemTotal:"),
+            memory_available: kibibytes(&meminfo, "MemAvailable:"),
+        }
+    }
+
+    /// The same kernel with the same memory: a virtual machine on this one has other memory.
+    fn is_of(&self, info: &SystemInfo) -> bool {
+        let release = self.release.as_deref().map(str::trim);
+        release.is_some()
+            && release == info.kernel_version.as_deref()
+            && self.memory.map(|bytes| bytes as i64) == info.mem_total
+    }
+}
+
+fn kernel() -> Option<Kernel> {
+    let number = |path: &str| read(path)?.trim().parse::<u64>().ok();
+    let threads = number("/proc/sys/kernel/threads-max")?;
+    // `running/all` is the fourth word.
+    let load = read("/proc/loadavg")?;
+    let (_, tasks) = load.split_whitespace().nth(3)?.split_once('/')?;
+    let files = read("/proc/sys/fs/file-nr")?;
+    let mut files = files
+        .split_whitespace()
+        .map(|word| word.parse::<u64>().ok());
+    Some(Kernel {
+        tasks: Room {
+            most: number("/proc/sys/kernel/pid_max")?.min(threads),
+            used: tasks.parse().ok()?,
+        },
+        files: Room {
+            used: files.next()??,
+            most: files.nth(1)??,
+        },
+        neighbours: number("/proc/sys/net/ipv4/neigh/default/gc_thresh3")?,
+        daemon_files: daemon_files(),
+    })
+}
+
+/// What the daemon may open, and what it has open where we may see that.
+fn daemon_files() -> Option<Room> {
+    let pid: u32 = read(DAEMON_PID)?.trim().parse().ok()?;
+    let limits = read(&format!("/proc/{pid}/limits"))?;
+    let line = limits
+        .lines()
+        .find_map(|line| line.strip_prefix("Max open files"))?;
+    // Go programs raise the soft limit to the hard one.
+    let most = line.split_whitespace().nth(1)?.parse().ok()?;
+    let open = std::fs::read_dir(format!("/proc/{pid}/fd"));
+    Some(Room {
+        most,
+        used: open.map_or(0, |files| files.count() as u64),
+    })
+}
+
+fn kibibytes(meminfo: &str, name: &str) -> Option<u64> {
+    let line = meminfo.lines().find_map(|line| line.strip_prefix(name))?;
+    let number = line.split_whitespace().next()?.parse::<u64>().ok()?;
+    Some(number << 10)
+}
+
+fn read(path: impl AsRef<Path>) -> Option<String> {
+    std::fs::read_to_string(path).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn address_pools_are_counted() {
+        let pool = |base: &str, size: i64| SystemInfoDefaultAddressPools {
+            base: Some(base.to_owned()),
+            size: Some(size),
+        };
+        assert_eq!(pools(&[]), (31, 4093), "Docker's own");
+        let some = [pool("10.10.0.0/16", 24), pool("172.30.0.0/16", 20)];
+        assert_eq!(pools(&some), (256 + 16, 253));
+        let odd = [
+            pool("fd00::/48", 64),
+            pool("10.0.0.0", 24),
+            pool("10.0.0.0/24", 16),
+        ];
+        assert_eq!(pools(&odd), (31, 4093), "what is no IPv4 pool says nothing");
+    }
+
+    #[test]
+    fn the_kernel_of_this_machine_is_read() {
+        let kernel = kernel().expect("Linux");
+        for room in [kernel.tasks, kernel.files] {
+            assert!(0 < room.used && room.used < room.most, "{room:?}");
+        }
+        let here = Here::read();
+        assert!(here.memory_available.expect("it is said") < here.memory.expect("it is said"));
+        assert!(!here.is_of(&SystemInfo::default()));
+    }
+}

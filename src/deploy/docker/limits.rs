@@ -1,0 +1,349 @@
+//! Which limits of its host and broker a run meets, and whether they hold. Pure.
+//!
+//! A limit that is exceeded is a reason not to begin; one that is only noted holds as long as not
+//! everybody takes all that it may.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use super::cost::Cost;
+use super::desired::SERVICE_FILES;
+use crate::report::numbers::{size, thousands};
+
+/// Ports of a Linux bridge: `BR_MAX_PORTS`, of which one is the bridge's own.
+const BRIDGE_PORTS: u64 = 1023;
+
+/// A run's own broker: the limit of files that its container gets, the memory at which its settings
+/// (`vm_memory_high_watermark`) hold senders up, and what Erlang has unless it is told otherwise.
+const OWN_BROKER: BrokerRoom = BrokerRoom {
+    files: Room::empty(SERVICE_FILES),
+    memory: Room::empty(2_000_000_000),
+    processes: Room::empty(1_048_576),
+};
+
+/// The most of something, and how much of it is in use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Room {
+    /// The most there can be.
+    pub most: u64,
+    /// What is in use.
+    pub used: u64,
+}
+
+impl Room {
+    const fn empty(most: u64) -> Self {
+        Self { most, used: 0 }
+    }
+}
+
+/// What is known of a Docker host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Host {
+    /// What it is, for people.
+    pub name: String,
+    /// Its processors.
+    pub processors: u64,
+    /// Containers of this run that are there already: they are among what is in use.
+    pub ours: u64,
+    /// Its memory, in bytes.
+    pub memory: Room,
+    /// Networks that Docker finds addresses for.
+    pub networks: Room,
+    /// Addresses of the smallest one.
+    pub addresses: u64,
+    /// What the kernel says, where Docker is on this machine.
+    pub kernel: Option<Kernel>,
+}
+
+/// Limits of a kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Kernel {
+    /// Processes and threads.
+    pub tasks: Room,
+    /// Open files.
+    pub files: Room,
+    /// Entries of the neighbour table, which all containers share. How many are in it says little: the
+    /// kernel drops those that have been idle for seconds when it needs room.
+    pub neighbours: u64,
+    /// Open files of the Docker daemon.
+    pub daemon_files: Option<Room>,
+}
+
+/// What is known of a broker that was there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct BrokerRoom {
+    /// Open files.
+    pub files: Room,
+    /// Bytes of memory before it holds senders up.
+    pub memory: Room,
+    /// Erlang processes.
+    pub processes: Room,
+}
+
+/// Whether a limit holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Standing {
+    /// There is enough.
+    Holds,
+    /// There is not, but the run may well work.
+    Noted,
+    /// There is not.
+    Exceeded,
+    /// What there is is not known.
+    Unknown,
+}
+
+impl Standing {
+    /// The word for people.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Holds => "holds",
+            Self::Noted => "see below",
+            Self::Exceeded => "exceeded",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// What a limit counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unit {
+    /// Things.
+    Count,
+    /// Bytes.
+    Bytes,
+}
+
+/// One limit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Limit {
+    /// Of what, and where.
+    pub what: String,
+    /// What is counted.
+    pub unit: Unit,
+    /// What the run needs.
+    pub needed: u64,
+    /// What there is for it.
+    pub available: Option<u64>,
+    /// Whether it holds.
+    pub standing: Standing,
+    /// What to do when it does not.
+    pub advice: &'static str,
+}
+
+impl Limit {
+    fn new(
+        what: &str,
+        unit: Unit,
+        needed: u64,
+        available: Option<u64>,
+        advice: &'static str,
+    ) -> Self {
+        Self {
+            what: what.to_owned(),
+            unit,
+            needed,
+            available,
+            standing: match available {
+                None => Standing::Unknown,
+                Some(available) if needed > available => Standing::Exceeded,
+                Some(_) => Standing::Holds,
+            },
+            advice,
+        }
+    }
+
+    /// The same, but no reason not to begin.
+    fn noted(mut self) -> Self {
+        if self.standing == Standing::Exceeded {
+            self.standing = Standing::Noted;
+        }
+        self
+    }
+
+    /// An amount of what it counts, for people.
+    pub fn amount(&self, amount: u64) -> String {
+        match self.unit {
+            Unit::Count => thousands(amount),
+            Unit::Bytes => size(amount),
+        }
+    }
+}
+
+impl fmt::Display for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            what,
+            needed,
+            advice,
+            ..
+        } = self;
+        write!(f, "{what}: {} needed", self.amount(*needed))?;
+        if let Some(available) = self.available {
+            write!(f, ", {} available", self.amount(available))?;
+        }
+        write!(f, " ({advice})")
+    }
+}
+
+/// What to do about a limit that does not hold.
+mod advice {
+    pub const FEWER: &str = "host more neurons in a container with --neurons-per-unit";
+    pub const POOLS: &str = "remove networks with `docker network prune`, or add to \
+         default-address-pools of Docker's daemon.json";
+    pub const SUBNETS: &str = "put fewer on a bridge with --containers-per-bridge, or give \
+         default-address-pools of Docker's daemon.json larger subnets";
+    pub const MEMORY: &str = "free some memory, or host more neurons in a container with \
+         --neurons-per-unit";
+    pub const OVERCOMMITTED: &str = "no reason not to begin: a limit is not what is used. Lower \
+         deployment.resources.memory for the limits to protect the host";
+    pub const CONTAINER: &str = "the kernel would kill it: raise deployment.resources.memory, or \
+         `resources` of the layer";
+    pub const COORDINATOR: &str = "the kernel would kill it: make training.batch_size or the layers \
+         smaller";
+    pub const TASKS: &str = "raise it with `sysctl kernel.pid_max=4194304`, or host more neurons in a \
+         container with --neurons-per-unit";
+    pub const FILES: &str = "raise it with `sysctl fs.file-max=...`, or host more neurons in a \
+         container with --neurons-per-unit";
+    pub const DAEMON: &str = "raise LimitNOFILE of Docker's service, or host more neurons in a \
+         container with --neurons-per-unit";
+    pub const NEIGHBOURS: &str = "containers would lose sight of the broker: raise it \
+         with `sysctl net.ipv4.neigh.default.gc_thresh3=16384`";
+    pub const BROKER_FILES: &str = "raise the broker's limit of open files, or host more neurons in \
+         a container with --neurons-per-unit";
+    pub const BROKER_MEMORY: &str = "it would hold senders up: use a broker with a higher \
+         vm_memory_high_watermark (--broker), or host more neurons in a container with \
+         --neurons-per-unit";
+    pub const BROKER_PROCESSES: &str = "use a broker with more Erlang processes (+P), or host more \
+         neurons in a container with --neurons-per-unit";
+}
+
+/// Every limit that a run of this cost meets. What is not known of host or broker is said so.
+/// `broker` is one that was there; a run's own is known.
+pub fn limits(cost: &Cost, host: Option<&Host>, broker: Option<&BrokerRoom>) -> Vec<Limit> {
+    let ours = host.map_or(0.0, |host| host.ours as f64 / cost.containers as f64);
+    // What the run uses already is there for it.
+    let free = |room: Option<Room>, needed: u64| {
+        let own = (needed as f64 * ours.min(1.0)) as u64;
+        let others = |room: Room| room.used.saturating_sub(own);
+        room.map(|room| room.most.saturating_sub(others(room)))
+    };
+    let count = |what: &str, needed: u64, room: Option<Room>, advice: &'static str| {
+        Limit::new(what, Unit::Count, needed, free(room, needed), advice)
+    };
+    let bytes = |what: &str, needed: u64, room: Option<Room>, advice: &'static str| {
+        Limit::new(what, Unit::Bytes, needed, free(room, needed), advice)
+    };
+    let memory = host.map(|host| host.memory);
+    let kernel = host.and_then(|host| host.kernel);
+    let kernel = |of: fn(&Kernel) -> Option<Room>| kernel.as_ref().and_then(of);
+    let broker = if cost.broker.own {
+        Some(&OWN_BROKER)
+    } else {
+        broker
+    };
+    let broker = |of: fn(&BrokerRoom) -> Room| broker.map(of);
+    let mut limits = of_networks(cost, host).to_vec();
+    limits.push(bytes(
+        "memory, expected use",
+        cost.expected_memory(),
+        memory,
+        advice::MEMORY,
+    ));
+    let all = memory.map(|memory| Room::empty(memory.most));
+    let sum = cost.memory_limits();
+    limits.push(bytes("memory, sum of limits", sum, all, advice::OVERCOMMITTED).noted());
+    limits.extend(of_containers(cost));
+    limits.extend([
+        count(
+            "processes and threads",
+            cost.tasks,
+            kernel(|of| Some(of.tasks)),
+            advice::TASKS,
+        ),
+        count(
+            "open files of the host",
+            cost.files,
+            kernel(|of| Some(of.files)),
+            advice::FILES,
+        ),
+        count(
+            "open files of the daemon",
+            cost.daemon_files,
+            kernel(|of| of.daemon_files),
+            advice::DAEMON,
+        ),
+        count(
+            "neighbour table",
+            cost.neighbours,
+            kernel(|of| Some(Room::empty(of.neighbours))),
+            advice::NEIGHBOURS,
+        ),
+        count(
+            "broker: open files",
+            cost.broker.files,
+            broker(|of| of.files),
+            advice::BROKER_FILES,
+        ),
+        bytes(
+            "broker: memory",
+            cost.broker.memory,
+            broker(|of| of.memory),
+            advice::BROKER_MEMORY,
+        ),
+        count(
+            "broker: Erlang processes",
+            cost.broker.processes,
+            broker(|of| of.processes),
+            advice::BROKER_PROCESSES,
+        ),
+    ]);
+    limits
+}
+
+/// What Docker's networks have.
+fn of_networks(cost: &Cost, host: Option<&Host>) -> [Limit; 3] {
+    let networks = host.map(|host| host.networks.most.saturating_sub(host.networks.used));
+    let addresses = host.map(|host| host.addresses);
+    let count = |what: &str, needed: u64, available: Option<u64>, advice: &'static str| {
+        Limit::new(what, Unit::Count, needed, available, advice)
+    };
+    [
+        count(
+            "containers on a bridge",
+            cost.on_a_bridge,
+            Some(BRIDGE_PORTS),
+            advice::FEWER,
+        ),
+        count("bridge networks", cost.networks, networks, advice::POOLS),
+        count(
+            "addresses on a bridge",
+            cost.on_a_bridge,
+            addresses,
+            advice::SUBNETS,
+        ),
+    ]
+}
+
+/// Containers that would need more memory than they may have.
+fn of_containers(cost: &Cost) -> Vec<Limit> {
+    let uses = cost.memory.iter();
+    let limits = uses.map(|one| {
+        let what = format!("memory of one container of {}", one.what);
+        let advice = if one.is_unit {
+            advice::CONTAINER
+        } else {
+            advice::COORDINATOR
+        };
+        Limit::new(&what, Unit::Bytes, one.each, one.limit, advice)
+    });
+    limits
+        .filter(|limit| limit.standing == Standing::Exceeded)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,297 @@
+use cuttlefish_core::data::Feed;
+use cuttlefish_core::topology::{DataShape, Grouping, Plan, TaskShape, parse};
+
+use super::*;
+use crate::deploy::docker::cost::Layout;
+use crate::deploy::docker::desired::CONTAINERS_PER_BRIDGE;
+
+const BOTH: Layout = Layout {
+    own_broker: true,
+    own_store: true,
+    per_bridge: CONTAINERS_PER_BRIDGE,
+};
+
+/// What a network of one hidden layer costs, each neuron in a container.
+fn cost(hidden: usize, layout: Layout, extra: &str) -> Cost {
+    let text = format!(
+        "name: t\ndata: {{source: digits}}\nnetwork:\n  layers:\n    - {{type: dense, name: hidden, \
+         units: {hidden}}}\n    - {{type: dense, name: digit, units: 10, activation: softmax}}\n  \
+         loss: sparse_categorical_crossentropy\ntraining: {{batch_size: 64}}\n{extra}"
+    );
+    let document = parse(&text, &[]).expect("a topology");
+    let shape = DataShape {
+        features: 64,
+        value_bytes: 1,
+        task: TaskShape::Classification { classes: 10 },
+        train_rows: 1294,
+        validation_rows: 143,
+        test_rows: 360,
+    };
+    let graph = document.graph(&shape, Grouping::FromFile).expect("a graph");
+    let plan = Plan::new(&graph, &shape, true, Feed::Reference);
+    Cost::new(&graph, document.spec(), &plan, layout)
+}
+
+/// A machine like the one that the costs were measured on, with a larger neighbour table.
+fn host() -> Host {
+    let room = |most, used| Room { most, used };
+    Host {
+        name: "Docker 20.10 on host".to_owned(),
+        processors: 2,
+        ours: 0,
+        memory: room(24 << 30, 2 << 30),
+        networks: room(31, 1),
+        addresses: 4093,
+        kernel: Some(Kernel {
+            tasks: room(32_768, 200),
+            files: room(2_000_000, 1000),
+            neighbours: 16_384,
+            daemon_files: Some(room(20_000, 22)),
+        }),
+    }
+}
+
+fn find<'a>(limits: &'a [Limit], what: &str) -> &'a Limit {
+    let found = limits.iter().find(|limit| limit.what.starts_with(what));
+    found.unwrap_or_else(|| panic!("no limit `{what}` in {limits:#?}"))
+}
+
+fn standing(cost: &Cost, host: &Host, what: &str) -> Standing {
+    find(&limits(cost, Some(host), None), what).standing
+}
+
+#[test]
+fn five_hundred_neurons_cost_what_was_measured() {
+    let cost = cost(490, BOTH, "");
+    assert_eq!((cost.containers, cost.networks), (504, 1));
+    // Measured: 4.8 GiB, by adding up what the processes and the kernel had.
+    let gib = cost.expected_memory() as f64 / f64::from(1 << 30);
+    assert!((4.3..5.5).contains(&gib), "{gib} GiB");
+    assert!((11_000..14_000).contains(&cost.tasks), "{}", cost.tasks);
+    assert_eq!(cost.neighbours, 5 * 502);
+    let broker = cost.broker;
+    assert_eq!(
+        (broker.connections, broker.queues),
+        (1004, 492 * 2 + 10 + 20)
+    );
+    assert!((400..600).contains(&(broker.memory >> 20)), "{broker:?}");
+}
+
+#[test]
+fn what_fits_holds_and_every_limit_is_looked_at() {
+    let cost = cost(490, BOTH, "");
+    let found = limits(&cost, Some(&host()), None);
+    assert_eq!(found.len(), 12);
+    for limit in &found {
+        let noted = limit.what == "memory, sum of limits";
+        let wanted = if noted {
+            Standing::Noted
+        } else {
+            Standing::Holds
+        };
+        assert_eq!(limit.standing, wanted, "{limit}");
+    }
+}
+
+/// Each limit of the host by itself is enough to refuse a run, or to say something about it.
+#[test]
+fn each_limit_is_exceeded_by_itself() {
+    let cost = cost(490, BOTH, "");
+    let full = |room: &mut Room| room.used = room.most;
+    let kernel = |host: &mut Host, change: fn(&mut Kernel)| {
+        change(host.kernel.as_mut().expect("it has one"));
+    };
+    let cases: [(&str, &dyn Fn(&mut Host), Standing); 8] = [
+        (
+            "bridge networks",
+            &|h| full(&mut h.networks),
+            Standing::Exceeded,
+        ),
+        (
+            "addresses on a bridge",
+            &|h| h.addresses = 253,
+            Standing::Exceeded,
+        ),
+        (
+            "memory, expected use",
+            &|h| full(&mut h.memory),
+            Standing::Exceeded,
+        ),
+        (
+            "memory, sum of limits",
+            &|h| h.memory.most = 8 << 30,
+            Standing::Noted,
+        ),
+        (
+            "processes and threads",
+            &|h| kernel(h, |k| k.tasks.most = 12_000),
+            Standing::Exceeded,
+        ),
+        (
+            "open files of the host",
+            &|h| kernel(h, |k| k.files.most = 30_000),
+            Standing::Exceeded,
+        ),
+        (
+            "open files of the daemon",
+            &|h| {
+                kernel(h, |k| {
+                    k.daemon_files = Some(Room {
+                        most: 1024,
+                        used: 20,
+                    })
+                })
+            },
+            Standing::Exceeded,
+        ),
+        (
+            "neighbour table",
+            &|h| kernel(h, |k| k.neighbours = 1024),
+            Standing::Exceeded,
+        ),
+    ];
+    for (what, change, wanted) in cases {
+        let mut host = host();
+        change(&mut host);
+        assert_eq!(standing(&cost, &host, what), wanted, "{what}");
+        let exceeded = limits(&cost, Some(&host), None);
+        let exceeded = exceeded
+            .iter()
+            .filter(|limit| limit.standing == Standing::Exceeded);
+        let expected = usize::from(wanted == Standing::Exceeded);
+        assert_eq!(exceeded.count(), expected, "{what}: and nothing else");
+    }
+}
+
+#[test]
+fn what_is_not_known_is_said_and_refuses_nothing() {
+    let cost = cost(490, BOTH, "");
+    let found = limits(&cost, None, None);
+    for what in [
+        "memory, expected use",
+        "processes and threads",
+        "bridge networks",
+    ] {
+        let limit = find(&found, what);
+        assert_eq!(
+            (limit.standing, limit.available),
+            (Standing::Unknown, None),
+            "{what}"
+        );
+    }
+    // What does not depend on the host is known.
+    assert_eq!(find(&found, "broker: memory").standing, Standing::Holds);
+    assert_eq!(
+        find(&found, "containers on a bridge").standing,
+        Standing::Holds
+    );
+    let mut elsewhere = host();
+    elsewhere.kernel = None;
+    assert_eq!(standing(&cost, &elsewhere, "processes"), Standing::Unknown);
+    assert_eq!(
+        standing(&cost, &elsewhere, "memory, expected"),
+        Standing::Holds
+    );
+}
+
+#[test]
+fn what_the_run_has_already_is_there_for_it() {
+    let cost = cost(490, BOTH, "");
+    let mut host = host();
+    host.memory.used = host.memory.most - (1 << 30);
+    assert_eq!(
+        standing(&cost, &host, "memory, expected"),
+        Standing::Exceeded
+    );
+    host.ours = cost.containers;
+    assert_eq!(standing(&cost, &host, "memory, expected"), Standing::Holds);
+    let found = limits(&cost, Some(&host), None);
+    let available = |what| find(&found, what).available;
+    assert_eq!(
+        available("broker: open files"),
+        Some(SERVICE_FILES),
+        "no more than there is"
+    );
+    host.ours = cost.containers / 2;
+    assert_eq!(
+        standing(&cost, &host, "memory, expected"),
+        Standing::Exceeded
+    );
+}
+
+#[test]
+fn a_container_that_would_be_killed_is_refused() {
+    let grouped = |memory: &str| {
+        let resources =
+            format!("deployment: {{neurons_per_unit: 2000, resources: {{memory: {memory}}}}}\n");
+        let cost = cost(2000, BOTH, &resources);
+        limits(&cost, Some(&host()), None)
+    };
+    let tight = grouped("6MiB");
+    let limit = find(&tight, "memory of one container of units of hidden");
+    assert_eq!(limit.standing, Standing::Exceeded);
+    assert!(limit.to_string().contains("6.0 MiB available"), "{limit}");
+    assert!(
+        limit.to_string().contains("deployment.resources.memory"),
+        "{limit}"
+    );
+    let enough = grouped("64MiB");
+    assert!(
+        enough
+            .iter()
+            .all(|limit| !limit.what.contains("one container"))
+    );
+}
+
+#[test]
+fn a_broker_that_was_there_has_its_own_room() {
+    let given = Layout {
+        own_broker: false,
+        ..BOTH
+    };
+    let cost = cost(490, given, "");
+    let room = |most, used| Room { most, used };
+    let roomy = BrokerRoom {
+        files: room(65_536, 100),
+        memory: room(4 << 30, 1 << 30),
+        processes: room(1_048_576, 1000),
+    };
+    let of = |broker: &BrokerRoom, what: &str| {
+        find(&limits(&cost, Some(&host()), Some(broker)), what).standing
+    };
+    let cases: [(&str, fn(&mut BrokerRoom)); 3] = [
+        ("broker: open files", |broker| broker.files.most = 1024),
+        ("broker: memory", |broker| broker.memory.used = 4 << 30),
+        ("broker: Erlang processes", |broker| {
+            broker.processes.most = 10_000
+        }),
+    ];
+    for (what, change) in cases {
+        assert_eq!(of(&roomy, what), Standing::Holds, "{what}");
+        let mut small = roomy;
+        change(&mut small);
+        assert_eq!(of(&small, what), Standing::Exceeded, "{what}");
+    }
+    let unknown = limits(&cost, Some(&host()), None);
+    assert_eq!(find(&unknown, "broker: memory").standing, Standing::Unknown);
+}
+
+#[test]
+fn several_bridges_take_what_one_cannot() {
+    let cost = cost(2000, BOTH, "");
+    assert_eq!((cost.networks, cost.on_a_bridge), (3, 902));
+    let found = limits(&cost, Some(&host()), None);
+    assert_eq!(
+        find(&found, "containers on a bridge").standing,
+        Standing::Holds
+    );
+    // 50,000 threads are too many for 32,768 numbers of processes.
+    assert_eq!(find(&found, "processes").standing, Standing::Exceeded);
+}
+
+#[test]
+fn the_own_brokers_memory_is_that_of_its_settings() {
+    let settings = include_str!("../../../../infra/rabbitmq/cuttlefish.conf");
+    assert!(settings.contains("\nvm_memory_high_watermark.absolute = 2GB\n"));
+    assert_eq!(OWN_BROKER.memory.most, 2_000_000_000);
+}
