@@ -6,4 +6,5 @@ mod inspect;
 mod store;
 mod store_contract;
 mod store_wire;
+mod storekeeper;
 mod transport_contract;
