@@ -7,6 +7,7 @@ mod export;
 mod image;
 mod inspect;
 mod list;
+mod live;
 mod logs;
 mod outcome;
 mod plan;
