@@ -91,11 +91,11 @@ pub struct Changes {
     pub removed: usize,
 }
 
-/// The neuron image, and the program in it unless the image was given.
+/// The neuron image.
 pub struct NeuronImage {
     /// Its name.
     pub name: String,
-    /// What it was, or would be, built from.
+    /// What it was, or would be, built from; none for an image that holds we do not know what.
     pub program: Option<Program>,
 }
 
@@ -110,7 +110,7 @@ pub async fn neuron_image(
         if docker.has_image(image).await.map_err(failed_to)? {
             return Ok(NeuronImage {
                 name: image.to_owned(),
-                program: None,
+                program: image::program_of(image),
             });
         }
         bail!(
@@ -147,6 +147,7 @@ pub async fn up(
     let before = before.map_err(failed_to)?;
     let image = wanted.services.image.as_deref();
     let image = neuron_image(&docker, image, wanted.services.program.as_deref(), told).await?;
+    go_on(told)?;
     let deployment = deployment(wanted, before.as_ref(), image.name).await?;
     try_given_services(wanted, &deployment.table).await?;
     refuse_foreign(&docker, &run, &deployment.owner).await?;
@@ -167,11 +168,8 @@ pub async fn up(
         secrets,
     };
     deployed.prepare(wanted).await?;
-    if let Some(program) = image.program
-        && !deployed.docker.shares_images().await.map_err(failed_to)?
-    {
-        deployed.keep_program(&program)?;
-    }
+    let shares = deployed.docker.shares_images().await.map_err(failed_to)?;
+    deployed.keep_program(image.program.as_ref().filter(|_| !shares))?;
     let desired = deployed.desired(&wanted.graph)?;
     let changes = deployed
         .converge(wanted, before.as_ref(), &desired, told)

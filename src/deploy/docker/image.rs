@@ -79,6 +79,18 @@ impl Program {
     }
 }
 
+/// The program that an image holds, if it is the one beside this program.
+pub fn program_of(image: &str) -> Option<Program> {
+    let program = Program::read(&directory().ok()?.join(PROGRAM)).ok()?;
+    (program.image() == image).then_some(program)
+}
+
+/// The directory of this program.
+fn directory() -> std::io::Result<PathBuf> {
+    let this = std::env::current_exe()?;
+    Ok(this.parent().unwrap_or(Path::new("/")).to_owned())
+}
+
 /// Where the containers' program is: beside this one. In a checkout it is built when it is missing.
 ///
 /// # Errors
@@ -88,9 +100,7 @@ pub fn find_program(told: &dyn Fn(&str)) -> Result<PathBuf, Error> {
         problem,
         hint: "build it with `cargo build --release --workspace`, or name it with `--program`",
     };
-    let this =
-        std::env::current_exe().map_err(|error| missing(format!("find this program: {error}")))?;
-    let directory = this.parent().unwrap_or(Path::new("/"));
+    let directory = &directory().map_err(|error| missing(format!("find this program: {error}")))?;
     let program = directory.join(PROGRAM);
     // In a checkout it is always built, so that it is as new as this program; a build of what is
     // there takes no time.
