@@ -58,9 +58,7 @@ impl Screen {
                     _ = terminations.recv() => {}
                 }
                 if !screen.is_cancelled.swap(true, Ordering::Relaxed) {
-                    screen.note(
-                        "stopping, and removing what was made; press Ctrl-C again to leave it",
-                    );
+                    screen.note("stopping; press Ctrl-C again to leave everything as it is now");
                 } else {
                     std::process::exit(Exit::Interrupted as i32);
                 }
@@ -88,8 +86,13 @@ impl Screen {
 
 impl Told for Screen {
     fn note(&self, text: &str) {
-        if !self.is_quiet {
-            tell(text);
+        if self.is_quiet {
+            return;
+        }
+        match &self.state().bar {
+            // Below what is said, not in the middle of it.
+            Some(bar) => bar.suspend(|| tell(text)),
+            None => tell(text),
         }
     }
 

@@ -216,10 +216,9 @@ async fn bring_up_locked(
 ) -> Result<(Deployed, Wanted), Failure> {
     let is_new = !run.exists();
     let started = Instant::now();
-    let result = up::up(run.clone(), &wanted, &**screen).await;
-    screen.stop_listening();
-    match result {
+    match up::up(run.clone(), &wanted, &**screen).await {
         Ok((deployed, changes)) => {
+            screen.stop_listening();
             screen.note(&told(deployed.run.name(), changes, started.elapsed()));
             Ok((deployed, wanted))
         }
@@ -231,11 +230,17 @@ async fn bring_up_locked(
                     left.message
                 ));
             }
+            screen.stop_listening();
             if error.is::<Interrupted>() {
-                return Err(Failure::new(
-                    Exit::Interrupted,
-                    "interrupted; what was made is removed again",
-                ));
+                let told = if is_new {
+                    "interrupted; what was made is removed again".to_owned()
+                } else {
+                    let run = run.name();
+                    format!(
+                        "interrupted; bring it up again, or remove it with `cuttlefish down {run}`"
+                    )
+                };
+                return Err(Failure::new(Exit::Interrupted, told));
             }
             Err(error.into())
         }
