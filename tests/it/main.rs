@@ -2,6 +2,7 @@
 
 mod actor;
 mod cli;
+mod docker;
 mod inspect;
 mod store;
 mod store_contract;
