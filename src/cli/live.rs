@@ -42,7 +42,7 @@ pub async fn neuron(run: &RunDir, layer: &str, index: &str) -> Result<Option<Val
         }
         Err(problem) => {
             tell(format_args!(
-                "{actor} does not answer: {problem:#}\nthis is its last commit:"
+                "{actor} does not answer: {problem}\nthis is its last commit:"
             ));
             Ok(None)
         }

@@ -273,7 +273,8 @@ fn told(run: &str, changes: Changes, took: Duration) -> String {
         (removed, "removed"),
     ] {
         if count > 0 {
-            parts.push(format!("{count} containers {word}"));
+            let s = if count == 1 { "" } else { "s" };
+            parts.push(format!("{count} container{s} {word}"));
         }
     }
     format!(

@@ -400,9 +400,7 @@ impl Deployed {
     async fn wait_for_broker(&self, told: &dyn Told) -> anyhow::Result<Broker> {
         let started = Instant::now();
         let is_ours = matches!(self.deployment.broker, BrokerPlace::Companion { .. });
-        if is_ours {
-            told.note("waiting for the broker");
-        }
+        let mut is_waiting = false;
         loop {
             go_on(told)?;
             let broker = self.wiring_broker().await?;
@@ -413,6 +411,9 @@ impl Deployed {
                     return Ok(broker);
                 }
                 Err(_) if is_ours && started.elapsed() < BROKER_READY_WITHIN => {
+                    if !std::mem::replace(&mut is_waiting, true) {
+                        told.note("waiting for the broker");
+                    }
                     tokio::time::sleep(POLL_EVERY).await;
                 }
                 Err(error) => bail!("failed to {error}"),

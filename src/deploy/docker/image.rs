@@ -3,6 +3,7 @@
 use std::fs::Permissions;
 use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
@@ -21,6 +22,9 @@ pub const NAME: &str = "cuttlefish-neuron";
 
 /// The file name of the program.
 pub const PROGRAM: &str = "cuttlefish-neuron";
+
+/// What Ctrl-C sends, to every process of the terminal.
+const SIGINT: i32 = 2;
 
 /// No program of ours is larger.
 const MAX_PROGRAM: u64 = 256 << 20;
@@ -114,6 +118,8 @@ pub fn find_program(told: &dyn Fn(&str)) -> Result<PathBuf, Error> {
             .status();
         match built {
             Ok(status) if status.success() => {}
+            // Ctrl-C, which whoever called hears of as well.
+            Ok(status) if status.signal() == Some(SIGINT) && program.exists() => {}
             Ok(status) if !program.exists() => {
                 return Err(missing(format!(
                     "build the containers' program: cargo: {status}"
