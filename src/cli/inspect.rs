@@ -1,24 +1,32 @@
-//! `inspect` and `digest`: the numbers of a run at its last commit.
+//! `inspect` and `digest`: the numbers of a run at its last commit, and a neuron's as its container
+//! shows them.
 
 use cuttlefish_core::machine::NeuronState;
 use cuttlefish_core::network;
-use cuttlefish_core::topology::{Head, Layer};
+use cuttlefish_core::topology::{Graph, Head, Layer};
 use serde_json::{Value, json};
 
-use super::{Exit, Failure, print, print_json};
+use super::{Exit, Failure, live, print, print_json};
 use crate::config::Config;
 use crate::report::table::aligned;
 use crate::runs::{RunDir, SavedRun};
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  cuttlefish inspect digits\n  \
-    cuttlefish inspect digits/hidden\n  cuttlefish inspect digits/hidden/3 --json")]
+#[command(
+    after_help = "Shows the last commit. One neuron of a run in containers is asked itself, at its \
+    own address, and shows how it is now; the last commit is shown when it does not answer.\n\n\
+    Examples:\n  cuttlefish inspect digits\n  \
+    cuttlefish inspect digits/hidden\n  cuttlefish inspect digits/hidden/3 --json"
+)]
 pub struct Args {
     /// RUN, RUN/LAYER or RUN/LAYER/INDEX
     what: String,
-    /// Print one JSON document; for one neuron with its weights
+    /// Print one JSON document; for one neuron at the last commit with its weights
     #[arg(long)]
     json: bool,
+    /// Show the last commit, also of a neuron that would answer
+    #[arg(long)]
+    committed: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -35,46 +43,17 @@ pub async fn digest(args: &DigestArgs, config: &Config) -> Result<Exit, Failure>
 
 pub async fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
     let mut parts = args.what.splitn(3, '/');
-    let (run, saved) = super::open(config, parts.next().unwrap_or_default()).await?;
-    let states = saved.states().await?;
-    let layer = parts
-        .next()
-        .map(|name| find_layer(&saved, name))
-        .transpose()?;
-    let index = parts.next();
+    let run = RunDir::existing(&config.runs_dir, parts.next().unwrap_or_default())?;
+    let (layer, index) = (parts.next(), parts.next());
     let document = match (layer, index) {
-        (None, _) => whole(&run, &saved, &states),
-        (Some(layer), None) => json!({
-            "run": run.name(),
-            "layer": saved.graph.layers[layer].name,
-            "neurons": (0..states[layer].len())
-                .map(|n| neuron(&states[layer][n], n))
-                .collect::<Vec<_>>(),
-        }),
-        (Some(layer), Some(index)) => {
-            let units = states[layer].len();
-            let index: usize = index.parse().ok().filter(|&i| i < units).ok_or_else(|| {
-                Failure::new(
-                    Exit::Usage,
-                    format_args!(
-                        "layer `{}` has neurons 0 to {}, not `{index}`",
-                        saved.graph.layers[layer].name,
-                        units - 1
-                    ),
-                )
-            })?;
-            let mut document = neuron(&states[layer][index], index);
-            let (weights, _) = split(&states[layer][index]);
-            let progress = saved.progress();
-            document["run"] = json!(run.name());
-            document["layer"] = json!(saved.graph.layers[layer].name);
-            document["tick"] = json!(progress.tick);
-            document["generation"] = json!(saved.generation);
-            if args.json {
-                document["weights"] = json!(weights);
+        (Some(layer), Some(index)) if run.is_deployed() && !args.committed => {
+            match live::neuron(&run, layer, index).await? {
+                Some(live) if args.json => live,
+                Some(live) => live::flat(&live),
+                None => committed(&run, Some(layer), Some(index), args.json).await?,
             }
-            document
         }
+        _ => committed(&run, layer, index, args.json).await?,
     };
     if args.json {
         print_json(&document)?;
@@ -84,8 +63,46 @@ pub async fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
     Ok(Exit::Ok)
 }
 
-fn find_layer(saved: &SavedRun, name: &str) -> Result<usize, Failure> {
-    let layers = &saved.graph.layers;
+/// What the store holds of a run, a layer or a neuron.
+async fn committed(
+    run: &RunDir,
+    layer: Option<&str>,
+    index: Option<&str>,
+    with_weights: bool,
+) -> Result<Value, Failure> {
+    let saved = super::read(run).await?;
+    let layer = layer
+        .map(|name| find_layer(&saved.graph, name))
+        .transpose()?;
+    let states = saved.states().await?;
+    Ok(match (layer, index) {
+        (None, _) => whole(run, &saved, &states),
+        (Some(layer), None) => json!({
+            "run": run.name(),
+            "layer": saved.graph.layers[layer].name,
+            "neurons": (0..states[layer].len())
+                .map(|n| neuron(&states[layer][n], n))
+                .collect::<Vec<_>>(),
+        }),
+        (Some(layer), Some(index)) => {
+            let index = find_neuron(&saved.graph.layers[layer], index)?;
+            let mut document = neuron(&states[layer][index], index);
+            let (weights, _) = split(&states[layer][index]);
+            let progress = saved.progress();
+            document["run"] = json!(run.name());
+            document["layer"] = json!(saved.graph.layers[layer].name);
+            document["tick"] = json!(progress.tick);
+            document["generation"] = json!(saved.generation);
+            if with_weights {
+                document["weights"] = json!(weights);
+            }
+            document
+        }
+    })
+}
+
+pub fn find_layer(graph: &Graph, name: &str) -> Result<usize, Failure> {
+    let layers = &graph.layers;
     layers.iter().position(|l| l.name == name).ok_or_else(|| {
         let names: Vec<&str> = layers.iter().map(|l| l.name.as_str()).collect();
         Failure::new(
@@ -93,6 +110,20 @@ fn find_layer(saved: &SavedRun, name: &str) -> Result<usize, Failure> {
             format_args!(
                 "there is no layer `{name}` (the layers are {})",
                 names.join(", ")
+            ),
+        )
+    })
+}
+
+pub fn find_neuron(layer: &Layer, index: &str) -> Result<usize, Failure> {
+    let number = index.parse().ok().filter(|&i| i < layer.units);
+    number.ok_or_else(|| {
+        Failure::new(
+            Exit::Usage,
+            format_args!(
+                "layer `{}` has neurons 0 to {}, not `{index}`",
+                layer.name,
+                layer.units - 1
             ),
         )
     })
@@ -161,6 +192,9 @@ fn norm(weights: &[f32]) -> f64 {
 fn human(document: &Value) -> String {
     let mut text = String::new();
     let mut table = String::new();
+    let scalars = document.as_object().into_iter().flatten();
+    let keys = scalars.filter(|(_, value)| !value.is_array());
+    let width = keys.map(|(key, _)| key.len()).max().unwrap_or(0).max(15);
     for (key, value) in document.as_object().into_iter().flatten() {
         match value {
             Value::Array(rows) => {
@@ -182,7 +216,10 @@ fn human(document: &Value) -> String {
                     .collect();
                 table = aligned(&rows, 1);
             }
-            value => text.push_str(&format!("{:<15} {}\n", key.replace('_', " "), cell(value))),
+            value => {
+                let key = key.replace('_', " ");
+                text.push_str(&format!("{key:<width$} {}\n", cell(value)));
+            }
         }
     }
     if !table.is_empty() && !text.is_empty() {
@@ -197,6 +234,7 @@ fn cell(value: &Value) -> String {
         Value::Number(number) if number.is_f64() => {
             format!("{:.6}", number.as_f64().unwrap_or(0.0))
         }
+        Value::Null => "-".to_owned(),
         other => other.to_string(),
     }
 }

@@ -2,10 +2,8 @@
 
 use futures_util::stream::{StreamExt, select_all};
 
-use super::{Exit, Failure, print};
+use super::{Exit, Failure, deployed, print};
 use crate::config::Config;
-use crate::orchestrator::Deployed;
-use crate::runs::RunDir;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  cuttlefish logs mnist-mlp trainer -f\n  \
@@ -63,14 +61,4 @@ pub async fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
         }
     }
     Ok(Exit::Ok)
-}
-
-/// A run in containers.
-pub async fn deployed(run: &str, config: &Config) -> Result<Deployed, Failure> {
-    let dir = RunDir::existing(&config.runs_dir, run)?;
-    if !dir.is_deployed() {
-        let text = format_args!("run `{run}` has no containers: it trains in one process");
-        return Err(Failure::new(Exit::Run, text));
-    }
-    Ok(Deployed::open(dir).await?)
 }

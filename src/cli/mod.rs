@@ -1,31 +1,35 @@
 //! The command line: data on stdout, everything else on stderr.
 
-mod deployed;
+mod attach;
 mod evaluate;
 pub mod exit;
 mod export;
+mod image;
 mod inspect;
 mod list;
+mod live;
 mod logs;
 mod outcome;
 mod plan;
 mod predict;
 mod services;
+mod store;
 mod told;
 mod train;
 mod units;
+mod up;
 mod watch;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::{CommandFactory, Parser, Subcommand};
-use cuttlefish_core::topology::{self, Document, Grouping, Problems, yaml};
+use cuttlefish_core::topology::{self, Document, Graph, Grouping, Problems, yaml};
 
 use crate::config::Config;
 use crate::data::file::read_file_up_to;
 use crate::orchestrator::Deployed;
-use crate::runs::{RunDir, SavedRun};
+use crate::runs::{Record, RunDir, SavedRun};
 pub use exit::{Exit, Failure};
 
 /// Neural networks whose neurons are actors: one file trains in one process or in a container a
@@ -65,16 +69,16 @@ enum Command {
     /// Train the network of a topology file, or go on with a run
     Train(train::Args),
     /// Bring up a run in containers, or to what its file says now
-    Up(deployed::UpArgs),
+    Up(up::Args),
     /// Watch a run in containers
-    Attach(deployed::AttachArgs),
+    Attach(attach::Args),
     /// Show what a run's containers have written
     Logs(logs::Args),
     /// Build the image of the containers
     #[command(subcommand)]
-    Image(deployed::ImageCommand),
+    Image(image::Command),
     /// Serve a store that speaks DynamoDB's protocol, for the containers of a host
-    Store(deployed::StoreArgs),
+    Store(store::Args),
     /// Evaluate a run's weights
     Eval(evaluate::Args),
     /// Answer rows that the run has not seen
@@ -203,11 +207,11 @@ pub fn main() -> Exit {
     let result = match cli.command {
         Command::Plan(args) => plan::run(&args, &config),
         Command::Train(args) => train::run(&args, &config),
-        Command::Up(args) => deployed::up(&args, &config),
-        Command::Attach(args) => deployed::attach(&args, &config),
+        Command::Up(args) => up::run(&args, &config),
+        Command::Attach(args) => attach::run(&args, &config),
         Command::Logs(args) => block_on(logs::run(&args, &config)),
-        Command::Image(command) => block_on(deployed::image(&command)),
-        Command::Store(args) => deployed::store(&args),
+        Command::Image(command) => block_on(image::run(&command)),
+        Command::Store(args) => store::run(&args),
         Command::Eval(args) => block_on(evaluate::run(&args, &config)),
         Command::Predict(args) => block_on(predict::run(&args, &config)),
         Command::Export(args) => block_on(export::run(&args, &config)),
@@ -258,6 +262,23 @@ async fn read(run: &RunDir) -> Result<SavedRun, Failure> {
     } else {
         Ok(SavedRun::read(run).await?)
     }
+}
+
+/// A run in containers.
+async fn deployed(run: &str, config: &Config) -> Result<Deployed, Failure> {
+    let dir = RunDir::existing(&config.runs_dir, run)?;
+    if !dir.is_deployed() {
+        let text = format_args!("run `{run}` has no containers: it trains in one process");
+        return Err(Failure::new(Exit::Run, text));
+    }
+    Ok(Deployed::open(dir).await?)
+}
+
+/// The network of a run as it was last brought up.
+fn recorded_graph(record: &Record) -> Result<Graph, Failure> {
+    record.graph(record.grouping).map_err(|problems| {
+        Failure::new(Exit::Failed, format_args!("the run's record: {problems}"))
+    })
 }
 
 /// Runs a command that asks a store.

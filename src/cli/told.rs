@@ -2,13 +2,14 @@
 
 use std::io::IsTerminal;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 
-use super::tell;
+use super::{Exit, Failure, tell};
 use crate::orchestrator::up::Told;
 
 /// Between two plain lines of the same kind.
@@ -44,37 +45,54 @@ impl Screen {
         }
     }
 
-    /// Notes that a person wants no more; false if that was known.
-    pub fn cancel(&self) -> bool {
-        !self.is_cancelled.swap(true, Ordering::Relaxed)
-    }
-
-    /// Keeps the task that listens for signals until it is to stop.
-    pub fn keep_listener(&self, task: JoinHandle<()>) {
-        *self.listener.lock().unwrap_or_else(PoisonError::into_inner) = Some(task);
+    /// From now on Ctrl-C and SIGTERM cancel what is going on; a second one ends the process.
+    pub fn listen(self: &Arc<Self>) -> Result<(), Failure> {
+        let listen = |kind| signal(kind).map_err(|error| Failure::new(Exit::Failed, error));
+        let mut interrupts = listen(SignalKind::interrupt())?;
+        let mut terminations = listen(SignalKind::terminate())?;
+        let screen = self.clone();
+        let task = tokio::spawn(async move {
+            loop {
+                tokio::select! {
+                    _ = interrupts.recv() => {}
+                    _ = terminations.recv() => {}
+                }
+                if !screen.is_cancelled.swap(true, Ordering::Relaxed) {
+                    screen.note("stopping; press Ctrl-C again to leave everything as it is now");
+                } else {
+                    std::process::exit(Exit::Interrupted as i32);
+                }
+            }
+        });
+        *self.listener() = Some(task);
+        Ok(())
     }
 
     /// Ends the task that listens for signals: somebody else does from now on.
     pub fn stop_listening(&self) {
-        let task = self
-            .listener
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        if let Some(task) = task {
+        if let Some(task) = self.listener().take() {
             task.abort();
         }
     }
 
-    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+    fn listener(&self) -> MutexGuard<'_, Option<JoinHandle<()>>> {
+        self.listener.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Told for Screen {
     fn note(&self, text: &str) {
-        if !self.is_quiet {
-            tell(text);
+        if self.is_quiet {
+            return;
+        }
+        match &self.state().bar {
+            // Below what is said, not in the middle of it.
+            Some(bar) => bar.suspend(|| tell(text)),
+            None => tell(text),
         }
     }
 

@@ -16,7 +16,7 @@ use super::evaluate::check_data;
 use super::outcome::Finished;
 use super::services::ServiceArgs;
 use super::watch::{Watch, Watchable};
-use super::{Exit, Failure, FileArgs, TopologyFile, deployed, tell};
+use super::{Exit, Failure, FileArgs, TopologyFile, tell, up};
 use crate::config::Config;
 use crate::data::{self, Loaded};
 use crate::deploy::LocalRun;
@@ -86,7 +86,7 @@ struct Prepared {
 
 pub fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
     if args.target == Target::Docker || is_deployed(args, config) {
-        return deployed::train(args, config);
+        return up::train(args, config);
     }
     let prepared = match (&args.file, &args.resume) {
         (Some(file), _) => prepare_new(args, file, config)?,

@@ -37,6 +37,8 @@ pub struct Observer {
 struct State {
     latest: Option<Event>,
     rows_trained: u64,
+    commits_written: u64,
+    store_failures: u64,
     notes: VecDeque<Note>,
     /// The number of the newest note.
     newest: u64,
@@ -63,6 +65,12 @@ pub struct Look {
     pub latest: Option<Event>,
     /// Rows of all training ticks in this process, repeated ones included.
     pub rows_trained: u64,
+    /// Commits that this process has written to the store.
+    #[serde(default)]
+    pub commits_written: u64,
+    /// Tries of store requests that have failed.
+    #[serde(default)]
+    pub store_failures: u64,
     /// The notes after the one that was asked for.
     pub notes: Vec<Note>,
     /// How the run ended, once it has.
@@ -103,6 +111,16 @@ impl Observer {
         state.notes.push_back(note);
     }
 
+    /// A commit is in the store: a unit's neurons, or the ledger.
+    pub fn wrote_commit(&self) {
+        self.lock().commits_written += 1;
+    }
+
+    /// The store did not do what it was asked, this time.
+    pub fn store_failed(&self) {
+        self.lock().store_failures += 1;
+    }
+
     /// The run is over; the first end counts.
     pub fn end(&self, end: End) {
         self.lock().end.get_or_insert(end);
@@ -127,6 +145,8 @@ impl Observer {
             elapsed: self.began.elapsed(),
             latest: state.latest.clone(),
             rows_trained: state.rows_trained,
+            commits_written: state.commits_written,
+            store_failures: state.store_failures,
             notes: state.notes.range(old..).cloned().collect(),
             end: state.end.clone(),
         }

@@ -55,8 +55,17 @@ impl Storekeeper {
             let _permit = this.permits.acquire().await;
             let mut pause = FIRST_PAUSE;
             for attempt in 1.. {
-                match this.attempt(&request).await {
-                    Ok(answer) => return reply(answer),
+                let result = this.attempt(&request).await;
+                if result.is_err() {
+                    this.observer.store_failed();
+                }
+                match result {
+                    Ok(answer) => {
+                        if is_written(&answer) {
+                            this.observer.wrote_commit();
+                        }
+                        return reply(answer);
+                    }
                     Err(error) if error.retryable() && attempt < MAX_TRIES => {
                         warn!(%from, %error, attempt, "store did not answer, trying again");
                         tokio::time::sleep(pause).await;
@@ -129,5 +138,14 @@ impl Storekeeper {
                 })
             }
         }
+    }
+}
+
+/// Whether a commit is in the store now, as far as the one who asked writes it.
+fn is_written(reply: &StoreReply) -> bool {
+    match reply {
+        StoreReply::Committed { accepted, .. } => *accepted,
+        StoreReply::Ledger { refused_by, .. } => refused_by.is_none(),
+        StoreReply::Generation { .. } | StoreReply::Commit { .. } => false,
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use cuttlefish_core::data::Part;
+use cuttlefish_core::ids::Address;
 use cuttlefish_core::trainer::{Evaluation, Event};
 use cuttlefish_core::view::{NeuronView, TrainerView, UnitState, UnitView, View};
 
@@ -26,8 +27,8 @@ pub struct Measured<'a> {
     pub about: &'a About,
     /// `None` if it did not answer.
     pub view: Option<&'a View>,
-    /// What a trainer has reported.
-    pub look: Option<&'a Look>,
+    /// What the process has reported.
+    pub look: &'a Look,
     /// Where messages go over a broker.
     pub link: Option<&'a Link>,
     /// The process.
@@ -51,9 +52,10 @@ pub fn render(measured: &Measured<'_>) -> String {
             View::Trainer(trainer) => progress(&mut text, trainer),
         }
     }
-    if let Some(look) = measured.look {
-        learning(&mut text, look);
+    if measured.about.address == Address::Trainer {
+        learning(&mut text, measured.look);
     }
+    store(&mut text, measured.look);
     if let Some(link) = measured.link {
         broker(&mut text, link);
     }
@@ -253,6 +255,19 @@ fn part_word(part: Part) -> &'static str {
         Part::Validation => "validation",
         Part::Test => "test",
     }
+}
+
+fn store(text: &mut Text, look: &Look) {
+    text.counter(
+        "cuttlefish_commits_written_total",
+        "Commits written to the store: of a unit its neurons, of the trainer the ledger.",
+        look.commits_written,
+    );
+    text.counter(
+        "cuttlefish_store_failures_total",
+        "Tries of store requests that failed; most are tried again.",
+        look.store_failures,
+    );
 }
 
 fn broker(text: &mut Text, link: &Link) {

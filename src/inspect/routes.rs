@@ -224,12 +224,11 @@ async fn run(served: Data<Served>, request: HttpRequest) -> Result<HttpResponse,
 
 async fn measure(served: Data<Served>) -> HttpResponse {
     let view = served.view().await.ok();
-    let is_trainer = served.about().address == Address::Trainer;
-    let look = is_trainer.then(|| served.subject.look(0));
+    let look = served.subject.look(0);
     let text = metrics::render(&Measured {
         about: served.about(),
         view: view.as_ref(),
-        look: look.as_ref(),
+        look: &look,
         link: served.subject.link(),
         process: Process {
             started: served.started,

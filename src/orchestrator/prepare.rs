@@ -51,13 +51,16 @@ impl Deployed {
     }
 
     /// Keeps the containers' program where they can share it: from now on it is mounted over the
-    /// one in their image.
-    pub(super) fn keep_program(&self, program: &Program) -> anyhow::Result<()> {
+    /// one in their image. Without a program there is none to mount any more.
+    pub(super) fn keep_program(&self, program: Option<&Program>) -> anyhow::Result<()> {
         let path = self.program_file();
-        let keep = || {
-            let dir = path.parent().unwrap_or(self.run.path());
-            std::fs::create_dir_all(dir)?;
-            program.write(&path)
+        let keep = || match program {
+            Some(program) => {
+                std::fs::create_dir_all(path.parent().unwrap_or(self.run.path()))?;
+                program.write(&path)
+            }
+            None if path.exists() => std::fs::remove_file(&path),
+            None => Ok(()),
         };
         keep().with_context(|| format!("failed to write `{}`", path.display()))
     }

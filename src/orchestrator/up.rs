@@ -116,11 +116,11 @@ pub struct Changes {
     pub removed: usize,
 }
 
-/// The neuron image, and the program in it unless the image was given.
+/// The neuron image.
 pub struct NeuronImage {
     /// Its name.
     pub name: String,
-    /// What it was, or would be, built from.
+    /// What it was, or would be, built from; none for an image that holds we do not know what.
     pub program: Option<Program>,
 }
 
@@ -135,7 +135,7 @@ pub async fn neuron_image(
         if docker.has_image(image).await.map_err(failed_to)? {
             return Ok(NeuronImage {
                 name: image.to_owned(),
-                program: None,
+                program: image::program_of(image),
             });
         }
         bail!(
@@ -172,6 +172,7 @@ pub async fn up(
     let before = before.map_err(failed_to)?;
     let image = wanted.services.image.as_deref();
     let image = neuron_image(&docker, image, wanted.services.program.as_deref(), told).await?;
+    go_on(told)?;
     let deployment = deployment(wanted, before.as_ref(), image.name).await?;
     try_given_services(wanted, &deployment.table).await?;
     refuse_foreign(&docker, &run, &deployment.owner).await?;
@@ -192,11 +193,8 @@ pub async fn up(
         secrets,
     };
     deployed.prepare(wanted).await?;
-    if let Some(program) = image.program
-        && !deployed.docker.shares_images().await.map_err(failed_to)?
-    {
-        deployed.keep_program(&program)?;
-    }
+    let shares = deployed.docker.shares_images().await.map_err(failed_to)?;
+    deployed.keep_program(image.program.as_ref().filter(|_| !shares))?;
     let desired = deployed.desired(&wanted.graph)?;
     let changes = deployed
         .converge(wanted, before.as_ref(), &desired, told)
@@ -427,9 +425,7 @@ impl Deployed {
     async fn wait_for_broker(&self, told: &dyn Told) -> anyhow::Result<Broker> {
         let started = Instant::now();
         let is_ours = matches!(self.deployment.broker, BrokerPlace::Companion { .. });
-        if is_ours {
-            told.note("waiting for the broker");
-        }
+        let mut is_waiting = false;
         loop {
             go_on(told)?;
             let broker = self.wiring_broker().await?;
@@ -440,6 +436,9 @@ impl Deployed {
                     return Ok(broker);
                 }
                 Err(_) if is_ours && started.elapsed() < BROKER_READY_WITHIN => {
+                    if !std::mem::replace(&mut is_waiting, true) {
+                        told.note("waiting for the broker");
+                    }
                     tokio::time::sleep(POLL_EVERY).await;
                 }
                 Err(error) => bail!("failed to {error}"),

@@ -2,8 +2,10 @@
 
 mod actor;
 mod cli;
+mod docker;
 mod inspect;
 mod store;
 mod store_contract;
 mod store_wire;
+mod storekeeper;
 mod transport_contract;

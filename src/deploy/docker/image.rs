@@ -3,6 +3,7 @@
 use std::fs::Permissions;
 use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
@@ -21,6 +22,9 @@ pub const NAME: &str = "cuttlefish-neuron";
 
 /// The file name of the program.
 pub const PROGRAM: &str = "cuttlefish-neuron";
+
+/// What Ctrl-C sends, to every process of the terminal.
+const SIGINT: i32 = 2;
 
 /// No program of ours is larger.
 const MAX_PROGRAM: u64 = 256 << 20;
@@ -79,6 +83,18 @@ impl Program {
     }
 }
 
+/// The program that an image holds, if it is the one beside this program.
+pub fn program_of(image: &str) -> Option<Program> {
+    let program = Program::read(&directory().ok()?.join(PROGRAM)).ok()?;
+    (program.image() == image).then_some(program)
+}
+
+/// The directory of this program.
+fn directory() -> std::io::Result<PathBuf> {
+    let this = std::env::current_exe()?;
+    Ok(this.parent().unwrap_or(Path::new("/")).to_owned())
+}
+
 /// Where the containers' program is: beside this one. In a checkout it is built when it is missing.
 ///
 /// # Errors
@@ -88,9 +104,7 @@ pub fn find_program(told: &dyn Fn(&str)) -> Result<PathBuf, Error> {
         problem,
         hint: "build it with `cargo build --release --workspace`, or name it with `--program`",
     };
-    let this =
-        std::env::current_exe().map_err(|error| missing(format!("find this program: {error}")))?;
-    let directory = this.parent().unwrap_or(Path::new("/"));
+    let directory = &directory().map_err(|error| missing(format!("find this program: {error}")))?;
     let program = directory.join(PROGRAM);
     // In a checkout it is always built, so that it is as new as this program; a build of what is
     // there takes no time.
@@ -104,6 +118,8 @@ pub fn find_program(told: &dyn Fn(&str)) -> Result<PathBuf, Error> {
             .status();
         match built {
             Ok(status) if status.success() => {}
+            // Ctrl-C, which whoever called hears of as well.
+            Ok(status) if status.signal() == Some(SIGINT) && program.exists() => {}
             Ok(status) if !program.exists() => {
                 return Err(missing(format!(
                     "build the containers' program: cargo: {status}"

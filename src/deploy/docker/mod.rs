@@ -254,7 +254,8 @@ impl Docker {
         }
     }
 
-    /// Removes everything that carries the label of the run and its owner.
+    /// Removes everything that carries the label of the run and its owner; `done` is told of each
+    /// container.
     pub async fn remove_run(
         &self,
         run: &str,
@@ -285,9 +286,7 @@ impl Docker {
                 Err(error) if !error::is_gone(&error) => {
                     return Err(Error::api(&format!("remove network {name}"), error));
                 }
-                _ => {
-                    done(&name);
-                }
+                _ => {}
             }
         }
         Ok(())

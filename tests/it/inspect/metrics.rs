@@ -2,12 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::Arc;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use cuttlefish_core::ids::Address;
 
+use cuttlefish::host::Observer;
+use cuttlefish::host::actor::ActorMailbox;
+use cuttlefish::inspect::{About, Access};
+
 use super::http::get;
-use super::run::RUN;
+use super::run::{self, Hosted, RUN};
 
 /// Every sample by its name with its labels.
 struct Metrics {
@@ -105,6 +110,11 @@ fn the_trainer_measures_the_run() {
     let labels = "run=\"shapes\",layer=\"\",unit=\"trainer\"";
     let value = |name: &str| metrics.value(&format!("cuttlefish_{name}{{{labels}}}"));
     assert_eq!(value("trained_rows_total"), 4.0 * 32.0);
+    // Five units and the trainer share this process.
+    let commits = RUN.outcome.ledger.commit.number as f64;
+    assert!(commits >= 1.0);
+    assert_eq!(value("commits_written_total"), 6.0 * commits);
+    assert_eq!(value("store_failures_total"), 0.0);
     assert_eq!(value("rewinds_total"), 0.0);
     let progress = &RUN.outcome.ledger.progress;
     let part = |name: &str, part: &str| {
@@ -131,4 +141,31 @@ fn a_synapse_measures_how_far_it_is() {
     let labels = "run=\"shapes\",layer=\"\",unit=\"synapse.hidden-shape\"";
     let tick = metrics.value(&format!("cuttlefish_tick{{{labels}}}"));
     assert_eq!(tick, RUN.outcome.ledger.commit.tick.0 as f64);
+}
+
+#[test]
+fn every_actor_counts_what_it_asks_of_the_store() {
+    let dataset = run::dataset();
+    let graph = run::graph(&dataset);
+    let observer = Arc::new(Observer::default());
+    let address = Address::Unit { layer: 1, index: 0 };
+    let subject = Hosted {
+        about: About::new(&graph, address, dataset.image, Instant::now()),
+        mailbox: ActorMailbox::default(),
+        observer: observer.clone(),
+        link: None,
+    };
+    let server = run::serve(Arc::new(subject), Access::open());
+    let labels = "run=\"shapes\",layer=\"shape\",unit=\"shape.0\"";
+    let value = |name: &str| Metrics::of(server).value(&format!("cuttlefish_{name}{{{labels}}}"));
+    for count in 0..3 {
+        assert_eq!(value("commits_written_total"), f64::from(2 * count));
+        assert_eq!(value("store_failures_total"), f64::from(count));
+        observer.wrote_commit();
+        observer.wrote_commit();
+        observer.store_failed();
+    }
+    let metrics = Metrics::of(server);
+    // Only the trainer learns.
+    assert!(!metrics.kinds.contains_key("cuttlefish_trained_rows_total"));
 }

@@ -1,0 +1,217 @@
+//! `attach`: watches a run in containers, and keeps them running meanwhile.
+
+use std::io::IsTerminal;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use cuttlefish_core::data::{BatchSource, Batches, Dataset};
+use cuttlefish_core::topology::Graph;
+use cuttlefish_core::trainer::{Outcome, Verdict};
+
+use super::outcome::Finished;
+use super::watch::{Watch, Watchable};
+use super::{Exit, Failure, deployed, recorded_graph, tell};
+use crate::config::Config;
+use crate::data::{self, Loaded};
+use crate::deploy::docker::desired::{Container, Role, container_name};
+use crate::host::{End, Look};
+use crate::orchestrator::Deployed;
+use crate::orchestrator::remote::Inspection;
+use crate::report::progress_bar::ProgressView;
+use crate::runs::SavedRun;
+use crate::store::Store;
+
+/// How often an attached command looks whether containers have to be started again.
+const REVIVE_EVERY: Duration = Duration::from_secs(2);
+
+/// How often the trainer is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Ctrl-C commits and stops; a second one leaves the run alone.\n\n\
+    Examples:\n  cuttlefish attach mnist-mlp\n  cuttlefish attach mnist-mlp --json"
+)]
+pub struct Args {
+    /// The run
+    run: String,
+    /// Print one JSON document at the end instead of the summary
+    #[arg(long)]
+    json: bool,
+    /// Show no progress
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+pub fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
+    actix_rt::System::new().block_on(async {
+        let deployed = deployed(&args.run, config).await?;
+        let record = &deployed.deployment.record;
+        let graph = recorded_graph(record)?;
+        let data_dir = config.data_dir_of_run(&record.data_dir);
+        let Loaded { dataset, .. } = data::load(&record.topology.data, &record.base_dir, data_dir)?;
+        watch(&deployed, &graph, dataset, args.json, args.quiet).await
+    })
+}
+
+/// Watches a run to its end, keeps its containers running meanwhile, and tells how it ended.
+pub async fn watch(
+    deployed: &Deployed,
+    graph: &Graph,
+    dataset: Dataset,
+    json: bool,
+    quiet: bool,
+) -> Result<Exit, Failure> {
+    let dataset = Arc::new(dataset);
+    let training = &graph.training;
+    let batches = Batches::new(
+        dataset.clone(),
+        graph.seed,
+        training.batch_size,
+        training.shuffle,
+    );
+    let before = saved(deployed).await?.progress().tick.0;
+    let view = ProgressView::new(std::io::stderr().is_terminal(), quiet, training.epochs);
+    let batch_source: &dyn BatchSource = &batches;
+    let mut watch = Watch::new(view, graph, batch_source, before);
+    let mut remote = Remote {
+        deployed,
+        desired: deployed.desired(graph)?,
+        trainer: None,
+        last: Look::default(),
+        revived: Instant::now(),
+        is_stopping: false,
+    };
+    let watched = watch.until_the_end(&mut remote).await;
+    watch.finish();
+    let watched = watched?;
+    let outcome = match watched.end {
+        End::Finished(outcome) => *outcome,
+        End::Failed(fault) => return Err(fault.into()),
+        End::StoreFailed(problem) => return Err(Failure::new(Exit::Failed, problem)),
+    };
+    let finished = Finished {
+        run: &deployed.run,
+        target: "docker",
+        saved: saved(deployed).await?,
+        graph,
+        dataset: &dataset,
+        outcome: &outcome,
+        rows_trained: watched.rows_trained,
+        wall: watched.took,
+    };
+    finished.report(json).await
+}
+
+async fn saved(deployed: &Deployed) -> Result<SavedRun, Failure> {
+    let store = deployed.store().await?;
+    Ok(SavedRun::read_from(deployed.run.name(), store).await?)
+}
+
+/// A run in containers, on its way to its end.
+struct Remote<'a> {
+    deployed: &'a Deployed,
+    desired: Vec<Container>,
+    /// The trainer's inspection, as long as it answers: a trainer that is started anew has another
+    /// port.
+    trainer: Option<Inspection>,
+    /// What was seen last: shown as long as the trainer cannot be reached.
+    last: Look,
+    revived: Instant,
+    is_stopping: bool,
+}
+
+impl Remote<'_> {
+    /// What the trainer shows.
+    async fn ask(&mut self, after: u64) -> anyhow::Result<Look> {
+        let trainer = match self.trainer.take() {
+            Some(trainer) => trainer,
+            None => self.deployed.inspect("trainer").await?,
+        };
+        let look = trainer.look(after).await?;
+        self.trainer = Some(trainer);
+        Ok(look)
+    }
+
+    /// Starts containers that have ended, unless somebody works on the run.
+    async fn revive(&mut self) {
+        self.revived = Instant::now();
+        let Ok(_lock) = self.deployed.run.lock() else {
+            return;
+        };
+        if !self.deployed.run.is_deployed() {
+            return;
+        }
+        match self.deployed.revive(&self.desired).await {
+            Ok(names) => names
+                .iter()
+                .for_each(|name| tell(format_args!("started {name} again"))),
+            Err(error) => tracing::warn!("cannot start containers: {error:#}"),
+        }
+    }
+
+    /// How a run ended whose trainer was asked to commit and has left.
+    async fn stopped(&self) -> Result<Option<End>, Failure> {
+        let observed = self.deployed.observe().await?;
+        let mut trainers = observed
+            .iter()
+            .filter(|one| one.role == Role::Trainer.word());
+        if trainers.any(|trainer| trainer.is_running()) {
+            return Ok(None);
+        }
+        let store = self.deployed.store().await?;
+        let ledger = store.read_ledger().await?.and_then(|(_, ledger)| ledger);
+        let Some(ledger) = ledger else {
+            return Err(Failure::new(
+                Exit::Interrupted,
+                "stopped before the first commit",
+            ));
+        };
+        let verdict = if ledger.progress.finished {
+            Verdict::Completed
+        } else {
+            Verdict::Stopped
+        };
+        Ok(Some(End::Finished(Box::new(Outcome {
+            verdict,
+            ledger,
+            rewinds: 0,
+        }))))
+    }
+}
+
+impl Watchable for Remote<'_> {
+    async fn look(&mut self, after: u64, at_most: Duration) -> Result<Look, Failure> {
+        tokio::time::sleep(at_most.max(LOOK_EVERY)).await;
+        if !self.is_stopping && self.revived.elapsed() >= REVIVE_EVERY {
+            self.revive().await;
+        }
+        match self.ask(after).await {
+            Ok(look) => self.last = look,
+            Err(error) => {
+                tracing::info!("cannot look at the trainer: {error:#}");
+                self.last.notes.clear();
+                if self.is_stopping {
+                    self.last.end = self.stopped().await?;
+                }
+            }
+        }
+        Ok(self.last.clone())
+    }
+
+    async fn interrupted(&mut self) -> Result<&'static str, Failure> {
+        self.is_stopping = true;
+        let name = container_name(self.deployed.run.name(), "trainer");
+        let asked = self.deployed.docker.signal(&name, "SIGTERM").await;
+        asked.map_err(|error| Failure::new(Exit::Failed, format_args!("failed to {error}")))?;
+        Ok("committing; press Ctrl-C again to leave the run alone")
+    }
+
+    fn abandoned(&mut self) -> Failure {
+        let run = self.deployed.run.name();
+        Failure::new(
+            Exit::Interrupted,
+            format_args!("left; see how it goes with `cuttlefish attach {run}`"),
+        )
+    }
+}

@@ -1,0 +1,29 @@
+//! `image`: what containers are made from.
+
+use std::path::PathBuf;
+
+use super::told::Screen;
+use super::{Exit, Failure, print};
+use crate::deploy::docker::Docker;
+use crate::orchestrator::up;
+
+#[derive(Debug, clap::Subcommand)]
+pub enum Command {
+    /// Build the neuron image, without a base image and without a registry
+    Build {
+        /// The program in it [default: cuttlefish-neuron beside this program]
+        #[arg(long, value_name = "FILE")]
+        program: Option<PathBuf>,
+    },
+}
+
+pub async fn run(command: &Command) -> Result<Exit, Failure> {
+    let Command::Build { program } = command;
+    let docker = Docker::connect()
+        .await
+        .map_err(|error| Failure::new(Exit::Failed, format_args!("failed to {error}")))?;
+    let screen = Screen::new(false);
+    let image = up::neuron_image(&docker, None, program.as_deref(), &screen).await?;
+    print(&format!("{}\n", image.name))?;
+    Ok(Exit::Ok)
+}

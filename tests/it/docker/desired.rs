@@ -1,0 +1,172 @@
+//! Which containers a run should have.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cuttlefish::deploy::docker::desired::{
+    CONTAINERS_PER_BRIDGE, Container, Role, Site, container_name, networks,
+};
+use cuttlefish_core::data::Feed;
+use serde_json::{Value, json};
+
+use super::snapshot::assert_snapshot;
+use super::{shapes, with_companions, with_given_services};
+
+/// Containers as people read them, by name; what is known of the network is a hash.
+fn shown(containers: &[Container]) -> Value {
+    let shown = containers.iter().map(|container| {
+        let Container {
+            name,
+            actor,
+            role,
+            image,
+            command,
+            environment,
+            mounts,
+            networks,
+            ports,
+            cpu,
+            memory,
+            user,
+            knows,
+        } = container;
+        assert!(matches!(knows.len(), 0 | 64), "a SHA-256, or nothing");
+        let environment = environment
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"));
+        let mounts = mounts.iter().map(|mount| {
+            let how = if mount.writable { "rw" } else { "ro" };
+            format!("{}:{}:{how}", mount.source.display(), mount.target)
+        });
+        let shown = json!({
+            "actor": actor,
+            "role": role,
+            "image": image,
+            "command": command.join(" "),
+            "environment": environment.collect::<Vec<_>>(),
+            "mounts": mounts.collect::<Vec<_>>(),
+            "networks": networks.join(" "),
+            "ports": ports.iter().map(u16::to_string).collect::<Vec<_>>().join(" "),
+            "cpu": cpu,
+            "memory": memory.map(|bytes| format!("{} MiB", bytes >> 20)),
+            "user": user,
+            "knows": if knows.is_empty() { "nothing" } else { "(sha256)" },
+        });
+        (name.clone(), shown)
+    });
+    Value::Object(shown.collect())
+}
+
+#[test]
+fn a_run_brings_broker_and_store_along() {
+    let containers = shapes(&[], &with_companions());
+    assert_snapshot("docker/companions.json", shown(&containers));
+}
+
+#[test]
+fn a_run_at_given_services_has_actors_alone_and_broadcasts() {
+    let containers = shapes(&[], &with_given_services());
+    assert_snapshot("docker/given_services.json", shown(&containers));
+}
+
+#[test]
+fn one_bridge_too_few_means_a_second_one_that_reaches_broker_and_store() {
+    let sets = [
+        "network.layers[0].units=900",
+        "deployment.neurons_per_unit=1",
+    ];
+    let containers = shapes(&sets, &with_companions());
+    let mut on = BTreeMap::<&str, usize>::new();
+    for container in &containers {
+        for network in &container.networks {
+            *on.entry(network).or_default() += 1;
+        }
+        if container.role >= Role::Unit {
+            assert_eq!(container.networks.len(), 1, "{}", container.name);
+        }
+    }
+    // 902 neurons, a synapse, the trainer; broker and store are on both.
+    assert_eq!(
+        on,
+        BTreeMap::from([
+            ("cf.shapes.0", CONTAINERS_PER_BRIDGE + 2),
+            ("cf.shapes.1", 4 + 2)
+        ])
+    );
+    assert_eq!(networks("shapes", 904), ["cf.shapes.0", "cf.shapes.1"]);
+    assert_eq!(networks("shapes", 900), ["cf.shapes.0"]);
+    assert_eq!(networks("shapes", 0), ["cf.shapes.0"]);
+}
+
+#[test]
+fn names_are_unique_and_begin_with_the_run() {
+    let containers = shapes(&["deployment.neurons_per_unit=1"], &with_companions());
+    let names: BTreeSet<&str> = containers.iter().map(|c| c.name.as_str()).collect();
+    assert_eq!(names.len(), containers.len());
+    for container in &containers {
+        assert_eq!(container.name, container_name("shapes", &container.actor));
+    }
+}
+
+/// The containers that have to be replaced when a run that is as `before` is to be as `after`.
+fn replaced(before: &[Container], after: &[Container]) -> Vec<String> {
+    let known: BTreeMap<_, _> = before.iter().map(|c| (&c.name, c.fingerprint())).collect();
+    let is_other = |c: &&Container| known.get(&c.name) != Some(&c.fingerprint());
+    let other = after.iter().filter(is_other);
+    other.map(|c| c.actor.clone()).collect()
+}
+
+#[test]
+fn a_change_replaces_what_it_is_about_and_nothing_else() {
+    let site = with_companions();
+    let before = shapes(&[], &site);
+    let actors = ["hidden.0", "hidden.1", "shape.0", "synapse.hidden-shape"];
+    let all_actors: Vec<&str> = actors.into_iter().chain(["trainer"]).collect();
+    let cases: [(&str, &[&str]); 6] = [
+        ("seed=0", &[]),
+        ("training.epochs=77", &["trainer"]),
+        (
+            "network.layers[0].resources.memory=97MiB",
+            &["hidden.0", "hidden.1"],
+        ),
+        ("deployment.resources.cpu=0.2", &["shape.0"]),
+        (
+            "training.optimizer={type: sgd, learning_rate: 0.3}",
+            &["hidden.0", "hidden.1", "shape.0", "trainer"],
+        ),
+        ("training.batch_size=7", &all_actors),
+    ];
+    for (set, expected) in cases {
+        let after = shapes(&[set], &site);
+        assert_eq!(replaced(&before, &after), expected, "{set}");
+    }
+}
+
+#[test]
+fn a_change_of_the_site_replaces_what_it_is_about() {
+    let site = with_companions();
+    let before = shapes(&[], &site);
+    let replaced = |site: Site| replaced(&before, &shapes(&[], &site));
+    let broadcast = Site {
+        feed: Feed::Broadcast,
+        ..site.clone()
+    };
+    assert_eq!(replaced(broadcast), ["hidden.0", "hidden.1", "trainer"]);
+    let image = Some("another:1".to_owned());
+    let broker = Site {
+        broker_image: image,
+        ..site.clone()
+    };
+    assert_eq!(replaced(broker), ["broker"]);
+    let other_program = Site {
+        program: None,
+        ..site.clone()
+    };
+    let all_actors = [
+        "hidden.0",
+        "hidden.1",
+        "shape.0",
+        "synapse.hidden-shape",
+        "trainer",
+    ];
+    assert_eq!(replaced(other_program), all_actors);
+}
