@@ -1,5 +1,6 @@
 //! The command line: data on stdout, everything else on stderr.
 
+mod chaos;
 mod deployed;
 mod evaluate;
 pub mod exit;
@@ -68,6 +69,8 @@ enum Command {
     Up(deployed::UpArgs),
     /// Watch a run in containers
     Attach(deployed::AttachArgs),
+    /// Break a run in containers on purpose, and see it come back
+    Chaos(chaos::Args),
     /// Show what a run's containers have written
     Logs(logs::Args),
     /// Build the image of the containers
@@ -205,6 +208,7 @@ pub fn main() -> Exit {
         Command::Train(args) => train::run(&args, &config),
         Command::Up(args) => deployed::up(&args, &config),
         Command::Attach(args) => deployed::attach(&args, &config),
+        Command::Chaos(args) => block_on(chaos::run(&args, &config)),
         Command::Logs(args) => block_on(logs::run(&args, &config)),
         Command::Image(command) => block_on(deployed::image(&command)),
         Command::Store(args) => deployed::store(&args),

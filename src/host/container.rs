@@ -29,7 +29,7 @@ use crate::inspect::{self, About, Access, Subject, routes::VIEW_WITHIN};
 use crate::runs::Record;
 use crate::store::{self, DynamoStore, Store};
 use crate::transport::amqp::Broker;
-use crate::transport::amqp::session::{Link, LinkState, Session};
+use crate::transport::amqp::session::{Link, LinkState, Session, Wired};
 
 /// What is logged: of ours what happens, of libraries what goes wrong. The broker's client calls
 /// errors what we wait out, and says it again in what it returns.
@@ -38,7 +38,7 @@ const LOG: &str = "warn,cuttlefish=info,lapin=off,rustls_native_certs=off";
 /// Pause after the first failure; doubled after each further one, with up to half of it added or
 /// taken at random so that a thousand containers do not come back at the same moment.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 /// How often the end is looked at, which is told anyway.
 const CHECK_EVERY: Duration = Duration::from_secs(60);
@@ -277,6 +277,7 @@ impl Resident {
             transport,
             inbox,
             end,
+            wired,
         } = match open.await {
             Ok(session) => session,
             Err(error) => return self.link.set(LinkState::Lost(error.to_string())),
@@ -310,6 +311,25 @@ impl Resident {
                 self.link.set(LinkState::Lost(problem));
                 end.notify_one();
                 let _ = ended.await;
+            }
+            problem = self.keep_wired(wired) => {
+                self.link.set(LinkState::Lost(problem));
+                end.notify_one();
+                let _ = ended.await;
+            }
+        }
+    }
+
+    /// Declares the wiring again whenever something was lost: it may have been a queue, which only
+    /// the trainer can make. Resolves when that fails.
+    async fn keep_wired(&self, wired: Option<Wired>) -> String {
+        let Some(wired) = wired else {
+            return std::future::pending().await;
+        };
+        loop {
+            self.observer.rewound().await;
+            if let Err(error) = wired.declare().await {
+                return error.to_string();
             }
         }
     }
