@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 
 use faults::Hand;
 pub use report::{Ending, Outcome, Report};
-use schedule::{Fault, Kind, Schedule};
+use schedule::{Fault, Schedule};
 use watch::{Sign, Watcher};
 
 /// A run that has not got over a fault after this never will.
@@ -101,7 +101,7 @@ impl Chaos {
                 break;
             };
             interrupt.or(tokio::time::sleep(fault.pause)).await;
-            if interrupt.has_come() || self.watcher.seen().end.is_some() {
+            if interrupt.has_come() || self.watcher.seen().ended {
                 continue;
             }
             self.settle(outcomes.last_mut());
@@ -130,7 +130,7 @@ impl Chaos {
         };
         if interrupt.has_come() {
             Some(Ending::Interrupted)
-        } else if self.watcher.seen().end.is_some() {
+        } else if self.watcher.seen().ended {
             Some(Ending::RunEnded)
         } else {
             is_enough.then_some(Ending::Enough)
@@ -201,12 +201,5 @@ impl Chaos {
         }
         self.settle(Some(&mut outcome));
         outcome
-    }
-}
-
-impl Kind {
-    /// Whether its time to recovery is counted from its end: the others are over at once.
-    pub fn counts_from_its_end(self) -> bool {
-        Hand::sign(self, 0) == Sign::Tick
     }
 }

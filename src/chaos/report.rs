@@ -85,7 +85,7 @@ impl Outcome {
         };
         let came = match (&self.problem, self.recovered) {
             (Some(problem), _) => format!("not done: {problem}"),
-            (None, None) => "not recovered".to_owned(),
+            (None, None) => "not recovered yet".to_owned(),
             (None, Some(recovered)) => {
                 let start = self.start.map_or(String::new(), |start| {
                     format!(" (start {:.1} s)", start.as_secs_f64())

@@ -9,7 +9,7 @@ use cuttlefish_core::ids::CommitPoint;
 use cuttlefish_core::trainer::Event;
 use tokio::task::JoinHandle;
 
-use crate::host::{End, Look};
+use crate::host::Look;
 use crate::orchestrator::Deployed;
 use crate::orchestrator::remote::Inspection;
 
@@ -46,8 +46,8 @@ pub struct Seen {
     commit: Option<CommitPoint>,
     /// Ticks from one commit point to the next.
     pub commit_ticks: Vec<u64>,
-    /// How the run ended.
-    pub end: Option<End>,
+    /// Whether the run has ended, or a person has ended it.
+    pub ended: bool,
     sign: Option<Sign>,
     /// The latest event when the sign was first looked for.
     baseline: Option<Option<Event>>,
@@ -111,8 +111,14 @@ impl Seen {
             self.tick = tick.0;
         }
         self.latest.clone_from(&look.latest);
-        self.end.clone_from(&look.end);
+        self.ended |= look.end.is_some();
         self.look_for_sign(committed, now);
+    }
+
+    /// Notes that there is no trainer any more.
+    fn leave(&mut self, now: Instant) {
+        self.ended = true;
+        self.sign_seen.get_or_insert(now);
     }
 
     fn look_for_sign(&mut self, committed: bool, now: Instant) {
@@ -121,7 +127,7 @@ impl Seen {
             None => {
                 // What happened before the sign was asked for does not count.
                 self.baseline = Some(self.latest.clone());
-                self.end.is_some()
+                false
             }
             Some(before) => match sign {
                 Sign::Tick => *before != self.latest,
@@ -131,8 +137,8 @@ impl Seen {
                 Sign::Commit => committed,
             },
         };
-        if (ticked || self.end.is_some()) && self.sign_seen.is_none() {
-            self.sign_seen = Some(now);
+        if ticked || self.ended {
+            self.sign_seen.get_or_insert(now);
         }
     }
 }
@@ -178,20 +184,21 @@ impl Drop for Watcher {
 }
 
 async fn watch(deployed: Arc<Deployed>, seen: Arc<Mutex<Seen>>) {
-    let noted = || seen.lock().unwrap_or_else(PoisonError::into_inner).noted;
+    let lock = || seen.lock().unwrap_or_else(PoisonError::into_inner);
     let mut inspection: Option<Inspection> = None;
     loop {
         if inspection.is_none() {
             // Its port is another one whenever the container is started.
             inspection = deployed.inspect("trainer").await.ok();
+            if inspection.is_none() && matches!(deployed.has_been_left().await, Ok(true)) {
+                lock().leave(Instant::now());
+            }
         }
         if let Some(trainer) = &inspection {
-            let look = tokio::time::timeout(ANSWER_WITHIN, trainer.look(noted())).await;
+            let noted = lock().noted;
+            let look = tokio::time::timeout(ANSWER_WITHIN, trainer.look(noted)).await;
             match look {
-                Ok(Ok(look)) => seen
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .take(&look, Instant::now()),
+                Ok(Ok(look)) => lock().take(&look, Instant::now()),
                 _ => inspection = None,
             }
         }
@@ -206,7 +213,7 @@ mod tests {
     use cuttlefish_core::trainer::Evaluation;
 
     use super::*;
-    use crate::host::Note;
+    use crate::host::{End, Note};
 
     fn tick(number: u64) -> Event {
         Event::TickFinished {

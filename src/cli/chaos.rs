@@ -122,7 +122,7 @@ pub async fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
     }
     if report.ending == Ending::NotRecovered {
         let text = format_args!(
-            "run `{run}` did not recover (`cuttlefish ps {run}` shows its containers)"
+            "run `{run}` finishes no ticks (`cuttlefish ps {run}` shows its containers)"
         );
         return Err(Failure::new(Exit::Failed, text));
     }

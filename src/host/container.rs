@@ -40,6 +40,9 @@ const LOG: &str = "warn,cuttlefish=info,lapin=off,rustls_native_certs=off";
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
+/// The trainer is only one, and everybody else waits for the queues that it declares.
+const TRAINERS_LONGEST_PAUSE: Duration = Duration::from_millis(400);
+
 /// How often the end is looked at, which is told anyway.
 const CHECK_EVERY: Duration = Duration::from_secs(60);
 
@@ -83,7 +86,10 @@ impl Subject for Occupant {
     }
 
     fn look(&self, after: u64) -> Look {
-        self.observer.look(after)
+        let mut look = self.observer.look(after);
+        // The end of a session, not of the run: it boots again.
+        look.end.take_if(|end| matches!(end, End::StoreFailed(_)));
+        look
     }
 
     fn link(&self) -> Option<&Link> {
@@ -160,7 +166,10 @@ pub async fn run(config: &ContainerConfig) -> anyhow::Result<()> {
             () = tokio::time::sleep(pause.mul_f64(rand::random_range(0.5..1.5))) => {}
             _ = terminations.recv() => return Ok(()),
         }
-        pause = (pause * 2).min(LONGEST_PAUSE);
+        pause = (pause * 2).min(match resident.address {
+            Address::Trainer => TRAINERS_LONGEST_PAUSE,
+            _ => LONGEST_PAUSE,
+        });
     }
 }
 

@@ -10,7 +10,7 @@ use cuttlefish_core::topology::graph::Graph;
 use super::{Deployed, failed_to, secrets};
 use crate::deploy::docker::desired::{self, Container, Role};
 use crate::deploy::docker::image::{self, Program};
-use crate::deploy::docker::reconcile::{Action, reconcile};
+use crate::deploy::docker::reconcile::{Action, Observed, reconcile};
 use crate::deploy::docker::{Docker, owner_of};
 use crate::runs::deployment::{BrokerPlace, StorePlace};
 use crate::runs::{Deployment, Record, RunDir};
@@ -354,11 +354,7 @@ impl Deployed {
     /// Starts again what has ended, as long as somebody watches. Returns the names.
     pub async fn revive(&self, desired: &[Container]) -> anyhow::Result<Vec<String>> {
         let observed = self.observe().await?;
-        let trainer = observed
-            .iter()
-            .find(|found| found.role == Role::Trainer.word());
-        // A trainer ends by itself only when somebody asks it to.
-        let has_left = trainer.is_some_and(|trainer| trainer.status.starts_with("Exited (0)"));
+        let has_left = trainer_has_left(&observed);
         let actions: Vec<Action> = reconcile(desired, &observed)
             .into_iter()
             .filter(|action| match action {
@@ -378,6 +374,11 @@ impl Deployed {
             .await
             .map_err(failed_to)?;
         Ok(names)
+    }
+
+    /// Whether a person has ended the run, or taken it down.
+    pub async fn has_been_left(&self) -> anyhow::Result<bool> {
+        Ok(!self.run.is_deployed() || trainer_has_left(&self.observe().await?))
     }
 
     async fn wait_for_store(&self, told: &dyn Told) -> anyhow::Result<DynamoStore> {
@@ -421,6 +422,13 @@ impl Deployed {
             }
         }
     }
+}
+
+/// A trainer ends by itself only when somebody asks it to.
+fn trainer_has_left(observed: &[Observed]) -> bool {
+    let is_trainer = |found: &&Observed| found.role == Role::Trainer.word();
+    let trainer = observed.iter().find(is_trainer);
+    trainer.is_some_and(|trainer| trainer.status.starts_with("Exited (0)"))
 }
 
 /// Broker and store, which everybody else needs; and what is in the way.
