@@ -176,7 +176,7 @@ impl Hand {
     }
 
     /// Resolves when what was started anew is there: an actor's or store's process, a broker that
-    /// takes connections. At once where nothing is started anew.
+    /// takes connections, an empty broker. At once where nothing is started anew.
     pub async fn returned(&self, fault: &Fault, before: Option<i32>) -> Option<Instant> {
         match fault.kind {
             Kind::Kill | Kind::DockerKill | Kind::StoreKill | Kind::StoreRestart => loop {
@@ -192,6 +192,8 @@ impl Hand {
                 }
                 tokio::time::sleep(LOOK_EVERY).await;
             },
+            // Removing takes the broker a while.
+            Kind::BrokerWipe => Some(Instant::now()),
             _ => None,
         }
     }

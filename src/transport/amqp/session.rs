@@ -15,7 +15,7 @@ use futures_util::stream::{self, BoxStream, StreamExt};
 use lapin::message::Delivery;
 use lapin::options::{BasicConsumeOptions, BasicPublishOptions};
 use lapin::types::FieldTable;
-use lapin::{BasicProperties, Channel, Connection, Consumer, Event};
+use lapin::{BasicProperties, Channel, Connection, Consumer, ErrorKind, Event};
 use tokio::sync::Notify;
 use tracing::{debug, warn};
 
@@ -26,6 +26,12 @@ use crate::transport::{self, Transport};
 
 /// Listening to all queues, or wiring all of them.
 const SET_UP_WITHIN: Duration = Duration::from_secs(60);
+
+/// How often a queue is asked for that is not there.
+const WIRING_PAUSE: Duration = Duration::from_millis(500);
+
+/// AMQP's number for it.
+const NOT_FOUND: u16 = 404;
 
 /// A machine's link to the broker, over all its sessions: what it carried, and how it is.
 #[derive(Debug, Default)]
@@ -148,17 +154,21 @@ impl Session {
         let name = format!("cf.{}.{}", graph.name, names::actor(graph, address));
         let frames = frame_max(graph, address);
         let receiving = broker.connect(&format!("{name} receives"), frames).await?;
-        let sending = broker.connect(&format!("{name} sends"), frames).await?;
-        let channel = receiving.create_channel().await?;
-        let wired = wire.then(|| Wired {
-            wiring: Wiring::new(graph),
-            channel: channel.clone(),
-        });
-        if let Some(wired) = &wired {
+        let queues = routes::inbox(graph, address);
+        let what = "listening to the run's queues";
+        let (wired, consumers) = if wire {
+            let wired = Wired {
+                wiring: Wiring::new(graph),
+                channel: receiving.create_channel().await?,
+            };
             wired.declare().await?;
-        }
-        let listen = consume(&channel, routes::inbox(graph, address));
-        let consumers = within("listening to the run's queues", listen).await?;
+            let consumers = within(what, consume(&wired.channel, &queues)).await?;
+            (Some(wired), consumers)
+        } else {
+            let listen = consume_once_wired(&receiving, &queues, link);
+            (None, within(what, listen).await?)
+        };
+        let sending = broker.connect(&format!("{name} sends"), frames).await?;
         let lost = Arc::new(Notify::new());
         let dropped = Arc::new(AtomicBool::new(false));
         for connection in [&receiving, &sending] {
@@ -214,16 +224,45 @@ pub fn limits(graph: &Graph) -> Limits {
     }
 }
 
-async fn consume(channel: &Channel, queues: Vec<String>) -> Result<Vec<Consumer>, Error> {
-    let consume = |queue: String| {
+/// Listens to queues as soon as the trainer has declared them. A broker that has just come back empty
+/// has better things to do meanwhile than to accept everybody's connections again and again.
+async fn consume_once_wired(
+    connection: &Connection,
+    queues: &[String],
+    link: &Link,
+) -> Result<Vec<Consumer>, Error> {
+    loop {
+        // One that asked for a queue that is not there is closed.
+        let channel = connection.create_channel().await?;
+        match consume(&channel, queues).await {
+            Err(Error::Broker(error)) if is_not_found(&error) => {
+                link.set(LinkState::Lost(error.to_string()));
+                tokio::time::sleep(WIRING_PAUSE).await;
+            }
+            consumers => return consumers,
+        }
+    }
+}
+
+fn is_not_found(error: &lapin::Error) -> bool {
+    matches!(error.kind(), ErrorKind::ProtocolError(error) if error.get_id() == NOT_FOUND)
+}
+
+async fn consume(channel: &Channel, queues: &[String]) -> Result<Vec<Consumer>, Error> {
+    let consume = |queue: &String| {
         let options = BasicConsumeOptions {
             // Deliveries are not acknowledged: what gets lost is computed again.
             no_ack: true,
             ..BasicConsumeOptions::default()
         };
-        channel.basic_consume(queue.into(), "".into(), options, FieldTable::default())
+        channel.basic_consume(
+            queue.as_str().into(),
+            "".into(),
+            options,
+            FieldTable::default(),
+        )
     };
-    Ok(try_join_all(queues.into_iter().map(consume)).await?)
+    Ok(try_join_all(queues.iter().map(consume)).await?)
 }
 
 /// Notes what happens to a connection; `lost` is told when it ends, or when messages were dropped
