@@ -18,6 +18,10 @@ mutants *names:
 bench *arguments:
     scripts/bench {{arguments}}
 
+# A long run in containers under faults of all kinds; must end with the bits of the local one.
+chaos *arguments:
+    scripts/chaos {{arguments}}
+
 # A private broker: just services start|stop|status|env
 services *arguments:
     scripts/services {{arguments}}

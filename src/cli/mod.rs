@@ -1,6 +1,7 @@
 //! The command line: data on stdout, everything else on stderr.
 
 mod attach;
+mod chaos;
 mod evaluate;
 pub mod exit;
 mod export;
@@ -72,6 +73,8 @@ enum Command {
     Up(up::Args),
     /// Watch a run in containers
     Attach(attach::Args),
+    /// Break a run in containers on purpose, and see it come back
+    Chaos(chaos::Args),
     /// Show what a run's containers have written
     Logs(logs::Args),
     /// Build the image of the containers
@@ -209,6 +212,7 @@ pub fn main() -> Exit {
         Command::Train(args) => train::run(&args, &config),
         Command::Up(args) => up::run(&args, &config),
         Command::Attach(args) => attach::run(&args, &config),
+        Command::Chaos(args) => block_on(chaos::run(&args, &config)),
         Command::Logs(args) => block_on(logs::run(&args, &config)),
         Command::Image(command) => block_on(image::run(&command)),
         Command::Store(args) => store::run(&args),

@@ -7,7 +7,6 @@ use indicatif::HumanBytes;
 use serde_json::{Value, json};
 
 use super::{Exit, Failure, print, print_json};
-use crate::config::ContainerConfig;
 use crate::deploy::docker::reconcile::Observed;
 use crate::orchestrator::Deployed;
 use crate::orchestrator::remote::Inspection;
@@ -39,18 +38,16 @@ pub async fn units(deployed: &Deployed, as_json: bool) -> Result<Exit, Failure> 
             own.map(|(_, messages)| messages).sum()
         });
         async move {
-            let inside = ContainerConfig::DEFAULT_PORT;
-            let port = observed.ports.iter().find(|(port, _)| *port == inside);
-            let url = port.map(|(_, outside)| format!("http://127.0.0.1:{outside}"));
-            let figures = match &url {
-                Some(url) => Inspection::new(url.clone(), token).metrics().await,
+            let inspection = Inspection::of(&observed, &token);
+            let figures = match &inspection {
+                Some(inspection) => inspection.metrics().await,
                 None => HashMap::new(),
             };
             Unit {
                 observed,
                 figures,
                 queued,
-                url,
+                url: inspection.map(|inspection| inspection.base().to_owned()),
             }
         }
     };

@@ -30,7 +30,7 @@ use crate::inspect::{self, About, Access, Subject, routes::VIEW_WITHIN};
 use crate::runs::Record;
 use crate::store::{self, DynamoStore, Store};
 use crate::transport::amqp::Broker;
-use crate::transport::amqp::session::{Link, LinkState, Session};
+use crate::transport::amqp::session::{Link, LinkState, Session, Wired};
 
 /// What is logged: of ours what happens, of libraries what goes wrong. The broker's client calls
 /// errors what we wait out, and says it again in what it returns.
@@ -39,7 +39,10 @@ const LOG: &str = "warn,cuttlefish=info,lapin=off,rustls_native_certs=off";
 /// Pause after the first failure; doubled after each further one, with up to half of it added or
 /// taken at random so that a thousand containers do not come back at the same moment.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+/// The trainer is only one, and everybody else waits for the queues that it declares.
+const TRAINERS_LONGEST_PAUSE: Duration = Duration::from_millis(400);
 
 /// How often the end is looked at, which is told anyway.
 const CHECK_EVERY: Duration = Duration::from_secs(60);
@@ -84,7 +87,10 @@ impl Subject for Occupant {
     }
 
     fn look(&self, after: u64) -> Look {
-        self.observer.look(after)
+        let mut look = self.observer.look(after);
+        // The end of a session, not of the run: it boots again.
+        look.end.take_if(|end| matches!(end, End::StoreFailed(_)));
+        look
     }
 
     fn link(&self) -> Option<&Link> {
@@ -161,7 +167,10 @@ pub async fn run(config: &ContainerConfig) -> anyhow::Result<()> {
             () = tokio::time::sleep(pause.mul_f64(rand::random_range(0.5..1.5))) => {}
             _ = terminations.recv() => return Ok(()),
         }
-        pause = (pause * 2).min(LONGEST_PAUSE);
+        pause = (pause * 2).min(match resident.address {
+            Address::Trainer => TRAINERS_LONGEST_PAUSE,
+            _ => LONGEST_PAUSE,
+        });
     }
 }
 
@@ -266,6 +275,7 @@ impl Resident {
             transport,
             inbox,
             end,
+            wired,
         } = match open.await {
             Ok(session) => session,
             Err(error) => return self.link.set(LinkState::Lost(error.to_string())),
@@ -294,6 +304,11 @@ impl Resident {
                 let _ = ended.await;
             }
             () = self.data_is_back(), if !is_able => {
+                end.notify_one();
+                let _ = ended.await;
+            }
+            problem = self.keep_wired(wired) => {
+                self.link.set(LinkState::Lost(problem));
                 end.notify_one();
                 let _ = ended.await;
             }
@@ -328,6 +343,20 @@ impl Resident {
     async fn data_is_back(&self) {
         while self.source.batches(&self.graph, self.address).is_err() {
             tokio::time::sleep(LONGEST_PAUSE).await;
+        }
+    }
+
+    /// Declares the wiring again whenever something was lost: it may have been a queue, which only
+    /// the trainer can make. Resolves when that fails.
+    async fn keep_wired(&self, wired: Option<Wired>) -> String {
+        let Some(wired) = wired else {
+            return std::future::pending().await;
+        };
+        loop {
+            self.observer.rewound().await;
+            if let Err(error) = wired.declare().await {
+                return error.to_string();
+            }
         }
     }
 

@@ -6,6 +6,8 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 
 use super::Deployed;
+use crate::config::ContainerConfig;
+use crate::deploy::docker::reconcile::Observed;
 use crate::host::Look;
 
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
@@ -53,6 +55,13 @@ impl Inspection {
             token,
             agent: config.into(),
         }
+    }
+
+    /// The inspection of a container, if it publishes one.
+    pub fn of(observed: &Observed, token: &str) -> Option<Self> {
+        let inside = ContainerConfig::DEFAULT_PORT;
+        let port = observed.ports.iter().find(|(port, _)| *port == inside);
+        port.map(|(_, outside)| Self::new(format!("http://127.0.0.1:{outside}"), token.to_owned()))
     }
 
     /// Where it is.

@@ -11,7 +11,7 @@ use super::{Deployed, failed_to, secrets};
 use crate::deploy::docker::cost::Layout;
 use crate::deploy::docker::desired::{self, CONTAINERS_PER_BRIDGE, Container, Role};
 use crate::deploy::docker::image::{self, Program};
-use crate::deploy::docker::reconcile::{Action, reconcile};
+use crate::deploy::docker::reconcile::{Action, Observed, reconcile};
 use crate::deploy::docker::{Docker, owner_of};
 use crate::runs::deployment::{BrokerPlace, StorePlace};
 use crate::runs::{Deployment, Record, RunDir};
@@ -377,11 +377,7 @@ impl Deployed {
     /// Starts again what has ended, as long as somebody watches. Returns the names.
     pub async fn revive(&self, desired: &[Container]) -> anyhow::Result<Vec<String>> {
         let observed = self.observe().await?;
-        let trainer = observed
-            .iter()
-            .find(|found| found.role == Role::Trainer.word());
-        // A trainer ends by itself only when somebody asks it to.
-        let has_left = trainer.is_some_and(|trainer| trainer.status.starts_with("Exited (0)"));
+        let has_left = trainer_has_left(&observed);
         let actions: Vec<Action> = reconcile(desired, &observed)
             .into_iter()
             .filter(|action| match action {
@@ -401,6 +397,11 @@ impl Deployed {
             .await
             .map_err(failed_to)?;
         Ok(names)
+    }
+
+    /// Whether a person has ended the run, or taken it down.
+    pub async fn has_been_left(&self) -> anyhow::Result<bool> {
+        Ok(!self.run.is_deployed() || trainer_has_left(&self.observe().await?))
     }
 
     async fn wait_for_store(&self, told: &dyn Told) -> anyhow::Result<DynamoStore> {
@@ -445,6 +446,13 @@ impl Deployed {
             }
         }
     }
+}
+
+/// A trainer ends by itself only when somebody asks it to.
+fn trainer_has_left(observed: &[Observed]) -> bool {
+    let is_trainer = |found: &&Observed| found.role == Role::Trainer.word();
+    let trainer = observed.iter().find(is_trainer);
+    trainer.is_some_and(|trainer| trainer.status.starts_with("Exited (0)"))
 }
 
 /// Broker and store, which everybody else needs; and what is in the way.

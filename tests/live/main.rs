@@ -4,6 +4,7 @@
 //! They run one after the other: each has the machine to itself.
 
 mod bad_cases;
+mod chaos;
 mod given_services;
 mod life;
 mod support;

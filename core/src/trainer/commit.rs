@@ -82,7 +82,7 @@ impl Trainer {
         running.ledger = Ledger { commit, progress };
         running.commits_since_rewind += 1;
         let took = now.saturating_sub(running.last_mark);
-        self.longest_commit = self.longest_commit.max(took);
+        self.longest_commit = took.max(self.longest_commit * 9 / 10);
         self.fruitless_rewinds = 0;
         self.last_heard = now;
         effects.push(Effect::Report(Event::Committed(commit)));

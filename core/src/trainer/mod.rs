@@ -71,11 +71,13 @@ pub struct Trainer {
     stop_asked: bool,
     rewinds: u64,
     dropped: Dropped,
-    /// Rewinds since a commit point was last reached.
+    /// Rewinds because of silence since a commit point was last reached.
     fruitless_rewinds: u32,
     last_heard: Duration,
+    /// The longest tick of late: a single long one, while somebody was frozen, must not make the
+    /// trainer patient for ever.
     longest_tick: Option<Duration>,
-    /// The longest time from a mark to the ledger that names it.
+    /// The longest time of late from a mark to the ledger that names it.
     longest_commit: Duration,
     reason: Option<String>,
     /// Generations that were asked for and have not come (yet).
@@ -236,7 +238,8 @@ impl Trainer {
             running.outputs.remove(&header.tick);
             running.unfinished.pop_front();
             let took = now.saturating_sub(issued);
-            self.longest_tick = self.longest_tick.max(Some(took));
+            let of_late = self.longest_tick.map(|tick| tick * 99 / 100);
+            self.longest_tick = of_late.max(Some(took));
             if !self.finish_tick(header, &values, effects) {
                 return;
             }

@@ -11,7 +11,7 @@ use crate::machine::{Effect, Effects, Fault, StoreRequest};
 use crate::protocol::Message;
 use crate::topology::names;
 
-/// A deadline is doubled after each rewind that brought nothing, this often at most.
+/// A deadline is doubled after each rewind for silence that brought nothing, this often at most.
 const MAX_DOUBLINGS: u32 = 6;
 
 impl Trainer {
@@ -24,7 +24,6 @@ impl Trainer {
     ) {
         if reason.is_some() {
             self.rewinds += 1;
-            self.fruitless_rewinds += 1;
         }
         self.reason = reason;
         self.phase = Phase::Opening;
@@ -222,6 +221,7 @@ impl Trainer {
             Phase::Over => return,
         };
         let reason = format!("nothing heard for {silence:.1} s, waiting for {waiting_for}");
+        self.fruitless_rewinds += 1;
         self.rewind(now, Some(reason), effects);
     }
 

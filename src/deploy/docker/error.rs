@@ -88,6 +88,24 @@ pub enum Error {
         /// What to do.
         hint: &'static str,
     },
+    /// A container's process that we cannot kill.
+    #[error("kill the process of {container}: {problem}")]
+    Process {
+        /// Whose.
+        container: String,
+        /// Why not.
+        problem: String,
+    },
+    /// A command in a container that failed.
+    #[error("{what}: exit code {code}: {}", written.trim())]
+    Command {
+        /// What was being done.
+        what: String,
+        /// What it ended with.
+        code: i64,
+        /// What it wrote.
+        written: String,
+    },
     /// Anything else that the daemon said.
     #[error("{what}: {source}")]
     Api {
@@ -159,7 +177,7 @@ pub(super) fn is_gone(error: &ClientError) -> bool {
 }
 
 /// Whether the error or one of its causes says this.
-fn says(error: &ClientError, text: &str) -> bool {
+pub(super) fn says(error: &ClientError, text: &str) -> bool {
     let mut cause: Option<&dyn std::error::Error> = Some(error);
     while let Some(error) = cause {
         if error.to_string().contains(text) {

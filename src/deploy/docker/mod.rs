@@ -9,12 +9,14 @@
 //! | [`render`] | a container as the API wants it said; pure |
 //! | [`reconcile`] | the steps from what is there to what should be; pure |
 //! | [`image`] | the neuron image: found, or built without a base image |
+//! | [`disturb`] | what is done to a container by those who test what it survives |
 //! | [`error`] | what can go wrong, and what to do about it |
 //!
 //! This module knows containers, not neurons. It touches only what carries the label of the run.
 
 pub mod cost;
 pub mod desired;
+pub mod disturb;
 pub mod error;
 pub mod facts;
 pub mod image;

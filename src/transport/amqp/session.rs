@@ -2,7 +2,7 @@
 //! broker that holds senders back (a memory or disk alarm) does not hold back what they wait for.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use futures_util::stream::{self, BoxStream, StreamExt};
 use lapin::message::Delivery;
 use lapin::options::{BasicConsumeOptions, BasicPublishOptions};
 use lapin::types::FieldTable;
-use lapin::{BasicProperties, Channel, Connection, Consumer, Event};
+use lapin::{BasicProperties, Channel, Connection, Consumer, ErrorKind, Event};
 use tokio::sync::Notify;
 use tracing::{debug, warn};
 
@@ -26,6 +26,12 @@ use crate::transport::{self, Transport};
 
 /// Listening to all queues, or wiring all of them.
 const SET_UP_WITHIN: Duration = Duration::from_secs(60);
+
+/// How often a queue is asked for that is not there.
+const WIRING_PAUSE: Duration = Duration::from_millis(500);
+
+/// AMQP's number for it.
+const NOT_FOUND: u16 = 404;
 
 /// A machine's link to the broker, over all its sessions: what it carried, and how it is.
 #[derive(Debug, Default)]
@@ -105,6 +111,30 @@ pub struct Session {
     pub inbox: BoxStream<'static, Envelope>,
     /// Ends the inbox, and with it the session.
     pub end: Arc<Notify>,
+    /// The wiring, where this session has declared it.
+    pub wired: Option<Wired>,
+}
+
+/// What a session has wired, and the channel to do it again.
+pub struct Wired {
+    wiring: Wiring,
+    channel: Channel,
+}
+
+impl Wired {
+    /// Declares it; what is there already stays as it is.
+    pub async fn declare(&self) -> Result<(), Error> {
+        let declared = self.wiring.declare(&self.channel);
+        within("wiring the run's queues", declared).await
+    }
+}
+
+async fn within<T>(what: &str, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    let done = tokio::time::timeout(SET_UP_WITHIN, work).await;
+    done.map_err(|_| Error::Timeout {
+        what: what.to_owned(),
+        seconds: SET_UP_WITHIN.as_secs(),
+    })?
 }
 
 impl Session {
@@ -124,24 +154,26 @@ impl Session {
         let name = format!("cf.{}.{}", graph.name, names::actor(graph, address));
         let frames = frame_max(graph, address);
         let receiving = broker.connect(&format!("{name} receives"), frames).await?;
-        let sending = broker.connect(&format!("{name} sends"), frames).await?;
-        let channel = receiving.create_channel().await?;
-        let listen = async {
-            if wire {
-                Wiring::new(graph).declare(&channel).await?;
-            }
-            consume(&channel, routes::inbox(graph, address)).await
+        let queues = routes::inbox(graph, address);
+        let what = "listening to the run's queues";
+        let (wired, consumers) = if wire {
+            let wired = Wired {
+                wiring: Wiring::new(graph),
+                channel: receiving.create_channel().await?,
+            };
+            wired.declare().await?;
+            let consumers = within(what, consume(&wired.channel, &queues)).await?;
+            (Some(wired), consumers)
+        } else {
+            let listen = consume_once_wired(&receiving, &queues, link);
+            (None, within(what, listen).await?)
         };
-        let consumers = tokio::time::timeout(SET_UP_WITHIN, listen)
-            .await
-            .map_err(|_| Error::Timeout {
-                what: "listening to the run's queues".to_owned(),
-                seconds: SET_UP_WITHIN.as_secs(),
-            })??;
+        let sending = broker.connect(&format!("{name} sends"), frames).await?;
         let lost = Arc::new(Notify::new());
+        let dropped = Arc::new(AtomicBool::new(false));
         for connection in [&receiving, &sending] {
             let events = connection.events_listener().boxed();
-            tokio::spawn(watch(events, link.clone(), lost.clone()));
+            tokio::spawn(watch(events, link.clone(), lost.clone(), dropped.clone()));
         }
         let transport = AmqpTransport {
             channel: sending.create_channel().await?,
@@ -150,12 +182,14 @@ impl Session {
             buffer: Mutex::default(),
             link: link.clone(),
             lost: lost.clone(),
+            dropped,
         };
         link.sessions.fetch_add(1, Ordering::Relaxed);
         link.set(LinkState::Connected);
         Ok(Self {
             inbox: inbox(consumers, receiving, limits, link.clone(), lost.clone()),
             end: lost,
+            wired,
             transport: Arc::new(transport),
         })
     }
@@ -190,25 +224,65 @@ pub fn limits(graph: &Graph) -> Limits {
     }
 }
 
-async fn consume(channel: &Channel, queues: Vec<String>) -> Result<Vec<Consumer>, Error> {
-    let consume = |queue: String| {
+/// Listens to queues as soon as the trainer has declared them. A broker that has just come back empty
+/// has better things to do meanwhile than to accept everybody's connections again and again.
+async fn consume_once_wired(
+    connection: &Connection,
+    queues: &[String],
+    link: &Link,
+) -> Result<Vec<Consumer>, Error> {
+    loop {
+        // One that asked for a queue that is not there is closed.
+        let channel = connection.create_channel().await?;
+        match consume(&channel, queues).await {
+            Err(Error::Broker(error)) if is_not_found(&error) => {
+                link.set(LinkState::Lost(error.to_string()));
+                tokio::time::sleep(WIRING_PAUSE).await;
+            }
+            consumers => return consumers,
+        }
+    }
+}
+
+fn is_not_found(error: &lapin::Error) -> bool {
+    matches!(error.kind(), ErrorKind::ProtocolError(error) if error.get_id() == NOT_FOUND)
+}
+
+async fn consume(channel: &Channel, queues: &[String]) -> Result<Vec<Consumer>, Error> {
+    let consume = |queue: &String| {
         let options = BasicConsumeOptions {
             // Deliveries are not acknowledged: what gets lost is computed again.
             no_ack: true,
             ..BasicConsumeOptions::default()
         };
-        channel.basic_consume(queue.into(), "".into(), options, FieldTable::default())
+        channel.basic_consume(
+            queue.as_str().into(),
+            "".into(),
+            options,
+            FieldTable::default(),
+        )
     };
-    Ok(try_join_all(queues.into_iter().map(consume)).await?)
+    Ok(try_join_all(queues.iter().map(consume)).await?)
 }
 
-/// Notes what happens to a connection; `lost` is told when it ends.
-async fn watch(mut events: BoxStream<'static, Event>, link: Arc<Link>, lost: Arc<Notify>) {
+/// Notes what happens to a connection; `lost` is told when it ends, or when messages were dropped
+/// while the broker took none: what they would have set off is set off by booting again.
+async fn watch(
+    mut events: BoxStream<'static, Event>,
+    link: Arc<Link>,
+    lost: Arc<Notify>,
+    dropped: Arc<AtomicBool>,
+) {
     while let Some(event) = events.next().await {
         match event {
             Event::ConnectionBlocked(reason) => {
                 warn!(reason, "the broker takes no messages");
                 link.set(LinkState::Blocked(reason));
+            }
+            Event::ConnectionUnblocked if dropped.load(Ordering::Relaxed) => {
+                let reason = "messages were lost while the broker took none";
+                link.set(LinkState::Lost(reason.to_owned()));
+                break;
             }
             Event::ConnectionUnblocked => link.set(LinkState::Connected),
             Event::Error(error) => {
@@ -278,6 +352,8 @@ struct AmqpTransport {
     buffer: Mutex<Vec<u8>>,
     link: Arc<Link>,
     lost: Arc<Notify>,
+    /// Whether messages were not sent because the broker took none.
+    dropped: Arc<AtomicBool>,
 }
 
 impl Transport for AmqpTransport {
@@ -287,6 +363,7 @@ impl Transport for AmqpTransport {
         };
         // The client would keep messages without a bound until the broker takes them again.
         if self.sending.status().blocked() {
+            self.dropped.store(true, Ordering::Relaxed);
             return Err(transport::Error::Blocked { to });
         }
         let mut buffer = self.buffer.lock().unwrap_or_else(PoisonError::into_inner);

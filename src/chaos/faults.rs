@@ -1,0 +1,234 @@
+//! Carries a fault out, and undoes what does not end by itself.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use cuttlefish_core::topology::Graph;
+
+use super::schedule::{Fault, Kind, Victim};
+use super::watch::Sign;
+use crate::deploy::docker::Docker;
+use crate::deploy::docker::desired::{BROKER, Container, STORE, container_name};
+use crate::orchestrator::Deployed;
+use crate::runs::deployment::{BrokerPlace, StorePlace};
+use crate::transport::amqp::Wiring;
+use crate::transport::amqp::connection::SMALL_FRAMES;
+
+/// Once held up, and let go again, in milliseconds.
+const HELD: [u64; 5] = [50, 300, 120, 200, 80];
+const LET_GO: Duration = Duration::from_millis(60);
+
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// The broker's memory alarm goes off above so much, which it always has, and above so much, which
+/// is what `infra/rabbitmq` says.
+const NO_MEMORY: &str = "1MB";
+const USUAL_MEMORY: &str = "2GB";
+
+/// Tries to undo a fault, and the pause between them.
+const UNDO_TRIES: u32 = 5;
+const UNDO_PAUSE: Duration = Duration::from_secs(1);
+
+/// Breaks things of one run.
+pub struct Hand {
+    deployed: Arc<Deployed>,
+    wiring: Wiring,
+    containers: Vec<Container>,
+}
+
+impl Hand {
+    /// A hand for the run of a network.
+    pub fn new(deployed: Arc<Deployed>, graph: &Graph) -> anyhow::Result<Self> {
+        Ok(Self {
+            containers: deployed.desired(graph)?,
+            wiring: Wiring::new(graph),
+            deployed,
+        })
+    }
+
+    fn docker(&self) -> &Docker {
+        &self.deployed.docker
+    }
+
+    fn name(&self, actor: &str) -> String {
+        container_name(self.deployed.run.name(), actor)
+    }
+
+    /// Why a kind of fault cannot be carried out here, if it cannot.
+    pub async fn obstacle(&self, kind: Kind) -> Option<String> {
+        let target = match kind.victim() {
+            Victim::Actor => "trainer",
+            Victim::Broker => BROKER,
+            Victim::Store => STORE,
+        };
+        let deployment = &self.deployment();
+        let is_ours = match kind.victim() {
+            Victim::Actor => true,
+            Victim::Broker => matches!(deployment.broker, BrokerPlace::Companion { .. }),
+            Victim::Store => deployment.store == StorePlace::Companion,
+        };
+        if !is_ours {
+            return Some(format!(
+                "the run's {target} is not its own, so others may use it"
+            ));
+        }
+        if !kind.kills() {
+            return None;
+        }
+        let may = self.docker().may_kill_process(&self.name(target)).await;
+        may.err().map(|error| format!("cannot {error}"))
+    }
+
+    fn deployment(&self) -> &crate::runs::Deployment {
+        &self.deployed.deployment
+    }
+
+    /// What will show that the run has got over a fault that began in this generation.
+    pub fn sign(kind: Kind, generation: u64) -> Sign {
+        match kind {
+            Kind::Kill
+            | Kind::DockerKill
+            | Kind::BrokerRestart
+            | Kind::BrokerKill
+            | Kind::BrokerWipe => Sign::TickAfter(generation),
+            // No tick can do without any of the actors: the next one needs what was held up.
+            Kind::Freeze | Kind::Zombie | Kind::Slow | Kind::Cut | Kind::Full => Sign::Tick,
+            // Ticks go on without a store.
+            Kind::StoreRestart | Kind::StoreKill => Sign::Commit,
+        }
+    }
+
+    /// The target's process, as far as it can be told.
+    pub async fn process(&self, fault: &Fault) -> Option<i32> {
+        self.docker()
+            .process(&self.name(&fault.target))
+            .await
+            .ok()?
+    }
+
+    /// Begins a fault.
+    pub async fn begin(&self, fault: &Fault) -> anyhow::Result<()> {
+        let name = self.name(&fault.target);
+        let docker = self.docker();
+        let done = match fault.kind {
+            Kind::Kill | Kind::BrokerKill | Kind::StoreKill => docker.kill_process(&name).await,
+            Kind::DockerKill => docker.signal(&name, "SIGKILL").await,
+            Kind::Freeze | Kind::Zombie => docker.pause(&name).await,
+            Kind::Slow => Ok(()),
+            Kind::Cut => docker.cut(self.container(&name)?).await,
+            Kind::BrokerRestart | Kind::StoreRestart => docker.restart(&name).await,
+            Kind::BrokerWipe => return self.wipe().await,
+            Kind::Full => self.set_memory(&name, NO_MEMORY).await,
+        };
+        done.map_err(|error| anyhow::anyhow!("failed to {error}"))
+    }
+
+    /// Lets a fault last as long as it should.
+    pub async fn hold(&self, fault: &Fault) {
+        if fault.kind != Kind::Slow {
+            return tokio::time::sleep(fault.lasts).await;
+        }
+        let name = self.name(&fault.target);
+        let until = Instant::now() + fault.lasts;
+        for held in HELD.into_iter().cycle() {
+            if Instant::now() >= until {
+                return;
+            }
+            // One that ends meanwhile is not held up: the next tick will tell.
+            let _ = self.docker().pause(&name).await;
+            tokio::time::sleep(Duration::from_millis(held)).await;
+            let _ = self.docker().unpause(&name).await;
+            tokio::time::sleep(LET_GO).await;
+        }
+    }
+
+    /// Ends a fault. May be repeated, and tries hard: nothing may be left broken.
+    pub async fn end(&self, fault: &Fault) -> anyhow::Result<()> {
+        let mut tries = 0;
+        loop {
+            let ended = self.try_end(fault).await;
+            tries += 1;
+            if ended.is_ok() || tries >= UNDO_TRIES {
+                return ended;
+            }
+            tokio::time::sleep(UNDO_PAUSE).await;
+        }
+    }
+
+    async fn try_end(&self, fault: &Fault) -> anyhow::Result<()> {
+        let name = self.name(&fault.target);
+        let docker = self.docker();
+        let done = match fault.kind {
+            Kind::Freeze | Kind::Zombie | Kind::Slow => docker.unpause(&name).await,
+            // No error where somebody else has started it already.
+            Kind::DockerKill => docker.start(&name, &name).await,
+            Kind::Cut => docker.reconnect(self.container(&name)?).await,
+            Kind::Full => self.set_memory(&name, USUAL_MEMORY).await,
+            Kind::Kill
+            | Kind::BrokerRestart
+            | Kind::BrokerKill
+            | Kind::BrokerWipe
+            | Kind::StoreRestart
+            | Kind::StoreKill => Ok(()),
+        };
+        done.map_err(|error| anyhow::anyhow!("failed to {error}"))
+    }
+
+    /// Resolves when what was started anew is there: an actor's or store's process, a broker that
+    /// takes connections, an empty broker. At once where nothing is started anew.
+    pub async fn returned(&self, fault: &Fault, before: Option<i32>) -> Option<Instant> {
+        match fault.kind {
+            Kind::Kill | Kind::DockerKill | Kind::StoreKill | Kind::StoreRestart => loop {
+                let process = self.process(fault).await;
+                if process.is_some() && process != before {
+                    return Some(Instant::now());
+                }
+                tokio::time::sleep(LOOK_EVERY).await;
+            },
+            Kind::BrokerRestart | Kind::BrokerKill => loop {
+                if self.broker_takes_connections().await.is_ok() {
+                    return Some(Instant::now());
+                }
+                tokio::time::sleep(LOOK_EVERY).await;
+            },
+            // Removing takes the broker a while.
+            Kind::BrokerWipe => Some(Instant::now()),
+            _ => None,
+        }
+    }
+
+    async fn broker_takes_connections(&self) -> anyhow::Result<()> {
+        let broker = self.deployed.broker().await?;
+        let connection = broker.connect("chaos looks", SMALL_FRAMES).await?;
+        Ok(connection.close(200, "done".into()).await?)
+    }
+
+    /// Removes everything of the run at its broker.
+    async fn wipe(&self) -> anyhow::Result<()> {
+        let broker = self.deployed.broker().await?;
+        let connection = broker.connect("chaos wipes", SMALL_FRAMES).await?;
+        let channel = connection.create_channel().await?;
+        self.wiring.remove(&channel).await?;
+        Ok(connection.close(200, "done".into()).await?)
+    }
+
+    async fn set_memory(
+        &self,
+        name: &str,
+        limit: &str,
+    ) -> Result<(), crate::deploy::docker::Error> {
+        let command = [
+            "rabbitmqctl",
+            "set_vm_memory_high_watermark",
+            "absolute",
+            limit,
+        ];
+        self.docker().run_in(name, &command).await
+    }
+
+    fn container(&self, name: &str) -> anyhow::Result<&Container> {
+        let found = self.containers.iter().find(|one| one.name == name);
+        found.with_context(|| format!("the run has no container {name}"))
+    }
+}

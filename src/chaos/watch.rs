@@ -1,0 +1,333 @@
+//! What is seen of a run while it is disturbed: its tick, its generations, its commits.
+//!
+//! [`Seen`] is pure: it is given looks at the trainer and says what they mean.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use cuttlefish_core::ids::CommitPoint;
+use cuttlefish_core::trainer::Event;
+use tokio::task::JoinHandle;
+
+use crate::host::Look;
+use crate::orchestrator::Deployed;
+use crate::orchestrator::remote::Inspection;
+
+/// How often the trainer is looked at: what is measured is no finer than this.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// A trainer that is frozen or cut off does not answer at all.
+const ANSWER_WITHIN: Duration = Duration::from_secs(1);
+
+/// What shows that a run has got over a fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sign {
+    /// A tick is finished.
+    Tick,
+    /// A tick of a later generation than this one is finished.
+    TickAfter(u64),
+    /// A commit point is reached.
+    Commit,
+}
+
+/// What has been seen of a run so far.
+#[derive(Debug, Default)]
+pub struct Seen {
+    /// How long the trainer's process had been at work, and its newest note.
+    elapsed: Duration,
+    noted: u64,
+    latest: Option<Event>,
+    /// The generation whose ticks are under way.
+    pub generation: u64,
+    /// The last tick that was finished.
+    pub tick: u64,
+    /// Ticks that had been finished and were lost to rewinds.
+    pub recomputed: u64,
+    commit: Option<CommitPoint>,
+    /// Ticks from one commit point to the next.
+    pub commit_ticks: Vec<u64>,
+    /// Whether the run has ended, or a person has ended it.
+    pub ended: bool,
+    sign: Option<Sign>,
+    /// The latest event when the sign was first looked for.
+    baseline: Option<Option<Event>>,
+    sign_seen: Option<Instant>,
+}
+
+impl Seen {
+    /// From now on looks for a sign.
+    pub fn expect(&mut self, sign: Sign) {
+        self.sign = Some(sign);
+        self.baseline = None;
+        self.sign_seen = None;
+    }
+
+    /// When the sign was seen; the end of the run is as good as any.
+    pub fn sign_seen(&self) -> Option<Instant> {
+        self.sign_seen
+    }
+
+    /// Takes in what the trainer tells `now`.
+    pub fn take(&mut self, look: &Look, now: Instant) {
+        let is_new_trainer = look.elapsed < self.elapsed;
+        self.elapsed = look.elapsed;
+        if is_new_trainer {
+            // It counts its notes anew, and was asked for those after one of its predecessor's.
+            self.noted = 0;
+            return;
+        }
+        let (mut begun, mut committed) = (false, false);
+        for note in look.notes.iter().filter(|note| note.number > self.noted) {
+            match &note.event {
+                Event::Started { generation, from } if generation.0 > self.generation => {
+                    if self.generation > 0 {
+                        self.recomputed += self.tick.saturating_sub(from.tick.0);
+                    }
+                    self.generation = generation.0;
+                    self.tick = from.tick.0;
+                    self.commit = Some(*from);
+                    begun = true;
+                }
+                Event::Committed(commit) => {
+                    let before = self.commit.replace(*commit);
+                    if let Some(before) = before
+                        && commit.number == before.number + 1
+                    {
+                        self.commit_ticks.push(commit.tick.0 - before.tick.0);
+                    }
+                    committed = true;
+                }
+                _ => {}
+            }
+        }
+        let newest = look.notes.last().map_or(0, |note| note.number);
+        self.noted = self.noted.max(newest);
+        if begun {
+            // The latest tick may still be one of the generation before.
+            self.baseline = None;
+        } else if let Some(Event::TickFinished { tick, .. }) = &look.latest
+            && look.latest != self.latest
+        {
+            self.tick = tick.0;
+        }
+        self.latest.clone_from(&look.latest);
+        self.ended |= look.end.is_some();
+        self.look_for_sign(committed, now);
+    }
+
+    /// Notes that there is no trainer any more.
+    fn leave(&mut self, now: Instant) {
+        self.ended = true;
+        self.sign_seen.get_or_insert(now);
+    }
+
+    fn look_for_sign(&mut self, committed: bool, now: Instant) {
+        let Some(sign) = self.sign else { return };
+        let ticked = match &self.baseline {
+            None => {
+                // What happened before the sign was asked for does not count.
+                self.baseline = Some(self.latest.clone());
+                false
+            }
+            Some(before) => match sign {
+                Sign::Tick => *before != self.latest,
+                Sign::TickAfter(generation) => {
+                    self.generation > generation && *before != self.latest
+                }
+                Sign::Commit => committed,
+            },
+        };
+        if ticked || self.ended {
+            self.sign_seen.get_or_insert(now);
+        }
+    }
+}
+
+/// Looks at a run's trainer all the time.
+pub struct Watcher {
+    seen: Arc<Mutex<Seen>>,
+    task: JoinHandle<()>,
+}
+
+impl Watcher {
+    /// Begins to look.
+    pub fn start(deployed: Arc<Deployed>) -> Self {
+        let seen = Arc::new(Mutex::new(Seen::default()));
+        let task = tokio::spawn(watch(deployed, seen.clone()));
+        Self { seen, task }
+    }
+
+    /// What has been seen.
+    pub fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for the sign that is looked for, at most so long.
+    pub async fn sign(&self, at_most: Duration) -> Option<Instant> {
+        let deadline = Instant::now() + at_most;
+        loop {
+            if let Some(at) = self.seen().sign_seen() {
+                return Some(at);
+            }
+            if Instant::now() >= deadline {
+                return None;
+            }
+            tokio::time::sleep(LOOK_EVERY / 2).await;
+        }
+    }
+}
+
+impl Drop for Watcher {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn watch(deployed: Arc<Deployed>, seen: Arc<Mutex<Seen>>) {
+    let lock = || seen.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut inspection: Option<Inspection> = None;
+    loop {
+        if inspection.is_none() {
+            // Its port is another one whenever the container is started.
+            inspection = deployed.inspect("trainer").await.ok();
+            if inspection.is_none() && matches!(deployed.has_been_left().await, Ok(true)) {
+                lock().leave(Instant::now());
+            }
+        }
+        if let Some(trainer) = &inspection {
+            let noted = lock().noted;
+            let look = tokio::time::timeout(ANSWER_WITHIN, trainer.look(noted)).await;
+            match look {
+                Ok(Ok(look)) => lock().take(&look, Instant::now()),
+                _ => inspection = None,
+            }
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use cuttlefish_core::data::Part;
+    use cuttlefish_core::ids::{Generation, Tick};
+    use cuttlefish_core::trainer::Evaluation;
+
+    use super::*;
+    use crate::host::{End, Note};
+
+    fn tick(number: u64) -> Event {
+        Event::TickFinished {
+            tick: Tick(number),
+            epoch: 1,
+            part: Part::Train,
+            index: 0,
+            rows: 1,
+            running: Evaluation {
+                loss: 1.0,
+                accuracy: None,
+                mse: None,
+                mae: None,
+                r2: None,
+                confusion: None,
+            },
+        }
+    }
+
+    fn commit(number: u64, tick: u64) -> CommitPoint {
+        CommitPoint {
+            number,
+            tick: Tick(tick),
+            ..CommitPoint::default()
+        }
+    }
+
+    fn started(generation: u64, from: CommitPoint) -> Event {
+        Event::Started {
+            generation: Generation(generation),
+            from,
+        }
+    }
+
+    /// A trainer that has been at work for so many seconds.
+    fn look(elapsed: u64, notes: &[Event], latest: u64) -> Look {
+        let notes = (1..).zip(notes).map(|(number, event)| Note {
+            number,
+            at: Duration::ZERO,
+            event: event.clone(),
+        });
+        Look {
+            elapsed: Duration::from_secs(elapsed),
+            latest: Some(tick(latest)),
+            rows_trained: 0,
+            notes: notes.collect(),
+            end: None,
+        }
+    }
+
+    #[test]
+    fn a_tick_of_the_generation_before_is_no_sign() {
+        let mut seen = Seen::default();
+        let mut notes = vec![started(1, commit(0, 0))];
+        seen.take(&look(1, &notes, 9), Instant::now());
+        seen.take(&look(2, &notes, 10), Instant::now());
+        seen.expect(Sign::TickAfter(1));
+        for (second, latest) in [(3, 11), (4, 12), (5, 13)] {
+            seen.take(&look(second, &notes, latest), Instant::now());
+            assert_eq!(seen.sign_seen(), None, "tick {latest} of generation 1");
+        }
+        notes.push(started(2, commit(1, 8)));
+        seen.take(&look(6, &notes, 13), Instant::now());
+        assert_eq!(seen.sign_seen(), None, "nothing finished since");
+        assert_eq!((seen.recomputed, seen.tick), (5, 8));
+        let now = Instant::now();
+        seen.take(&look(7, &notes, 9), now);
+        assert_eq!(seen.sign_seen(), Some(now));
+    }
+
+    #[test]
+    fn a_tick_from_before_the_question_is_no_sign() {
+        let mut seen = Seen::default();
+        let notes = [started(1, commit(0, 0))];
+        seen.take(&look(1, &notes, 3), Instant::now());
+        seen.expect(Sign::Tick);
+        seen.take(&look(2, &notes, 4), Instant::now());
+        assert_eq!(seen.sign_seen(), None);
+        seen.take(&look(3, &notes, 4), Instant::now());
+        assert_eq!(seen.sign_seen(), None);
+        seen.take(&look(4, &notes, 5), Instant::now());
+        assert!(seen.sign_seen().is_some());
+    }
+
+    #[test]
+    fn a_new_trainer_is_listened_to_from_its_first_note() {
+        let mut seen = Seen::default();
+        let notes = [started(1, commit(0, 0)), Event::Committed(commit(1, 20))];
+        seen.take(&look(9, &notes, 30), Instant::now());
+        assert_eq!(seen.noted, 2);
+        let notes = [started(2, commit(1, 20))];
+        seen.take(&look(1, &notes, 20), Instant::now());
+        assert_eq!((seen.noted, seen.generation), (0, 1), "asked again");
+        seen.take(&look(2, &notes, 21), Instant::now());
+        assert_eq!((seen.noted, seen.generation), (1, 2));
+        assert_eq!(seen.commit_ticks, [20]);
+    }
+
+    #[test]
+    fn a_commit_and_the_end_are_signs() {
+        let mut seen = Seen::default();
+        let mut notes = vec![started(1, commit(0, 0))];
+        seen.take(&look(1, &notes, 3), Instant::now());
+        seen.expect(Sign::Commit);
+        seen.take(&look(2, &notes, 4), Instant::now());
+        seen.take(&look(3, &notes, 5), Instant::now());
+        assert_eq!(seen.sign_seen(), None);
+        notes.push(Event::Committed(commit(1, 5)));
+        seen.take(&look(4, &notes, 6), Instant::now());
+        assert!(seen.sign_seen().is_some());
+        seen.expect(Sign::TickAfter(7));
+        let mut last = look(5, &notes, 6);
+        last.end = Some(End::StoreFailed("x".to_owned()));
+        seen.take(&last, Instant::now());
+        assert!(seen.sign_seen().is_some());
+    }
+}
