@@ -258,9 +258,8 @@ mod tests {
         Look {
             elapsed: Duration::from_secs(elapsed),
             latest: Some(tick(latest)),
-            rows_trained: 0,
             notes: notes.collect(),
-            end: None,
+            ..Look::default()
         }
     }
 

@@ -8,7 +8,7 @@ use clap::ValueEnum;
 use futures_util::stream::{self, StreamExt};
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::logs::deployed;
+use super::deployed;
 use super::{Exit, Failure, print, print_json, tell};
 use crate::chaos::faults::Hand;
 use crate::chaos::report::Refused;

@@ -26,6 +26,7 @@ fn shown(containers: &[Container]) -> Value {
             ports,
             cpu,
             memory,
+            open_files,
             user,
             knows,
         } = container;
@@ -48,6 +49,7 @@ fn shown(containers: &[Container]) -> Value {
             "ports": ports.iter().map(u16::to_string).collect::<Vec<_>>().join(" "),
             "cpu": cpu,
             "memory": memory.map(|bytes| format!("{} MiB", bytes >> 20)),
+            "open_files": open_files,
             "user": user,
             "knows": if knows.is_empty() { "nothing" } else { "(sha256)" },
         });
@@ -92,9 +94,18 @@ fn one_bridge_too_few_means_a_second_one_that_reaches_broker_and_store() {
             ("cf.shapes.1", 4 + 2)
         ])
     );
-    assert_eq!(networks("shapes", 904), ["cf.shapes.0", "cf.shapes.1"]);
-    assert_eq!(networks("shapes", 900), ["cf.shapes.0"]);
-    assert_eq!(networks("shapes", 0), ["cf.shapes.0"]);
+    assert_eq!(
+        networks("shapes", 904, CONTAINERS_PER_BRIDGE),
+        ["cf.shapes.0", "cf.shapes.1"]
+    );
+    assert_eq!(
+        networks("shapes", 900, CONTAINERS_PER_BRIDGE),
+        ["cf.shapes.0"]
+    );
+    assert_eq!(
+        networks("shapes", 0, CONTAINERS_PER_BRIDGE),
+        ["cf.shapes.0"]
+    );
 }
 
 #[test]

@@ -10,7 +10,7 @@ mod snapshot;
 
 use std::path::PathBuf;
 
-use cuttlefish::deploy::docker::desired::{Container, Site, containers};
+use cuttlefish::deploy::docker::desired::{CONTAINERS_PER_BRIDGE, Container, Site, containers};
 use cuttlefish_core::data::Feed;
 use cuttlefish_core::topology::{DataShape, Document, Graph, Grouping, TaskShape, parse};
 
@@ -70,6 +70,7 @@ fn with_companions() -> Site {
         secrets_dir: dir("secrets"),
         data_dir: dir("data"),
         store_dir: dir("store"),
+        per_bridge: CONTAINERS_PER_BRIDGE,
         feed: Feed::Reference,
     }
 }
