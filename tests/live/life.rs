@@ -1,8 +1,12 @@
 //! A run in containers from its first to its last moment, with the broker and store that it brings.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
-use crate::support::{assert_gone, containers, digest, docker, live, setting, text, wait_until};
+use crate::support::{
+    Live, assert_gone, containers, digest, docker, live, setting, text, wait_until,
+};
 
 /// What a unit's inspection answers to a bearer of `token`.
 fn get(url: &str, token: &str) -> (u16, String) {
@@ -36,6 +40,10 @@ fn a_run_in_containers_lives_and_ends_as_the_local_one() {
     // Converging changes nothing that is as it should be.
     let told = live.told(&["up", &file]);
     assert!(told.contains("nothing to change"), "{told}");
+    // The image that would have been built is the same when somebody names it.
+    let image = docker(&["inspect", "-f", "{{.Config.Image}}", "cf.life.trainer"]).remove(0);
+    let told = live.told(&["up", &file, "--image", &image]);
+    assert!(told.contains("nothing to change"), "{told}");
     assert_eq!(containers("life"), made);
 
     // What people see.
@@ -57,11 +65,8 @@ fn a_run_in_containers_lives_and_ends_as_the_local_one() {
     let (status, _) = get(&format!("{url}/neurons/3/weights?format=png"), &token);
     assert_eq!(status, 200);
     assert_eq!(live.ok(&["digest", "life"]).trim(), local);
-    assert!(live.ok(&["eval", "life"]).contains("accuracy"));
-    assert!(
-        live.ok(&["inspect", "life/hidden/3"])
-            .contains("weight norm")
-    );
+    answers_are_those_of_the_local_run(&live);
+    a_neuron_is_inspected_where_it_is(&live, url, &state);
     assert!(
         live.ok(&["logs", "life", "trainer"])
             .contains("epoch finished")
@@ -91,6 +96,71 @@ fn a_run_in_containers_lives_and_ends_as_the_local_one() {
 
     live.ok(&["down", "life"]);
     assert_gone(&live, "life");
+}
+
+/// The run's weights evaluate and answer rows as those of `local`, trained on the same file.
+fn answers_are_those_of_the_local_run(live: &Live) {
+    for part in ["test", "validation", "train"] {
+        let eval = |run| {
+            let mut told = live.json(&["eval", run, "--part", part, "--json"]);
+            let accuracy = told["evaluation"]["accuracy"].as_f64();
+            assert!(accuracy.unwrap() > 0.5, "{told}");
+            told["run"] = Value::Null;
+            told
+        };
+        assert_eq!(eval("life"), eval("local"), "{part}");
+    }
+    let pixel = |row: usize, i: usize| ((row * 7 + i * i) % 17).to_string();
+    let row = |row| (0..64).map(|i| pixel(row, i)).collect::<Vec<_>>().join(",");
+    let rows: Vec<String> = (0..20).map(row).collect();
+    let input = live.path("rows.csv");
+    std::fs::write(&input, rows.join("\n")).unwrap();
+    let predict = |run| live.ok(&["predict", run, "--input", input.to_str().unwrap()]);
+    let answers = predict("life");
+    assert_eq!(answers, predict("local"));
+    let classes = answers.lines().skip(1).map(|line| line.split(',').nth(1));
+    let classes: BTreeSet<_> = classes.collect();
+    assert!(classes.len() > 1, "rows of several classes: {answers}");
+}
+
+/// `inspect` asks the neuron itself; what the store holds of it is shown on demand, and when it
+/// does not answer.
+fn a_neuron_is_inspected_where_it_is(live: &Live, url: &str, state: &Value) {
+    let shown = live.output(&["inspect", "life/hidden/3"]);
+    let (stdout, stderr) = (text(&shown.stdout), text(&shown.stderr));
+    for line in ["state ", "last batch gradient norm ", "messages sent "] {
+        assert!(stdout.contains(&format!("\n{line}")), "{line}: {stdout}");
+    }
+    let url = format!("{url}/neurons/3");
+    assert!(stderr.contains(&url), "{stderr}");
+    assert!(stderr.contains("/secrets/token"), "{stderr}");
+    let of_state = ["tick", "generation", "weight_norm", "last_batch"];
+    let document = live.json(&["inspect", "life/hidden/3", "--json"]);
+    assert_eq!(document["url"], url);
+    for key in of_state {
+        assert_eq!(document[key], state[key], "{key}");
+    }
+    let token = std::fs::read_to_string(document["token_file"].as_str().unwrap()).unwrap();
+    assert_eq!(get(&url, &token).0, 200);
+    for told in [&stdout, &stderr, &document.to_string()] {
+        assert!(!told.contains(&token), "{told}");
+    }
+
+    let committed = live.json(&["inspect", "life/hidden/3", "--json", "--committed"]);
+    assert_eq!(committed["weights"].as_array().unwrap().len(), 64);
+    let bias = |document: &Value| document["bias"].as_f64().map(|bias| bias as f32);
+    assert_eq!(bias(&committed), bias(&document));
+    docker(&["pause", "cf.life.hidden.03"]);
+    let shown = live.output(&["inspect", "life/hidden/3", "--json"]);
+    docker(&["unpause", "cf.life.hidden.03"]);
+    let stderr = text(&shown.stderr);
+    assert!(stderr.contains("hidden.03 does not answer"), "{stderr}");
+    let shown: Value = serde_json::from_slice(&shown.stdout).unwrap();
+    assert_eq!(shown, committed);
+
+    let (code, stderr) = live.fails(&["inspect", "life/hidden/12"]);
+    assert_eq!(code, 2);
+    assert!(stderr.contains("has neurons 0 to 11"), "{stderr}");
 }
 
 /// No secret of a run is in what Docker shows of its containers.
@@ -191,6 +261,61 @@ fn actors_on_several_bridges_reach_each_other_and_change_no_bit() {
     assert_eq!(containers("bridges"), made);
     live.ok(&["down", "bridges"]);
     assert_gone(&live, "bridges");
+}
+
+#[test]
+fn a_resumed_run_keeps_its_table_and_its_feed() {
+    let Some(live) = live() else { return };
+    let file = live.file("kept", "");
+    let longer = live.local_digest(&file, &["--epochs", "8"]);
+    let docker_args = ["--target", "docker", "--neurons-per-unit", "8"];
+    let mut args = vec!["train", &file, "--json"];
+    args.extend(docker_args);
+    args.extend(["--data", "broadcast", "--table", "nets"]);
+    live.json(&args);
+    // What containers are told of it, and how many there are.
+    let shown = |actor: &str| {
+        let name = format!("cf.kept.{actor}");
+        let format = "{{range .Config.Env}}{{println .}}{{end}}";
+        docker(&["inspect", "-f", format, &name])
+    };
+    let is_so = |actor: &str, variable: &str| shown(actor).contains(&variable.to_owned());
+    let (table, feed) = ("CUTTLEFISH_TABLE=nets", "CUTTLEFISH_FEED=broadcast");
+    let reads_data = |actor: &str| {
+        shown(actor)
+            .iter()
+            .any(|v| v.starts_with("CUTTLEFISH_DATA="))
+    };
+    assert!(is_so("trainer", table) && is_so("trainer", feed));
+    assert!(!reads_data("hidden.0"));
+
+    live.json(&["train", "--resume", "kept", "--epochs", "5", "--json"]);
+    assert!(is_so("trainer", table) && is_so("trainer", feed), "kept");
+    assert!(is_so("hidden.0", table) && !reads_data("hidden.0"), "kept");
+
+    let other_table = ["train", "--resume", "kept", "--table", "other"];
+    let (_, stderr) = live.fails(&other_table);
+    assert!(
+        stderr.contains("the run's table cannot be changed"),
+        "{stderr}"
+    );
+    let broker = ["--broker", "amqp://u:p@127.0.0.1:1/%2f"];
+    let (_, stderr) = live.fails(&["train", "--resume", "kept", broker[0], broker[1]]);
+    assert!(
+        stderr.contains("the run's broker cannot be changed"),
+        "{stderr}"
+    );
+
+    // Grouping and feed may change: they change no bit.
+    let mut args = vec!["train", "--resume", "kept", "--epochs", "8", "--json"];
+    args.extend(["--neurons-per-unit", "4", "--data", "reference"]);
+    assert_eq!(digest(&live.json(&args)), longer);
+    assert!(is_so("trainer", table) && !is_so("trainer", feed));
+    assert!(reads_data("hidden.0"));
+    // Trainer, synapse, 3 + 3 units, broker, store.
+    assert_eq!(containers("kept").len(), 10);
+    live.ok(&["down", "kept"]);
+    assert_gone(&live, "kept");
 }
 
 #[test]
