@@ -26,7 +26,7 @@ fn ends_as_the_local_one(live: &Live, file: &str, run: &str) {
     let listed = live.json(&["ps", "--json"]);
     let runs = listed.as_array().expect("a list of runs");
     let found = runs.iter().find(|one| one["run"] == run).expect("the run");
-    let epochs = found["epoch"].as_u64().expect("an epoch") + 100;
+    let epochs = found["epoch"].as_u64().expect("an epoch") + 50;
     let epochs = epochs.to_string();
     let trained = live.json(&[
         "train", "--resume", run, "--json", "-q", "--epochs", &epochs,
