@@ -12,3 +12,4 @@ pub mod report;
 pub mod runs;
 pub mod store;
 pub mod transport;
+pub mod trust;

@@ -26,7 +26,7 @@ use crate::deploy::docker::Docker;
 use crate::deploy::docker::desired::{Container, container_name};
 use crate::host::{End, Look};
 use crate::orchestrator::Deployed;
-use crate::orchestrator::up::{self, Changes, Interrupted, Services, Told, Wanted};
+use crate::orchestrator::up::{self, Changes, Interrupted, Told, Wanted};
 use crate::report::progress_bar::ProgressView;
 use crate::runs::{Lock, Record, RunDir, SavedRun};
 use crate::store::{Store, serve};
@@ -104,12 +104,11 @@ struct Prepared {
 }
 
 pub fn up(args: &UpArgs, config: &Config) -> Result<Exit, Failure> {
-    let services = args.services.resolve(config)?;
     let prepared = from_file(
         &args.file,
         &args.file_args,
         args.overwrite,
-        services,
+        &args.services,
         config,
     )?;
     let screen = Arc::new(Screen::new(args.quiet));
@@ -123,10 +122,10 @@ pub fn up(args: &UpArgs, config: &Config) -> Result<Exit, Failure> {
 
 /// `train --target docker`, and `train --resume` of a run in containers.
 pub fn train(args: &train::Args, config: &Config) -> Result<Exit, Failure> {
-    let services = args.services.resolve(config)?;
+    let services = &args.services;
     let prepared = match (&args.file, &args.resume) {
         (Some(file), _) => from_file(file, &args.file_args, args.overwrite, services, config)?,
-        (None, run) => from_run(run.as_deref().unwrap_or_default(), args, services, config)?,
+        (None, run) => from_run(run.as_deref().unwrap_or_default(), args, config)?,
     };
     let screen = Arc::new(Screen::new(args.quiet));
     actix_rt::System::new().block_on(async {
@@ -205,12 +204,13 @@ fn from_file(
     file: &Path,
     file_args: &FileArgs,
     overwrite: bool,
-    services: Services,
+    services: &ServiceArgs,
     config: &Config,
 ) -> Result<Prepared, Failure> {
     let file = TopologyFile::read(file, &file_args.overrides())?;
     let spec = file.document.spec();
     let run = RunDir::new(&config.runs_dir, &spec.name)?;
+    let services = services.resolve(config, run.is_deployed() && !overwrite)?;
     let grouping = file_args.grouping(Grouping::FromFile);
     let Loaded { dataset, encoder } = data::load(&spec.data, &file.base_dir(), &config.data_dir)?;
     let graph = file
@@ -249,13 +249,9 @@ fn from_file(
 }
 
 /// What a run in containers was started with, with what is to be different now.
-fn from_run(
-    name: &str,
-    args: &train::Args,
-    services: Services,
-    config: &Config,
-) -> Result<Prepared, Failure> {
+fn from_run(name: &str, args: &train::Args, config: &Config) -> Result<Prepared, Failure> {
     let run = RunDir::existing(&config.runs_dir, name)?;
+    let services = args.services.resolve(config, true)?;
     let before = run.deployment()?.record;
     let problems = |problems: cuttlefish_core::topology::Problems| {
         Failure::new(Exit::Usage, format_args!("run `{name}`: {problems}"))

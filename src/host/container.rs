@@ -22,7 +22,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 
 use super::actor::ActorMailbox;
-use super::{End, Host, Look, Observer, Storekeeper, machine};
+use super::{End, Host, Look, Observer, Storekeeper, machine, probe};
 use crate::config::{ContainerConfig, StoreConfig};
 use crate::data::prepared;
 use crate::inspect::{self, About, Access, Subject, routes::VIEW_WITHIN};
@@ -212,7 +212,7 @@ fn read_access(config: &ContainerConfig) -> anyhow::Result<Access> {
     Ok(Access::with_token(token.trim())?.allow(&config.actor))
 }
 
-fn read_broker(secrets_dir: &Path) -> anyhow::Result<Broker> {
+pub(super) fn read_broker(secrets_dir: &Path) -> anyhow::Result<Broker> {
     let path = secrets_dir.join("broker");
     let url = std::fs::read_to_string(&path).with_context(|| {
         format!(
@@ -220,8 +220,8 @@ fn read_broker(secrets_dir: &Path) -> anyhow::Result<Broker> {
             path.display()
         )
     })?;
-    let ca = Some(secrets_dir.join("broker-ca.pem")).filter(|path| path.exists());
-    Ok(Broker::parse(&url, ca.as_deref())?)
+    // Whom to trust, if TLS is spoken, is said by a variable to every client.
+    Ok(Broker::parse(&url, None)?)
 }
 
 /// The run's record, as soon as there is one.
@@ -361,7 +361,7 @@ pub fn data_file(dir: &Path) -> PathBuf {
     dir.join("rows.ctlf")
 }
 
-/// The whole program of a container: `cuttlefish-neuron actor` or `cuttlefish-neuron store`.
+/// The whole program of a container: `cuttlefish-neuron actor`, `probe` or `store`.
 pub fn main() -> ExitCode {
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
@@ -376,11 +376,15 @@ pub fn main() -> ExitCode {
                 let config = ContainerConfig::from_process().map_err(anyhow::Error::msg)?;
                 run(&config).await
             }
+            "probe" => {
+                let config = ContainerConfig::from_process().map_err(anyhow::Error::msg)?;
+                probe::run(&config).await
+            }
             "store" => {
                 let config = StoreConfig::from_process().map_err(anyhow::Error::msg)?;
                 serve_store(&config).await
             }
-            _ => bail!("`{role}` is no role of a container (expected actor or store)"),
+            _ => bail!("`{role}` is no role of a container (expected actor, probe or store)"),
         }
     });
     match result {

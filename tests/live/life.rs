@@ -2,7 +2,9 @@
 
 use serde_json::Value;
 
-use crate::support::{assert_gone, containers, digest, docker, live, setting, text, wait_until};
+use crate::support::{
+    Live, assert_gone, containers, digest, docker, live, setting, text, wait_until,
+};
 
 /// What a unit's inspection answers to a bearer of `token`.
 fn get(url: &str, token: &str) -> (u16, String) {
@@ -36,6 +38,8 @@ fn a_run_in_containers_lives_and_ends_as_the_local_one() {
     // Converging changes nothing that is as it should be.
     let told = live.told(&["up", &file]);
     assert!(told.contains("nothing to change"), "{told}");
+    assert_eq!(containers("life"), made);
+    services_of_a_run_that_is_up_stay(&live, &file);
     assert_eq!(containers("life"), made);
 
     // What people see.
@@ -91,6 +95,27 @@ fn a_run_in_containers_lives_and_ends_as_the_local_one() {
 
     live.ok(&["down", "life"]);
     assert_gone(&live, "life");
+}
+
+/// What the environment names is for new runs; a flag that names another place is refused.
+fn services_of_a_run_that_is_up_stay(live: &Live, file: &str) {
+    let (broker, store) = ("amqp://u:p@127.0.0.1:1/v", "http://127.0.0.1:1");
+    let mut named = live.command(&["up", file]);
+    named
+        .env("CUTTLEFISH_BROKER", broker)
+        .env("AWS_ENDPOINT_URL_DYNAMODB", store);
+    let output = named.output().unwrap();
+    let told = text(&output.stderr);
+    assert!(output.status.success(), "{told}");
+    assert!(told.contains("nothing to change"), "{told}");
+    for (flag, place) in [("--broker", broker), ("--store", store)] {
+        let (code, stderr) = live.fails(&["up", file, flag, place]);
+        assert_eq!(code, 1);
+        assert!(
+            stderr.contains("cannot be changed while it is up"),
+            "{stderr}"
+        );
+    }
 }
 
 /// No secret of a run is in what Docker shows of its containers.

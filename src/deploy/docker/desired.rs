@@ -24,6 +24,12 @@ pub const BROKER: &str = "broker";
 /// See [`BROKER`].
 pub const STORE: &str = "store";
 
+/// The name of the container that tries broker and store before there are others.
+pub const PROBE: &str = "probe";
+
+/// The file, among the secrets of units, synapses and the trainer, of certificates to trust.
+pub const CERTIFICATES: &str = "ca-certificates.pem";
+
 /// The ports of a broker: messages, and the API with its dashboard.
 pub const BROKER_PORT: u16 = 5672;
 /// See [`BROKER_PORT`].
@@ -49,6 +55,8 @@ pub struct Site {
     pub broker_image: Option<String>,
     /// Whether the run brings its own store.
     pub own_store: bool,
+    /// Whether containers have to be told whom to trust: a file of that among their secrets.
+    pub has_certificates: bool,
     /// AWS variables for a store that is given.
     pub store_environment: Vec<(String, String)>,
     /// The table.
@@ -100,6 +108,8 @@ pub struct Container {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
+    /// Tries broker and store, and ends.
+    Probe,
     /// The store that the run brings along.
     Store,
     /// The broker that the run brings along.
@@ -116,6 +126,7 @@ impl Role {
     /// The word for labels and people.
     pub fn word(self) -> &'static str {
         match self {
+            Self::Probe => "probe",
             Self::Store => "store",
             Self::Broker => "broker",
             Self::Unit => "unit",
@@ -195,17 +206,7 @@ fn actor(graph: &Graph, spec: &Spec, site: &Site, address: Address, network: Str
         .join(if is_trainer { "trainer" } else { "actor" });
     let mut mounts = vec![read_only(&secrets, SECRETS)];
     mounts.extend(program(site));
-    let mut environment = vec![
-        (ContainerConfig::RUN.to_owned(), graph.name.clone()),
-        (ContainerConfig::ACTOR.to_owned(), name.clone()),
-        (ContainerConfig::TABLE.to_owned(), site.table.clone()),
-        (ContainerConfig::SECRETS_DIR.to_owned(), SECRETS.to_owned()),
-        (
-            "AWS_SHARED_CREDENTIALS_FILE".to_owned(),
-            format!("{SECRETS}/aws-credentials"),
-        ),
-    ];
-    environment.extend(site.store_environment.iter().cloned());
+    let mut environment = environment(graph, site, &name);
     if reads_data {
         mounts.push(read_only(&site.data_dir, DATA));
         let file = data_file(Path::new(DATA)).display().to_string();
@@ -229,6 +230,49 @@ fn actor(graph: &Graph, spec: &Spec, site: &Site, address: Address, network: Str
         user: Some(site.user.clone()),
         knows: knows(graph, address),
     }
+}
+
+/// The container that finds out whether those of a run can reach its broker and its store.
+pub fn probe(graph: &Graph, site: &Site) -> Container {
+    let mut mounts = vec![read_only(&site.secrets_dir.join("actor"), SECRETS)];
+    mounts.extend(program(site));
+    Container {
+        name: container_name(&graph.name, PROBE),
+        actor: PROBE.to_owned(),
+        role: Role::Probe,
+        image: site.image.clone(),
+        command: vec!["probe".to_owned()],
+        environment: environment(graph, site, PROBE),
+        mounts,
+        networks: networks(&graph.name, 1),
+        ports: Vec::new(),
+        cpu: 1.0,
+        memory: Some(COORDINATOR_MEMORY),
+        user: Some(site.user.clone()),
+        knows: String::new(),
+    }
+}
+
+/// What tells a container who it is, and where broker and store are.
+fn environment(graph: &Graph, site: &Site, actor: &str) -> Vec<(String, String)> {
+    let secret = |file: &str| format!("{SECRETS}/{file}");
+    let mut environment = vec![
+        (ContainerConfig::RUN, graph.name.clone()),
+        (ContainerConfig::ACTOR, actor.to_owned()),
+        (ContainerConfig::TABLE, site.table.clone()),
+        (ContainerConfig::SECRETS_DIR, SECRETS.to_owned()),
+        ("AWS_SHARED_CREDENTIALS_FILE", secret("aws-credentials")),
+    ];
+    if site.has_certificates {
+        // Read by the clients of broker and store.
+        environment.push(("SSL_CERT_FILE", secret(CERTIFICATES)));
+    }
+    let named = environment
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value));
+    named
+        .chain(site.store_environment.iter().cloned())
+        .collect()
 }
 
 /// What a unit of a layer needs: as the layer says, or the whole deployment.
@@ -343,4 +387,86 @@ fn read_only(source: &Path, target: &str) -> Mount {
 fn sha256(text: &str) -> String {
     let digest = Sha256::digest(text);
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use cuttlefish_core::topology::{self, DataShape, Grouping, TaskShape};
+
+    use super::*;
+
+    const NETWORK: &str = "
+name: run
+data: {source: digits}
+network:
+  layers:
+    - {type: dense, name: hidden, units: 2, activation: relu}
+    - {type: dense, name: digit, units: 10, activation: softmax}
+  loss: sparse_categorical_crossentropy
+training: {epochs: 1, batch_size: 8, optimizer: {type: sgd, learning_rate: 0.1}}
+";
+
+    fn site(has_certificates: bool) -> Site {
+        Site {
+            image: "neuron:1".to_owned(),
+            program: None,
+            broker_image: Some("broker:1".to_owned()),
+            own_store: true,
+            has_certificates,
+            store_environment: Vec::new(),
+            table: "table".to_owned(),
+            user: "1:1".to_owned(),
+            secrets_dir: "/secrets".into(),
+            data_dir: "/data".into(),
+            store_dir: "/store".into(),
+            feed: Feed::Reference,
+        }
+    }
+
+    /// The containers that are told whom to trust, of all and of the probe.
+    fn told(has_certificates: bool) -> Vec<String> {
+        let document = topology::parse(NETWORK, &[]).unwrap();
+        let shape = DataShape {
+            features: 64,
+            value_bytes: 1,
+            task: TaskShape::Classification { classes: 10 },
+            train_rows: 100,
+            validation_rows: 10,
+            test_rows: 10,
+        };
+        let graph = document.graph(&shape, Grouping::Units(5)).unwrap();
+        let site = site(has_certificates);
+        let mut all = containers(&graph, document.spec(), &site);
+        all.push(probe(&graph, &site));
+        let variable = |container: &Container| {
+            let mut environment = container.environment.iter();
+            environment
+                .find(|(name, _)| name == "SSL_CERT_FILE")
+                .map(|(_, path)| {
+                    let mut mounts = container.mounts.iter();
+                    let mount = mounts
+                        .find(|mount| path.starts_with(&mount.target))
+                        .unwrap();
+                    path.replace(&mount.target, &mount.source.display().to_string())
+                })
+        };
+        let named = |container: Container| {
+            variable(&container).map(|path| format!("{} {path}", container.actor))
+        };
+        all.into_iter().filter_map(named).collect()
+    }
+
+    #[test]
+    fn who_uses_broker_and_store_is_told_whom_to_trust_where_that_matters() {
+        assert_eq!(told(false), [""; 0]);
+        let expected = [
+            "digit.0 /secrets/actor/ca-certificates.pem",
+            "digit.1 /secrets/actor/ca-certificates.pem",
+            "hidden.0 /secrets/actor/ca-certificates.pem",
+            "synapse.hidden-digit /secrets/actor/ca-certificates.pem",
+            "trainer /secrets/trainer/ca-certificates.pem",
+            "probe /secrets/actor/ca-certificates.pem",
+        ];
+        assert_eq!(told(true), expected);
+    }
 }

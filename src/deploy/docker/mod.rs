@@ -6,6 +6,7 @@
 //! | [`render`] | a container as the API wants it said; pure |
 //! | [`reconcile`] | the steps from what is there to what should be; pure |
 //! | [`image`] | the neuron image: found, or built without a base image |
+//! | `once` | a container run to its end |
 //! | [`error`] | what can go wrong, and what to do about it |
 //!
 //! This module knows containers, not neurons. It touches only what carries the label of the run.
@@ -13,6 +14,7 @@
 pub mod desired;
 pub mod error;
 pub mod image;
+mod once;
 pub mod reconcile;
 pub mod render;
 
@@ -29,6 +31,7 @@ use futures_util::stream::{BoxStream, FuturesUnordered, StreamExt};
 
 use desired::Container;
 pub use error::Error;
+pub use once::Ended;
 use reconcile::{Action, Observed};
 use render::label;
 
@@ -194,7 +197,8 @@ impl Docker {
         }
     }
 
-    async fn create(&self, container: &Container, run: &str, owner: &str) -> Result<(), Error> {
+    /// Makes and starts a container. Returns Docker's number of it.
+    async fn create(&self, container: &Container, run: &str, owner: &str) -> Result<String, Error> {
         let name = container.name.as_str();
         let options = CreateContainerOptions {
             name: Some(name.to_owned()),
@@ -214,7 +218,8 @@ impl Docker {
             connected
                 .map_err(|error| Error::api(&format!("connect {name} to {network}"), error))?;
         }
-        self.start(&id, name).await
+        self.start(&id, name).await?;
+        Ok(id)
     }
 
     /// Starts a container that is there.

@@ -8,6 +8,7 @@ use bollard::models::{
 };
 
 use super::desired::{Container, Mount, Role};
+use crate::config::ContainerConfig;
 
 /// Labels of everything that belongs to a run.
 pub mod label {
@@ -103,7 +104,10 @@ fn host_config(container: &Container) -> HostConfig {
         mounts: Some(container.mounts.iter().map(mount).collect()),
         port_bindings: Some(bindings.collect()),
         restart_policy: Some(RestartPolicy {
-            name: Some(RestartPolicyNameEnum::UNLESS_STOPPED),
+            name: Some(match container.role {
+                Role::Probe => RestartPolicyNameEnum::NO,
+                _ => RestartPolicyNameEnum::UNLESS_STOPPED,
+            }),
             maximum_retry_count: None,
         }),
         log_config: Some(HostConfigLogConfig {
@@ -115,7 +119,7 @@ fn host_config(container: &Container) -> HostConfig {
         }),
         security_opt: Some(vec!["no-new-privileges".to_owned()]),
         // Services of the host are reached under this name.
-        extra_hosts: Some(vec!["host.docker.internal:host-gateway".to_owned()]),
+        extra_hosts: Some(vec![format!("{}:host-gateway", ContainerConfig::HOST)]),
         ..HostConfig::default()
     };
     if container.role == Role::Broker {

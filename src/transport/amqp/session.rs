@@ -2,7 +2,7 @@
 //! broker that holds senders back (a memory or disk alarm) does not hold back what they wait for.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -139,9 +139,10 @@ impl Session {
                 seconds: SET_UP_WITHIN.as_secs(),
             })??;
         let lost = Arc::new(Notify::new());
+        let held_back = Arc::new(AtomicBool::new(false));
         for connection in [&receiving, &sending] {
             let events = connection.events_listener().boxed();
-            tokio::spawn(watch(events, link.clone(), lost.clone()));
+            tokio::spawn(watch(events, link.clone(), lost.clone(), held_back.clone()));
         }
         let transport = AmqpTransport {
             channel: sending.create_channel().await?,
@@ -150,6 +151,7 @@ impl Session {
             buffer: Mutex::default(),
             link: link.clone(),
             lost: lost.clone(),
+            held_back,
         };
         link.sessions.fetch_add(1, Ordering::Relaxed);
         link.set(LinkState::Connected);
@@ -202,13 +204,26 @@ async fn consume(channel: &Channel, queues: Vec<String>) -> Result<Vec<Consumer>
     Ok(try_join_all(queues.into_iter().map(consume)).await?)
 }
 
-/// Notes what happens to a connection; `lost` is told when it ends.
-async fn watch(mut events: BoxStream<'static, Event>, link: Arc<Link>, lost: Arc<Notify>) {
+/// Notes what happens to a connection; `lost` is told when it ends. So it is when the broker takes
+/// messages again of which some were `held_back`: those are lost, the trainer waits for them ever
+/// longer, and whoever boots again makes it rewind at once.
+async fn watch(
+    mut events: BoxStream<'static, Event>,
+    link: Arc<Link>,
+    lost: Arc<Notify>,
+    held_back: Arc<AtomicBool>,
+) {
     while let Some(event) = events.next().await {
         match event {
             Event::ConnectionBlocked(reason) => {
                 warn!(reason, "the broker takes no messages");
                 link.set(LinkState::Blocked(reason));
+            }
+            Event::ConnectionUnblocked if held_back.load(Ordering::Relaxed) => {
+                link.set(LinkState::Lost(
+                    "the broker takes messages again".to_owned(),
+                ));
+                break;
             }
             Event::ConnectionUnblocked => link.set(LinkState::Connected),
             Event::Error(error) => {
@@ -278,6 +293,8 @@ struct AmqpTransport {
     buffer: Mutex<Vec<u8>>,
     link: Arc<Link>,
     lost: Arc<Notify>,
+    /// Whether messages were lost because the broker took none.
+    held_back: Arc<AtomicBool>,
 }
 
 impl Transport for AmqpTransport {
@@ -287,6 +304,7 @@ impl Transport for AmqpTransport {
         };
         // The client would keep messages without a bound until the broker takes them again.
         if self.sending.status().blocked() {
+            self.held_back.store(true, Ordering::Relaxed);
             return Err(transport::Error::Blocked { to });
         }
         let mut buffer = self.buffer.lock().unwrap_or_else(PoisonError::into_inner);
