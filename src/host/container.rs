@@ -32,8 +32,10 @@ use crate::transport::amqp::Broker;
 use crate::transport::amqp::session::{Link, LinkState, Session};
 
 /// What is logged: of ours what happens, of libraries what goes wrong. The broker's client calls
-/// errors what we wait out, and says it again in what it returns.
-const LOG: &str = "warn,cuttlefish=info,lapin=off,rustls_native_certs=off";
+/// errors what we wait out, and says it again in what it returns. That there are no certificates is as
+/// it should be where nothing speaks TLS.
+const LOG: &str =
+    "warn,cuttlefish=info,lapin=off,rustls_native_certs=off,aws_smithy_http_client=error";
 
 /// Pause after the first failure; doubled after each further one, with up to half of it added or
 /// taken at random so that a thousand containers do not come back at the same moment.

@@ -166,10 +166,9 @@ impl Deployed {
             ),
         };
         bail!(
-            "containers cannot use what this machine can: tried in network {}: {said} (a service on \
-             this machine has to listen on an address that containers reach, that of Docker's \
-             bridge or all; a firewall has to let them; and its certificate has to cover the name \
-             that they use)",
+            "containers cannot use what this machine can: tried in network {}: {said} (let a \
+             service on this machine listen at that address or at all, not only on loopback, and \
+             let the firewall pass it; its certificate has to cover the name that is used there)",
             probe.networks.join(", ")
         )
     }

@@ -203,7 +203,7 @@ fn hint(error: &lapin::Error) -> &'static str {
         ErrorKind::IOError(error) if error.kind() == std::io::ErrorKind::InvalidData => {
             "check the broker's certificate, and that this is its port for TLS"
         }
-        _ => "check the address, and whether the broker is running",
+        _ => "check the address, `amqps` for a port with TLS, and whether the broker is running",
     }
 }
 
@@ -222,5 +222,25 @@ impl fmt::Display for Broker {
 impl fmt::Debug for Broker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_place_is_the_same_whoever_we_are_there() {
+        let parse = |url: &str| Broker::parse(url, None).unwrap();
+        let broker = parse("amqp://u:p@h:1/v");
+        assert!(broker.is_at(&parse("amqp://other:word@h:1/v")));
+        for other in [
+            "amqps://u:p@h:1/v",
+            "amqp://u:p@i:1/v",
+            "amqp://u:p@h:2/v",
+            "amqp://u:p@h:1/w",
+        ] {
+            assert!(!broker.is_at(&parse(other)), "{other}");
+        }
     }
 }

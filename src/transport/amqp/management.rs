@@ -224,3 +224,19 @@ fn trusting(broker: &Broker) -> TlsConfig {
 fn encoded(name: &str) -> String {
     utf8_percent_encode(name, NON_ALPHANUMERIC).to_string()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_api_of_an_encrypted_broker_is_looked_for_where_it_is_encrypted_too() {
+        let base = |url: &str, base| {
+            let broker = Broker::parse(url, None).unwrap();
+            Management::new(base, &broker).base().to_owned()
+        };
+        assert_eq!(base("amqp://u:p@h/v", None), "http://h:15672");
+        assert_eq!(base("amqps://u:p@h/v", None), "https://h:15671");
+        assert_eq!(base("amqps://u:p@h/v", Some("https://h/")), "https://h");
+    }
+}
