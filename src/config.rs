@@ -27,6 +27,8 @@ pub struct Services {
     pub broker: Option<String>,
     /// Its management API.
     pub broker_api: Option<String>,
+    /// The certificates of its authority.
+    pub broker_ca: Option<PathBuf>,
     /// Image of the broker that a run brings along.
     pub broker_image: Option<String>,
     /// Address of a DynamoDB; the SDK reads the same variable.
@@ -62,6 +64,7 @@ impl Config {
             services: Services {
                 broker: text("CUTTLEFISH_BROKER"),
                 broker_api: text("CUTTLEFISH_BROKER_API"),
+                broker_ca: variable("CUTTLEFISH_BROKER_CA"),
                 broker_image: text("CUTTLEFISH_BROKER_IMAGE"),
                 dynamodb: text("AWS_ENDPOINT_URL_DYNAMODB"),
             },
@@ -125,6 +128,9 @@ impl ContainerConfig {
 
     /// The port unless another one is configured.
     pub const DEFAULT_PORT: u16 = 8080;
+
+    /// The name under which containers reach the machine that they are on.
+    pub const HOST: &str = "host.docker.internal";
 
     /// Reads the variables.
     ///

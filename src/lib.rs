@@ -13,3 +13,4 @@ pub mod report;
 pub mod runs;
 pub mod store;
 pub mod transport;
+pub mod trust;

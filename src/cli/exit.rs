@@ -61,6 +61,15 @@ pub struct Failure {
 }
 
 impl Failure {
+    /// What this machine did not let us do. Whatever was written, a full disk is told in the same
+    /// words.
+    fn of_machine(mut message: String) -> Self {
+        if message.contains("No space left on device") {
+            message += " (make room on the disk, or keep runs on another one with `--runs-dir`)";
+        }
+        Self::new(Exit::Failed, message)
+    }
+
     /// A failure with a code of its own.
     pub fn new(exit: Exit, message: impl fmt::Display) -> Self {
         Self {
@@ -90,7 +99,7 @@ impl From<runs::Error> for Failure {
     fn from(error: runs::Error) -> Self {
         match error {
             runs::Error::Store(error) => error.into(),
-            runs::Error::Io { .. } => Self::new(Exit::Failed, format_args!("failed to {error}")),
+            runs::Error::Io { .. } => Self::of_machine(format!("failed to {error}")),
             _ => Self::new(Exit::Run, format_args!("failed to {error}")),
         }
     }
@@ -108,6 +117,6 @@ impl From<store::Error> for Failure {
 
 impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Self {
-        Self::new(Exit::Failed, format_args!("{error:#}"))
+        Self::of_machine(format!("{error:#}"))
     }
 }

@@ -241,7 +241,7 @@ pub fn main() -> Exit {
 fn init_logs(verbose: u8) {
     let level = match verbose {
         // What the SDK says about its connections is told by the error that follows.
-        0 => "warn,aws_smithy_runtime=off,lapin=off",
+        0 => "warn,aws_config=error,aws_smithy_runtime=off,lapin=off",
         1 => "info,cuttlefish=debug,lapin=off,aws_config=warn",
         _ => "debug",
     };

@@ -64,9 +64,9 @@ pub fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
         .document
         .graph(&shape, grouping)
         .map_err(|problems| file.failure(&problems))?;
-    let services = args.services.resolve(config)?;
     let run = RunDir::new(&config.runs_dir, &spec.name)?;
     let before = run.deployment().ok();
+    let services = args.services.resolve(config, before.is_some())?;
     let feed = services.feed(before.as_ref());
     let plan = Plan::new(&graph, &shape, args.target != Target::Local, feed);
     let mut text = plan.to_string();

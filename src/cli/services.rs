@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use cuttlefish_core::data::Feed;
 
 use super::{Exit, Failure};
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::deploy::docker::desired::CONTAINERS_PER_BRIDGE;
 use crate::orchestrator::up::Services;
 use crate::transport::amqp::Broker;
@@ -46,7 +46,8 @@ pub struct ServiceArgs {
     /// [env: CUTTLEFISH_BROKER_API] [default: port 15672 of the broker, if it answers]
     #[arg(long, value_name = "URL")]
     broker_api: Option<String>,
-    /// Certificates to trust at the broker instead of the system's, a PEM file
+    /// Certificates to trust at the broker beside the system's, a PEM file
+    /// [env: CUTTLEFISH_BROKER_CA]
     #[arg(long, value_name = "FILE")]
     broker_ca: Option<PathBuf>,
     /// Image of the run's own broker [env: CUTTLEFISH_BROKER_IMAGE] [default:
@@ -76,9 +77,16 @@ pub struct ServiceArgs {
 }
 
 impl ServiceArgs {
-    /// Flags win over the environment.
-    pub fn resolve(&self, config: &Config) -> Result<Services, Failure> {
-        let named = &config.services;
+    /// Flags win over the environment. A run that is up keeps its broker and its store: a flag may
+    /// say that it wants others, and is refused; the environment is only for runs that are new.
+    pub fn resolve(&self, config: &Config, is_up: bool) -> Result<Services, Failure> {
+        let mut named = config.services.clone();
+        if is_up {
+            named = config::Services {
+                broker_image: named.broker_image,
+                ..config::Services::default()
+            };
+        }
         // A broker's image on the command line means one of the run's own.
         let url = self.broker.as_ref().or_else(|| {
             let environment = named.broker.as_ref();
@@ -86,7 +94,7 @@ impl ServiceArgs {
         });
         let broker = match url {
             Some(url) => {
-                let ca = self.broker_ca.as_deref();
+                let ca = self.broker_ca.as_deref().or(named.broker_ca.as_deref());
                 let broker = Broker::parse(url, ca).map_err(|error| {
                     Failure::new(Exit::Usage, format_args!("failed to {error}"))
                 })?;
@@ -123,5 +131,56 @@ impl ServiceArgs {
             image: self.image.clone(),
             program: self.program.clone(),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsString;
+
+    use super::*;
+
+    #[derive(clap::Parser)]
+    struct Line {
+        #[command(flatten)]
+        services: ServiceArgs,
+    }
+
+    fn resolve(flags: &[&str], is_up: bool) -> Services {
+        let variables = |name: &str| match name {
+            "CUTTLEFISH_BROKER" => Some(OsString::from("amqp://u:p@environment/v")),
+            "CUTTLEFISH_BROKER_API" => Some("http://environment:1".into()),
+            "CUTTLEFISH_BROKER_IMAGE" => Some("image:environment".into()),
+            "AWS_ENDPOINT_URL_DYNAMODB" => Some("http://environment:2".into()),
+            _ => None,
+        };
+        let config = Config::new(None, None, variables);
+        let line: Line = clap::Parser::parse_from(["cuttlefish"].iter().chain(flags));
+        line.services.resolve(&config, is_up).unwrap()
+    }
+
+    #[test]
+    fn the_environment_says_where_new_runs_find_things_but_moves_none_that_is_up() {
+        let new = resolve(&[], false);
+        let (broker, api) = new.broker.unwrap();
+        assert_eq!(broker.host(), "environment");
+        assert_eq!(api.as_deref(), Some("http://environment:1"));
+        assert_eq!(new.store, Some(Some("http://environment:2".to_owned())));
+
+        let up = resolve(&[], true);
+        assert!(up.broker.is_none(), "the run has one");
+        assert_eq!(up.store, None, "the run has one");
+        assert_eq!(up.broker_image, "image:environment");
+    }
+
+    #[test]
+    fn flags_are_orders_for_every_run() {
+        let flags = ["--broker", "amqp://u:p@flag/v", "--store", "aws"];
+        for (is_up, expected_api) in [(false, Some("http://environment:1")), (true, None)] {
+            let services = resolve(&flags, is_up);
+            let (broker, api) = services.broker.unwrap();
+            assert_eq!((broker.host(), api.as_deref()), ("flag", expected_api));
+            assert_eq!(services.store, Some(None));
+        }
     }
 }

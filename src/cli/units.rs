@@ -20,6 +20,8 @@ struct Unit {
     observed: Observed,
     /// Its figures by name; none where it does not answer.
     figures: HashMap<String, f64>,
+    /// What it says is wrong with it.
+    trouble: Option<String>,
     /// Messages that wait for it or that it has sent, where the broker says so.
     queued: Option<u64>,
     url: Option<String>,
@@ -39,13 +41,17 @@ pub async fn units(deployed: &Deployed, as_json: bool) -> Result<Exit, Failure> 
         });
         async move {
             let inspection = Inspection::of(&observed, &token);
-            let figures = match &inspection {
-                Some(inspection) => inspection.metrics().await,
-                None => HashMap::new(),
-            };
+            let (mut figures, mut trouble) = (HashMap::new(), None);
+            if let Some(inspection) = &inspection {
+                figures = inspection.metrics().await;
+                if figures.get("cuttlefish_broker_connected") == Some(&0.0) {
+                    trouble = inspection.trouble().await;
+                }
+            }
             Unit {
                 observed,
                 figures,
+                trouble,
                 queued,
                 url: inspection.map(|inspection| inspection.base().to_owned()),
             }
@@ -106,12 +112,9 @@ impl Unit {
     }
 
     /// What Docker says, and what the unit says beyond that.
-    fn state(&self) -> String {
-        let is_connected = self.figure("cuttlefish_broker_connected");
-        if self.observed.state == "running" && is_connected == Some(0.0) {
-            return "not connected".to_owned();
-        }
-        self.observed.state.clone()
+    fn state(&self) -> &str {
+        let trouble = self.trouble.as_deref();
+        trouble.unwrap_or(&self.observed.state)
     }
 
     fn row(&self) -> Vec<String> {
@@ -122,7 +125,7 @@ impl Unit {
         let memory = self.figure("process_resident_memory_bytes");
         vec![
             self.observed.actor.clone(),
-            self.state(),
+            self.state().to_owned(),
             count("cuttlefish_tick"),
             count("cuttlefish_generation"),
             memory.map_or("-".to_owned(), |bytes| HumanBytes(bytes as u64).to_string()),

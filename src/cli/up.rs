@@ -16,7 +16,7 @@ use super::{Exit, Failure, FileArgs, TopologyFile, tell};
 use crate::config::Config;
 use crate::data::{self, Loaded};
 use crate::deploy::docker::limits::Standing;
-use crate::orchestrator::up::{self, Changes, Interrupted, Services, Told, Wanted};
+use crate::orchestrator::up::{self, Changes, Interrupted, Told, Wanted};
 use crate::orchestrator::{Deployed, limits};
 use crate::runs::{Lock, Record, RunDir, SavedRun};
 
@@ -49,12 +49,11 @@ struct Prepared {
 }
 
 pub fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
-    let services = args.services.resolve(config)?;
     let prepared = from_file(
         &args.file,
         &args.file_args,
         args.overwrite,
-        services,
+        &args.services,
         config,
     )?;
     let screen = Arc::new(Screen::new(args.quiet));
@@ -68,10 +67,10 @@ pub fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
 
 /// `train --target docker`, and `train --resume` of a run in containers.
 pub fn train(args: &train::Args, config: &Config) -> Result<Exit, Failure> {
-    let services = args.services.resolve(config)?;
+    let services = &args.services;
     let prepared = match (&args.file, &args.resume) {
         (Some(file), _) => from_file(file, &args.file_args, args.overwrite, services, config)?,
-        (None, run) => from_run(run.as_deref().unwrap_or_default(), args, services, config)?,
+        (None, run) => from_run(run.as_deref().unwrap_or_default(), args, config)?,
     };
     let screen = Arc::new(Screen::new(args.quiet));
     actix_rt::System::new().block_on(async {
@@ -100,12 +99,13 @@ fn from_file(
     file: &Path,
     file_args: &FileArgs,
     overwrite: bool,
-    services: Services,
+    services: &ServiceArgs,
     config: &Config,
 ) -> Result<Prepared, Failure> {
     let file = TopologyFile::read(file, &file_args.overrides())?;
     let spec = file.document.spec();
     let run = RunDir::new(&config.runs_dir, &spec.name)?;
+    let services = services.resolve(config, run.is_deployed() && !overwrite)?;
     let grouping = file_args.grouping(Grouping::FromFile);
     let Loaded { dataset, encoder } = data::load(&spec.data, &file.base_dir(), &config.data_dir)?;
     let graph = file
@@ -144,13 +144,9 @@ fn from_file(
 }
 
 /// What a run in containers was started with, with what is to be different now.
-fn from_run(
-    name: &str,
-    args: &train::Args,
-    services: Services,
-    config: &Config,
-) -> Result<Prepared, Failure> {
+fn from_run(name: &str, args: &train::Args, config: &Config) -> Result<Prepared, Failure> {
     let run = RunDir::existing(&config.runs_dir, name)?;
+    let services = args.services.resolve(config, true)?;
     let before = run.deployment()?.record;
     let problems =
         |problems: Problems| Failure::new(Exit::Usage, format_args!("run `{name}`: {problems}"));

@@ -24,7 +24,7 @@ use tracing::{error, info, warn};
 
 use super::actor::ActorMailbox;
 use super::source::Source;
-use super::{End, Host, Look, Observer, Storekeeper, machine};
+use super::{End, Host, Look, Observer, Storekeeper, machine, probe};
 use crate::config::{ContainerConfig, StoreConfig};
 use crate::inspect::{self, About, Access, Subject, routes::VIEW_WITHIN};
 use crate::runs::Record;
@@ -33,8 +33,10 @@ use crate::transport::amqp::Broker;
 use crate::transport::amqp::session::{Link, LinkState, Session, Wired};
 
 /// What is logged: of ours what happens, of libraries what goes wrong. The broker's client calls
-/// errors what we wait out, and says it again in what it returns.
-const LOG: &str = "warn,cuttlefish=info,lapin=off,rustls_native_certs=off";
+/// errors what we wait out, and says it again in what it returns. That there are no certificates is as
+/// it should be where nothing speaks TLS.
+const LOG: &str =
+    "warn,cuttlefish=info,lapin=off,rustls_native_certs=off,aws_smithy_http_client=error";
 
 /// Pause after the first failure; doubled after each further one, with up to half of it added or
 /// taken at random so that a thousand containers do not come back at the same moment.
@@ -225,7 +227,7 @@ fn read_access(config: &ContainerConfig) -> anyhow::Result<Access> {
     Ok(Access::with_token(token.trim())?.allow(&config.actor))
 }
 
-fn read_broker(secrets_dir: &Path) -> anyhow::Result<Broker> {
+pub(super) fn read_broker(secrets_dir: &Path) -> anyhow::Result<Broker> {
     let path = secrets_dir.join("broker");
     let url = std::fs::read_to_string(&path).with_context(|| {
         format!(
@@ -233,8 +235,8 @@ fn read_broker(secrets_dir: &Path) -> anyhow::Result<Broker> {
             path.display()
         )
     })?;
-    let ca = Some(secrets_dir.join("broker-ca.pem")).filter(|path| path.exists());
-    Ok(Broker::parse(&url, ca.as_deref())?)
+    // Whom to trust, if TLS is spoken, is said by a variable to every client.
+    Ok(Broker::parse(&url, None)?)
 }
 
 /// The run's record, as soon as there is one.
@@ -381,7 +383,7 @@ impl Resident {
     }
 }
 
-/// The whole program of a container: `cuttlefish-neuron actor` or `cuttlefish-neuron store`.
+/// The whole program of a container: `cuttlefish-neuron actor`, `probe` or `store`.
 pub fn main() -> ExitCode {
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
@@ -396,11 +398,15 @@ pub fn main() -> ExitCode {
                 let config = ContainerConfig::from_process().map_err(anyhow::Error::msg)?;
                 run(&config).await
             }
+            "probe" => {
+                let config = ContainerConfig::from_process().map_err(anyhow::Error::msg)?;
+                probe::run(&config).await
+            }
             "store" => {
                 let config = StoreConfig::from_process().map_err(anyhow::Error::msg)?;
                 serve_store(&config).await
             }
-            _ => bail!("`{role}` is no role of a container (expected actor or store)"),
+            _ => bail!("`{role}` is no role of a container (expected actor, probe or store)"),
         }
     });
     match result {

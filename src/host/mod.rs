@@ -3,6 +3,7 @@
 pub mod actor;
 pub mod container;
 pub mod observer;
+mod probe;
 pub mod source;
 pub mod storekeeper;
 

@@ -5,6 +5,7 @@
 //! | [`limits`] | what a run would cost, and whether the host can carry it |
 //! | [`up`] | from what a person wants to containers that train |
 //! | [`down`] | everything of a run removed, and nothing else |
+//! | `given` | services that were there before: which ones, and whether they can be reached |
 //! | `prepare` | what containers read: secrets, data, the broker's users |
 //! | [`places`] | how this machine and the containers reach broker, store and inspection |
 //! | [`remote`] | a run that trains elsewhere, watched over HTTP |
@@ -16,6 +17,7 @@
 
 pub mod companion;
 pub mod down;
+mod given;
 pub mod limits;
 pub mod places;
 mod prepare;

@@ -13,9 +13,6 @@ use crate::store::{self, DynamoStore, Endpoint};
 use crate::transport::amqp::Broker;
 use crate::transport::amqp::management::Management;
 
-/// The name under which containers reach this machine.
-pub const HOST: &str = "host.docker.internal";
-
 /// Whether a host name means the machine that uses it.
 pub fn is_loopback(host: &str) -> bool {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
@@ -37,7 +34,7 @@ pub fn from_containers(url: &str) -> String {
         _ => (authority, String::new()),
     };
     if is_loopback(host) {
-        format!("{scheme}://{HOST}{port}{path}")
+        format!("{scheme}://{}{port}{path}", ContainerConfig::HOST)
     } else {
         url.to_owned()
     }

@@ -6,18 +6,21 @@ use anyhow::Context as _;
 use cuttlefish_core::topology::graph::Graph;
 
 use super::companion::{self, Names, Passwords};
-use super::places::{HOST, REGION, from_containers, is_loopback};
+use super::places::{REGION, from_containers, is_loopback};
 use super::up::Wanted;
 use super::{Deployed, failed_to};
-use crate::config::StoreConfig;
+use crate::config::{ContainerConfig, StoreConfig};
 use crate::data::prepared;
-use crate::deploy::docker::desired::{self, BROKER, BROKER_PORT, Container, STORE, Site};
+use crate::deploy::docker::desired::{
+    self, BROKER, BROKER_PORT, CERTIFICATES, Container, STORE, Site,
+};
 use crate::deploy::docker::image::{self, Program};
 use crate::host::source::data_file;
 use crate::runs::deployment::{BrokerPlace, StorePlace};
 use crate::store;
 use crate::transport::amqp::Broker;
 use crate::transport::amqp::management::Management;
+use crate::trust::system_certificates;
 
 impl Deployed {
     /// Writes what containers read: secrets, data, the store's directory.
@@ -46,6 +49,24 @@ impl Deployed {
             let profile = format!("[default]\n{credentials}");
             self.secrets
                 .write(&format!("{reader}/aws-credentials"), &profile)?;
+        }
+        self.write_certificates(wanted).await
+    }
+
+    /// Writes down whom containers have to trust at the services that are given.
+    async fn write_certificates(&self, wanted: &Wanted) -> anyhow::Result<()> {
+        let broker = match (&self.deployment.broker, &wanted.services.broker) {
+            (BrokerPlace::Companion { .. }, _) => None,
+            (BrokerPlace::Given { .. }, Some((broker, _))) => Some(broker.clone()),
+            (BrokerPlace::Given { .. }, None) => Some(self.broker().await?),
+        };
+        let certificates =
+            certificates(broker.as_ref(), &self.deployment.store, system_certificates);
+        if let Some(certificates) = certificates {
+            for reader in ["actor", "trainer"] {
+                self.secrets
+                    .write(&format!("{reader}/{CERTIFICATES}"), &certificates)?;
+            }
         }
         Ok(())
     }
@@ -95,16 +116,10 @@ impl Deployed {
             }
             (BrokerPlace::Given { management }, Some((broker, _))) => {
                 if let Some(ca) = broker.ca() {
-                    for file in [
-                        "actor/broker-ca.pem",
-                        "trainer/broker-ca.pem",
-                        "broker-ca.pem",
-                    ] {
-                        self.secrets.write(file, ca)?;
-                    }
+                    self.secrets.write("broker-ca.pem", ca)?;
                 }
                 let seen = if is_loopback(broker.host()) {
-                    broker.at(HOST, broker.port())
+                    broker.at(ContainerConfig::HOST, broker.port())
                 } else {
                     broker.clone()
                 };
@@ -163,8 +178,9 @@ impl Deployed {
         Ok(desired::containers(graph, spec, &self.site()?))
     }
 
-    fn site(&self) -> anyhow::Result<Site> {
+    pub(super) fn site(&self) -> anyhow::Result<Site> {
         let dir = std::path::absolute(self.run.path())?;
+        let secrets_dir = std::path::absolute(self.secrets.dir())?;
         let endpoint = |url: String| vec![(ENDPOINT.to_owned(), url)];
         let mut store_environment = match &self.deployment.store {
             StorePlace::Companion => {
@@ -193,7 +209,8 @@ impl Deployed {
             store_environment,
             table: self.deployment.table.clone(),
             user: self.secrets.user(),
-            secrets_dir: std::path::absolute(self.secrets.dir())?,
+            has_certificates: secrets_dir.join("actor").join(CERTIFICATES).exists(),
+            secrets_dir,
             data_dir: dir.join("data"),
             store_dir: dir.join("store"),
             feed: self.deployment.feed,
@@ -204,6 +221,32 @@ impl Deployed {
 
 /// The variable that says where a DynamoDB is.
 const ENDPOINT: &str = "AWS_ENDPOINT_URL_DYNAMODB";
+
+/// The certificates that containers need, as PEM: those that this machine trusts where a service is
+/// given that speaks TLS, but only the broker's own authority where nothing else does.
+fn certificates(
+    broker: Option<&Broker>,
+    store: &StorePlace,
+    system: impl FnOnce() -> String,
+) -> Option<String> {
+    let broker = broker.filter(|broker| broker.is_encrypted());
+    let ca = broker.and_then(Broker::ca);
+    let store_is_encrypted = match store {
+        StorePlace::Companion => false,
+        StorePlace::Given { endpoint, .. } => {
+            let url = endpoint.as_deref();
+            url.is_none_or(|url| url.starts_with("https://"))
+        }
+    };
+    let needs_system = store_is_encrypted || broker.is_some() && ca.is_none();
+    let mut found = if needs_system {
+        system()
+    } else {
+        String::new()
+    };
+    found += ca.unwrap_or_default();
+    (!found.is_empty()).then_some(found)
+}
 
 fn make_users(management: &Management, names: &Names, passwords: &Passwords) -> anyhow::Result<()> {
     let made = || {
@@ -220,4 +263,40 @@ fn make_users(management: &Management, names: &Names, passwords: &Passwords) -> 
     made().map_err(|error: crate::transport::amqp::Error| {
         failed_to(format_args!("make users: {error}"))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn containers_trust_those_that_the_command_trusts_and_where_nothing_else_is_needed_one() {
+        let ca = tempfile::NamedTempFile::new().unwrap();
+        let pem = "-----BEGIN CERTIFICATE-----\n";
+        std::fs::write(ca.path(), pem).unwrap();
+        let parse = |url: &str, ca| Some(Broker::parse(url, ca).unwrap());
+        let given = |endpoint: Option<&str>| StorePlace::Given {
+            endpoint: endpoint.map(str::to_owned),
+            region: REGION.to_owned(),
+        };
+        let (plain, tls) = ("amqp://u:p@h/v", "amqps://u:p@h/v");
+        let both = format!("system\n{pem}");
+        let (own, http) = (StorePlace::Companion, given(Some("http://h:1")));
+        let cases = [
+            (None, &own, None),
+            (parse(plain, Some(ca.path())), &http, None),
+            (parse(tls, None), &own, Some("system\n")),
+            (parse(tls, Some(ca.path())), &http, Some(pem)),
+            (
+                parse(tls, Some(ca.path())),
+                &given(None),
+                Some(both.as_str()),
+            ),
+            (None, &given(Some("https://h:1")), Some("system\n")),
+        ];
+        for (broker, store, expected) in cases {
+            let found = certificates(broker.as_ref(), store, || "system\n".to_owned());
+            assert_eq!(found.as_deref(), expected, "{broker:?} {store:?}");
+        }
+    }
 }

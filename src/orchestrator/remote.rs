@@ -92,20 +92,35 @@ impl Inspection {
         metrics
     }
 
+    /// What the actor says is wrong with it; none where all is well, or nothing is said.
+    pub async fn trouble(&self) -> Option<String> {
+        let answer = self.answer("/healthz", false).await.ok()?;
+        let answer = answer.trim();
+        (answer != "ok").then(|| answer.to_owned())
+    }
+
     async fn text(&self, path: &str) -> Result<String, InspectionError> {
+        self.answer(path, true).await
+    }
+
+    /// The text at `path`; with `must_be_ok` only where the status says that it is what was asked for.
+    async fn answer(&self, path: &str, must_be_ok: bool) -> Result<String, InspectionError> {
         let this = self.clone();
         let url = format!("{}{path}", self.base);
-        let asked = tokio::task::spawn_blocking(move || this.ask(url)).await;
+        let asked = tokio::task::spawn_blocking(move || this.ask(url, must_be_ok)).await;
         match asked {
             Ok(answer) => answer,
             Err(panic) => std::panic::resume_unwind(panic.into_panic()),
         }
     }
 
-    fn ask(&self, url: String) -> Result<String, InspectionError> {
+    fn ask(&self, url: String, must_be_ok: bool) -> Result<String, InspectionError> {
         let text = self
             .agent
             .get(&url)
+            .config()
+            .http_status_as_error(must_be_ok)
+            .build()
             .header("authorization", format!("Bearer {}", self.token))
             .call()
             .and_then(|mut response| {

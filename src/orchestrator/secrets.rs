@@ -2,11 +2,12 @@
 //! or arguments.
 //!
 //! ```text
-//! secrets/actor/     broker, broker-ca.pem, token, aws-credentials    mounted into units, synapses
-//! secrets/trainer/   the same, with a user that may wire              mounted into the trainer
-//! secrets/store/     access-key                                       mounted into the run's store
-//! secrets/broker/    rabbitmq.conf, definitions.json                  mounted into the run's broker
-//! secrets/           admin, token                                     for the command alone
+//! secrets/actor/     broker, token, aws-credentials,      mounted into units, synapses, the probe
+//!                    ca-certificates.pem
+//! secrets/trainer/   the same, with a user that may wire  mounted into the trainer
+//! secrets/store/     access-key                           mounted into the run's store
+//! secrets/broker/    rabbitmq.conf, definitions.json      mounted into the run's broker
+//! secrets/           admin, broker-ca.pem, token          for the command alone
 //! ```
 
 use std::fs;

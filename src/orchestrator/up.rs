@@ -7,7 +7,7 @@ use anyhow::bail;
 use cuttlefish_core::data::{Dataset, Feed};
 use cuttlefish_core::topology::graph::Graph;
 
-use super::{Deployed, failed_to, secrets};
+use super::{Deployed, failed_to, given};
 use crate::deploy::docker::cost::Layout;
 use crate::deploy::docker::desired::{self, CONTAINERS_PER_BRIDGE, Container, Role};
 use crate::deploy::docker::image::{self, Program};
@@ -15,9 +15,8 @@ use crate::deploy::docker::reconcile::{Action, Observed, reconcile};
 use crate::deploy::docker::{Docker, owner_of};
 use crate::runs::deployment::{BrokerPlace, StorePlace};
 use crate::runs::{Deployment, Record, RunDir};
-use crate::store::{self, DEFAULT_TABLE, DynamoStore, Store};
+use crate::store::{DynamoStore, Store};
 use crate::transport::amqp::connection::SMALL_FRAMES;
-use crate::transport::amqp::management::Management;
 use crate::transport::amqp::{Broker, Wiring};
 
 /// A broker in a container needs some seconds to boot, more on a busy machine.
@@ -98,7 +97,7 @@ pub trait Told: Send + Sync {
 #[error("interrupted")]
 pub struct Interrupted;
 
-fn go_on(told: &dyn Told) -> anyhow::Result<()> {
+pub(super) fn go_on(told: &dyn Told) -> anyhow::Result<()> {
     if told.is_cancelled() {
         return Err(Interrupted.into());
     }
@@ -173,8 +172,8 @@ pub async fn up(
     let image = wanted.services.image.as_deref();
     let image = neuron_image(&docker, image, wanted.services.program.as_deref(), told).await?;
     go_on(told)?;
-    let deployment = deployment(wanted, before.as_ref(), image.name).await?;
-    try_given_services(wanted, &deployment.table).await?;
+    let deployment = given::deployment(&run, wanted, before.as_ref(), image.name).await?;
+    given::try_from_here(wanted, &deployment.table).await?;
     refuse_foreign(&docker, &run, &deployment.owner).await?;
     if let BrokerPlace::Companion { image } = &deployment.broker
         && !docker.has_image(image).await.map_err(failed_to)?
@@ -200,98 +199,6 @@ pub async fn up(
         .converge(wanted, before.as_ref(), &desired, told)
         .await?;
     Ok((deployed, changes))
-}
-
-/// Tries the services that were there before, before anything is made: what cannot be reached could
-/// not be left tidily either.
-async fn try_given_services(wanted: &Wanted, table: &str) -> anyhow::Result<()> {
-    let run = wanted.graph.name.as_str();
-    if let Some((broker, _)) = &wanted.services.broker {
-        let tried = broker
-            .connect(&format!("cf.{run} command"), SMALL_FRAMES)
-            .await;
-        let _ = tried.map_err(failed_to)?.close(200, "done".into()).await;
-    }
-    if let Some(endpoint) = &wanted.services.store {
-        let client = store::connect_from_environment_to(endpoint.as_deref()).await;
-        let store = DynamoStore::new(client, table, run)?;
-        let tried = store.ensure_table().await;
-        tried.map_err(|error| anyhow::anyhow!("the store failed: {error}"))?;
-    }
-    Ok(())
-}
-
-/// How the run is to be deployed: as before, as far as it was.
-async fn deployment(
-    wanted: &Wanted,
-    before: Option<&Deployment>,
-    image: String,
-) -> anyhow::Result<Deployment> {
-    let stays = |what: &str| {
-        format!(
-            "the run's {what} cannot be changed while it is up (take it down with `cuttlefish down \
-             {}` first)",
-            wanted.graph.name
-        )
-    };
-    let broker = match (&wanted.services.broker, before.map(|before| &before.broker)) {
-        (None, Some(place)) => place.clone(),
-        (None, None) => BrokerPlace::Companion {
-            image: wanted.services.broker_image.clone(),
-        },
-        (Some(_), Some(BrokerPlace::Companion { .. })) => bail!(stays("broker")),
-        (Some((broker, base)), _) => {
-            let management = Management::new(base.as_deref(), broker);
-            let is_ours = management.is_administrator();
-            if base.is_some() && !is_ours {
-                bail!(
-                    "failed to use the management API at {}: it does not answer, or {} is no \
-                     administrator there",
-                    management.base(),
-                    broker.credentials().0
-                );
-            }
-            BrokerPlace::Given {
-                management: is_ours.then(|| management.base().to_owned()),
-            }
-        }
-    };
-    let store = match (&wanted.services.store, before.map(|before| &before.store)) {
-        (None, Some(place)) => place.clone(),
-        (None, None) => StorePlace::Companion,
-        (Some(endpoint), before) => {
-            let place = StorePlace::Given {
-                endpoint: endpoint.clone(),
-                region: store::region_from_environment().await,
-            };
-            if before.is_some_and(|before| *before != place) {
-                bail!(stays("store"));
-            }
-            place
-        }
-    };
-    let recorded = before.map(|before| &before.table);
-    let table = wanted.services.table.as_ref().or(recorded);
-    let table = table.map_or(DEFAULT_TABLE, String::as_str).to_owned();
-    if recorded.is_some_and(|recorded| *recorded != table) {
-        bail!(stays("table"));
-    }
-    let deployment = Deployment::new(
-        match before {
-            Some(before) => before.owner.clone(),
-            None => secrets::random()?,
-        },
-        image,
-        broker,
-        store,
-        table,
-        wanted.services.feed(before),
-        wanted.record.clone(),
-    );
-    Ok(Deployment {
-        containers_per_bridge: wanted.services.layout(before).per_bridge,
-        ..deployment
-    })
 }
 
 /// Refuses to work beside containers of the same names that are not ours.
@@ -333,6 +240,9 @@ impl Deployed {
         self.apply("starting broker and store", first, told).await?;
         let store = self.wait_for_store(told).await?;
         let wiring_broker = self.wait_for_broker(told).await?;
+        if !rest.is_empty() {
+            self.try_from_container(&wanted.graph, told).await?;
+        }
         let wiring = Wiring::new(&wanted.graph);
         let connection = wiring_broker
             .connect(&format!("cf.{run} command"), SMALL_FRAMES)

@@ -54,18 +54,23 @@ pub fn connect(endpoint: Endpoint) -> Client {
 /// A client for the DynamoDB that the environment names, as every AWS program reads it: endpoint,
 /// profile, region and credentials. Nothing is sent yet, except to find credentials.
 pub async fn connect_from_environment() -> Client {
-    connect_from_environment_to(None).await
+    let http = https();
+    let found = environment(&http).await;
+    from_environment(&found, Builder::from(&found), http)
 }
 
-/// The same, at `endpoint` if there is one.
+/// The same, but at `endpoint`, or the region's own without, whatever endpoint the environment
+/// names.
 pub async fn connect_from_environment_to(endpoint: Option<&str>) -> Client {
     let http = https();
     let found = environment(&http).await;
-    let mut shared = aws_sdk_dynamodb::config::Builder::from(&found);
-    if let Some(endpoint) = endpoint {
-        shared = shared.endpoint_url(endpoint);
-    }
-    let region = Region::new(region(&found));
+    let mut shared = Builder::from(&found);
+    shared.set_endpoint_url(endpoint.map(str::to_owned));
+    from_environment(&found, shared, http)
+}
+
+fn from_environment(found: &SdkConfig, shared: Builder, http: SharedHttpClient) -> Client {
+    let region = Region::new(region(found));
     Client::from_conf(with_patience(shared, http).region(region).build())
 }
 

@@ -157,6 +157,18 @@ pub enum Error {
         /// The SDK's error.
         source: Source,
     },
+    /// The server's certificate is not accepted.
+    #[error(
+        "{operation} was not sent: {message} (where the store's authority is not one of the system's, SSL_CERT_FILE names a file with its certificate; the certificate has to cover the endpoint's host)"
+    )]
+    Untrusted {
+        /// Which call.
+        operation: &'static str,
+        /// What is wrong with the certificate.
+        message: String,
+        /// The SDK's error.
+        source: Source,
+    },
     /// The server says that the request is wrong.
     #[error("{operation} was rejected: {message} (is the endpoint a DynamoDB?)")]
     Rejected {
@@ -242,7 +254,13 @@ impl Error {
         let denied = DENIED.contains(&code);
         let message = describe(&error);
         let source = error.into();
-        if later {
+        if message.contains("invalid peer certificate") {
+            Self::Untrusted {
+                operation,
+                message,
+                source,
+            }
+        } else if later {
             Self::Unavailable {
                 operation,
                 message,

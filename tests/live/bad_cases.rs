@@ -1,6 +1,11 @@
 //! What can go wrong before anything trains: each with an error that says what, and nothing left.
 
-use crate::support::{assert_gone, docker, live};
+use std::os::unix::fs::{MetadataExt, chown};
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::Command;
+
+use crate::support::{assert_gone, docker, live, text};
 
 #[test]
 fn bad_hosts_brokers_stores_and_images_are_named_and_leave_nothing() {
@@ -42,15 +47,100 @@ fn bad_hosts_brokers_stores_and_images_are_named_and_leave_nothing() {
 fn a_store_that_cannot_be_reached_is_named_and_leaves_nothing() {
     let Some(live) = live() else { return };
     let file = live.file("no-store", "");
-    let mut command = live.command(&["up", &file, "--store", "http://127.0.0.1:1"]);
-    command
-        .env("AWS_ACCESS_KEY_ID", "k")
-        .env("AWS_SECRET_ACCESS_KEY", "s");
-    let output = command.output().unwrap();
-    let stderr = crate::support::text(&output.stderr);
-    assert!(!output.status.success());
+    let (code, stderr) = live.fails(&["up", &file, "--store", "http://127.0.0.1:1"]);
+    assert_eq!(code, 1);
     assert!(stderr.contains("the store failed"), "{stderr}");
+    assert!(
+        stderr.contains("check that the store is reachable"),
+        "{stderr}"
+    );
     assert_gone(&live, "no-store");
+}
+
+#[test]
+fn a_full_disk_is_named_and_nothing_is_left() {
+    let Some(live) = live() else { return };
+    // Only root can make a disk that is small enough.
+    if !is_root() {
+        eprintln!("skipped: a full disk (this is not run by root)");
+        return;
+    }
+    let file = live.file("full", "");
+    let disk = Disk::mount(live.path("disk"), "100k");
+    let runs = disk.dir.to_str().unwrap();
+    let (code, stderr) = live.fails(&["up", &file, "--runs-dir", runs]);
+    assert_eq!(code, 1);
+    assert!(stderr.contains("No space left on device"), "{stderr}");
+    assert!(stderr.contains("make room on the disk"), "{stderr}");
+    assert!(stderr.contains(runs), "where: {stderr}");
+    assert!(!disk.dir.join("full").exists(), "the run's directory");
+    assert_gone(&live, "full");
+}
+
+#[test]
+fn a_daemon_that_may_not_be_used_is_named_and_nothing_is_left() {
+    let Some(live) = live() else { return };
+    // Root may use every socket; others may not use this one, or there were no tests.
+    if !is_root() {
+        eprintln!("skipped: no permission (this is not run by root)");
+        return;
+    }
+    let file = live.file("denied", "");
+    let home = live.path("home");
+    std::fs::create_dir(&home).unwrap();
+    chown(&home, Some(NOBODY), Some(NOBODY)).unwrap();
+    live.open_to_all();
+    // Where this is built, others may not be allowed to look.
+    let program = live.path("cuttlefish");
+    std::fs::copy(env!("CARGO_BIN_EXE_cuttlefish"), &program).unwrap();
+    let mut command = Command::new(program);
+    command
+        .args(["up", &file])
+        .uid(NOBODY)
+        .gid(NOBODY)
+        .current_dir("/")
+        .env("HOME", &home)
+        .env("CUTTLEFISH_RUNS_DIR", home.join("runs"));
+    let output = command.output().unwrap();
+    let stderr = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(
+        stderr.contains("failed to use Docker: permission denied"),
+        "{stderr}"
+    );
+    assert!(stderr.contains("join the group `docker`"), "{stderr}");
+    assert!(!home.join("runs/denied").exists(), "the run's directory");
+    assert_gone(&live, "denied");
+}
+
+/// A user with no rights.
+const NOBODY: u32 = 65534;
+
+fn is_root() -> bool {
+    std::fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0)
+}
+
+/// A small file system in memory.
+struct Disk {
+    dir: PathBuf,
+}
+
+impl Disk {
+    fn mount(dir: PathBuf, size: &str) -> Self {
+        std::fs::create_dir(&dir).unwrap();
+        let mount = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"])
+            .arg(&dir)
+            .status();
+        assert!(mount.unwrap().success(), "mount");
+        Self { dir }
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(&self.dir).status();
+    }
 }
 
 #[test]
@@ -61,9 +151,10 @@ fn no_daemon_is_named() {
     let socket = live.path("no.sock");
     command.env("DOCKER_HOST", format!("unix://{}", socket.display()));
     let output = command.output().unwrap();
-    let stderr = crate::support::text(&output.stderr);
-    assert!(!output.status.success());
+    let stderr = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
     assert!(stderr.contains("failed to reach Docker"), "{stderr}");
+    assert!(stderr.contains("is the daemon running"), "{stderr}");
     assert_gone(&live, "no-daemon");
 }
 

@@ -45,6 +45,8 @@ fn a_run_in_containers_lives_and_ends_as_the_local_one() {
     let told = live.told(&["up", &file, "--image", &image]);
     assert!(told.contains("nothing to change"), "{told}");
     assert_eq!(containers("life"), made);
+    services_of_a_run_that_is_up_stay(&live, &file);
+    assert_eq!(containers("life"), made);
 
     // What people see.
     let listed = live.json(&["ps", "life", "--json"]);
@@ -161,6 +163,27 @@ fn a_neuron_is_inspected_where_it_is(live: &Live, url: &str, state: &Value) {
     let (code, stderr) = live.fails(&["inspect", "life/hidden/12"]);
     assert_eq!(code, 2);
     assert!(stderr.contains("has neurons 0 to 11"), "{stderr}");
+}
+
+/// What the environment names is for new runs; a flag that names another place is refused.
+fn services_of_a_run_that_is_up_stay(live: &Live, file: &str) {
+    let (broker, store) = ("amqp://u:p@127.0.0.1:1/v", "http://127.0.0.1:1");
+    let mut named = live.command(&["up", file]);
+    named
+        .env("CUTTLEFISH_BROKER", broker)
+        .env("AWS_ENDPOINT_URL_DYNAMODB", store);
+    let output = named.output().unwrap();
+    let told = text(&output.stderr);
+    assert!(output.status.success(), "{told}");
+    assert!(told.contains("nothing to change"), "{told}");
+    for (flag, place) in [("--broker", broker), ("--store", store)] {
+        let (code, stderr) = live.fails(&["up", file, flag, place]);
+        assert_eq!(code, 1);
+        assert!(
+            stderr.contains("cannot be changed while it is up"),
+            "{stderr}"
+        );
+    }
 }
 
 /// No secret of a run is in what Docker shows of its containers.

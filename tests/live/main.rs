@@ -3,9 +3,12 @@
 //!
 //! They run one after the other: each has the machine to itself.
 
+mod alarm;
 mod bad_cases;
 mod chaos;
+mod encrypted;
 mod given_services;
 mod life;
+mod reach;
 mod support;
 mod transport;

@@ -1,10 +1,14 @@
 //! The program, with runs in a directory of their own, and the eyes to see what it leaves behind.
 
+use std::fs::Permissions;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use cuttlefish::transport::amqp::Broker;
 use serde_json::Value;
 
 /// One test at a time has the machine.
@@ -59,6 +63,12 @@ impl Live {
         path.to_str().expect("a plain path").to_owned()
     }
 
+    /// Lets other users see what is in the temporary directory.
+    pub fn open_to_all(&self) {
+        let all = Permissions::from_mode(0o755);
+        std::fs::set_permissions(self.home.path(), all).expect("our own directory");
+    }
+
     pub fn path(&self, name: &str) -> PathBuf {
         self.home.path().join(name)
     }
@@ -72,6 +82,10 @@ impl Live {
             .env("CUTTLEFISH_RUNS_DIR", self.path("runs"))
             .env_remove("CUTTLEFISH_BROKER")
             .env_remove("CUTTLEFISH_BROKER_API")
+            .env_remove("CUTTLEFISH_BROKER_CA")
+            .env_remove("AWS_ENDPOINT_URL_DYNAMODB")
+            .env("AWS_ACCESS_KEY_ID", "k")
+            .env("AWS_SECRET_ACCESS_KEY", "s")
             .stdin(Stdio::null());
         command
     }
@@ -182,6 +196,62 @@ pub fn containers(run: &str) -> Vec<String> {
     ]);
     found.sort();
     found
+}
+
+/// A process that serves at `address` and ends with this.
+pub struct Server {
+    process: Child,
+    pub address: SocketAddr,
+}
+
+impl Server {
+    /// `socat` at a free port of `ip`, listening as `listen` says (`TCP-LISTEN`, `OPENSSL-LISTEN`)
+    /// with its options, and forwarding to `target`.
+    pub fn socat(ip: &str, listen: &str, options: &str, target: SocketAddr) -> Self {
+        Self::start(ip, |address| {
+            let mut command = Command::new("socat");
+            let (ip, port) = (address.ip(), address.port());
+            command
+                .arg(format!("{listen}:{port},bind={ip},fork,reuseaddr{options}"))
+                .arg(format!("TCP:{target}"));
+            command
+        })
+    }
+
+    /// The process that `command` makes for a free port of `ip`, as soon as it serves.
+    pub fn start(ip: &str, command: impl Fn(SocketAddr) -> Command) -> Self {
+        let free = TcpListener::bind((ip, 0)).expect("an address of this machine");
+        let address = free.local_addr().expect("an address");
+        drop(free);
+        let process = command(address)
+            .stdin(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn();
+        let server = Self {
+            process: process.expect("the server starts"),
+            address,
+        };
+        wait_until("the server serves", || TcpStream::connect(address).is_ok());
+        server
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// Where a broker is that `scripts/services` has started.
+pub fn broker_address(broker: &Broker) -> SocketAddr {
+    let ip = broker.host().parse().expect("an address of numbers");
+    SocketAddr::new(ip, broker.port())
+}
+
+/// The setting that `scripts/services env` prints.
+pub fn service(name: &str) -> String {
+    setting(name).unwrap_or_else(|| panic!("{name}: scripts/test starts services and says where"))
 }
 
 /// Nothing of a run is left on the host.

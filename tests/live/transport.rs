@@ -20,7 +20,7 @@ use contract::{ADDRESSES, Backend};
 use crate::support::{SMALL, live, setting};
 
 /// Two units, then one, as [`ADDRESSES`] has them.
-fn graph(run: &str) -> Graph {
+pub fn graph(run: &str) -> Graph {
     let text = format!("name: {run}{SMALL}").replace("units: 12", "units: 2");
     let sets = ["network.layers[1].neurons_per_unit=10".to_owned()];
     let document = topology::parse(&text, &sets).expect("a topology");

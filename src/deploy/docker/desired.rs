@@ -24,6 +24,12 @@ pub const BROKER: &str = "broker";
 /// See [`BROKER`].
 pub const STORE: &str = "store";
 
+/// The name of the container that tries broker and store before there are others.
+pub const PROBE: &str = "probe";
+
+/// The file, among the secrets of units, synapses and the trainer, of certificates to trust.
+pub const CERTIFICATES: &str = "ca-certificates.pem";
+
 /// The ports of a broker: messages, and the API with its dashboard.
 pub const BROKER_PORT: u16 = 5672;
 /// See [`BROKER_PORT`].
@@ -56,6 +62,8 @@ pub struct Site {
     pub broker_image: Option<String>,
     /// Whether the run brings its own store.
     pub own_store: bool,
+    /// Whether containers have to be told whom to trust: a file of that among their secrets.
+    pub has_certificates: bool,
     /// AWS variables for a store that is given.
     pub store_environment: Vec<(String, String)>,
     /// The table.
@@ -112,6 +120,8 @@ pub struct Container {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
+    /// Tries broker and store, and ends.
+    Probe,
     /// The store that the run brings along.
     Store,
     /// The broker that the run brings along.
@@ -128,6 +138,7 @@ impl Role {
     /// The word for labels and people.
     pub fn word(self) -> &'static str {
         match self {
+            Self::Probe => "probe",
             Self::Store => "store",
             Self::Broker => "broker",
             Self::Unit => "unit",
@@ -217,17 +228,7 @@ fn actor(graph: &Graph, spec: &Spec, site: &Site, address: Address, network: Str
         .join(if is_trainer { "trainer" } else { "actor" });
     let mut mounts = vec![read_only(&secrets, SECRETS)];
     mounts.extend(program(site));
-    let mut environment = vec![
-        (ContainerConfig::RUN.to_owned(), graph.name.clone()),
-        (ContainerConfig::ACTOR.to_owned(), name.clone()),
-        (ContainerConfig::TABLE.to_owned(), site.table.clone()),
-        (ContainerConfig::SECRETS_DIR.to_owned(), SECRETS.to_owned()),
-        (
-            "AWS_SHARED_CREDENTIALS_FILE".to_owned(),
-            format!("{SECRETS}/aws-credentials"),
-        ),
-    ];
-    environment.extend(site.store_environment.iter().cloned());
+    let mut environment = environment(graph, site, &name);
     if reads_data {
         mounts.push(read_only(&site.data_dir, DATA));
         let file = data_file(Path::new(DATA)).display().to_string();
@@ -252,6 +253,50 @@ fn actor(graph: &Graph, spec: &Spec, site: &Site, address: Address, network: Str
         user: Some(site.user.clone()),
         knows: knows(graph, address),
     }
+}
+
+/// The container that finds out whether those of a run can reach its broker and its store.
+pub fn probe(graph: &Graph, site: &Site) -> Container {
+    let mut mounts = vec![read_only(&site.secrets_dir.join("actor"), SECRETS)];
+    mounts.extend(program(site));
+    Container {
+        name: container_name(&graph.name, PROBE),
+        actor: PROBE.to_owned(),
+        role: Role::Probe,
+        image: site.image.clone(),
+        command: vec!["probe".to_owned()],
+        environment: environment(graph, site, PROBE),
+        mounts,
+        networks: networks(&graph.name, 1, site.per_bridge),
+        ports: Vec::new(),
+        cpu: 1.0,
+        memory: Some(COORDINATOR_MEMORY),
+        open_files: None,
+        user: Some(site.user.clone()),
+        knows: String::new(),
+    }
+}
+
+/// What tells a container who it is, and where broker and store are.
+fn environment(graph: &Graph, site: &Site, actor: &str) -> Vec<(String, String)> {
+    let secret = |file: &str| format!("{SECRETS}/{file}");
+    let mut environment = vec![
+        (ContainerConfig::RUN, graph.name.clone()),
+        (ContainerConfig::ACTOR, actor.to_owned()),
+        (ContainerConfig::TABLE, site.table.clone()),
+        (ContainerConfig::SECRETS_DIR, SECRETS.to_owned()),
+        ("AWS_SHARED_CREDENTIALS_FILE", secret("aws-credentials")),
+    ];
+    if site.has_certificates {
+        // Read by the clients of broker and store.
+        environment.push(("SSL_CERT_FILE", secret(CERTIFICATES)));
+    }
+    let named = environment
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value));
+    named
+        .chain(site.store_environment.iter().cloned())
+        .collect()
 }
 
 /// What a unit of a layer needs: as the layer says, or the whole deployment.

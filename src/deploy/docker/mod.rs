@@ -10,6 +10,7 @@
 //! | [`reconcile`] | the steps from what is there to what should be; pure |
 //! | [`image`] | the neuron image: found, or built without a base image |
 //! | [`disturb`] | what is done to a container by those who test what it survives |
+//! | `once` | a container run to its end |
 //! | [`error`] | what can go wrong, and what to do about it |
 //!
 //! This module knows containers, not neurons. It touches only what carries the label of the run.
@@ -21,6 +22,7 @@ pub mod error;
 pub mod facts;
 pub mod image;
 pub mod limits;
+mod once;
 pub mod reconcile;
 pub mod render;
 
@@ -37,6 +39,7 @@ use futures_util::stream::{BoxStream, FuturesUnordered, StreamExt};
 
 use desired::Container;
 pub use error::Error;
+pub use once::Ended;
 use reconcile::{Action, Observed};
 use render::label;
 
@@ -202,7 +205,8 @@ impl Docker {
         }
     }
 
-    async fn create(&self, container: &Container, run: &str, owner: &str) -> Result<(), Error> {
+    /// Makes and starts a container. Returns Docker's number of it.
+    async fn create(&self, container: &Container, run: &str, owner: &str) -> Result<String, Error> {
         let name = container.name.as_str();
         let options = CreateContainerOptions {
             name: Some(name.to_owned()),
@@ -222,7 +226,8 @@ impl Docker {
             connected
                 .map_err(|error| Error::api(&format!("connect {name} to {network}"), error))?;
         }
-        self.start(&id, name).await
+        self.start(&id, name).await?;
+        Ok(id)
     }
 
     /// Starts a container that is there.

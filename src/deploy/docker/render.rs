@@ -9,6 +9,7 @@ use bollard::models::{
 };
 
 use super::desired::{Container, Mount, Role};
+use crate::config::ContainerConfig;
 
 /// Labels of everything that belongs to a run.
 pub mod label {
@@ -113,7 +114,10 @@ fn host_config(container: &Container) -> HostConfig {
         mounts: Some(container.mounts.iter().map(mount).collect()),
         port_bindings: Some(bindings.collect()),
         restart_policy: Some(RestartPolicy {
-            name: Some(RestartPolicyNameEnum::UNLESS_STOPPED),
+            name: Some(match container.role {
+                Role::Probe => RestartPolicyNameEnum::NO,
+                _ => RestartPolicyNameEnum::UNLESS_STOPPED,
+            }),
             maximum_retry_count: None,
         }),
         log_config: Some(HostConfigLogConfig {
@@ -125,7 +129,7 @@ fn host_config(container: &Container) -> HostConfig {
         }),
         security_opt: Some(vec!["no-new-privileges".to_owned()]),
         // Services of the host are reached under this name.
-        extra_hosts: Some(vec!["host.docker.internal:host-gateway".to_owned()]),
+        extra_hosts: Some(vec![format!("{}:host-gateway", ContainerConfig::HOST)]),
         ..HostConfig::default()
     };
     if container.role == Role::Broker {

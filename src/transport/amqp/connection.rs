@@ -28,7 +28,8 @@ pub const LARGE_FRAMES: u32 = 32768;
 #[derive(Clone)]
 pub struct Broker {
     uri: AMQPUri,
-    /// Certificates of the authority that signed the broker's, as PEM; the system's without.
+    /// Certificates of the authority that signed the broker's, as PEM, if it is none of the
+    /// system's.
     ca: Option<String>,
 }
 
@@ -44,31 +45,33 @@ pub enum AddressError {
         problem: String,
     },
     /// The certificate authority's file.
-    #[error("read the certificate authority `{}`", path.display())]
+    #[error("read the certificate authority `{}`: {source}", path.display())]
     Ca {
         /// The file.
         path: PathBuf,
         /// Why not.
-        #[source]
         source: std::io::Error,
+    },
+    /// The same, of another form.
+    #[error(
+        "read the certificate authority `{}`: there is no certificate in it (expected PEM)",
+        path.display()
+    )]
+    NoCertificate {
+        /// The file.
+        path: PathBuf,
     },
 }
 
 impl Broker {
     /// Reads an address like `amqp://user:password@host:5672/vhost`, `amqps` for TLS. `ca` is a PEM
-    /// file with the certificates to trust instead of the system's.
+    /// file with certificates to trust beside the system's.
     pub fn parse(url: &str, ca: Option<&Path>) -> Result<Self, AddressError> {
         let uri: AMQPUri = url
             .trim()
             .parse()
             .map_err(|problem| AddressError::Url { problem })?;
-        let read = |path: &Path| {
-            std::fs::read_to_string(path).map_err(|source| AddressError::Ca {
-                path: path.to_owned(),
-                source,
-            })
-        };
-        let ca = ca.map(read).transpose()?;
+        let ca = ca.map(read_certificates).transpose()?;
         Ok(Self { uri, ca })
     }
 
@@ -87,6 +90,13 @@ impl Broker {
         host.clone_into(&mut other.uri.authority.host);
         other.uri.authority.port = port;
         other
+    }
+
+    /// Whether both lead to the same virtual host of the same broker, whoever we are there.
+    pub fn is_at(&self, other: &Self) -> bool {
+        let (here, there) = (&self.uri, &other.uri);
+        (&here.scheme, &here.vhost) == (&there.scheme, &there.vhost)
+            && (self.host(), self.port()) == (other.host(), other.port())
     }
 
     /// Host name or address.
@@ -160,6 +170,16 @@ impl Broker {
     }
 }
 
+/// The certificates in a file.
+fn read_certificates(path: &Path) -> Result<String, AddressError> {
+    let path = path.to_owned();
+    match std::fs::read_to_string(&path) {
+        Ok(pem) if pem.contains("-----BEGIN CERTIFICATE-----") => Ok(pem),
+        Ok(_) => Err(AddressError::NoCertificate { path }),
+        Err(source) => Err(AddressError::Ca { path, source }),
+    }
+}
+
 /// What a person can do about a connection that was refused.
 fn hint(error: &lapin::Error) -> &'static str {
     match error.kind() {
@@ -172,7 +192,18 @@ fn hint(error: &lapin::Error) -> &'static str {
         ErrorKind::IOError(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => {
             "is the broker running, and is this its AMQP port?"
         }
-        _ => "check the address, and whether the broker is running",
+        // What the TLS library says has no type that we share with it.
+        ErrorKind::IOError(error) if error.to_string().contains("UnknownIssuer") => {
+            "name the authority that signed the broker's certificate with `--broker-ca`, or is this \
+             another broker than you think?"
+        }
+        ErrorKind::IOError(error) if error.to_string().contains("not valid for name") => {
+            "the broker's certificate does not cover this name or address: use one that it covers"
+        }
+        ErrorKind::IOError(error) if error.kind() == std::io::ErrorKind::InvalidData => {
+            "check the broker's certificate, and that this is its port for TLS"
+        }
+        _ => "check the address, `amqps` for a port with TLS, and whether the broker is running",
     }
 }
 
@@ -191,5 +222,25 @@ impl fmt::Display for Broker {
 impl fmt::Debug for Broker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_place_is_the_same_whoever_we_are_there() {
+        let parse = |url: &str| Broker::parse(url, None).unwrap();
+        let broker = parse("amqp://u:p@h:1/v");
+        assert!(broker.is_at(&parse("amqp://other:word@h:1/v")));
+        for other in [
+            "amqps://u:p@h:1/v",
+            "amqp://u:p@i:1/v",
+            "amqp://u:p@h:2/v",
+            "amqp://u:p@h:1/w",
+        ] {
+            assert!(!broker.is_at(&parse(other)), "{other}");
+        }
     }
 }

@@ -6,13 +6,16 @@ use std::time::Duration;
 use base64::prelude::{BASE64_STANDARD, Engine};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
+use ureq::tls::{PemItem, RootCerts, TlsConfig};
 
 use super::{Broker, Error};
+use crate::trust;
 
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
-/// The port that the API has unless another one is configured.
+/// The ports that the API has unless others are configured, without and with TLS.
 const DEFAULT_PORT: u16 = 15672;
+const DEFAULT_TLS_PORT: u16 = 15671;
 
 /// The most that an answer may have: figures of some thousand queues.
 const MAX_ANSWER: u64 = 16 << 20;
@@ -48,17 +51,24 @@ pub struct QueueFigures {
 }
 
 impl Management {
-    /// The API at `base`, `http://host:port`; by default where a broker of that address has it.
+    /// The API at `base`, `http://host:port`; by default where a broker of that address has it: who
+    /// encrypts messages to it does not want to send it passwords in clear.
     pub fn new(base: Option<&str>, broker: &Broker) -> Self {
         let (user, password) = broker.credentials();
         let base = match base {
             Some(base) => base.trim_end_matches('/').to_owned(),
+            None if broker.is_encrypted() => {
+                format!("https://{}:{DEFAULT_TLS_PORT}", broker.host())
+            }
             None => format!("http://{}:{DEFAULT_PORT}", broker.host()),
         };
-        let config = ureq::Agent::config_builder()
+        let mut config = ureq::Agent::config_builder()
             .timeout_global(Some(ANSWER_WITHIN))
-            .http_status_as_error(false)
-            .build();
+            .http_status_as_error(false);
+        if base.starts_with("https://") {
+            config = config.tls_config(trusting(broker));
+        }
+        let config = config.build();
         Self {
             base,
             authorization: format!(
@@ -199,6 +209,34 @@ impl Management {
     }
 }
 
+/// Trusts whom connections to the broker trust.
+fn trusting(broker: &Broker) -> TlsConfig {
+    let pem = trust::system_certificates() + broker.ca().unwrap_or_default();
+    let certificates = ureq::tls::parse_pem(pem.as_bytes()).filter_map(|item| match item {
+        Ok(PemItem::Certificate(certificate)) => Some(certificate),
+        _ => None,
+    });
+    TlsConfig::builder()
+        .root_certs(RootCerts::from(certificates))
+        .build()
+}
+
 fn encoded(name: &str) -> String {
     utf8_percent_encode(name, NON_ALPHANUMERIC).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_api_of_an_encrypted_broker_is_looked_for_where_it_is_encrypted_too() {
+        let base = |url: &str, base| {
+            let broker = Broker::parse(url, None).unwrap();
+            Management::new(base, &broker).base().to_owned()
+        };
+        assert_eq!(base("amqp://u:p@h/v", None), "http://h:15672");
+        assert_eq!(base("amqps://u:p@h/v", None), "https://h:15671");
+        assert_eq!(base("amqps://u:p@h/v", Some("https://h/")), "https://h");
+    }
 }

@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use cuttlefish::deploy::docker::desired::{
-    CONTAINERS_PER_BRIDGE, Container, Role, Site, container_name, networks,
+    CONTAINERS_PER_BRIDGE, Container, Role, Site, container_name, networks, probe,
 };
 use cuttlefish_core::data::Feed;
 use serde_json::{Value, json};
 
 use super::snapshot::assert_snapshot;
-use super::{shapes, with_companions, with_given_services};
+use super::{document, graph, shapes, with_companions, with_given_services};
 
 /// Containers as people read them, by name; what is known of the network is a hash.
 fn shown(containers: &[Container]) -> Value {
@@ -180,4 +180,42 @@ fn a_change_of_the_site_replaces_what_it_is_about() {
         "trainer",
     ];
     assert_eq!(replaced(other_program), all_actors);
+}
+
+/// Who is told where the certificates are that it is to trust.
+fn trusting(has_certificates: bool) -> Vec<String> {
+    let site = Site {
+        has_certificates,
+        ..with_given_services()
+    };
+    let graph = graph(&document(&[]));
+    let mut all = shapes(&[], &site);
+    all.push(probe(&graph, &site));
+    let path = |container: &Container| {
+        let mut environment = container.environment.iter();
+        let (_, path) = environment.find(|(name, _)| name == "SSL_CERT_FILE")?;
+        let mut mounts = container.mounts.iter();
+        let mount = mounts.find(|mount| path.starts_with(&mount.target))?;
+        Some(path.replace(&mount.target, &mount.source.display().to_string()))
+    };
+    let named =
+        |container: Container| path(&container).map(|path| format!("{} {path}", container.actor));
+    all.into_iter().filter_map(named).collect()
+}
+
+#[test]
+fn who_uses_broker_and_store_is_told_whom_to_trust_where_that_matters() {
+    assert_eq!(trusting(false), [""; 0]);
+    let all = trusting(true);
+    assert_eq!(all.len(), shapes(&[], &with_given_services()).len() + 1);
+    let of = |actor: &str| {
+        let start = format!("{actor} ");
+        all.iter().find_map(|line| line.strip_prefix(&start))
+    };
+    let actors = "/runs/shapes/secrets/actor/ca-certificates.pem";
+    assert_eq!(of("probe"), Some(actors));
+    assert_eq!(
+        of("trainer"),
+        Some("/runs/shapes/secrets/trainer/ca-certificates.pem")
+    );
 }

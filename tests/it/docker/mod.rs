@@ -58,6 +58,7 @@ fn with_companions() -> Site {
         program: Some(dir("program/cuttlefish-neuron")),
         broker_image: Some("rabbitmq:4-management".to_owned()),
         own_store: true,
+        has_certificates: false,
         store_environment: vec![
             (
                 "AWS_ENDPOINT_URL_DYNAMODB".to_owned(),

@@ -26,6 +26,7 @@ fn of_network(hidden: usize, per_bridge: usize) -> Vec<Container> {
         program: None,
         broker_image: Some("broker".to_owned()),
         own_store: true,
+        has_certificates: false,
         store_environment: Vec::new(),
         table: "cuttlefish".to_owned(),
         user: "1:1".to_owned(),
