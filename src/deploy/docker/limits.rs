@@ -211,7 +211,8 @@ mod advice {
     pub const DAEMON: &str = "raise LimitNOFILE of Docker's service, or host more neurons in a \
          container with --neurons-per-unit";
     pub const NEIGHBOURS: &str = "containers would lose sight of the broker: raise it \
-         with `sysctl net.ipv4.neigh.default.gc_thresh3=16384`";
+         with `sysctl net.ipv4.neigh.default.gc_thresh2=8192 \
+         net.ipv4.neigh.default.gc_thresh3=16384`";
     pub const BROKER_FILES: &str = "raise the broker's limit of open files, or host more neurons in \
          a container with --neurons-per-unit";
     pub const BROKER_MEMORY: &str = "it would hold senders up: use a broker with a higher \

@@ -72,7 +72,7 @@ fn five_hundred_neurons_cost_what_was_measured() {
     let broker = cost.broker;
     assert_eq!(
         (broker.connections, broker.queues),
-        (1004, 492 * 2 + 10 + 20)
+        (1004, 500 * 2 + 10 + 2)
     );
     assert!((400..600).contains(&(broker.memory >> 20)), "{broker:?}");
 }
