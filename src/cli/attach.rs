@@ -10,7 +10,7 @@ use cuttlefish_core::trainer::{Outcome, Verdict};
 
 use super::outcome::Finished;
 use super::watch::{Watch, Watchable};
-use super::{Exit, Failure, deployed, recorded_graph, tell};
+use super::{Exit, Failure, deployed, recorded_graph};
 use crate::config::Config;
 use crate::data::{self, Loaded};
 use crate::deploy::docker::desired::{Container, Role, container_name};
@@ -79,6 +79,7 @@ pub async fn watch(
         desired: deployed.desired(graph)?,
         trainer: None,
         last: Look::default(),
+        started: Vec::new(),
         revived: Instant::now(),
         is_stopping: false,
     };
@@ -117,6 +118,8 @@ struct Remote<'a> {
     trainer: Option<Inspection>,
     /// What was seen last: shown as long as the trainer cannot be reached.
     last: Look,
+    /// Containers that were started again and not told of yet.
+    started: Vec<String>,
     revived: Instant,
     is_stopping: bool,
 }
@@ -143,9 +146,7 @@ impl Remote<'_> {
             return;
         }
         match self.deployed.revive(&self.desired).await {
-            Ok(names) => names
-                .iter()
-                .for_each(|name| tell(format_args!("started {name} again"))),
+            Ok(names) => self.started.extend(names),
             Err(error) => tracing::warn!("cannot start containers: {error:#}"),
         }
     }
@@ -197,6 +198,13 @@ impl Watchable for Remote<'_> {
             }
         }
         Ok(self.last.clone())
+    }
+
+    fn happened(&mut self) -> Vec<String> {
+        let started = self.started.drain(..);
+        started
+            .map(|name| format!("started {name} again"))
+            .collect()
     }
 
     async fn interrupted(&mut self) -> Result<&'static str, Failure> {

@@ -20,6 +20,11 @@ pub trait Watchable {
     /// latest, sooner when the run is over.
     async fn look(&mut self, after: u64, at_most: Duration) -> Result<Look, Failure>;
 
+    /// What has happened around the run since this was last asked, a line each.
+    fn happened(&mut self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// A person pressed Ctrl-C (or sent SIGTERM) for the first time; says what happens now.
     async fn interrupted(&mut self) -> Result<&'static str, Failure>;
 
@@ -91,6 +96,7 @@ impl<'a> Watch<'a> {
             };
             match look {
                 Some(look) => {
+                    run.happened().iter().for_each(|line| self.view.note(line));
                     self.show(&look);
                     if let Some(end) = look.end {
                         return Ok(Watched {

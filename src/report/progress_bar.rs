@@ -114,8 +114,9 @@ impl ProgressView {
 
     /// Writes a line about an epoch of so many rows that, with its validation, `took` this long.
     pub fn epoch(&mut self, record: &EpochRecord, rows: usize, took: Duration) {
-        if !matches!(self.output, Output::Quiet) {
-            self.line(&epoch_line(record, self.epochs, rows, took));
+        self.line(&epoch_line(record, self.epochs, rows, took));
+        // The next plain line can wait. A bar must move on, however fast epochs end.
+        if matches!(self.output, Output::Lines(_)) {
             self.shown = Instant::now();
         }
     }

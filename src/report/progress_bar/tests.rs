@@ -104,6 +104,23 @@ fn the_bar_can_be_made() {
 }
 
 #[test]
+fn the_bar_moves_on_however_fast_epochs_end() {
+    let mut view = ProgressView::over(Output::Bar(ProgressBar::hidden()), 20);
+    let start = view.shown;
+    view.update_at(&snapshot(), start);
+    view.epoch(&record(), 41_000, Duration::from_millis(1));
+    let next = Snapshot {
+        epoch: 4,
+        ..snapshot()
+    };
+    view.update_at(&next, start + DRAW_INTERVAL);
+    let Output::Bar(bar) = &view.output else {
+        unreachable!("it was made with a bar");
+    };
+    assert_eq!(bar.prefix(), "epoch  4/20");
+}
+
+#[test]
 fn other_parts_are_named() {
     let mut snapshot = snapshot();
     assert_eq!(bar_prefix(&snapshot), "epoch  3/20");
