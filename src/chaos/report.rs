@@ -145,8 +145,8 @@ impl Report {
         kinds
     }
 
-    /// A table, and what else there is to say.
-    pub fn text(&self, run: &str, seed: u64, refused: &Refused) -> String {
+    /// A table, and what else there is to say; `again` is the command that repeats it.
+    pub fn text(&self, again: &str, refused: &Refused) -> String {
         let heads = [
             "KIND",
             "FAULTS",
@@ -191,7 +191,7 @@ impl Report {
         };
         let commit = median(self.commit_ticks.clone())
             .map_or(String::new(), |ticks| format!(", a commit every {ticks}"));
-        let refused = match refused.iter().map(|(_, n)| n).sum() {
+        let refused = match refused.values().sum() {
             0 => "no messages refused".to_owned(),
             total => {
                 let by: Vec<String> = refused
@@ -209,7 +209,7 @@ impl Report {
         };
         format!(
             "{}{}{undone} in {:.0} s, from tick {} to {}{commit}; {refused}{ending}\n\
-             again with: cuttlefish chaos {run} --seed {seed}\n",
+             again with: {again}\n",
             aligned(&rows, 1),
             counted(n, "fault"),
             self.took.as_secs_f64(),
@@ -298,9 +298,9 @@ kill       3      1.9 s  2.9 s  0.7 s   1.2 s      5     34        3
 cut        1          -      -      -       -      0      0        1
 4 faults, 1 of them not carried out in 61 s, from tick 10 to 2000, a commit every 100; \
 2 messages refused: 2 by digit.1; the run has ended
-again with: cuttlefish chaos digits --seed 9
+again with: x
 ";
-        assert_eq!(report().text("digits", 9, &refused), expected);
+        assert_eq!(report().text("x", &refused), expected);
         let document = report().document("digits", 9, &refused);
         assert_eq!(document["messages_refused"]["digit.1"], 2);
         assert_eq!(document["ticks_between_commits"]["most"], 110);

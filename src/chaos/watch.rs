@@ -237,7 +237,6 @@ mod tests {
         CommitPoint {
             number,
             tick: Tick(tick),
-            ..CommitPoint::default()
         }
     }
 

@@ -22,6 +22,9 @@ use crate::orchestrator::remote::Inspection;
 /// Inspections asked at once.
 const AT_ONCE: usize = 16;
 
+/// Between a recovery and the next fault.
+const PAUSE: Duration = Duration::from_secs(2);
+
 #[derive(Debug, clap::Args)]
 #[command(
     long_about = "Break a run in containers on purpose, one thing after the other, and see it come \
@@ -58,6 +61,27 @@ pub struct Args {
     /// Print one JSON document at the end instead of the table
     #[arg(long)]
     json: bool,
+}
+
+impl Args {
+    /// The command that gives the same faults.
+    fn again(&self, seed: u64) -> String {
+        let mut command = format!("cuttlefish chaos {} --seed {seed}", self.run);
+        if !self.only.is_empty() {
+            let kinds: Vec<String> = self.only.iter().map(Kind::to_string).collect();
+            command += &format!(" --only {}", kinds.join(","));
+        }
+        if let Some(faults) = self.faults {
+            command += &format!(" --faults {faults}");
+        }
+        if let Some(time) = self.time {
+            command += &format!(" --for {}s", time.as_secs());
+        }
+        if self.pause != PAUSE {
+            command += &format!(" --pause {}s", self.pause.as_secs());
+        }
+        command
+    }
 }
 
 /// `90s`, `10m`, `1h`; seconds without a unit.
@@ -118,7 +142,7 @@ pub async fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
     if args.json {
         print_json(&report.document(run, seed, &refused))?;
     } else {
-        print(&report.text(run, seed, &refused))?;
+        print(&report.text(&args.again(seed), &refused))?;
     }
     if report.ending == Ending::NotRecovered {
         let text = format_args!(
@@ -192,7 +216,40 @@ async fn refused(deployed: &Deployed) -> Refused {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser as _;
+
     use super::*;
+
+    #[test]
+    fn a_command_can_be_repeated() {
+        #[derive(clap::Parser)]
+        struct Command {
+            #[command(flatten)]
+            args: Args,
+        }
+        let again = |words: &[&str]| {
+            let words = std::iter::once("chaos").chain(words.iter().copied());
+            Command::parse_from(words).args.again(9)
+        };
+        assert_eq!(again(&["digits"]), "cuttlefish chaos digits --seed 9");
+        let options = [
+            "--only",
+            "kill,broker-wipe",
+            "--faults",
+            "5",
+            "--pause",
+            "1s",
+        ];
+        assert_eq!(
+            again(&[&["digits"][..], &options].concat()),
+            "cuttlefish chaos digits --seed 9 --only kill,broker-wipe --faults 5 --pause 1s"
+        );
+        let options = ["digits", "--for", "10m", "--json"];
+        assert_eq!(
+            again(&options),
+            "cuttlefish chaos digits --seed 9 --for 600s"
+        );
+    }
 
     #[test]
     fn durations_have_units() {
