@@ -14,7 +14,7 @@ use cuttlefish_core::protocol::{Envelope, Message};
 use futures_util::StreamExt;
 use serde_json::Value;
 
-use crate::support::{assert_gone, digest, live, service, text, wait_until};
+use crate::support::{assert_gone, digest, docker, live, service, text, wait_until};
 use crate::transport::graph;
 
 /// The memory alarm of the broker of `scripts/services`: lifted when this is dropped.
@@ -76,7 +76,10 @@ fn a_run_waits_for_a_broker_that_takes_no_messages_and_says_why() {
             .any(|unit| unit["unit"] == "hidden.0" && unit["tick"].as_f64() > Some(20.0))
     });
 
+    // Nothing is computed meanwhile, or the run might be over before the broker is asked.
+    docker(&["pause", "cf.alarm.hidden.0"]);
     let alarm = Alarm::set();
+    docker(&["unpause", "cf.alarm.hidden.0"]);
     let said = "the broker takes no messages: low on memory";
     wait_until("somebody says why", || {
         units().iter().any(|unit| unit["state"] == said)
