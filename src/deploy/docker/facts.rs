@@ -159,7 +159,7 @@ fn kernel() -> Option<Kernel> {
 /// What the daemon may open, and what it has open where we may see that.
 fn daemon_files() -> Option<Room> {
     let pid: u32 = read(DAEMON_PID)?.trim().parse().ok()?;
-    let limits = read(&format!("/proc/{pid}/limits"))?;
+    let limits = read(format!("/proc/{pid}/limits"))?;
     let line = limits
         .lines()
         .find_map(|line| line.strip_prefix("Max open files"))?;

@@ -34,8 +34,10 @@ fn a_run_that_is_interrupted_and_killed_ends_with_the_bits_of_an_undisturbed_one
     assert!(calm.status.success(), "{}", text(&calm.stderr));
     let calm: Value = serde_json::from_slice(&calm.stdout).expect("one JSON document");
 
-    // Ctrl-C: commits, says how to go on, exit code 130.
-    let child = start(&program, &long(&["--set", "name=rough"]));
+    // Ctrl-C: commits, says how to go on, exit code 130. One actor a neuron, so that there is time for
+    // it on a busy machine.
+    let slow = ["--set", "name=rough", "--neurons-per-unit", "1"];
+    let child = start(&program, &long(&slow));
     let mut tick = wait_for_commit_after(&program, "rough", 0);
     signal(&child, "-INT");
     let output = child.wait_with_output().expect("it ends");
@@ -127,7 +129,8 @@ fn no_epochs_write_the_initial_weights() {
 #[test]
 fn a_run_that_a_process_works_on_is_left_alone() {
     let program = Program::new();
-    let mut child = start(&program, &long(&["--set", "name=busy"]));
+    let slow = ["--set", "name=busy", "--neurons-per-unit", "1"];
+    let mut child = start(&program, &long(&slow));
     wait_for_commit_after(&program, "busy", 0);
     assert_eq!(
         program.json(&["ps", "busy", "--json"])[0]["state"],
@@ -220,7 +223,8 @@ fn looking_at_a_run_keeps_nobody_from_it() {
 #[test]
 fn a_second_interrupt_ends_at_once() {
     let program = Program::new();
-    let child = start(&program, &long(&["--set", "name=twice"]));
+    let slow = ["--set", "name=twice", "--neurons-per-unit", "1"];
+    let child = start(&program, &long(&slow));
     wait_for_commit_after(&program, "twice", 0);
     signal(&child, "-INT");
     signal(&child, "-INT");

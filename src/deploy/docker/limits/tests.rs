@@ -101,7 +101,8 @@ fn each_limit_is_exceeded_by_itself() {
     let kernel = |host: &mut Host, change: fn(&mut Kernel)| {
         change(host.kernel.as_mut().expect("it has one"));
     };
-    let cases: [(&str, &dyn Fn(&mut Host), Standing); 8] = [
+    type Change<'a> = &'a dyn Fn(&mut Host);
+    let cases: [(&str, Change<'_>, Standing); 8] = [
         (
             "bridge networks",
             &|h| full(&mut h.networks),
@@ -259,7 +260,8 @@ fn a_broker_that_was_there_has_its_own_room() {
     let of = |broker: &BrokerRoom, what: &str| {
         find(&limits(&cost, Some(&host()), Some(broker)), what).standing
     };
-    let cases: [(&str, fn(&mut BrokerRoom)); 3] = [
+    type Change = fn(&mut BrokerRoom);
+    let cases: [(&str, Change); 3] = [
         ("broker: open files", |broker| broker.files.most = 1024),
         ("broker: memory", |broker| broker.memory.used = 4 << 30),
         ("broker: Erlang processes", |broker| {
