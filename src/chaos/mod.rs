@@ -107,7 +107,13 @@ impl Chaos {
             self.settle(outcomes.last_mut());
             let outcome = self.carry_out(fault, interrupt).await;
             told(&outcome);
-            if outcome.recovered.is_none() && outcome.problem.is_none() && !interrupt.has_come() {
+            if !outcome.is_undone {
+                // Another one on top of it would say nothing.
+                ending = Some(Ending::NotUndone);
+            } else if outcome.recovered.is_none()
+                && outcome.problem.is_none()
+                && !interrupt.has_come()
+            {
                 ending = Some(Ending::NotRecovered);
             }
             outcomes.push(outcome);
@@ -164,6 +170,7 @@ impl Chaos {
             interrupt.or(self.hand.hold(&fault)).await;
         }
         let mended = self.hand.end(&fault).await;
+        let is_undone = mended.is_ok();
         if sign == Sign::Tick {
             counts_from = Instant::now();
             expect(sign);
@@ -174,7 +181,12 @@ impl Chaos {
             recovered: None,
             recomputed: 0,
             rewinds: 0,
-            problem: broken.and(mended).err().map(|error| format!("{error:#}")),
+            problem: [broken.err(), mended.err()]
+                .into_iter()
+                .flatten()
+                .map(|error| format!("{error:#}"))
+                .reduce(|one, other| format!("{one}; {other}")),
+            is_undone,
             fault,
         };
         let fault = &outcome.fault;

@@ -26,6 +26,8 @@ pub struct Outcome {
     pub rewinds: u64,
     /// Why it was not carried out.
     pub problem: Option<String>,
+    /// Whether all is as it was, as far as that is ours to do.
+    pub is_undone: bool,
 }
 
 /// Why no more faults came.
@@ -39,6 +41,8 @@ pub enum Ending {
     Interrupted,
     /// The run did not get over the last one.
     NotRecovered,
+    /// The last one could not be undone.
+    NotUndone,
 }
 
 /// All faults.
@@ -66,6 +70,7 @@ impl Ending {
             Self::RunEnded => "run_ended",
             Self::Interrupted => "interrupted",
             Self::NotRecovered => "not_recovered",
+            Self::NotUndone => "not_undone",
         }
     }
 }
@@ -206,6 +211,7 @@ impl Report {
             Ending::RunEnded => "; the run has ended",
             Ending::Interrupted => "; interrupted",
             Ending::NotRecovered => "; the run did not recover",
+            Ending::NotUndone => "; the last one could not be undone",
         };
         format!(
             "{}{}{undone} in {:.0} s, from tick {} to {}{commit}; {refused}{ending}\n\
@@ -256,6 +262,7 @@ mod tests {
             recomputed,
             rewinds: 1,
             problem: None,
+            is_undone: true,
         }
     }
 

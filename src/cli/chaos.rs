@@ -144,7 +144,7 @@ pub async fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
     } else {
         print(&report.text(&args.again(seed), &refused))?;
     }
-    if report.ending == Ending::NotRecovered {
+    if matches!(report.ending, Ending::NotRecovered | Ending::NotUndone) {
         let text = format_args!(
             "run `{run}` finishes no ticks (`cuttlefish ps {run}` shows its containers)"
         );
@@ -184,10 +184,13 @@ fn interrupt() -> Result<Interrupt, Failure> {
     let listen = |kind| signal(kind).map_err(|error| Failure::new(Exit::Failed, error));
     let mut interrupts = listen(SignalKind::interrupt())?;
     let mut terminations = listen(SignalKind::terminate())?;
+    // A terminal that is closed must not leave a fault behind either.
+    let mut hangups = listen(SignalKind::hangup())?;
     Ok(Interrupt::new(async move {
         tokio::select! {
             _ = interrupts.recv() => {}
             _ = terminations.recv() => {}
+            _ = hangups.recv() => {}
         }
         tell("stopping, and undoing what is under way");
     }))

@@ -34,7 +34,7 @@ pub async fn neuron(run: &RunDir, layer: &str, index: &str) -> Result<Option<Val
             let token = std::path::absolute(&token).unwrap_or(token);
             let quoted = token.display().to_string().replace('\'', r"'\''");
             tell(format_args!(
-                "live; ask it again with\n  curl -H \"Authorization: Bearer $(cat '{quoted}')\" {url}"
+                "live; ask it again with\n  printf 'Authorization: Bearer %s' \"$(cat '{quoted}')\" | curl -H @- {url}"
             ));
             document["url"] = json!(url);
             document["token_file"] = json!(token);

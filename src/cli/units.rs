@@ -146,6 +146,7 @@ impl Unit {
             "generation": self.figure("cuttlefish_generation"),
             "resident_bytes": self.figure("process_resident_memory_bytes"),
             "messages_refused": self.figure("cuttlefish_messages_refused_total"),
+            "messages_foreign": self.figure("cuttlefish_messages_foreign_total"),
             "queued": self.queued,
             "inspect": self.url,
         })

@@ -306,6 +306,7 @@ impl Resident {
                 let _ = ended.await;
             }
             () = self.data_is_back(), if !is_able => {
+                self.link.set(LinkState::Lost("the data set is back".to_owned()));
                 end.notify_one();
                 let _ = ended.await;
             }
@@ -335,6 +336,9 @@ impl Resident {
 
     async fn fail_until_data_is_back(&self, problem: String) {
         let at = names::actor(&self.graph, self.address);
+        self.link.set(LinkState::Lost(problem.clone()));
+        // Whatever ended the session before, this is what keeps the next one from beginning.
+        self.observer.reopen();
         self.observer
             .end(End::Failed(Fault::Unable { at, problem }));
         self.data_is_back().await;

@@ -131,6 +131,27 @@ fn general(text: &mut Text, view: &View) {
             tick.0 as f64,
         );
     }
+    let dropped = view.dropped();
+    let counters = [
+        (
+            "cuttlefish_messages_foreign_total",
+            "Messages left alone because nobody of the run sends such.",
+            dropped.foreign,
+        ),
+        (
+            "cuttlefish_messages_stale_total",
+            "Messages left alone because they are of an older timeline.",
+            dropped.stale,
+        ),
+        (
+            "cuttlefish_messages_duplicate_total",
+            "Messages left alone because what they are for is done.",
+            dropped.duplicate,
+        ),
+    ];
+    for (name, help, count) in counters {
+        text.counter(name, help, count);
+    }
 }
 
 /// A figure of a neuron; one that it does not have is left out.

@@ -13,6 +13,7 @@ use crate::deploy::docker::desired::{self, CONTAINERS_PER_BRIDGE, Container, Rol
 use crate::deploy::docker::image::{self, Program};
 use crate::deploy::docker::reconcile::{Action, Observed, reconcile};
 use crate::deploy::docker::{Docker, owner_of};
+use crate::host::End;
 use crate::runs::deployment::{BrokerPlace, StorePlace};
 use crate::runs::{Deployment, Record, RunDir};
 use crate::store::{DynamoStore, Store};
@@ -173,8 +174,8 @@ pub async fn up(
     let image = neuron_image(&docker, image, wanted.services.program.as_deref(), told).await?;
     go_on(told)?;
     let deployment = given::deployment(&run, wanted, before.as_ref(), image.name).await?;
-    given::try_from_here(wanted, &deployment.table).await?;
     refuse_foreign(&docker, &run, &deployment.owner).await?;
+    given::try_from_here(wanted, &deployment.table).await?;
     if let BrokerPlace::Companion { image } = &deployment.broker
         && !docker.has_image(image).await.map_err(failed_to)?
     {
@@ -256,6 +257,9 @@ impl Deployed {
             .await
             .map_err(|error| anyhow::anyhow!("the store failed: {error}"))?;
         self.apply("starting containers", rest, told).await?;
+        if last.is_empty() {
+            self.restart_failed_trainer(told).await?;
+        }
         self.apply("starting the trainer", last, told).await?;
         if let Some(before) = before
             && let Ok(graph) = before.record.graph(before.record.grouping)
@@ -266,6 +270,21 @@ impl Deployed {
         }
         let _ = connection.close(200, "done".into()).await;
         Ok(changes)
+    }
+
+    /// A trainer that has failed does not go on by itself, whatever has been mended since.
+    async fn restart_failed_trainer(&self, told: &dyn Told) -> anyhow::Result<()> {
+        let actor = Role::Trainer.word();
+        let Ok(inspection) = self.inspect(actor).await else {
+            return Ok(());
+        };
+        let look = inspection.look(u64::MAX).await;
+        if look.is_ok_and(|look| matches!(look.end, Some(End::Failed(_)))) {
+            told.note("starting the trainer again, which has failed");
+            let name = desired::container_name(self.run.name(), actor);
+            self.docker.restart(&name).await.map_err(failed_to)?;
+        }
+        Ok(())
     }
 
     async fn apply(&self, what: &str, actions: Vec<Action>, told: &dyn Told) -> anyhow::Result<()> {
@@ -370,7 +389,7 @@ fn is_first(action: &Action) -> bool {
     match action {
         Action::Create { container, .. } => container.role < Role::Unit,
         Action::Start { role, .. } => *role < Role::Unit,
-        Action::Remove { .. } => true,
+        Action::Remove { name, .. } => name.ends_with(&format!(".{}", desired::PROBE)),
     }
 }
 

@@ -144,7 +144,7 @@ fn a_session_whose_messages_were_held_back_ends_when_the_broker_takes_them_again
         ended.expect("the session ends");
         assert_eq!(
             link.state(),
-            LinkState::Lost("the broker takes messages again".to_owned())
+            LinkState::Lost("messages were lost while the broker took none".to_owned())
         );
         let connection = broker.connect("test", SMALL_FRAMES).await.unwrap();
         let channel = connection.create_channel().await.unwrap();

@@ -9,6 +9,7 @@ mod chaos;
 mod encrypted;
 mod given_services;
 mod life;
+mod poison;
 mod reach;
 mod support;
 mod transport;

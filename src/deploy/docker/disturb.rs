@@ -4,6 +4,8 @@
 //! does not start it again by itself. So containers are frozen by `pause`, and killed as a process of
 //! the host where the restart policy is to bring them back.
 
+use std::time::Duration;
+
 use bollard::exec::{CreateExecOptions, StartExecOptions, StartExecResults};
 use bollard::models::{NetworkConnectRequest, NetworkDisconnectRequest};
 use bollard::query_parameters::{InspectContainerOptions, RestartContainerOptions};
@@ -15,6 +17,9 @@ use super::{Docker, Error, error, render, text};
 
 /// What Docker gives a container that is to end, before it kills it.
 const END_WITHIN_SECONDS: i32 = 20;
+
+/// A command in a container, on a busy machine.
+const RUN_WITHIN: Duration = Duration::from_secs(60);
 
 impl Docker {
     /// The process of a container as the daemon's host numbers it; none while there is none.
@@ -118,7 +123,10 @@ impl Docker {
                 endpoint_config: Some(render::endpoint(container)),
             };
             match self.client.connect_network(network, request).await {
-                Err(error) if !error::says(&error, "already exists in network") => {
+                Err(error)
+                    if !error::says(&error, "already exists in network")
+                        && !error::is_gone(&error) =>
+                {
                     return Err(Error::api(&format!("connect {name} to {network}"), error));
                 }
                 _ => {}
@@ -130,7 +138,15 @@ impl Docker {
     /// Runs a command in a container; one that fails is an error with what it wrote.
     pub async fn run_in(&self, name: &str, command: &[&str]) -> Result<(), Error> {
         let what = format!("run `{}` in {name}", command.join(" "));
-        let failed = |error| Error::api(&what, error);
+        let ended = tokio::time::timeout(RUN_WITHIN, self.run_to_end(name, command, &what)).await;
+        ended.unwrap_or_else(|_| {
+            let seconds = RUN_WITHIN.as_secs();
+            Err(Error::Endless { what, seconds })
+        })
+    }
+
+    async fn run_to_end(&self, name: &str, command: &[&str], what: &str) -> Result<(), Error> {
+        let failed = |error| Error::api(what, error);
         let options = CreateExecOptions {
             cmd: Some(command.to_vec()),
             attach_stdout: Some(true),
@@ -150,7 +166,7 @@ impl Docker {
         match inspected.exit_code {
             Some(0) => Ok(()),
             code => Err(Error::Command {
-                what,
+                what: what.to_owned(),
                 code: code.unwrap_or(-1),
                 written,
             }),

@@ -96,6 +96,14 @@ pub enum Error {
         /// Why not.
         problem: String,
     },
+    /// A command in a container that does not end.
+    #[error("{what}: no end within {seconds} s")]
+    Endless {
+        /// What was being done.
+        what: String,
+        /// How long it was waited for.
+        seconds: u64,
+    },
     /// A command in a container that failed.
     #[error("{what}: exit code {code}: {}", written.trim())]
     Command {

@@ -30,7 +30,12 @@ impl Docker {
         within: Duration,
         goes_on: &(dyn Fn() -> bool + Send + Sync),
     ) -> Result<Option<Ended>, Error> {
-        let id = self.create(container, run, owner).await?;
+        let created = self.create(container, run, owner).await;
+        if created.is_err() {
+            // It may be there all the same: made, but not started.
+            let _ = self.remove(&container.name).await;
+        }
+        let id = created?;
         let deadline = Instant::now() + within;
         let ended = self.ended(&id, &container.name, deadline, goes_on).await;
         self.remove(&id).await?;

@@ -364,6 +364,10 @@ impl Transport for AmqpTransport {
         // The client would keep messages without a bound until the broker takes them again.
         if self.sending.status().blocked() {
             self.dropped.store(true, Ordering::Relaxed);
+            if !self.sending.status().blocked() {
+                // It may have been lifted before anybody could know of this one.
+                self.lost.notify_one();
+            }
             return Err(transport::Error::Blocked { to });
         }
         let mut buffer = self.buffer.lock().unwrap_or_else(PoisonError::into_inner);

@@ -78,6 +78,9 @@ fn a_unit_measures_its_neurons_and_its_link() {
     assert_eq!(value("messages_received_total"), 33.0);
     assert_eq!(value("received_bytes_total"), 44.0);
     assert_eq!(value("messages_refused_total"), 55.0);
+    for dropped in ["foreign", "stale", "duplicate"] {
+        assert_eq!(value(&format!("messages_{dropped}_total")), 0.0);
+    }
     assert_eq!(value("broker_sessions_total"), 2.0);
     assert_eq!(value("broker_connected"), 1.0);
     for neuron in [2, 3] {
