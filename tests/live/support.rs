@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 use std::time::{Duration, Instant};
 
 use cuttlefish::transport::amqp::Broker;
@@ -29,6 +29,19 @@ training:
   optimizer: {type: sgd, learning_rate: 0.05, momentum: 0.9}
 ";
 
+/// The containers' program is built before a test's patience begins.
+static PROGRAM: Once = Once::new();
+
+/// As `up` does in a checkout, where it then finds nothing to do.
+fn build_program() {
+    let built = Command::new("cargo")
+        .args(["build", "--quiet", "--release", "--package"])
+        .arg("cuttlefish-neuron")
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .status();
+    assert!(built.is_ok_and(|status| status.success()), "it is built");
+}
+
 /// The program and what it works with.
 pub struct Live {
     home: tempfile::TempDir,
@@ -41,6 +54,7 @@ pub fn live() -> Option<Live> {
         eprintln!("skipped: no services (scripts/test starts them)");
         return None;
     }
+    PROGRAM.call_once(build_program);
     Some(Live {
         _machine: MACHINE.lock().unwrap_or_else(PoisonError::into_inner),
         home: tempfile::tempdir().expect("a temporary directory"),
