@@ -117,7 +117,14 @@ fn a_unit_without_its_data_ends_the_run_by_name_and_up_mends_it() {
     assert!(stderr.contains("rows.ctlf"), "{stderr}");
     assert!(listed(&live, "nodata", "hidden.0")["state"] != "restarting");
 
-    let resumed = live.json(&["train", "--resume", "nodata", "--json"]);
+    // Who stands in for the unit looks for its data every two seconds, and until then ends the run
+    // again.
+    let mut resumed = Value::Null;
+    wait_until("the run goes on", || {
+        let output = live.output(&["train", "--resume", "nodata", "--json"]);
+        resumed = serde_json::from_slice(&output.stdout).unwrap_or_default();
+        output.status.success()
+    });
     assert_eq!(digest(&resumed), local);
     live.ok(&["down", "nodata"]);
     assert_gone(&live, "nodata");
