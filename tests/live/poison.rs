@@ -97,11 +97,10 @@ fn foreign_messages_are_dropped_and_counted_and_change_no_bit() {
 }
 
 #[test]
-fn a_unit_without_its_data_ends_the_run_by_name_and_up_mends_it() {
+fn a_unit_without_its_data_ends_the_run_by_name() {
     let Some(live) = live() else { return };
     let file = live.file("nodata", "");
     let args = ["--epochs", "600", "--neurons-per-unit", "4"];
-    let local = live.local_digest(&file, &args);
     let train = ["train", &file, "--target", "docker", "--json"];
     let attached = live.start(&[&train[..], &args].concat());
     wait_until("the run trains", || {
@@ -117,15 +116,6 @@ fn a_unit_without_its_data_ends_the_run_by_name_and_up_mends_it() {
     assert!(stderr.contains("rows.ctlf"), "{stderr}");
     assert!(listed(&live, "nodata", "hidden.0")["state"] != "restarting");
 
-    // Who stands in for the unit looks for its data every two seconds, and until then ends the run
-    // again.
-    let mut resumed = Value::Null;
-    wait_until("the run goes on", || {
-        let output = live.output(&["train", "--resume", "nodata", "--json"]);
-        resumed = serde_json::from_slice(&output.stdout).unwrap_or_default();
-        output.status.success()
-    });
-    assert_eq!(digest(&resumed), local);
     live.ok(&["down", "nodata"]);
     assert_gone(&live, "nodata");
 }
