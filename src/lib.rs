@@ -8,6 +8,7 @@ pub mod deploy;
 pub mod export;
 pub mod host;
 pub mod inspect;
+pub mod log;
 pub mod orchestrator;
 pub mod report;
 pub mod runs;

@@ -29,6 +29,7 @@ use cuttlefish_core::topology::{self, Document, Graph, Grouping, Problems, yaml}
 
 use crate::config::Config;
 use crate::data::file::read_file_up_to;
+use crate::log;
 use crate::orchestrator::Deployed;
 use crate::runs::{Record, RunDir, SavedRun};
 pub use exit::{Exit, Failure};
@@ -245,11 +246,7 @@ fn init_logs(verbose: u8) {
         1 => "info,cuttlefish=debug,lapin=off,aws_config=warn",
         _ => "debug",
     };
-    tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
-        .with_env_filter(tracing_subscriber::EnvFilter::new(level))
-        .with_target(false)
-        .init();
+    log::init(level);
 }
 
 /// Reads a run from its store, wherever that is.

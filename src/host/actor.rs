@@ -1,22 +1,19 @@
 //! Hosts as actors: the only file that knows the actor library.
 
-use std::sync::{Arc, OnceLock};
+use std::ops::DerefMut;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
+use super::Host;
+use crate::transport::Mailbox;
+use crate::transport::memory::Rejection;
 use actix::{
     Actor, ActorContext, Addr, Arbiter, AsyncContext, Context, Handler, Message, MessageResult,
-    StreamHandler,
 };
 use cuttlefish_core::ids::Address;
 use cuttlefish_core::machine::{Input, StoreReply};
 use cuttlefish_core::protocol::Envelope;
 use cuttlefish_core::view::View;
-use futures_util::stream::BoxStream;
-use tokio::sync::oneshot;
-
-use super::Host;
-use crate::transport::Mailbox;
-use crate::transport::memory::Rejection;
 
 /// How often the trainer is told the time.
 const CLOCK: Duration = Duration::from_millis(100);
@@ -35,13 +32,22 @@ impl Message for Show {
     type Result = View;
 }
 
+/// The session that the actor belongs to is over.
+struct Leave;
+
+impl Message for Leave {
+    type Result = ();
+}
+
 struct HostActor {
-    host: Host,
+    host: Arc<Mutex<Host>>,
     mailbox_capacity: usize,
-    /// Messages from elsewhere, and who wants to know when they end.
-    inbox: Option<(BoxStream<'static, Envelope>, oneshot::Sender<()>)>,
-    /// Dropped with the actor.
-    _ended: Option<oneshot::Sender<()>>,
+}
+
+impl HostActor {
+    fn host(&self) -> impl DerefMut<Target = Host> {
+        self.host.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Actor for HostActor {
@@ -49,25 +55,9 @@ impl Actor for HostActor {
 
     fn started(&mut self, context: &mut Context<Self>) {
         context.set_mailbox_capacity(self.mailbox_capacity);
-        if self.host.address() == Address::Trainer {
-            context.run_interval(CLOCK, |actor, _| actor.host.feed(Input::Clock));
+        if self.host().address() == Address::Trainer {
+            context.run_interval(CLOCK, |actor, _| actor.host().feed(Input::Clock));
         }
-        if let Some((inbox, ended)) = self.inbox.take() {
-            self._ended = Some(ended);
-            self.host.feed(Input::Boot);
-            context.add_stream(inbox);
-        }
-    }
-}
-
-impl StreamHandler<Envelope> for HostActor {
-    fn handle(&mut self, envelope: Envelope, _: &mut Context<Self>) {
-        self.host.feed(Input::Message(envelope));
-    }
-
-    fn finished(&mut self, context: &mut Context<Self>) {
-        // Without its messages the machine knows nothing that is worth keeping.
-        context.stop();
     }
 }
 
@@ -75,7 +65,7 @@ impl Handler<Deliver> for HostActor {
     type Result = ();
 
     fn handle(&mut self, Deliver(input): Deliver, _: &mut Context<Self>) {
-        self.host.feed(input);
+        self.host().feed(input);
     }
 }
 
@@ -83,7 +73,15 @@ impl Handler<Show> for HostActor {
     type Result = MessageResult<Show>;
 
     fn handle(&mut self, _: Show, _: &mut Context<Self>) -> Self::Result {
-        MessageResult(self.host.view())
+        MessageResult(self.host().view())
+    }
+}
+
+impl Handler<Leave> for HostActor {
+    type Result = ();
+
+    fn handle(&mut self, Leave: Leave, context: &mut Context<Self>) {
+        context.stop();
     }
 }
 
@@ -98,33 +96,29 @@ impl ActorMailbox {
     /// Starts an actor on one of the threads. At most `capacity` messages wait for it.
     pub fn start(&self, host: Host, capacity: usize, arbiter: &Arbiter) {
         let address = HostActor::start_in_arbiter(&arbiter.handle(), move |_| HostActor {
-            host,
+            host: Arc::new(Mutex::new(host)),
             mailbox_capacity: capacity,
-            inbox: None,
-            _ended: None,
         });
         // An actor is started once; a second start would leave the first one in place.
         let _ = self.actor.set(address);
     }
 
-    /// Starts an actor on this thread that boots at once and gets its messages from `inbox`.
-    /// What is returned resolves when the inbox has ended, and with it the actor.
-    pub fn start_here(
-        &self,
-        host: Host,
-        inbox: BoxStream<'static, Envelope>,
-    ) -> oneshot::Receiver<()> {
-        let (sender, ended) = oneshot::channel();
+    /// Starts an actor on this thread for what does not come as a message: the store's answers, the
+    /// time, questions. Who gets the messages feeds the host as well.
+    pub fn start_here(&self, host: Arc<Mutex<Host>>) {
         let address = HostActor {
             host,
-            // Only the store's few answers, and questions, come through the mailbox.
             mailbox_capacity: 16,
-            inbox: Some((inbox, sender)),
-            _ended: None,
         }
         .start();
         let _ = self.actor.set(address);
-        ended
+    }
+
+    /// Ends the actor.
+    pub fn end(&self) {
+        if let Some(actor) = self.actor.get() {
+            actor.do_send(Leave);
+        }
     }
 
     /// Gives the actor an input that is not a message. It is never refused: these are few.

@@ -8,6 +8,7 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
@@ -16,10 +17,14 @@ use cuttlefish_core::data::{Feed, Task};
 use cuttlefish_core::ids::Address;
 use cuttlefish_core::machine::{Fault, Input, Machine};
 use cuttlefish_core::neuron::StandIn;
+use cuttlefish_core::protocol::Envelope;
 use cuttlefish_core::topology::{Graph, names};
 use cuttlefish_core::trainer::Timing;
 use cuttlefish_core::view::View;
+use futures_util::future::BoxFuture;
+use futures_util::stream::{BoxStream, StreamExt};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, oneshot};
 use tracing::{error, info, warn};
 
 use super::actor::ActorMailbox;
@@ -27,10 +32,12 @@ use super::source::Source;
 use super::{End, Host, Look, Observer, Storekeeper, machine, probe};
 use crate::config::{ContainerConfig, StoreConfig};
 use crate::inspect::{self, About, Access, Subject, routes::VIEW_WITHIN};
+use crate::log;
 use crate::runs::Record;
 use crate::store::{self, DynamoStore, Store};
 use crate::transport::amqp::Broker;
 use crate::transport::amqp::session::{Link, LinkState, Session, Wired};
+use crate::transport::amqp::worker::{Turn, Worker};
 
 /// What is logged: of ours what happens, of libraries what goes wrong. The broker's client calls
 /// errors what we wait out, and says it again in what it returns. That there are no certificates is as
@@ -219,6 +226,52 @@ async fn move_in(
     })
 }
 
+/// Declares the wiring again before anybody hears of a new generation: what was lost may have been a
+/// queue, which only the trainer can make, and what is sent past it is lost silently. If that fails,
+/// `unwired` is told, and there is no new generation.
+fn wiring_again(
+    wired: Wired,
+    unwired: mpsc::UnboundedSender<String>,
+) -> impl Fn() -> BoxFuture<'static, ()> + Send + Sync {
+    let wired = Arc::new(wired);
+    move || {
+        let (wired, unwired) = (wired.clone(), unwired.clone());
+        Box::pin(async move {
+            if let Err(error) = wired.declare().await {
+                let _ = unwired.send(error.to_string());
+                std::future::pending().await
+            }
+        })
+    }
+}
+
+/// A turn of work for the connection's thread: all messages that have come in, for as long as there
+/// is somebody who wants to know when that is `over`.
+fn messages_to(
+    host: Arc<Mutex<Host>>,
+    mut inbox: BoxStream<'static, Envelope>,
+    worker: &Worker,
+    over: oneshot::Sender<()>,
+) -> impl FnMut() -> Turn + Send + use<> {
+    let waker = worker.waker();
+    move || {
+        let mut turn = Turn::Idle;
+        loop {
+            let mut context = Context::from_waker(&waker);
+            match inbox.poll_next_unpin(&mut context) {
+                Poll::Ready(Some(envelope)) => {
+                    let mut host = host.lock().unwrap_or_else(PoisonError::into_inner);
+                    host.feed(Input::Message(envelope));
+                    turn = Turn::Worked;
+                }
+                Poll::Ready(None) => return Turn::Over,
+                Poll::Pending if over.is_closed() => return Turn::Over,
+                Poll::Pending => return turn,
+            }
+        }
+    }
+}
+
 /// Who may look: those with the run's token.
 fn read_access(config: &ContainerConfig) -> anyhow::Result<Access> {
     let path = config.secrets_dir.join("token");
@@ -278,6 +331,7 @@ impl Resident {
             inbox,
             end,
             wired,
+            worker,
         } = match open.await {
             Ok(session) => session,
             Err(error) => return self.link.set(LinkState::Lost(error.to_string())),
@@ -286,7 +340,11 @@ impl Resident {
             self.observer.reopen();
         }
         let runtime = tokio::runtime::Handle::current();
-        let storekeeper = Storekeeper::new(self.store.clone(), runtime, self.observer.clone());
+        let (unwired, mut is_unwired) = mpsc::unbounded_channel();
+        let mut storekeeper = Storekeeper::new(self.store.clone(), runtime, self.observer.clone());
+        if let Some(wired) = wired {
+            storekeeper = storekeeper.preparing_generations(wiring_again(wired, unwired));
+        }
         let host = Host::new(
             self.address,
             machine,
@@ -296,26 +354,24 @@ impl Resident {
             mailbox.replies(),
             self.began,
         );
-        let mut ended = mailbox.start_here(host, inbox);
-        tokio::select! {
-            // The sender is dropped with the actor.
-            _ = &mut ended => {}
-            problem = self.store_failure() => {
-                self.link.set(LinkState::Lost(problem));
-                end.notify_one();
-                let _ = ended.await;
-            }
-            () = self.data_is_back(), if !is_able => {
-                self.link.set(LinkState::Lost("the data set is back".to_owned()));
-                end.notify_one();
-                let _ = ended.await;
-            }
-            problem = self.keep_wired(wired) => {
-                self.link.set(LinkState::Lost(problem));
-                end.notify_one();
-                let _ = ended.await;
-            }
+        let host = Arc::new(Mutex::new(host));
+        let (over, mut is_over) = oneshot::channel();
+        mailbox.start_here(host.clone());
+        mailbox.feed(Input::Boot);
+        worker.take_over(messages_to(host, inbox, &worker, over));
+        let lost = tokio::select! {
+            _ = &mut is_over => None,
+            problem = self.store_failure() => Some(problem),
+            () = self.data_is_back(), if !is_able => Some("the data set is back".to_owned()),
+            Some(problem) = is_unwired.recv() => Some(problem),
+        };
+        if let Some(problem) = lost {
+            self.link.set(LinkState::Lost(problem));
+            end.now();
+            // The sender is dropped with the inbox.
+            let _ = is_over.await;
         }
+        mailbox.end();
     }
 
     /// The machine, knowing nothing yet.
@@ -352,20 +408,6 @@ impl Resident {
         }
     }
 
-    /// Declares the wiring again whenever something was lost: it may have been a queue, which only
-    /// the trainer can make. Resolves when that fails.
-    async fn keep_wired(&self, wired: Option<Wired>) -> String {
-        let Some(wired) = wired else {
-            return std::future::pending().await;
-        };
-        loop {
-            self.observer.rewound().await;
-            if let Err(error) = wired.declare().await {
-                return error.to_string();
-            }
-        }
-    }
-
     /// Resolves when the store has failed for good.
     async fn store_failure(&self) -> String {
         loop {
@@ -389,12 +431,7 @@ impl Resident {
 
 /// The whole program of a container: `cuttlefish-neuron actor`, `probe` or `store`.
 pub fn main() -> ExitCode {
-    tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
-        .with_ansi(false)
-        .with_env_filter(tracing_subscriber::EnvFilter::new(LOG))
-        .with_target(false)
-        .init();
+    log::init(LOG);
     let role = std::env::args().nth(1).unwrap_or_default();
     let result = actix_rt::System::new().block_on(async {
         match role.as_str() {

@@ -31,7 +31,6 @@ pub struct Observer {
     began: Instant,
     state: Mutex<State>,
     ended: Notify,
-    rewound: Notify,
 }
 
 #[derive(Default)]
@@ -84,7 +83,6 @@ impl Default for Observer {
             began: Instant::now(),
             state: Mutex::default(),
             ended: Notify::default(),
-            rewound: Notify::default(),
         }
     }
 }
@@ -101,9 +99,6 @@ impl Observer {
             return;
         }
         log(&event);
-        if matches!(event, Event::Rewound { .. }) {
-            self.rewound.notify_one();
-        }
         if state.notes.len() >= MAX_NOTES {
             state.notes.pop_front();
         }
@@ -163,11 +158,6 @@ impl Observer {
             // Whether it was the end or the time, the state tells.
             let _ = tokio::time::timeout(at_most, self.ended.notified()).await;
         }
-    }
-
-    /// Waits until something was lost and everybody goes back to the last commit.
-    pub async fn rewound(&self) {
-        self.rewound.notified().await;
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

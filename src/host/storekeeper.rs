@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use cuttlefish_core::ids::Address;
 use cuttlefish_core::machine::{StoreReply, StoreRequest};
+use futures_util::future::BoxFuture;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tracing::warn;
@@ -21,6 +22,9 @@ const MAX_TRIES: u32 = 8;
 /// Pause after the first failure; doubled after each further one.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 
+/// Something to do first.
+type Prepare = Arc<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>;
+
 /// Executes store requests on the runtime that it is given.
 #[derive(Clone)]
 pub struct Storekeeper {
@@ -28,6 +32,7 @@ pub struct Storekeeper {
     runtime: Handle,
     permits: Arc<Semaphore>,
     observer: Arc<Observer>,
+    before_generation: Option<Prepare>,
 }
 
 impl Storekeeper {
@@ -38,7 +43,17 @@ impl Storekeeper {
             runtime,
             permits: Arc::new(Semaphore::new(MAX_IN_FLIGHT)),
             observer,
+            before_generation: None,
         }
+    }
+
+    /// Lets every new generation wait for `prepare`: nobody is told of it before.
+    pub fn preparing_generations(
+        mut self,
+        prepare: impl Fn() -> BoxFuture<'static, ()> + Send + Sync + 'static,
+    ) -> Self {
+        self.before_generation = Some(Arc::new(prepare));
+        self
     }
 
     /// Does what `request` asks and gives the answer to `reply`. Returns at once. A store that
@@ -84,6 +99,9 @@ impl Storekeeper {
     async fn attempt(&self, request: &StoreRequest) -> Result<StoreReply, Error> {
         match request {
             StoreRequest::BeginGeneration => {
+                if let Some(prepare) = &self.before_generation {
+                    prepare().await;
+                }
                 let (generation, ledger) = self.store.begin_generation().await?;
                 Ok(StoreReply::Generation {
                     generation,

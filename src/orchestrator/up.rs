@@ -265,8 +265,9 @@ impl Deployed {
             && let Ok(graph) = before.record.graph(before.record.grouping)
         {
             // What nobody listens to any more.
-            let stale = Wiring::new(&graph).without(&wiring);
-            stale.remove(&channel).await.map_err(failed_to)?;
+            let before = Wiring::new(&graph);
+            let removed = before.remove_all_but(&wiring, &channel).await;
+            removed.map_err(failed_to)?;
         }
         let _ = connection.close(200, "done".into()).await;
         Ok(changes)

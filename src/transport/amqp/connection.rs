@@ -4,6 +4,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use async_rs::Runtime;
+use async_rs::traits::RuntimeKit;
 use lapin::tcp::OwnedTLSConfig;
 use lapin::uri::{AMQPScheme, AMQPUri};
 use lapin::{Connection, ConnectionBuilder, ConnectionProperties, ErrorKind};
@@ -142,6 +144,17 @@ impl Broker {
     /// # Errors
     /// Says what the broker said, without the password.
     pub async fn connect(&self, name: &str, frame_max: u32) -> Result<Connection, Error> {
+        let runtime = lapin::runtime::default_runtime()?;
+        self.connect_with(runtime, name, frame_max).await
+    }
+
+    /// The same with another runtime.
+    pub(super) async fn connect_with<R: RuntimeKit + Clone + Send + Sync + 'static>(
+        &self,
+        runtime: Runtime<R>,
+        name: &str,
+        frame_max: u32,
+    ) -> Result<Connection, Error> {
         let mut uri = self.uri.clone();
         uri.query.heartbeat = Some(HEARTBEAT_SECONDS);
         uri.query.frame_max = Some(frame_max);
@@ -150,7 +163,6 @@ impl Broker {
             identity: None,
             cert_chain: self.ca.clone(),
         };
-        let runtime = lapin::runtime::default_runtime()?;
         let builder = ConnectionBuilder::new_with_runtime(runtime)
             .with_uri(uri)
             .with_properties(ConnectionProperties::default().with_connection_name(name.into()))

@@ -5,7 +5,8 @@
 //! | [`connection`] | where a broker is; connections with a name, a heartbeat and a deadline |
 //! | [`wiring`] | the exchanges, queues and bindings of a run |
 //! | [`routes`] | which queues a machine listens to, and where its messages go |
-//! | [`session`] | one machine's two connections: sends, receives, and says when one is lost |
+//! | [`session`] | one machine's connection: sends, receives, and says when it is lost |
+//! | [`worker`] | a connection whose own thread runs the machine |
 //! | [`management`] | the run's own virtual host and users, where the broker's HTTP API allows |
 //!
 //! The broker is a wire: nothing in it has to survive, so messages are not persistent, and there
@@ -16,6 +17,7 @@ pub mod management;
 pub mod routes;
 pub mod session;
 pub mod wiring;
+pub mod worker;
 
 pub use connection::{AddressError, Broker};
 pub use session::{Link, Session};
@@ -44,6 +46,9 @@ pub enum Error {
         /// How long.
         seconds: u64,
     },
+    /// This system refuses what a connection needs.
+    #[error("prepare a connection to the broker: {0}")]
+    System(#[from] std::io::Error),
     /// It refused a request, or the connection was lost.
     #[error("the broker: {0}")]
     Broker(#[from] lapin::Error),

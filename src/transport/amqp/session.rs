@@ -1,5 +1,6 @@
-//! One machine's part in the traffic: it listens on one connection and sends on another, so that a
-//! broker that holds senders back (a memory or disk alarm) does not hold back what they wait for.
+//! One machine's part in the traffic: it listens and sends on one connection. A broker that holds
+//! senders back (a memory or disk alarm) reads nothing from them, but goes on writing what they wait
+//! for.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -21,6 +22,7 @@ use tracing::{debug, warn};
 
 use super::connection::{LARGE_FRAMES, SMALL_FRAMES};
 use super::routes::{self, Routes};
+use super::worker::Worker;
 use super::{Broker, Error, Wiring};
 use crate::transport::{self, Transport};
 
@@ -107,21 +109,52 @@ impl Count {
 pub struct Session {
     /// Sends for the machine.
     pub transport: Arc<dyn Transport>,
-    /// What the machine is told. Ends when either connection is lost.
+    /// What the machine is told. Ends when the connection is lost, which the transport keeps open.
     pub inbox: BoxStream<'static, Envelope>,
     /// Ends the inbox, and with it the session.
-    pub end: Arc<Notify>,
+    pub end: End,
     /// The wiring, where this session has declared it.
     pub wired: Option<Wired>,
+    /// The connection's thread, which may take over the inbox.
+    pub worker: Worker,
 }
 
-/// What a session has wired, and the channel to do it again.
+/// Ends a session.
+#[derive(Clone)]
+pub struct End {
+    notify: Arc<Notify>,
+    worker: Worker,
+}
+
+impl End {
+    /// Now: the inbox ends with what it has given so far.
+    pub fn now(&self) {
+        self.notify.notify_one();
+        self.worker.call();
+    }
+}
+
+/// What a session has wired, and a connection to do it again.
 pub struct Wired {
     wiring: Wiring,
     channel: Channel,
+    _connection: Connection,
 }
 
 impl Wired {
+    async fn connect(broker: &Broker, graph: &Graph, name: &str) -> Result<Self, Error> {
+        // The session's own connection is not to be waited for: its thread works.
+        let name = format!("{name} wires");
+        let connection = broker.connect(&name, SMALL_FRAMES).await?;
+        let wired = Self {
+            wiring: Wiring::new(graph),
+            channel: connection.create_channel().await?,
+            _connection: connection,
+        };
+        wired.declare().await?;
+        Ok(wired)
+    }
+
     /// Declares it; what is there already stays as it is.
     pub async fn declare(&self) -> Result<(), Error> {
         let declared = self.wiring.declare(&self.channel);
@@ -150,47 +183,43 @@ impl Session {
         link: &Arc<Link>,
         wire: bool,
     ) -> Result<Self, Error> {
-        let limits = limits(graph);
         let name = format!("cf.{}.{}", graph.name, names::actor(graph, address));
-        let frames = frame_max(graph, address);
-        let receiving = broker.connect(&format!("{name} receives"), frames).await?;
-        let queues = routes::inbox(graph, address);
-        let what = "listening to the run's queues";
-        let (wired, consumers) = if wire {
-            let wired = Wired {
-                wiring: Wiring::new(graph),
-                channel: receiving.create_channel().await?,
-            };
-            wired.declare().await?;
-            let consumers = within(what, consume(&wired.channel, &queues)).await?;
-            (Some(wired), consumers)
+        let wired = if wire {
+            Some(Wired::connect(broker, graph, &name).await?)
         } else {
-            let listen = consume_once_wired(&receiving, &queues, link);
-            (None, within(what, listen).await?)
+            None
         };
-        let sending = broker.connect(&format!("{name} sends"), frames).await?;
-        let lost = Arc::new(Notify::new());
+        let (worker, kit) = Worker::new()?;
+        let frames = frame_max(graph, address);
+        let connection = broker.connect_with(kit.into(), &name, frames).await?;
+        let queues = routes::inbox(graph, address);
+        let listen = consume_once_wired(&connection, &queues, link);
+        let (channel, consumers) = within("listening to the run's queues", listen).await?;
+        let end = End {
+            notify: Arc::new(Notify::new()),
+            worker: worker.clone(),
+        };
         let dropped = Arc::new(AtomicBool::new(false));
-        for connection in [&receiving, &sending] {
-            let events = connection.events_listener().boxed();
-            tokio::spawn(watch(events, link.clone(), lost.clone(), dropped.clone()));
-        }
+        let events = connection.events_listener().boxed();
+        tokio::spawn(watch(events, link.clone(), end.clone(), dropped.clone()));
+        let inbox = inbox(consumers, limits(graph), link.clone(), end.notify.clone());
         let transport = AmqpTransport {
-            channel: sending.create_channel().await?,
-            sending,
+            channel,
+            connection,
             routes: Routes::new(graph, address),
             buffer: Mutex::default(),
             link: link.clone(),
-            lost: lost.clone(),
+            end: end.clone(),
             dropped,
         };
         link.sessions.fetch_add(1, Ordering::Relaxed);
         link.set(LinkState::Connected);
         Ok(Self {
-            inbox: inbox(consumers, receiving, limits, link.clone(), lost.clone()),
-            end: lost,
-            wired,
             transport: Arc::new(transport),
+            inbox,
+            end,
+            wired,
+            worker,
         })
     }
 }
@@ -230,7 +259,7 @@ async fn consume_once_wired(
     connection: &Connection,
     queues: &[String],
     link: &Link,
-) -> Result<Vec<Consumer>, Error> {
+) -> Result<(Channel, Vec<Consumer>), Error> {
     loop {
         // One that asked for a queue that is not there is closed.
         let channel = connection.create_channel().await?;
@@ -239,7 +268,7 @@ async fn consume_once_wired(
                 link.set(LinkState::Lost(error.to_string()));
                 tokio::time::sleep(WIRING_PAUSE).await;
             }
-            consumers => return consumers,
+            consumers => return Ok((channel, consumers?)),
         }
     }
 }
@@ -265,12 +294,12 @@ async fn consume(channel: &Channel, queues: &[String]) -> Result<Vec<Consumer>, 
     Ok(try_join_all(queues.iter().map(consume)).await?)
 }
 
-/// Notes what happens to a connection; `lost` is told when it ends, or when messages were dropped
+/// Notes what happens to a connection; the session ends with it, or when messages were dropped
 /// while the broker took none: what they would have set off is set off by booting again.
 async fn watch(
     mut events: BoxStream<'static, Event>,
     link: Arc<Link>,
-    lost: Arc<Notify>,
+    end: End,
     dropped: Arc<AtomicBool>,
 ) {
     while let Some(event) = events.next().await {
@@ -292,13 +321,12 @@ async fn watch(
             _ => {}
         }
     }
-    lost.notify_one();
+    end.now();
 }
 
 /// What comes in on all queues, decoded. Ends with the first queue that ends.
 fn inbox(
     consumers: Vec<Consumer>,
-    connection: Connection,
     limits: Limits,
     link: Arc<Link>,
     lost: Arc<Notify>,
@@ -309,8 +337,6 @@ fn inbox(
     let until_lost = async move { lost.notified().await };
     deliveries
         .scan((), move |(), delivery| {
-            // The connection lives as long as its deliveries are asked for.
-            let _ = &connection;
             future::ready(match delivery {
                 Some(Ok(delivery)) => Some(delivery),
                 Some(Err(error)) => {
@@ -342,16 +368,21 @@ fn decode(delivery: &Delivery, limits: &Limits, link: &Link) -> Option<Envelope>
         .ok()
 }
 
+impl Drop for AmqpTransport {
+    fn drop(&mut self) {
+        self.end.worker.end();
+    }
+}
+
 /// Sends for one machine.
 struct AmqpTransport {
     channel: Channel,
-    /// Kept: the connection closes with it.
-    sending: Connection,
+    connection: Connection,
     routes: Routes,
     /// Messages are encoded here, one after the other, into the same memory.
     buffer: Mutex<Vec<u8>>,
     link: Arc<Link>,
-    lost: Arc<Notify>,
+    end: End,
     /// Whether messages were not sent because the broker took none.
     dropped: Arc<AtomicBool>,
 }
@@ -362,11 +393,11 @@ impl Transport for AmqpTransport {
             return Err(transport::Error::Unknown { to });
         };
         // The client would keep messages without a bound until the broker takes them again.
-        if self.sending.status().blocked() {
+        if self.connection.status().blocked() {
             self.dropped.store(true, Ordering::Relaxed);
-            if !self.sending.status().blocked() {
+            if !self.connection.status().blocked() {
                 // It may have been lifted before anybody could know of this one.
-                self.lost.notify_one();
+                self.end.now();
             }
             return Err(transport::Error::Blocked { to });
         }
@@ -384,10 +415,13 @@ impl Transport for AmqpTransport {
         // The first poll hands the frames to the connection's own thread; the rest of the future
         // would only tell when they have left.
         match publish.now_or_never() {
-            None | Some(Ok(_)) => Ok(()),
+            None | Some(Ok(_)) => {
+                self.end.worker.call();
+                Ok(())
+            }
             Some(Err(error)) => {
                 debug!(%error, "cannot send");
-                self.lost.notify_one();
+                self.end.now();
                 Err(transport::Error::Closed { to })
             }
         }

@@ -94,29 +94,41 @@ impl Wiring {
 
     /// Removes everything; what is not there is no error.
     pub async fn remove(&self, channel: &Channel) -> Result<(), Error> {
-        for queue in &self.queues {
-            let options = QueueDeleteOptions {
-                nowait: true,
-                ..QueueDeleteOptions::default()
-            };
-            channel.queue_delete(queue.as_str().into(), options).await?;
-        }
-        for exchange in self.fan_outs.iter().chain([&self.exchange]) {
-            // Waited for, so that all is gone when this returns.
-            let options = ExchangeDeleteOptions::default();
-            let name = exchange.as_str().into();
-            channel.exchange_delete(name, options).await?;
-        }
-        Ok(())
+        remove(
+            channel,
+            &self.queues,
+            self.fan_outs.iter().chain([&self.exchange]),
+        )
+        .await
     }
 
-    /// What `self` has and `kept` has not.
-    pub fn without(mut self, kept: &Self) -> Self {
-        self.queues.retain(|queue| !kept.queues.contains(queue));
-        self.fan_outs
-            .retain(|fan_out| !kept.fan_outs.contains(fan_out));
-        self
+    /// Removes what `kept`, of the same run, does not have.
+    pub async fn remove_all_but(&self, kept: &Self, channel: &Channel) -> Result<(), Error> {
+        let queues = self.queues.difference(&kept.queues);
+        let fan_outs = self.fan_outs.difference(&kept.fan_outs);
+        remove(channel, queues, fan_outs).await
     }
+}
+
+async fn remove(
+    channel: &Channel,
+    queues: impl IntoIterator<Item = &String>,
+    exchanges: impl IntoIterator<Item = &String>,
+) -> Result<(), Error> {
+    for queue in queues {
+        let options = QueueDeleteOptions {
+            nowait: true,
+            ..QueueDeleteOptions::default()
+        };
+        channel.queue_delete(queue.as_str().into(), options).await?;
+    }
+    for exchange in exchanges {
+        // Waited for, so that all is gone when this returns.
+        let options = ExchangeDeleteOptions::default();
+        let name = exchange.as_str().into();
+        channel.exchange_delete(name, options).await?;
+    }
+    Ok(())
 }
 
 async fn declare_exchange(channel: &Channel, name: &str, kind: ExchangeKind) -> Result<(), Error> {
