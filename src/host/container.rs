@@ -8,7 +8,6 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
@@ -17,14 +16,12 @@ use cuttlefish_core::data::{Feed, Task};
 use cuttlefish_core::ids::Address;
 use cuttlefish_core::machine::{Fault, Input, Machine};
 use cuttlefish_core::neuron::StandIn;
-use cuttlefish_core::protocol::Envelope;
 use cuttlefish_core::topology::{Graph, names};
 use cuttlefish_core::trainer::Timing;
 use cuttlefish_core::view::View;
 use futures_util::future::BoxFuture;
-use futures_util::stream::{BoxStream, StreamExt};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tracing::{error, info, warn};
 
 use super::actor::ActorMailbox;
@@ -37,7 +34,6 @@ use crate::runs::Record;
 use crate::store::{self, DynamoStore, Store};
 use crate::transport::amqp::Broker;
 use crate::transport::amqp::session::{Link, LinkState, Session, Wired};
-use crate::transport::amqp::worker::{Turn, Worker};
 
 /// What is logged: of ours what happens, of libraries what goes wrong. The broker's client calls
 /// errors what we wait out, and says it again in what it returns. That there are no certificates is as
@@ -245,33 +241,6 @@ fn wiring_again(
     }
 }
 
-/// A turn of work for the connection's thread: all messages that have come in, for as long as there
-/// is somebody who wants to know when that is `over`.
-fn messages_to(
-    host: Arc<Mutex<Host>>,
-    mut inbox: BoxStream<'static, Envelope>,
-    worker: &Worker,
-    over: oneshot::Sender<()>,
-) -> impl FnMut() -> Turn + Send + use<> {
-    let waker = worker.waker();
-    move || {
-        let mut turn = Turn::Idle;
-        loop {
-            let mut context = Context::from_waker(&waker);
-            match inbox.poll_next_unpin(&mut context) {
-                Poll::Ready(Some(envelope)) => {
-                    let mut host = host.lock().unwrap_or_else(PoisonError::into_inner);
-                    host.feed(Input::Message(envelope));
-                    turn = Turn::Worked;
-                }
-                Poll::Ready(None) => return Turn::Over,
-                Poll::Pending if over.is_closed() => return Turn::Over,
-                Poll::Pending => return turn,
-            }
-        }
-    }
-}
-
 /// Who may look: those with the run's token.
 fn read_access(config: &ContainerConfig) -> anyhow::Result<Access> {
     let path = config.secrets_dir.join("token");
@@ -355,10 +324,12 @@ impl Resident {
             self.began,
         );
         let host = Arc::new(Mutex::new(host));
-        let (over, mut is_over) = oneshot::channel();
         mailbox.start_here(host.clone());
         mailbox.feed(Input::Boot);
-        worker.take_over(messages_to(host, inbox, &worker, over));
+        let mut is_over = worker.work_off(inbox, move |envelope| {
+            let mut host = host.lock().unwrap_or_else(PoisonError::into_inner);
+            host.feed(Input::Message(envelope));
+        });
         let lost = tokio::select! {
             _ = &mut is_over => None,
             problem = self.store_failure() => Some(problem),
@@ -368,7 +339,6 @@ impl Resident {
         if let Some(problem) = lost {
             self.link.set(LinkState::Lost(problem));
             end.now();
-            // The sender is dropped with the inbox.
             let _ = is_over.await;
         }
         mailbox.end();

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cuttlefish::transport::amqp::connection::SMALL_FRAMES;
+use cuttlefish::transport::amqp::worker::Worker;
 use cuttlefish::transport::amqp::{Broker, Link, Session, Wiring};
 use cuttlefish::transport::{Error, Transport};
 use cuttlefish_core::ids::Address;
@@ -11,6 +12,7 @@ use cuttlefish_core::protocol::Envelope;
 use cuttlefish_core::topology::{self, DataShape, Graph, Grouping, TaskShape};
 use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
+use tokio::sync::mpsc;
 
 #[path = "../support/transport_contract.rs"]
 mod contract;
@@ -43,7 +45,16 @@ struct Amqp {
     arrivals: BoxStream<'static, (usize, u64)>,
 }
 
-async fn connected(broker: &Broker, graph: &Graph) -> Amqp {
+/// Who works off what arrives.
+#[derive(Clone, Copy)]
+enum By {
+    /// Whoever asks for it.
+    Stream,
+    /// The connection's own thread, as in containers.
+    Thread,
+}
+
+async fn connected(broker: &Broker, graph: &Graph, by: By) -> Amqp {
     let mut inboxes = Vec::new();
     let mut sender = None;
     for (index, address) in ADDRESSES.into_iter().enumerate() {
@@ -53,9 +64,13 @@ async fn connected(broker: &Broker, graph: &Graph) -> Amqp {
             .await
             .unwrap();
         sender.get_or_insert(session.transport.clone());
-        // The session lives as long as its inbox.
+        // The session lives as long as its transport, and here as its inbox.
         let kept = session.transport;
-        inboxes.push(session.inbox.map(move |envelope| {
+        let inbox = match by {
+            By::Stream => session.inbox,
+            By::Thread => by_thread(&session.worker, session.inbox),
+        };
+        inboxes.push(inbox.map(move |envelope| {
             let _ = &kept;
             (index, envelope.generation.0)
         }));
@@ -64,6 +79,18 @@ async fn connected(broker: &Broker, graph: &Graph) -> Amqp {
         sender: sender.unwrap(),
         arrivals: stream::select_all(inboxes).boxed(),
     }
+}
+
+fn by_thread(worker: &Worker, inbox: BoxStream<'static, Envelope>) -> BoxStream<'static, Envelope> {
+    let (sender, receiver) = mpsc::unbounded_channel();
+    let over = worker.work_off(inbox, move |envelope| {
+        let _ = sender.send(envelope);
+    });
+    stream::unfold((receiver, over), |(mut receiver, over)| async {
+        let envelope = receiver.recv().await?;
+        Some((envelope, (receiver, over)))
+    })
+    .boxed()
 }
 
 impl Backend for Amqp {
@@ -82,28 +109,85 @@ impl Backend for Amqp {
     }
 }
 
+async fn remove(broker: &Broker, graph: &Graph) {
+    let connection = broker.connect("test", SMALL_FRAMES).await.unwrap();
+    let channel = connection.create_channel().await.unwrap();
+    Wiring::new(graph).remove(&channel).await.unwrap();
+}
+
+/// Runs a test with the broker that `scripts/test` starts.
+fn with_broker<F: Future>(test: impl FnOnce(Broker) -> F) {
+    let url = setting("CUTTLEFISH_BROKER").expect("scripts/test starts a broker");
+    let broker = Broker::parse(&url, None).unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(test(broker));
+}
+
 macro_rules! amqp_passes {
-    ($($name:ident)*) => {$(
+    ($by:expr => $($name:ident)*) => {$(
         #[test]
         fn $name() {
             let Some(_live) = live() else { return };
-            let url = setting("CUTTLEFISH_BROKER").expect("scripts/test starts a broker");
-            let broker = Broker::parse(&url, None).unwrap();
-            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-            runtime.block_on(async {
+            with_broker(|broker| async move {
                 let graph = graph("contract");
-                contract::$name(connected(&broker, &graph).await).await;
-                let connection = broker.connect("test", SMALL_FRAMES).await.unwrap();
-                let channel = connection.create_channel().await.unwrap();
-                Wiring::new(&graph).remove(&channel).await.unwrap();
+                contract::$name(connected(&broker, &graph, $by).await).await;
+                remove(&broker, &graph).await;
             });
         }
     )*};
 }
 
-amqp_passes! {
-    a_message_reaches_its_receiver_and_nobody_else
-    a_message_to_a_layer_reaches_each_of_its_units
-    messages_of_one_sender_keep_their_order
-    who_is_not_there_cannot_be_reached
+mod by_whoever_asks {
+    use super::*;
+
+    amqp_passes! { By::Stream =>
+        a_message_reaches_its_receiver_and_nobody_else
+        a_message_to_a_layer_reaches_each_of_its_units
+        messages_of_one_sender_keep_their_order
+        who_is_not_there_cannot_be_reached
+    }
+}
+
+mod by_the_connections_thread {
+    use super::*;
+
+    amqp_passes! { By::Thread =>
+        a_message_reaches_its_receiver_and_nobody_else
+        a_message_to_a_layer_reaches_each_of_its_units
+        messages_of_one_sender_keep_their_order
+        who_is_not_there_cannot_be_reached
+    }
+}
+
+/// The thread waits for the socket by then.
+#[test]
+fn a_session_ends_when_it_is_told_to() {
+    let Some(_live) = live() else { return };
+    with_broker(|broker| async move {
+        let graph = graph("told");
+        let link = Arc::new(Link::default());
+        let session = Session::open(&broker, &graph, Address::Trainer, &link, true).await;
+        let session = session.unwrap();
+        let over = session.worker.work_off(session.inbox, |_| {});
+        session.end.now();
+        let ended = tokio::time::timeout(Duration::from_secs(30), over).await;
+        assert!(ended.expect("the session ends").is_err(), "it is dropped");
+        remove(&broker, &graph).await;
+    });
+}
+
+/// What is not needed any more goes, and the run stays as it is.
+#[test]
+fn removing_what_another_wiring_lacks_leaves_the_rest_at_work() {
+    let Some(_live) = live() else { return };
+    with_broker(|broker| async move {
+        let graph = graph("kept");
+        let backend = connected(&broker, &graph, By::Stream).await;
+        let connection = broker.connect("test", SMALL_FRAMES).await.unwrap();
+        let channel = connection.create_channel().await.unwrap();
+        let wiring = Wiring::new(&graph);
+        wiring.remove_all_but(&wiring, &channel).await.unwrap();
+        contract::a_message_reaches_its_receiver_and_nobody_else(backend).await;
+        remove(&broker, &graph).await;
+    });
 }

@@ -26,9 +26,9 @@ const TICKS: u64 = 2;
 /// What Docker and the kernel need beside a process (6.3 MiB): its shim 2.6, the proxy of its port
 /// 0.7, the file system's process 0.2, the daemons 0.5; slabs 1.3, page tables 0.5, stacks 0.4.
 const BESIDE: u64 = 13 << 19;
-/// Threads of a container (24.6): shim 11, process 5, proxy 7, file system 1.
-const TASKS: u64 = 25;
-/// Files that all of these have open (82).
+/// Threads of a container (23.6): shim 11, process 4, proxy 7, file system 1.
+const TASKS: u64 = 24;
+/// Files that all of these have open (81).
 const FILES: u64 = 85;
 /// Those of them that the daemon has (8.0).
 const DAEMON_FILES: u64 = 8;
@@ -38,15 +38,12 @@ const NEIGHBOURS_OF_COMPANION: u64 = 2;
 /// See [`NEIGHBOURS_OF_COMPANION`].
 const NEIGHBOURS_OF_GATEWAY: u64 = 1;
 
-/// A broker's memory: idle, for each actor, for each queue (466 MiB with 501 and 1,012 of them).
-const BROKER_MEMORY: [u64; 3] = [140 << 20, 400 << 10, 120 << 10];
-/// Its Erlang processes (13,487). It may have 1,048,576.
-const BROKER_PROCESSES: [u64; 3] = [450, 22, 2];
-/// Its open files (1,047, when no queue has anything on disk).
-const BROKER_FILES: [u64; 3] = [100, CONNECTIONS, 1];
-
-/// Connections of an actor: one to send, one to receive.
-const CONNECTIONS: u64 = 2;
+/// A broker's memory: idle, for each actor, for each queue.
+const BROKER_MEMORY: [u64; 3] = [140 << 20, 200 << 10, 120 << 10];
+/// Its Erlang processes (1,587 with 76 actors and 160 queues). It may have 1,048,576.
+const BROKER_PROCESSES: [u64; 3] = [450, 11, 2];
+/// Its open files; one for a queue that has something on disk.
+const BROKER_FILES: [u64; 3] = [100, 1, 1];
 
 /// How a run is laid out on its host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -125,7 +122,8 @@ impl Cost {
             |[idle, of_actor, of_queue]: [u64; 3]| idle + of_actor * actors + of_queue * queues;
         let broker = BrokerCost {
             own: layout.own_broker,
-            connections: CONNECTIONS * actors,
+            // The trainer wires over one of its own.
+            connections: actors + 1,
             queues,
             files: at_broker(BROKER_FILES),
             processes: at_broker(BROKER_PROCESSES),

@@ -43,6 +43,9 @@ const STORE_DIR: &str = "/store";
 /// A synapse or a trainer gathers whole layers, so it needs more than a neuron.
 pub(super) const COORDINATOR_MEMORY: u64 = 512 << 20;
 
+/// The broker's threads for half of the processors: the others are busy with the run.
+const HALF_OF_THE_PROCESSORS: &str = "+SP 50:50";
+
 /// The most files that broker and store may have open, of the largest run.
 pub const SERVICE_FILES: u64 = 65_536;
 /// The same of the smallest.
@@ -384,7 +387,10 @@ fn broker(graph: &Graph, site: &Site, image: &str, networks: Vec<String>) -> Con
         role: Role::Broker,
         image: image.to_owned(),
         command: Vec::new(),
-        environment: Vec::new(),
+        environment: vec![(
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS".to_owned(),
+            HALF_OF_THE_PROCESSORS.to_owned(),
+        )],
         mounts: vec![
             file("rabbitmq.conf", "/etc/rabbitmq/conf.d/90-cuttlefish.conf"),
             file(

@@ -25,9 +25,11 @@ use async_rs::traits::{Executor, Reactor, RuntimeKit};
 use async_rs::util::Task;
 use futures_io::{AsyncRead, AsyncWrite};
 use futures_util::Stream as Interval;
+use futures_util::stream::{BoxStream, StreamExt};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::sync::oneshot;
 
 /// The client has things to send that nobody announces, heartbeats: they may be so late.
 const LOOK_UP_EVERY: Timespec = Timespec {
@@ -37,7 +39,7 @@ const LOOK_UP_EVERY: Timespec = Timespec {
 
 /// What a turn of work came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Turn {
+enum Turn {
     /// Something was done, and there may be something to send.
     Worked,
     /// There was nothing to do.
@@ -93,9 +95,33 @@ impl Worker {
         Ok((Self { shared }, kit))
     }
 
-    /// From now on the connection's thread takes a turn of this work whenever something came in or
-    /// it was called, until there is no more.
-    pub fn take_over(&self, work: impl FnMut() -> Turn + Send + 'static) {
+    /// From now on the connection's thread does `each` with what comes in; nobody else asks the stream
+    /// any more. What is returned resolves when the stream has ended; dropped, it ends the work.
+    pub fn work_off<T: 'static>(
+        &self,
+        mut inbox: BoxStream<'static, T>,
+        mut each: impl FnMut(T) + Send + 'static,
+    ) -> oneshot::Receiver<()> {
+        let (over, is_over) = oneshot::channel::<()>();
+        let waker = Waker::from(self.shared.clone());
+        self.take_over(move || {
+            let mut turn = Turn::Idle;
+            loop {
+                match inbox.poll_next_unpin(&mut Context::from_waker(&waker)) {
+                    Poll::Ready(Some(item)) => {
+                        each(item);
+                        turn = Turn::Worked;
+                    }
+                    Poll::Ready(None) => return Turn::Over,
+                    Poll::Pending if over.is_closed() => return Turn::Over,
+                    Poll::Pending => return turn,
+                }
+            }
+        });
+        is_over
+    }
+
+    fn take_over(&self, work: impl FnMut() -> Turn + Send + 'static) {
         let mut handover = self.shared.handover();
         handover.work = Some(Box::new(work));
         if let Some(waker) = handover.waker.take() {
@@ -106,11 +132,6 @@ impl Worker {
     /// Tells the thread that there is something to send or to look at. Cheap unless it waits.
     pub fn call(&self) {
         self.shared.call();
-    }
-
-    /// The same, for whoever wants to be woken.
-    pub fn waker(&self) -> Waker {
-        self.shared.clone().into()
     }
 
     /// Ends the connection as if the broker had, once the thread is at work.

@@ -291,7 +291,7 @@ fn a_plan_for_docker_says_what_it_costs_with_and_without_a_daemon() {
     let json: Value = serde_json::from_str(&planned(&["--json"])).expect("a document");
     // Trainer, synapse, 138 neurons, broker, store.
     assert_eq!(json["cost"]["containers"], 142);
-    assert_eq!(json["cost"]["broker"]["connections"], 280);
+    assert_eq!(json["cost"]["broker"]["connections"], 141);
     assert!(json["host"].is_null());
     let limits = json["limits"].as_array().expect("limits");
     let standing = |what: &str| {
