@@ -1,7 +1,8 @@
 //! How this machine and the containers reach broker, store and inspection.
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider};
+use futures_util::StreamExt;
 
 use super::{Deployed, failed_to};
 use crate::config::{ContainerConfig, StoreConfig};
@@ -62,16 +63,22 @@ impl Deployed {
         let Some(found) = observed.iter().find(|found| found.name == name) else {
             bail!("container {name} is not there (bring the run up with `cuttlefish up`)");
         };
-        if !found.is_running() {
-            bail!(
-                "container {name} has {} (`cuttlefish logs {run} {actor}` may say why)",
-                found.state
-            );
-        }
         let published = found.ports.iter().find(|(inside, _)| *inside == port);
-        published
-            .map(|&(_, outside)| outside)
-            .with_context(|| format!("container {name} does not publish port {port}"))
+        if let Some(&(_, outside)) = published.filter(|_| found.is_running()) {
+            return Ok(outside);
+        }
+        let state = &found.state;
+        match self.last_words(&name).await {
+            Some(said) => bail!("container {name} is {state}, and has said last: {said}"),
+            None => bail!("container {name} is {state}, and does not publish port {port}"),
+        }
+    }
+
+    /// The last line that a container has written.
+    async fn last_words(&self, name: &str) -> Option<String> {
+        let lines: Vec<_> = self.docker.logs(name, false, "1").collect().await;
+        let last = lines.into_iter().filter_map(Result::ok).next_back()?;
+        Some(last.trim().to_owned()).filter(|line| !line.is_empty())
     }
 
     /// Where the inspection of an actor is.

@@ -192,7 +192,7 @@ fn a_run_that_the_host_cannot_carry_is_refused_and_leaves_nothing() {
         (
             &too_many,
             &[
-                "processes and threads: 500,",
+                "processes and threads: 480,",
                 "memory, expected use: ",
                 "--neurons-per-unit",
             ],

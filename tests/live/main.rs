@@ -8,6 +8,7 @@ mod bad_cases;
 mod chaos;
 mod encrypted;
 mod given_services;
+mod killed_command;
 mod life;
 mod poison;
 mod reach;

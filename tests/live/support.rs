@@ -34,12 +34,13 @@ static PROGRAM: Once = Once::new();
 
 /// As `up` does in a checkout, where it then finds nothing to do.
 fn build_program() {
-    let built = Command::new("cargo")
-        .args(["build", "--quiet", "--release", "--package"])
-        .arg("cuttlefish-neuron")
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .status();
-    assert!(built.is_ok_and(|status| status.success()), "it is built");
+    let built = Command::new(env!("CARGO_BIN_EXE_cuttlefish"))
+        .args(["image", "build"])
+        .output();
+    assert!(
+        built.is_ok_and(|built| built.status.success()),
+        "it is built"
+    );
 }
 
 /// The program and what it works with.

@@ -110,12 +110,16 @@ pub fn find_program(told: &dyn Fn(&str)) -> Result<PathBuf, Error> {
     // there takes no time.
     if let Some(checkout) = checkout(directory) {
         told("building the containers' program with cargo");
-        let built = std::process::Command::new("cargo")
+        let mut cargo = std::process::Command::new("cargo");
+        cargo
             .args(["build", "--quiet", "--release", "--package", PROGRAM])
             .current_dir(&checkout)
             .env("CARGO_TARGET_DIR", target_dir(directory))
-            .stdout(Stdio::null())
-            .status();
+            .stdout(Stdio::null());
+        for name in TOLD_BY_CARGO {
+            cargo.env_remove(name);
+        }
+        let built = cargo.status();
         match built {
             Ok(status) if status.success() => {}
             // Ctrl-C, which whoever called hears of as well.
@@ -142,6 +146,18 @@ pub fn find_program(told: &dyn Fn(&str)) -> Result<PathBuf, Error> {
         Err(missing(format!("find the containers' program `{looked}`")))
     }
 }
+
+/// What cargo tells the programs and tests that it runs. Build scripts are told as well, and some
+/// would be run again, with everything that depends on them, because this is another text.
+const TOLD_BY_CARGO: [&str; 7] = [
+    "CARGO_MANIFEST_DIR",
+    "CARGO_MANIFEST_LINKS",
+    "CARGO_PKG_NAME",
+    "CARGO_PKG_VERSION_MAJOR",
+    "CARGO_PKG_VERSION_MINOR",
+    "CARGO_PKG_VERSION_PATCH",
+    "CARGO_PKG_VERSION_PRE",
+];
 
 /// The checkout that a program in a target directory was built from.
 fn checkout(directory: &Path) -> Option<PathBuf> {
