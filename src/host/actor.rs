@@ -14,6 +14,7 @@ use cuttlefish_core::ids::Address;
 use cuttlefish_core::machine::{Input, StoreReply};
 use cuttlefish_core::protocol::Envelope;
 use cuttlefish_core::view::View;
+use tokio::sync::oneshot;
 
 /// How often the trainer is told the time.
 const CLOCK: Duration = Duration::from_millis(100);
@@ -42,6 +43,8 @@ impl Message for Leave {
 struct HostActor {
     host: Arc<Mutex<Host>>,
     mailbox_capacity: usize,
+    /// Dropped with the actor.
+    _ended: Option<oneshot::Sender<()>>,
 }
 
 impl HostActor {
@@ -98,20 +101,25 @@ impl ActorMailbox {
         let address = HostActor::start_in_arbiter(&arbiter.handle(), move |_| HostActor {
             host: Arc::new(Mutex::new(host)),
             mailbox_capacity: capacity,
+            _ended: None,
         });
         // An actor is started once; a second start would leave the first one in place.
         let _ = self.actor.set(address);
     }
 
     /// Starts an actor on this thread for what does not come as a message: the store's answers, the
-    /// time, questions. Who gets the messages feeds the host as well.
-    pub fn start_here(&self, host: Arc<Mutex<Host>>) {
+    /// time, questions. Who gets the messages feeds the host as well. What is returned resolves when
+    /// the actor has ended, be it by a panic.
+    pub fn start_here(&self, host: Arc<Mutex<Host>>) -> oneshot::Receiver<()> {
+        let (sender, ended) = oneshot::channel();
         let address = HostActor {
             host,
             mailbox_capacity: 16,
+            _ended: Some(sender),
         }
         .start();
         let _ = self.actor.set(address);
+        ended
     }
 
     /// Ends the actor.
@@ -129,7 +137,7 @@ impl ActorMailbox {
     }
 
     /// What there is to see of the machine, from any thread of a tokio runtime. The question waits
-    /// its turn behind the messages; `None` if there is no answer within `at_most`, because the
+    /// its turn behind the messages, or for the machine's lock where they come another way; `None` if there is no answer within `at_most`, because the
     /// actor computes for longer, has not been started or has ended.
     ///
     /// A question takes a place in the mailbox, so whoever lets strangers ask must not let them

@@ -159,9 +159,14 @@ pub async fn run(config: &ContainerConfig) -> anyhow::Result<()> {
             .lock()
             .unwrap_or_else(PoisonError::into_inner) = mailbox.clone();
         let started = Instant::now();
+        let mut session = std::pin::pin!(resident.session(&mailbox));
         tokio::select! {
-            () = resident.session(&mailbox) => {}
-            _ = terminations.recv() => return resident.leave(&mailbox).await,
+            () = &mut session => {}
+            // A trainer needs its messages to the last.
+            _ = terminations.recv() => return tokio::select! {
+                () = session => Ok(()),
+                left = resident.leave(&mailbox) => left,
+            },
         }
         if started.elapsed() >= GOOD_SESSION {
             pause = FIRST_PAUSE;
@@ -228,15 +233,16 @@ async fn move_in(
 fn wiring_again(
     wired: Wired,
     unwired: mpsc::UnboundedSender<String>,
-) -> impl Fn() -> BoxFuture<'static, ()> + Send + Sync {
+) -> impl Fn() -> BoxFuture<'static, bool> + Send + Sync {
     let wired = Arc::new(wired);
     move || {
         let (wired, unwired) = (wired.clone(), unwired.clone());
         Box::pin(async move {
-            if let Err(error) = wired.declare().await {
+            let declared = wired.declare().await;
+            if let Err(error) = &declared {
                 let _ = unwired.send(error.to_string());
-                std::future::pending().await
             }
+            declared.is_ok()
         })
     }
 }
@@ -324,14 +330,20 @@ impl Resident {
             self.began,
         );
         let host = Arc::new(Mutex::new(host));
-        mailbox.start_here(host.clone());
-        mailbox.feed(Input::Boot);
-        let mut is_over = worker.work_off(inbox, move |envelope| {
-            let mut host = host.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut failed = mailbox.start_here(host.clone());
+        // Before any message.
+        host.lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .feed(Input::Boot);
+        let mut over = worker.work_off(inbox, move |envelope| {
+            // A machine that has failed half way on another thread is of no use.
+            let mut host = host.lock().expect("a machine in one piece");
             host.feed(Input::Message(envelope));
         });
         let lost = tokio::select! {
-            _ = &mut is_over => None,
+            _ = &mut over => None,
+            // The sender is dropped with the actor.
+            _ = &mut failed => Some("the machine has failed".to_owned()),
             problem = self.store_failure() => Some(problem),
             () = self.data_is_back(), if !is_able => Some("the data set is back".to_owned()),
             Some(problem) = is_unwired.recv() => Some(problem),
@@ -339,7 +351,7 @@ impl Resident {
         if let Some(problem) = lost {
             self.link.set(LinkState::Lost(problem));
             end.now();
-            let _ = is_over.await;
+            let _ = over.await;
         }
         mailbox.end();
     }

@@ -22,8 +22,8 @@ const MAX_TRIES: u32 = 8;
 /// Pause after the first failure; doubled after each further one.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 
-/// Something to do first.
-type Prepare = Arc<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>;
+/// Something to do first, and whether it could be done.
+type Prepare = Arc<dyn Fn() -> BoxFuture<'static, bool> + Send + Sync>;
 
 /// Executes store requests on the runtime that it is given.
 #[derive(Clone)]
@@ -47,10 +47,11 @@ impl Storekeeper {
         }
     }
 
-    /// Lets every new generation wait for `prepare`: nobody is told of it before.
+    /// Lets every new generation wait for `prepare`: nobody is told of it before, and there is none if
+    /// that fails.
     pub fn preparing_generations(
         mut self,
-        prepare: impl Fn() -> BoxFuture<'static, ()> + Send + Sync + 'static,
+        prepare: impl Fn() -> BoxFuture<'static, bool> + Send + Sync + 'static,
     ) -> Self {
         self.before_generation = Some(Arc::new(prepare));
         self
@@ -68,6 +69,12 @@ impl Storekeeper {
         self.runtime.spawn(async move {
             // The semaphore is never closed.
             let _permit = this.permits.acquire().await;
+            if matches!(request, StoreRequest::BeginGeneration)
+                && let Some(prepare) = &this.before_generation
+                && !prepare().await
+            {
+                return;
+            }
             let mut pause = FIRST_PAUSE;
             for attempt in 1.. {
                 let result = this.attempt(&request).await;
@@ -99,9 +106,6 @@ impl Storekeeper {
     async fn attempt(&self, request: &StoreRequest) -> Result<StoreReply, Error> {
         match request {
             StoreRequest::BeginGeneration => {
-                if let Some(prepare) = &self.before_generation {
-                    prepare().await;
-                }
                 let (generation, ledger) = self.store.begin_generation().await?;
                 Ok(StoreReply::Generation {
                     generation,

@@ -67,11 +67,15 @@ impl Deployed {
         if let Some(&(_, outside)) = published.filter(|_| found.is_running()) {
             return Ok(outside);
         }
-        let state = &found.state;
-        match self.last_words(&name).await {
-            Some(said) => bail!("container {name} is {state}, and has said last: {said}"),
-            None => bail!("container {name} is {state}, and does not publish port {port}"),
+        if found.state == "running" {
+            bail!("container {name} does not publish port {port}");
         }
+        let said = self.last_words(&name).await;
+        let said = said.map_or(String::new(), |line| format!(", and has said last: {line}"));
+        bail!(
+            "container {name} is {}{said} (`cuttlefish logs {run} {actor}` may say more)",
+            found.state
+        );
     }
 
     /// The last line that a container has written.

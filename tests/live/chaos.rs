@@ -37,6 +37,21 @@ fn ends_as_the_local_one(live: &Live, file: &str, run: &str) {
     assert_gone(live, run);
 }
 
+/// As `docker compose stop` and an attached command's Ctrl-C do it.
+#[test]
+fn a_trainer_that_is_stopped_commits_what_has_been_done() {
+    let Some(live) = live() else { return };
+    let file = live.file("stopped", "");
+    start(&live, &file, "stopped");
+    let done = tick(&live, "stopped", "trainer");
+    docker(&["stop", "-t", "60", "cf.stopped.trainer"]);
+    let committed = live.json(&["inspect", "stopped/digit/0", "--committed", "--json"]);
+    let at = committed["tick"].as_f64().expect("a tick");
+    assert!(at >= done, "committed {at}, done before the stop {done}");
+    live.ok(&["down", "stopped"]);
+    assert_gone(&live, "stopped");
+}
+
 #[test]
 fn a_run_survives_every_kind_of_fault_with_its_bits() {
     let Some(live) = live() else { return };

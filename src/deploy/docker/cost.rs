@@ -38,7 +38,8 @@ const NEIGHBOURS_OF_COMPANION: u64 = 2;
 /// See [`NEIGHBOURS_OF_COMPANION`].
 const NEIGHBOURS_OF_GATEWAY: u64 = 1;
 
-/// A broker's memory: idle, for each actor, for each queue.
+/// A broker's memory: idle, for each actor, for each queue. From above: 122 MiB were measured with 76
+/// and 160 of them.
 const BROKER_MEMORY: [u64; 3] = [140 << 20, 200 << 10, 120 << 10];
 /// Its Erlang processes (1,587 with 76 actors and 160 queues). It may have 1,048,576.
 const BROKER_PROCESSES: [u64; 3] = [450, 11, 2];

@@ -112,7 +112,7 @@ pub struct Session {
     /// What the machine is told. Ends when the connection is lost, which the transport keeps open.
     pub inbox: BoxStream<'static, Envelope>,
     /// Ends the inbox, and with it the session.
-    pub end: End,
+    pub end: SessionEnd,
     /// The wiring, where this session has declared it.
     pub wired: Option<Wired>,
     /// The connection's thread, which may take over the inbox.
@@ -121,12 +121,12 @@ pub struct Session {
 
 /// Ends a session.
 #[derive(Clone)]
-pub struct End {
+pub struct SessionEnd {
     notify: Arc<Notify>,
     worker: Worker,
 }
 
-impl End {
+impl SessionEnd {
     /// Now: the inbox ends with what it has given so far.
     pub fn now(&self) {
         self.notify.notify_one();
@@ -195,7 +195,7 @@ impl Session {
         let queues = routes::inbox(graph, address);
         let listen = consume_once_wired(&connection, &queues, link);
         let (channel, consumers) = within("listening to the run's queues", listen).await?;
-        let end = End {
+        let end = SessionEnd {
             notify: Arc::new(Notify::new()),
             worker: worker.clone(),
         };
@@ -299,7 +299,7 @@ async fn consume(channel: &Channel, queues: &[String]) -> Result<Vec<Consumer>, 
 async fn watch(
     mut events: BoxStream<'static, Event>,
     link: Arc<Link>,
-    end: End,
+    end: SessionEnd,
     dropped: Arc<AtomicBool>,
 ) {
     while let Some(event) = events.next().await {
@@ -382,7 +382,7 @@ struct AmqpTransport {
     /// Messages are encoded here, one after the other, into the same memory.
     buffer: Mutex<Vec<u8>>,
     link: Arc<Link>,
-    end: End,
+    end: SessionEnd,
     /// Whether messages were not sent because the broker took none.
     dropped: Arc<AtomicBool>,
 }

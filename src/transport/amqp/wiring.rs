@@ -1,7 +1,7 @@
 //! The exchanges, queues and bindings of a run: declared, and removed.
 //!
 //! Everything is declared again by whoever connects with the right to do so (the command, and the
-//! trainer when it boots): declaring what is there changes nothing, and a broker that lost all it
+//! trainer when it boots and before every generation): declaring what is there changes nothing, and a broker that lost all it
 //! had is wired anew.
 
 use std::collections::BTreeSet;

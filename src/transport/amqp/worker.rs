@@ -14,6 +14,7 @@ use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::net::{self, Shutdown, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::net::UnixStream;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -31,7 +32,7 @@ use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 
-/// The client has things to send that nobody announces, heartbeats: they may be so late.
+/// The client has things to do that nobody announces, heartbeats or a close: they may be so late.
 const LOOK_UP_EVERY: Timespec = Timespec {
     tv_sec: 1,
     tv_nsec: 0,
@@ -62,7 +63,7 @@ struct Shared {
     calls: AtomicU64,
     /// Whether the thread waits for the socket, or is about to.
     is_waiting: AtomicBool,
-    is_over: AtomicBool,
+    is_aborted: AtomicBool,
     /// What is written here is read from the thread's end.
     bell: UnixStream,
 }
@@ -72,6 +73,8 @@ struct Handover {
     work: Option<Work>,
     /// Makes the client ask the stream again.
     waker: Option<Waker>,
+    /// Whether the stream is no more, so that nobody will take the work.
+    is_gone: bool,
 }
 
 impl Worker {
@@ -84,7 +87,7 @@ impl Worker {
             handover: Mutex::default(),
             calls: AtomicU64::new(0),
             is_waiting: AtomicBool::new(false),
-            is_over: AtomicBool::new(false),
+            is_aborted: AtomicBool::new(false),
             bell,
         });
         let kit = Kit {
@@ -102,7 +105,7 @@ impl Worker {
         mut inbox: BoxStream<'static, T>,
         mut each: impl FnMut(T) + Send + 'static,
     ) -> oneshot::Receiver<()> {
-        let (over, is_over) = oneshot::channel::<()>();
+        let (over, ended) = oneshot::channel::<()>();
         let waker = Waker::from(self.shared.clone());
         self.take_over(move || {
             let mut turn = Turn::Idle;
@@ -118,11 +121,16 @@ impl Worker {
                 }
             }
         });
-        is_over
+        ended
     }
 
     fn take_over(&self, work: impl FnMut() -> Turn + Send + 'static) {
         let mut handover = self.shared.handover();
+        if handover.is_gone {
+            // Dropped outside: it may hold the connection.
+            drop(handover);
+            return drop(work);
+        }
         handover.work = Some(Box::new(work));
         if let Some(waker) = handover.waker.take() {
             waker.wake();
@@ -136,7 +144,7 @@ impl Worker {
 
     /// Ends the connection as if the broker had, once the thread is at work.
     pub fn end(&self) {
-        self.shared.is_over.store(true, Ordering::SeqCst);
+        self.shared.is_aborted.store(true, Ordering::SeqCst);
         self.shared.call();
     }
 }
@@ -231,6 +239,7 @@ impl Reactor for Kit {
         async move {
             let socket = TcpStream::connect(address).await?;
             socket.set_nodelay(true)?;
+            shared.handover().is_gone = false;
             Ok(Stream {
                 socket: Some(Socket::Runtime(socket)),
                 shared,
@@ -299,9 +308,12 @@ impl Stream {
         }
     }
 
-    /// A turn of work, where there is any.
+    /// A turn of work, where there is any. One that panics is the last: the client must not be torn
+    /// down in the middle of its own.
     fn work(&mut self) -> Turn {
-        let turn = self.work.as_mut().map_or(Turn::Idle, |work| work());
+        let turn = self.work.as_mut().map_or(Turn::Idle, |work| {
+            catch_unwind(AssertUnwindSafe(work)).unwrap_or(Turn::Over)
+        });
         if turn == Turn::Over {
             self.work = None;
         }
@@ -355,7 +367,7 @@ impl Stream {
         context: &Context<'_>,
         buffers: &mut [IoSliceMut<'_>],
     ) -> Poll<io::Result<usize>> {
-        if self.shared.is_over.load(Ordering::SeqCst) {
+        if self.shared.is_aborted.load(Ordering::SeqCst) {
             self.work = None;
             return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
         }
@@ -366,8 +378,26 @@ impl Stream {
             context.waker().wake_by_ref();
             return Poll::Pending;
         }
-        self.has_read = true;
-        Poll::Ready(self.own().read_vectored(buffers))
+        match self.own().read_vectored(buffers) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                context.waker().wake_by_ref();
+                Poll::Pending
+            }
+            read => {
+                self.has_read = true;
+                Poll::Ready(read)
+            }
+        }
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        let mut handover = self.shared.handover();
+        handover.is_gone = true;
+        let never_taken = (handover.work.take(), handover.waker.take());
+        drop(handover);
+        drop(never_taken);
     }
 }
 
@@ -415,7 +445,12 @@ impl AsyncWrite for Stream {
     ) -> Poll<io::Result<usize>> {
         let stream = self.get_mut();
         if let Some(Socket::Runtime(socket)) = &mut stream.socket {
-            return Pin::new(socket).poll_write_vectored(context, buffers);
+            let written = Pin::new(socket).poll_write_vectored(context, buffers);
+            if written.is_pending() {
+                // The runtime forgets it when the socket changes hands.
+                stream.held_back = Some(context.waker().clone());
+            }
+            return written;
         }
         match stream.own().write_vectored(buffers) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
