@@ -262,7 +262,7 @@ fn a_broker_that_was_there_has_its_own_room() {
         ("broker: open files", |broker| broker.files.most = 1024),
         ("broker: memory", |broker| broker.memory.used = 4 << 30),
         ("broker: Erlang processes", |broker| {
-            broker.processes.most = 10_000
+            broker.processes.most = 8_000
         }),
     ];
     for (what, change) in cases {
