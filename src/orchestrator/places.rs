@@ -73,7 +73,7 @@ impl Deployed {
         let said = self.last_words(&name).await;
         let said = said.map_or(String::new(), |line| format!(", and has said last: {line}"));
         bail!(
-            "container {name} is {}{said} (`cuttlefish logs {run} {actor}` may say more)",
+            "container {name} has {}{said} (`cuttlefish logs {run} {actor}` may say more)",
             found.state
         );
     }
