@@ -4,9 +4,6 @@ use std::ops::DerefMut;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use super::Host;
-use crate::transport::Mailbox;
-use crate::transport::memory::Rejection;
 use actix::{
     Actor, ActorContext, Addr, Arbiter, AsyncContext, Context, Handler, Message, MessageResult,
 };
@@ -15,6 +12,10 @@ use cuttlefish_core::machine::{Input, StoreReply};
 use cuttlefish_core::protocol::Envelope;
 use cuttlefish_core::view::View;
 use tokio::sync::oneshot;
+
+use super::Host;
+use crate::transport::Mailbox;
+use crate::transport::memory::Rejection;
 
 /// How often the trainer is told the time.
 const CLOCK: Duration = Duration::from_millis(100);
@@ -137,8 +138,9 @@ impl ActorMailbox {
     }
 
     /// What there is to see of the machine, from any thread of a tokio runtime. The question waits
-    /// its turn behind the messages, or for the machine's lock where they come another way; `None` if there is no answer within `at_most`, because the
-    /// actor computes for longer, has not been started or has ended.
+    /// its turn behind the messages, or for the machine's lock where they come another way; `None` if
+    /// there is no answer within `at_most`, because the actor computes for longer, has not been
+    /// started or has ended.
     ///
     /// A question takes a place in the mailbox, so whoever lets strangers ask must not let them
     /// all ask at once.
