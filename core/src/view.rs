@@ -29,7 +29,7 @@ pub struct Dropped {
     pub stale: u64,
     /// Of what is done already.
     pub duplicate: u64,
-    /// That nobody who belongs here sends: of another kind, shape or sender.
+    /// That nobody who belongs here sends: of another kind, shape or sender, or too far ahead.
     pub foreign: u64,
 }
 

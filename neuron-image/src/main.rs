@@ -4,5 +4,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    cuttlefish::host::container::main()
+    cuttlefish::host::process::main()
 }

@@ -5,11 +5,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use cuttlefish_core::topology::Graph;
+use futures_util::stream::{self, StreamExt};
 
+use super::replay::Replay;
 use super::schedule::{Fault, Kind, Victim};
 use super::watch::Sign;
-use crate::deploy::docker::Docker;
 use crate::deploy::docker::desired::{BROKER, Container, STORE, container_name};
+use crate::deploy::docker::{self, Docker};
 use crate::orchestrator::Deployed;
 use crate::runs::deployment::{BrokerPlace, StorePlace};
 use crate::transport::amqp::Wiring;
@@ -26,6 +28,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 const NO_MEMORY: &str = "1MB";
 const USUAL_MEMORY: &str = "2GB";
 
+/// Requests to the daemon at once.
+const AT_ONCE: usize = 8;
+
 /// Tries to undo a fault, and the pause between them.
 const UNDO_TRIES: u32 = 5;
 const UNDO_PAUSE: Duration = Duration::from_secs(1);
@@ -35,6 +40,7 @@ pub struct Hand {
     deployed: Arc<Deployed>,
     wiring: Wiring,
     containers: Vec<Container>,
+    replay: Replay,
 }
 
 impl Hand {
@@ -43,6 +49,7 @@ impl Hand {
         Ok(Self {
             containers: deployed.desired(graph)?,
             wiring: Wiring::new(graph),
+            replay: Replay::new(graph),
             deployed,
         })
     }
@@ -58,13 +65,13 @@ impl Hand {
     /// Why a kind of fault cannot be carried out here, if it cannot.
     pub async fn obstacle(&self, kind: Kind) -> Option<String> {
         let target = match kind.victim() {
-            Victim::Actor => "trainer",
+            Victim::Actor | Victim::Everybody => "trainer",
             Victim::Broker => BROKER,
             Victim::Store => STORE,
         };
         let deployment = &self.deployment();
         let is_ours = match kind.victim() {
-            Victim::Actor => true,
+            Victim::Actor | Victim::Everybody => true,
             Victim::Broker => matches!(deployment.broker, BrokerPlace::Companion { .. }),
             Victim::Store => deployment.store == StorePlace::Companion,
         };
@@ -73,10 +80,12 @@ impl Hand {
                 "the run's {target} is not its own, so others may use it"
             ));
         }
-        if !kind.kills() {
-            return None;
-        }
-        let may = self.docker().may_kill_process(&self.name(target)).await;
+        let name = self.name(target);
+        let may = match kind {
+            Kind::SlowNetwork => self.docker().may_slow_network(&name).await,
+            _ if kind.kills() => self.docker().may_kill_process(&name).await,
+            _ => Ok(()),
+        };
         may.err().map(|error| format!("cannot {error}"))
     }
 
@@ -93,7 +102,14 @@ impl Hand {
             | Kind::BrokerKill
             | Kind::BrokerWipe => Sign::TickAfter(generation),
             // No tick can do without any of the actors: the next one needs what was held up.
-            Kind::Freeze | Kind::Zombie | Kind::Slow | Kind::Cut | Kind::Full => Sign::Tick,
+            Kind::Freeze
+            | Kind::Zombie
+            | Kind::Slow
+            | Kind::SlowNetwork
+            | Kind::Replay
+            | Kind::Cut
+            | Kind::Full
+            | Kind::Asleep => Sign::Tick,
             // Ticks go on without a store.
             Kind::StoreRestart | Kind::StoreKill => Sign::Commit,
         }
@@ -116,6 +132,13 @@ impl Hand {
             Kind::DockerKill => docker.signal(&name, "SIGKILL").await,
             Kind::Freeze | Kind::Zombie => docker.pause(&name).await,
             Kind::Slow => Ok(()),
+            Kind::SlowNetwork => docker.slow_network(&name).await,
+            Kind::Replay => {
+                let broker = self.deployed.broker().await?;
+                let (actor, lasts) = (&fault.target, fault.lasts);
+                return self.replay.repeat(&broker, actor, lasts).await;
+            }
+            Kind::Asleep => self.of_all(|name| docker.pause(name)).await,
             Kind::Cut => docker.cut(self.container(&name)?).await,
             Kind::BrokerRestart | Kind::StoreRestart => docker.restart(&name).await,
             Kind::BrokerWipe => return self.wipe().await,
@@ -161,11 +184,14 @@ impl Hand {
         let docker = self.docker();
         let done = match fault.kind {
             Kind::Freeze | Kind::Zombie | Kind::Slow => docker.unpause(&name).await,
+            Kind::SlowNetwork => docker.quicken_network(&name).await,
+            Kind::Asleep => self.of_all(|name| docker.unpause(name)).await,
             // No error where somebody else has started it already.
             Kind::DockerKill => docker.start(&name, &name).await,
             Kind::Cut => docker.reconnect(self.container(&name)?).await,
             Kind::Full => self.set_memory(&name, USUAL_MEMORY).await,
             Kind::Kill
+            | Kind::Replay
             | Kind::BrokerRestart
             | Kind::BrokerKill
             | Kind::BrokerWipe
@@ -198,6 +224,19 @@ impl Hand {
         }
     }
 
+    /// Does something to every container, whatever becomes of the others; the first error.
+    async fn of_all<'a, F>(&'a self, what: impl Fn(&'a str) -> F) -> Result<(), docker::Error>
+    where
+        F: Future<Output = Result<(), docker::Error>>,
+    {
+        let done: Vec<_> = stream::iter(&self.containers)
+            .map(|container| what(&container.name))
+            .buffered(AT_ONCE)
+            .collect()
+            .await;
+        done.into_iter().collect()
+    }
+
     async fn broker_takes_connections(&self) -> anyhow::Result<()> {
         let broker = self.deployed.broker().await?;
         let connection = broker.connect("chaos looks", SMALL_FRAMES).await?;
@@ -213,11 +252,7 @@ impl Hand {
         Ok(connection.close(200, "done".into()).await?)
     }
 
-    async fn set_memory(
-        &self,
-        name: &str,
-        limit: &str,
-    ) -> Result<(), crate::deploy::docker::Error> {
+    async fn set_memory(&self, name: &str, limit: &str) -> Result<(), docker::Error> {
         let command = [
             "rabbitmqctl",
             "set_vm_memory_high_watermark",

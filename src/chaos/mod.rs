@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`schedule`] | which fault, of whom, for how long; pure |
 //! | [`faults`] | carries one out, and undoes what does not end by itself |
+//! | [`replay`] | messages sent once more |
 //! | [`watch`] | what is seen of the run meanwhile |
 //! | [`report`] | what came of it, for people and programs; pure |
 //!
@@ -11,6 +12,7 @@
 //! attached command that starts what has ended, and the trainer's rewind.
 
 pub mod faults;
+pub mod replay;
 pub mod report;
 pub mod schedule;
 pub mod watch;
@@ -126,6 +128,8 @@ impl Chaos {
             took: began.elapsed(),
             ticks: (tick, seen.tick),
             commit_ticks: seen.commit_ticks.clone(),
+            most_recomputed: seen.most_recomputed,
+            busiest: seen.busiest,
         }
     }
 
@@ -166,7 +170,7 @@ impl Chaos {
         }
         let broken = self.hand.begin(&fault).await;
         let mut counts_from = began;
-        if broken.is_ok() && !fault.lasts.is_zero() {
+        if broken.is_ok() && fault.kind.is_held() {
             interrupt.or(self.hand.hold(&fault)).await;
         }
         let mended = self.hand.end(&fault).await;

@@ -58,6 +58,10 @@ pub struct Report {
     pub ticks: (u64, u64),
     /// Ticks from one commit point to the next.
     pub commit_ticks: Vec<u64>,
+    /// Ticks that the rewind that lost most had to compute again.
+    pub most_recomputed: u64,
+    /// Most ticks within the time of a commit interval.
+    pub busiest: u64,
 }
 
 /// Messages that actors refused since they were last started, by actor; only those that did.
@@ -196,6 +200,13 @@ impl Report {
         };
         let commit = median(self.commit_ticks.clone())
             .map_or(String::new(), |ticks| format!(", a commit every {ticks}"));
+        let again_at_most = match self.most_recomputed {
+            0 => String::new(),
+            ticks => format!(
+                " and at most {} in its interval; at most {ticks} again in a rewind",
+                self.busiest
+            ),
+        };
         let refused = match refused.values().sum() {
             0 => "no messages refused".to_owned(),
             total => {
@@ -214,7 +225,7 @@ impl Report {
             Ending::NotUndone => "; the last one could not be undone",
         };
         format!(
-            "{}{}{undone} in {:.0} s, from tick {} to {}{commit}; {refused}{ending}\n\
+            "{}{}{undone} in {:.0} s, from tick {} to {}{commit}{again_at_most}; {refused}{ending}\n\
              again with: {again}\n",
             aligned(&rows, 1),
             counted(n, "fault"),
@@ -237,6 +248,8 @@ impl Report {
                 "median": median(self.commit_ticks.clone()),
                 "most": self.commit_ticks.iter().max(),
             },
+            "most_ticks_in_a_commit_interval": self.busiest,
+            "most_ticks_recomputed_in_a_rewind": self.most_recomputed,
             "messages_refused": refused,
             "faults": self.outcomes.iter().map(Outcome::document).collect::<Vec<_>>(),
         })
@@ -280,6 +293,8 @@ mod tests {
             took: Duration::from_secs(61),
             ticks: (10, 2000),
             commit_ticks: vec![100, 30, 110],
+            most_recomputed: 34,
+            busiest: 120,
         }
     }
 
@@ -303,7 +318,8 @@ mod tests {
 KIND  FAULTS  RECOVERED  WORST  START  BEYOND  AGAIN  WORST  REWINDS
 kill       3      1.9 s  2.9 s  0.7 s   1.2 s      5     34        3
 cut        1          -      -      -       -      0      0        1
-4 faults, 1 of them not carried out in 61 s, from tick 10 to 2000, a commit every 100; \
+4 faults, 1 of them not carried out in 61 s, from tick 10 to 2000, a commit every 100 \
+and at most 120 in its interval; at most 34 again in a rewind; \
 2 messages refused: 2 by digit.1; the run has ended
 again with: x
 ";

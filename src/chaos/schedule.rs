@@ -10,6 +10,9 @@ use serde::{Serialize, Serializer};
 
 use crate::deploy::docker::desired::{BROKER, STORE};
 
+/// The target of what hits every container.
+const EVERYBODY: &str = "everybody";
+
 /// Kinds of faults. Each is drawn as often as any other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub enum Kind {
@@ -23,6 +26,10 @@ pub enum Kind {
     Zombie,
     /// Freeze one for 50 to 300 ms again and again for 3 to 8 s, so that its messages come late
     Slow,
+    /// Slow what one sends down to 16 kB/s for 3 to 8 s
+    SlowNetwork,
+    /// Tell one everything twice for 1 to 3 s, bring about a rewind, and tell it the last of that again
+    Replay,
     /// Take one off its network for 1 to 12 s
     Cut,
     /// Restart the run's broker in an orderly way; it comes back empty
@@ -37,6 +44,8 @@ pub enum Kind {
     StoreRestart,
     /// Kill the run's store with SIGKILL; Docker starts it again
     StoreKill,
+    /// Freeze everything of the run for 22 to 28 s, like a laptop that sleeps
+    Asleep,
 }
 
 /// Whom a kind of fault hits.
@@ -48,6 +57,8 @@ pub enum Victim {
     Broker,
     /// The run's own store.
     Store,
+    /// Every container of the run.
+    Everybody,
 }
 
 /// One fault.
@@ -84,11 +95,14 @@ impl Kind {
             | Self::Freeze
             | Self::Zombie
             | Self::Slow
+            | Self::SlowNetwork
+            | Self::Replay
             | Self::Cut => Victim::Actor,
             Self::BrokerRestart | Self::BrokerKill | Self::BrokerWipe | Self::Full => {
                 Victim::Broker
             }
             Self::StoreRestart | Self::StoreKill => Victim::Store,
+            Self::Asleep => Victim::Everybody,
         }
     }
 
@@ -97,13 +111,19 @@ impl Kind {
         matches!(self, Self::Kill | Self::BrokerKill | Self::StoreKill)
     }
 
+    /// Whether it lasts until it is ended.
+    pub fn is_held(self) -> bool {
+        self.lasts() != (0, 0) && self != Self::Replay
+    }
+
     /// Shortest and longest time that it lasts, in milliseconds.
     fn lasts(self) -> (u64, u64) {
         match self {
             Self::DockerKill => (1000, 4000),
             Self::Freeze => (500, 8000),
-            Self::Zombie => (22_000, 28_000),
-            Self::Slow => (3000, 8000),
+            Self::Zombie | Self::Asleep => (22_000, 28_000),
+            Self::Slow | Self::SlowNetwork => (3000, 8000),
+            Self::Replay => (1000, 3000),
             Self::Cut => (1000, 12_000),
             Self::Full => (1000, 8000),
             Self::Kill
@@ -189,6 +209,7 @@ impl Iterator for Schedule {
                 Victim::Actor => actor,
                 Victim::Broker => BROKER.to_owned(),
                 Victim::Store => STORE.to_owned(),
+                Victim::Everybody => EVERYBODY.to_owned(),
             },
             lasts: Duration::from_millis(lasts),
         })
@@ -270,8 +291,9 @@ mod tests {
             let of_layer = fault.target.split('.').next().unwrap_or_default();
             *hits.entry(of_layer.to_owned()).or_default() += 1;
         }
-        // Six of twelve kinds hit actors, four the broker, two the store.
-        assert_eq!((hits["broker"], hits["store"]), (n / 3, n / 6), "{hits:?}");
+        // Eight of fifteen kinds hit actors, four the broker, two the store, one everybody.
+        let few = ["broker", "store", EVERYBODY].map(|who| hits[who]);
+        assert_eq!(few, [n * 4 / 15, n * 2 / 15, n / 15], "{hits:?}");
         for (who, at_least) in [
             ("trainer", 80),
             ("synapse", 80),

@@ -2,11 +2,12 @@
 //!
 //! [`Seen`] is pure: it is given looks at the trainer and says what they mean.
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use cuttlefish_core::ids::CommitPoint;
-use cuttlefish_core::trainer::Event;
+use cuttlefish_core::trainer::{Event, Timing};
 use tokio::task::JoinHandle;
 
 use crate::host::Look;
@@ -33,8 +34,8 @@ pub enum Sign {
 /// What has been seen of a run so far.
 #[derive(Debug, Default)]
 pub struct Seen {
-    /// How long the trainer's process had been at work, and its newest note.
-    elapsed: Duration,
+    /// The trainer's observer, and its newest note.
+    observer: Option<u32>,
     noted: u64,
     latest: Option<Event>,
     /// The generation whose ticks are under way.
@@ -43,6 +44,11 @@ pub struct Seen {
     pub tick: u64,
     /// Ticks that had been finished and were lost to rewinds.
     pub recomputed: u64,
+    /// Those of the rewind that lost most.
+    pub most_recomputed: u64,
+    /// Most ticks of one timeline within the time of a commit interval.
+    pub busiest: u64,
+    recent: VecDeque<(Instant, u64)>,
     commit: Option<CommitPoint>,
     /// Ticks from one commit point to the next.
     pub commit_ticks: Vec<u64>,
@@ -69,9 +75,8 @@ impl Seen {
 
     /// Takes in what the trainer tells `now`.
     pub fn take(&mut self, look: &Look, now: Instant) {
-        let is_new_trainer = look.elapsed < self.elapsed;
-        self.elapsed = look.elapsed;
-        if is_new_trainer {
+        let before = self.observer.replace(look.observer);
+        if before.is_some_and(|before| before != look.observer) {
             // It counts its notes anew, and was asked for those after one of its predecessor's.
             self.noted = 0;
             return;
@@ -81,7 +86,9 @@ impl Seen {
             match &note.event {
                 Event::Started { generation, from } if generation.0 > self.generation => {
                     if self.generation > 0 {
-                        self.recomputed += self.tick.saturating_sub(from.tick.0);
+                        let again = self.tick.saturating_sub(from.tick.0);
+                        self.recomputed += again;
+                        self.most_recomputed = self.most_recomputed.max(again);
                     }
                     self.generation = generation.0;
                     self.tick = from.tick.0;
@@ -105,14 +112,29 @@ impl Seen {
         if begun {
             // The latest tick may still be one of the generation before.
             self.baseline = None;
+            self.recent.clear();
         } else if let Some(Event::TickFinished { tick, .. }) = &look.latest
             && look.latest != self.latest
         {
             self.tick = tick.0;
+            self.count(now);
         }
         self.latest.clone_from(&look.latest);
         self.ended |= look.end.is_some();
         self.look_for_sign(committed, now);
+    }
+
+    /// Counts the ticks of the last commit interval.
+    fn count(&mut self, now: Instant) {
+        let since = now.checked_sub(Timing::default().commit_interval);
+        while let Some((at, _)) = self.recent.front()
+            && since.is_some_and(|since| *at < since)
+        {
+            self.recent.pop_front();
+        }
+        let first = self.recent.front().map_or(self.tick, |(_, tick)| *tick);
+        self.busiest = self.busiest.max(self.tick - first);
+        self.recent.push_back((now, self.tick));
     }
 
     /// Notes that there is no trainer any more.
@@ -247,15 +269,14 @@ mod tests {
         }
     }
 
-    /// A trainer that has been at work for so many seconds.
-    fn look(elapsed: u64, notes: &[Event], latest: u64) -> Look {
+    fn look(observer: u32, notes: &[Event], latest: u64) -> Look {
         let notes = (1..).zip(notes).map(|(number, event)| Note {
             number,
             at: Duration::ZERO,
             event: event.clone(),
         });
         Look {
-            elapsed: Duration::from_secs(elapsed),
+            observer,
             latest: Some(tick(latest)),
             notes: notes.collect(),
             ..Look::default()
@@ -267,18 +288,21 @@ mod tests {
         let mut seen = Seen::default();
         let mut notes = vec![started(1, commit(0, 0))];
         seen.take(&look(1, &notes, 9), Instant::now());
-        seen.take(&look(2, &notes, 10), Instant::now());
+        seen.take(&look(1, &notes, 10), Instant::now());
         seen.expect(Sign::TickAfter(1));
-        for (second, latest) in [(3, 11), (4, 12), (5, 13)] {
-            seen.take(&look(second, &notes, latest), Instant::now());
+        for latest in 11..=13 {
+            seen.take(&look(1, &notes, latest), Instant::now());
             assert_eq!(seen.sign_seen(), None, "tick {latest} of generation 1");
         }
         notes.push(started(2, commit(1, 8)));
-        seen.take(&look(6, &notes, 13), Instant::now());
+        seen.take(&look(1, &notes, 13), Instant::now());
         assert_eq!(seen.sign_seen(), None, "nothing finished since");
-        assert_eq!((seen.recomputed, seen.tick), (5, 8));
+        assert_eq!(
+            (seen.recomputed, seen.most_recomputed, seen.tick),
+            (5, 5, 8)
+        );
         let now = Instant::now();
-        seen.take(&look(7, &notes, 9), now);
+        seen.take(&look(1, &notes, 9), now);
         assert_eq!(seen.sign_seen(), Some(now));
     }
 
@@ -288,11 +312,11 @@ mod tests {
         let notes = [started(1, commit(0, 0))];
         seen.take(&look(1, &notes, 3), Instant::now());
         seen.expect(Sign::Tick);
-        seen.take(&look(2, &notes, 4), Instant::now());
+        seen.take(&look(1, &notes, 4), Instant::now());
         assert_eq!(seen.sign_seen(), None);
-        seen.take(&look(3, &notes, 4), Instant::now());
+        seen.take(&look(1, &notes, 4), Instant::now());
         assert_eq!(seen.sign_seen(), None);
-        seen.take(&look(4, &notes, 5), Instant::now());
+        seen.take(&look(1, &notes, 5), Instant::now());
         assert!(seen.sign_seen().is_some());
     }
 
@@ -300,10 +324,10 @@ mod tests {
     fn a_new_trainer_is_listened_to_from_its_first_note() {
         let mut seen = Seen::default();
         let notes = [started(1, commit(0, 0)), Event::Committed(commit(1, 20))];
-        seen.take(&look(9, &notes, 30), Instant::now());
+        seen.take(&look(1, &notes, 30), Instant::now());
         assert_eq!(seen.noted, 2);
         let notes = [started(2, commit(1, 20))];
-        seen.take(&look(1, &notes, 20), Instant::now());
+        seen.take(&look(2, &notes, 20), Instant::now());
         assert_eq!((seen.noted, seen.generation), (0, 1), "asked again");
         seen.take(&look(2, &notes, 21), Instant::now());
         assert_eq!((seen.noted, seen.generation), (1, 2));
@@ -316,14 +340,14 @@ mod tests {
         let mut notes = vec![started(1, commit(0, 0))];
         seen.take(&look(1, &notes, 3), Instant::now());
         seen.expect(Sign::Commit);
-        seen.take(&look(2, &notes, 4), Instant::now());
-        seen.take(&look(3, &notes, 5), Instant::now());
+        seen.take(&look(1, &notes, 4), Instant::now());
+        seen.take(&look(1, &notes, 5), Instant::now());
         assert_eq!(seen.sign_seen(), None);
         notes.push(Event::Committed(commit(1, 5)));
-        seen.take(&look(4, &notes, 6), Instant::now());
+        seen.take(&look(1, &notes, 6), Instant::now());
         assert!(seen.sign_seen().is_some());
         seen.expect(Sign::TickAfter(7));
-        let mut last = look(5, &notes, 6);
+        let mut last = look(1, &notes, 6);
         last.end = Some(End::StoreFailed("x".to_owned()));
         seen.take(&last, Instant::now());
         assert!(seen.sign_seen().is_some());

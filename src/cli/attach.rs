@@ -192,7 +192,15 @@ impl Watchable for Remote<'_> {
             Err(error) => {
                 tracing::info!("cannot look at the trainer: {error:#}");
                 self.last.notes.clear();
-                if self.is_stopping {
+                if !self.deployed.run.is_deployed() {
+                    let run = self.deployed.run.name();
+                    return Err(Failure::new(
+                        Exit::Run,
+                        format_args!("run `{run}` has been taken down meanwhile"),
+                    ));
+                }
+                // Where Docker does not answer, nobody can tell.
+                if self.is_stopping || matches!(self.deployed.has_been_left().await, Ok(true)) {
                     self.last.end = self.stopped().await?;
                 }
             }
@@ -210,8 +218,16 @@ impl Watchable for Remote<'_> {
     async fn interrupted(&mut self) -> Result<&'static str, Failure> {
         self.is_stopping = true;
         let name = container_name(self.deployed.run.name(), "trainer");
-        let asked = self.deployed.docker.signal(&name, "SIGTERM").await;
-        asked.map_err(|error| Failure::new(Exit::Failed, format_args!("failed to {error}")))?;
+        let asked = self.deployed.docker.signal(&name, "SIGINT").await;
+        if let Err(error) = asked
+            // It may have ended by itself, with the same outcome.
+            && self.stopped().await?.is_none()
+        {
+            return Err(Failure::new(
+                Exit::Failed,
+                format_args!("failed to {error}"),
+            ));
+        }
         Ok("committing; press Ctrl-C again to leave the run alone")
     }
 

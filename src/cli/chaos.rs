@@ -207,8 +207,10 @@ async fn refused(deployed: &Deployed) -> Refused {
             let token = token.clone();
             async move {
                 let metrics = Inspection::of(&one, &token)?.metrics().await;
-                let refused = metrics.get("cuttlefish_messages_refused_total")?;
-                Some((one.actor, *refused as u64))
+                let count = |name: &str| metrics.get(name).map_or(0, |count| *count as u64);
+                let refused = count("cuttlefish_messages_refused_total")
+                    + count("cuttlefish_messages_foreign_total");
+                Some((one.actor, refused))
             }
         })
         .buffered(AT_ONCE)

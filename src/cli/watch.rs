@@ -45,8 +45,8 @@ pub struct Watch<'a> {
     rewinds: u64,
     /// Number of the last note that was shown.
     seen: u64,
-    /// How long the run's observer had been at work when it was last looked at.
-    elapsed: Duration,
+    /// The run's observer when it was last looked at.
+    observer: Option<u32>,
 }
 
 /// A run that was watched to its end.
@@ -77,7 +77,7 @@ impl<'a> Watch<'a> {
             ticks_before,
             rewinds: 0,
             seen: 0,
-            elapsed: Duration::ZERO,
+            observer: None,
         }
     }
 
@@ -124,12 +124,12 @@ impl<'a> Watch<'a> {
     }
 
     fn show(&mut self, look: &Look) {
-        if look.elapsed < self.elapsed {
-            // Another observer: the trainer has been started anew, and counts anew.
+        let before = self.observer.replace(look.observer);
+        if before.is_some_and(|before| before != look.observer) {
+            // The trainer has been started anew, and counts anew.
             self.seen = 0;
             self.rows_before_epoch = 0;
         }
-        self.elapsed = look.elapsed;
         for note in &look.notes {
             if note.number <= self.seen {
                 continue;

@@ -6,11 +6,10 @@
 
 use std::net::TcpListener;
 use std::path::Path;
-use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use async_trait::async_trait;
 use cuttlefish_core::data::{Feed, Task};
 use cuttlefish_core::ids::Address;
@@ -20,26 +19,19 @@ use cuttlefish_core::topology::{Graph, names};
 use cuttlefish_core::trainer::Timing;
 use cuttlefish_core::view::View;
 use futures_util::future::BoxFuture;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tracing::{error, info, warn};
 
 use super::actor::ActorMailbox;
+use super::process::{Request, Requests};
 use super::source::Source;
-use super::{End, Host, Look, Observer, Storekeeper, machine, probe};
-use crate::config::{ContainerConfig, StoreConfig};
+use super::{End, Host, Look, Observer, Storekeeper, machine};
+use crate::config::ContainerConfig;
 use crate::inspect::{self, About, Access, Subject, routes::VIEW_WITHIN};
-use crate::log;
 use crate::runs::Record;
 use crate::store::{self, DynamoStore, Store};
 use crate::transport::amqp::Broker;
 use crate::transport::amqp::session::{Link, LinkState, Session, Wired};
-
-/// What is logged: of ours what happens, of libraries what goes wrong. The broker's client calls
-/// errors what we wait out, and says it again in what it returns. That there are no certificates is as
-/// it should be where nothing speaks TLS.
-const LOG: &str =
-    "warn,cuttlefish=info,lapin=off,rustls_native_certs=off,aws_smithy_http_client=error";
 
 /// Pause after the first failure; doubled after each further one, with up to half of it added or
 /// taken at random so that a thousand containers do not come back at the same moment.
@@ -119,14 +111,13 @@ struct Resident {
     began: Instant,
 }
 
-/// Runs the actor that the configuration names until the process is told to end.
+/// Runs the actor that the configuration names until the process is told to end, and returns how.
 ///
 /// # Errors
 /// When the configuration cannot be right: no such actor, unreadable data. Not when broker or store
 /// are away: those are waited for.
-pub async fn run(config: &ContainerConfig) -> anyhow::Result<()> {
-    let mut terminations =
-        signal(SignalKind::terminate()).context("failed to listen to signals")?;
+pub async fn run(config: &ContainerConfig) -> anyhow::Result<Request> {
+    let mut requests = Requests::listen()?;
     // Bound first, so that a port that is taken is told at once.
     let listener = TcpListener::bind(("0.0.0.0", config.port))
         .with_context(|| format!("failed to listen on port {}", config.port))?;
@@ -134,7 +125,7 @@ pub async fn run(config: &ContainerConfig) -> anyhow::Result<()> {
     let observer = Arc::new(Observer::default());
     let resident = tokio::select! {
         resident = move_in(config, link, observer) => resident?,
-        _ = terminations.recv() => return Ok(()),
+        request = requests.next() => return Ok(request),
     };
     info!(run = config.run, actor = config.actor, "booting");
     let occupant = Arc::new(Occupant {
@@ -163,10 +154,13 @@ pub async fn run(config: &ContainerConfig) -> anyhow::Result<()> {
         tokio::select! {
             () = &mut session => {}
             // A trainer needs its messages to the last.
-            _ = terminations.recv() => return tokio::select! {
-                () = session => Ok(()),
-                left = resident.leave(&mailbox) => left,
-            },
+            request = requests.next() => {
+                tokio::select! {
+                    () = session => {}
+                    () = resident.leave(&mailbox) => {}
+                }
+                return Ok(request);
+            }
         }
         if started.elapsed() >= GOOD_SESSION {
             pause = FIRST_PAUSE;
@@ -175,7 +169,7 @@ pub async fn run(config: &ContainerConfig) -> anyhow::Result<()> {
         warn!(%state, "booting again");
         tokio::select! {
             () = tokio::time::sleep(pause.mul_f64(rand::random_range(0.5..1.5))) => {}
-            _ = terminations.recv() => return Ok(()),
+            request = requests.next() => return Ok(request),
         }
         pause = (pause * 2).min(match resident.address {
             Address::Trainer => TRAINERS_LONGEST_PAUSE,
@@ -402,57 +396,10 @@ impl Resident {
     }
 
     /// Ends as asked: a trainer commits first, so that nothing has to be computed again.
-    async fn leave(&self, mailbox: &ActorMailbox) -> anyhow::Result<()> {
+    async fn leave(&self, mailbox: &ActorMailbox) {
         if self.address == Address::Trainer && self.observer.ended().is_none() {
             mailbox.feed(Input::Stop);
             self.observer.wait(COMMIT_WITHIN).await;
         }
-        Ok(())
     }
-}
-
-/// The whole program of a container: `cuttlefish-neuron actor`, `probe` or `store`.
-pub fn main() -> ExitCode {
-    log::init(LOG);
-    let role = std::env::args().nth(1).unwrap_or_default();
-    let result = actix_rt::System::new().block_on(async {
-        match role.as_str() {
-            "actor" => {
-                let config = ContainerConfig::from_process().map_err(anyhow::Error::msg)?;
-                run(&config).await
-            }
-            "probe" => {
-                let config = ContainerConfig::from_process().map_err(anyhow::Error::msg)?;
-                probe::run(&config).await
-            }
-            "store" => {
-                let config = StoreConfig::from_process().map_err(anyhow::Error::msg)?;
-                serve_store(&config).await
-            }
-            _ => bail!("`{role}` is no role of a container (expected actor, probe or store)"),
-        }
-    });
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            tracing::error!("{error:#}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-/// Serves the embedded store until the process is told to end.
-async fn serve_store(config: &StoreConfig) -> anyhow::Result<()> {
-    let listener = TcpListener::bind(("0.0.0.0", config.port))
-        .with_context(|| format!("failed to listen on port {}", config.port))?;
-    let access_key = match &config.access_key_file {
-        Some(path) => Some(
-            std::fs::read_to_string(path)
-                .with_context(|| format!("failed to read `{}`", path.display()))?,
-        ),
-        None => None,
-    };
-    let access_key = access_key.as_deref().map(str::trim);
-    let server = store::serve::serve(listener, &config.file, access_key)?;
-    server.await.context("the store's server failed")
 }

@@ -4,6 +4,7 @@ pub mod actor;
 pub mod container;
 pub mod observer;
 mod probe;
+pub mod process;
 pub mod source;
 pub mod storekeeper;
 

@@ -28,6 +28,7 @@ pub enum End {
 
 /// Collects what a run reports.
 pub struct Observer {
+    number: u32,
     began: Instant,
     state: Mutex<State>,
     ended: Notify,
@@ -59,6 +60,8 @@ pub struct Note {
 /// What there is to see.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Look {
+    /// Which observer this is: another number after its process was started anew.
+    pub observer: u32,
     /// How long the observer has been at work.
     pub elapsed: Duration,
     /// The newest finished tick.
@@ -80,6 +83,7 @@ pub struct Look {
 impl Default for Observer {
     fn default() -> Self {
         Self {
+            number: rand::random(),
             began: Instant::now(),
             state: Mutex::default(),
             ended: Notify::default(),
@@ -142,6 +146,7 @@ impl Observer {
         let state = self.lock();
         let old = state.notes.partition_point(|note| note.number <= after);
         Look {
+            observer: self.number,
             elapsed: self.began.elapsed(),
             latest: state.latest.clone(),
             rows_trained: state.rows_trained,

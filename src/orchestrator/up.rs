@@ -378,7 +378,7 @@ impl Deployed {
     }
 }
 
-/// A trainer ends by itself only when somebody asks it to.
+/// A trainer ends well only when a person asks it to (`host/process.rs`).
 fn trainer_has_left(observed: &[Observed]) -> bool {
     let is_trainer = |found: &&Observed| found.role == Role::Trainer.word();
     let trainer = observed.iter().find(is_trainer);

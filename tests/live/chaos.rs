@@ -74,6 +74,8 @@ fn a_run_survives_every_kind_of_fault_with_its_bits() {
         "freeze",
         "zombie",
         "slow",
+        "slow-network",
+        "replay",
         "cut",
         "broker-restart",
         "broker-kill",
@@ -81,6 +83,7 @@ fn a_run_survives_every_kind_of_fault_with_its_bits() {
         "full",
         "store-restart",
         "store-kill",
+        "asleep",
     ] {
         let found = faults.iter().find(|fault| fault["kind"] == kind);
         let Some(fault) = found else {
@@ -94,6 +97,10 @@ fn a_run_survives_every_kind_of_fault_with_its_bits() {
         assert!(fault["problem"].is_null(), "{fault}");
         assert!(fault["recovered_seconds"].is_number(), "{fault}");
     }
+    let ticks = |name: &str| report[name].as_u64().unwrap();
+    let again = ticks("most_ticks_recomputed_in_a_rewind");
+    let commit = ticks("most_ticks_in_a_commit_interval");
+    assert!((1..=2 * commit).contains(&again), "{again} of {commit}");
     ends_as_the_local_one(&live, &file, "chaos");
 }
 

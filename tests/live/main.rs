@@ -6,6 +6,8 @@
 mod alarm;
 mod bad_cases;
 mod chaos;
+mod daemon;
+mod doors;
 mod encrypted;
 mod given_services;
 mod killed_command;

@@ -229,6 +229,7 @@ impl Unit {
                 if header.tick.0 > running.applied.0 + IN_FLIGHT_BOUND {
                     // Possible only if messages were lost while another copy of this unit answered
                     // for it, or if the message is forged. Either way the way out is the same.
+                    self.dropped.foreign += 1;
                     effects.push(Effect::Report(Event::BeyondInFlightBound {
                         at: self.address,
                         tick: header.tick,

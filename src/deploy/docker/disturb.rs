@@ -4,6 +4,7 @@
 //! does not start it again by itself. So containers are frozen by `pause`, and killed as a process of
 //! the host where the restart policy is to bring them back.
 
+use std::process::Stdio;
 use std::time::Duration;
 
 use bollard::exec::{CreateExecOptions, StartExecOptions, StartExecResults};
@@ -17,6 +18,13 @@ use super::{Docker, Error, error, render, text};
 
 /// What Docker gives a container that is to end, before it kills it.
 const END_WITHIN_SECONDS: i32 = 20;
+
+/// What a container may send when its network is slow, and what may wait for that: a token bucket
+/// (tc-tbf(8)), which drops what waits for longer.
+const SLOW: &str = "tbf rate 128kbit burst 4kb latency 400ms";
+
+/// The network interface of a container.
+const INTERFACE: &str = "eth0";
 
 /// A command in a container, on a busy machine.
 const RUN_WITHIN: Duration = Duration::from_secs(60);
@@ -72,6 +80,50 @@ impl Docker {
             container: name.to_owned(),
             problem: error.to_string(),
         })
+    }
+
+    /// Whether [`Docker::slow_network`] would do it.
+    pub async fn may_slow_network(&self, name: &str) -> Result<(), Error> {
+        self.traffic_control(name, "show", "").await
+    }
+
+    /// Slows down what a container sends, with the host's `tc` in the container's network.
+    pub async fn slow_network(&self, name: &str) -> Result<(), Error> {
+        self.traffic_control(name, "replace", &format!("root {SLOW}"))
+            .await
+    }
+
+    /// Undoes [`Docker::slow_network`]; one whose network is as it should be is no error.
+    pub async fn quicken_network(&self, name: &str) -> Result<(), Error> {
+        match self.traffic_control(name, "del", "root").await {
+            // What tc-qdisc(8) says where there is none; a container that has been started anew has a
+            // new network.
+            Err(Error::Network { problem, .. }) if problem.contains("of zero") => Ok(()),
+            done => done,
+        }
+    }
+
+    async fn traffic_control(&self, name: &str, verb: &str, what: &str) -> Result<(), Error> {
+        let process = self.own_process(name).await?;
+        let mut command = std::process::Command::new("nsenter");
+        command
+            .args(["--net", "--target", &process.as_raw_pid().to_string()])
+            .args(["tc", "qdisc", verb, "dev", INTERFACE])
+            .args(what.split_whitespace())
+            .stdin(Stdio::null());
+        let run = tokio::task::spawn_blocking(move || command.output()).await;
+        let denied = |problem: String| Error::Network {
+            container: name.to_owned(),
+            problem,
+        };
+        let output = run
+            .map_err(|error| denied(error.to_string()))?
+            .map_err(|error| denied(format!("nsenter: {error}")))?;
+        if !output.status.success() {
+            let said = String::from_utf8_lossy(&output.stderr);
+            return Err(denied(said.trim().to_owned()));
+        }
+        Ok(())
     }
 
     /// Stops a container in an orderly way and starts it again.

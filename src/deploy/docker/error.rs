@@ -96,6 +96,14 @@ pub enum Error {
         /// Why not.
         problem: String,
     },
+    /// A container's network that we cannot slow down.
+    #[error("shape the network of {container}: {problem} (it takes root, `nsenter` and `tc`)")]
+    Network {
+        /// Whose.
+        container: String,
+        /// Why not.
+        problem: String,
+    },
     /// A command in a container that does not end.
     #[error("{what}: no end within {seconds} s")]
     Endless {

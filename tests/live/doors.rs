@@ -1,0 +1,132 @@
+//! What the credentials of one run open: that run, and no more of it than their bearer needs.
+
+use cuttlefish::orchestrator::Deployed;
+use cuttlefish::runs::RunDir;
+use cuttlefish::store::Store;
+use cuttlefish::transport::amqp::Broker;
+use cuttlefish::transport::amqp::connection::SMALL_FRAMES;
+use lapin::options::{QueueDeclareOptions, QueueDeleteOptions};
+use lapin::types::FieldTable;
+
+use crate::support::{Live, assert_gone, live, service};
+
+async fn open(live: &Live, run: &str) -> Deployed {
+    let run = RunDir::new(&live.path("runs"), run).unwrap();
+    Deployed::open(run).await.unwrap()
+}
+
+/// What a run's actors log in with, for a broker that is somewhere else for us.
+async fn actor(deployed: &Deployed, broker: &Broker) -> Broker {
+    let url = deployed.secrets.read("actor/broker").unwrap();
+    let inside = Broker::parse(&url, None).unwrap();
+    let (user, password) = inside.credentials();
+    broker.for_user(user, password, inside.vhost())
+}
+
+async fn is_let_in(broker: &Broker) -> bool {
+    match broker.connect("test", SMALL_FRAMES).await {
+        Ok(connection) => {
+            connection.close(200, "done".into()).await.unwrap();
+            true
+        }
+        Err(error) => {
+            let said = error.to_string();
+            assert!(said.contains("refused"), "{said}");
+            false
+        }
+    }
+}
+
+/// An actor publishes and listens. It declares and removes nothing.
+async fn changes_nothing(actor: &Broker, run: &str) {
+    let connection = actor.connect("test", SMALL_FRAMES).await.unwrap();
+    let channel = connection.create_channel().await.unwrap();
+    let options = QueueDeclareOptions::default();
+    let name = format!("cf.{run}.more").into();
+    let declared = channel.queue_declare(name, options, FieldTable::default());
+    let said = declared.await.unwrap_err().to_string();
+    assert!(said.contains("ACCESS_REFUSED"), "{said}");
+    let channel = connection.create_channel().await.unwrap();
+    let queue = format!("cf.{run}.trainer.in").into();
+    let removed = channel.queue_delete(queue, QueueDeleteOptions::default());
+    let said = removed.await.unwrap_err().to_string();
+    assert!(said.contains("ACCESS_REFUSED"), "{said}");
+    connection.close(200, "done".into()).await.unwrap();
+}
+
+fn up(live: &Live, run: &str, more: &[&str]) {
+    let file = live.file(run, "");
+    let args = ["up", &file, "-q", "--neurons-per-unit", "12"];
+    live.ok(&[&args[..], more].concat());
+}
+
+#[test]
+fn the_credentials_of_one_run_do_not_open_another() {
+    let Some(live) = live() else { return };
+    up(&live, "mine", &[]);
+    up(&live, "theirs", &[]);
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let mine = open(&live, "mine").await;
+        let theirs = open(&live, "theirs").await;
+        let broker = theirs.broker().await.unwrap();
+        assert!(is_let_in(&broker).await);
+        assert!(is_let_in(&actor(&theirs, &broker).await).await);
+        assert!(!is_let_in(&actor(&mine, &broker).await).await);
+        changes_nothing(&actor(&theirs, &broker).await, "theirs").await;
+        let store = theirs.store().await.unwrap();
+        assert!(store.get_record().await.is_ok());
+        let trainer = theirs.inspect("trainer").await.unwrap();
+        assert!(trainer.look(0).await.is_ok());
+
+        // The same doors with my keys.
+        let intruder = Deployed {
+            secrets: mine.secrets,
+            ..theirs
+        };
+        let (user, password) = {
+            let mine = intruder.broker().await.unwrap();
+            let (user, password) = mine.credentials();
+            (user.to_owned(), password.to_owned())
+        };
+        let admin = broker.for_user(&user, &password, broker.vhost());
+        assert!(!is_let_in(&admin).await);
+        let store = intruder.store().await.unwrap();
+        let said = store.get_record().await.unwrap_err().to_string();
+        assert!(said.contains("credentials"), "{said}");
+        let trainer = intruder.inspect("trainer").await.unwrap();
+        let said = trainer.look(0).await.unwrap_err().to_string();
+        assert!(said.contains("401"), "{said}");
+    });
+    for run in ["mine", "theirs"] {
+        live.ok(&["down", run]);
+        assert_gone(&live, run);
+    }
+}
+
+#[test]
+fn runs_at_one_broker_do_not_reach_each_other() {
+    let Some(live) = live() else { return };
+    let (url, api) = (
+        service("CUTTLEFISH_BROKER"),
+        service("CUTTLEFISH_BROKER_API"),
+    );
+    let given = ["--broker", &url, "--broker-api", &api];
+    up(&live, "first", &given);
+    up(&live, "second", &given);
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let broker = Broker::parse(&url, None).unwrap();
+        let first = actor(&open(&live, "first").await, &broker).await;
+        let second = actor(&open(&live, "second").await, &broker).await;
+        assert!(is_let_in(&first).await && is_let_in(&second).await);
+        let (user, password) = first.credentials();
+        let across = first.for_user(user, password, second.vhost());
+        assert!(!is_let_in(&across).await);
+        changes_nothing(&first, "first").await;
+    });
+    for run in ["first", "second"] {
+        live.ok(&["down", run]);
+        assert_gone(&live, run);
+    }
+}
