@@ -67,8 +67,8 @@ fn tick(batches: &Batches, batch: BatchRef, neurons: &mut Neurons, number: u64) 
     let activations = neurons.forward(&inputs);
     let answered = Instant::now();
     // As errors of a real size would do.
-    let mut deltas = activations.mapv(|a| 1e-3 * a);
-    neurons.deltas(number, &activations, &mut deltas);
+    let errors = activations.mapv(|a| 1e-3 * a);
+    let deltas = neurons.deltas(number, &activations, errors);
     let learning_rate = 0.01;
     let step = Step {
         learning_rate,
@@ -110,6 +110,7 @@ fn layer(units: usize) -> Layer {
         name: "hidden".to_owned(),
         fan_in: FEATURES,
         units,
+        maps: None,
         activation: Activation::Relu,
         use_bias: true,
         kernel_initializer: Initializer::HeNormal,

@@ -1,5 +1,7 @@
 //! A whole network in one place: to predict and evaluate with, and the digest of its weights.
 
+use std::sync::Arc;
+
 use ndarray::Array2;
 use sha2::{Digest, Sha256};
 
@@ -51,11 +53,15 @@ impl<'a> Network<'a> {
 
     /// Outputs of the last layer before the head, `[outputs, rows]`.
     fn outputs(&self, inputs: &Inputs) -> Array2<f32> {
-        let mut values = self.layers[0].forward(inputs);
+        let rows = inputs.n_rows();
+        let outputs = |layer: &Neurons, inputs: &Inputs| {
+            layer.outputs(&Arc::new(layer.forward(inputs)), rows)
+        };
+        let mut values = outputs(&self.layers[0], inputs);
         for layer in &self.layers[1..] {
-            values = layer.forward(&Inputs::new(Panels::pack(values.view())));
+            values = outputs(layer, &Inputs::new(Panels::pack(values.view())));
         }
-        values
+        Arc::unwrap_or_clone(values)
     }
 
     /// What the network answers, `[outputs, rows]`: probabilities under softmax and sigmoid.

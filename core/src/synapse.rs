@@ -30,7 +30,7 @@ pub struct Synapse {
 
 /// What the errors of the layer below are computed from.
 struct Contributions {
-    /// `[neurons above, rows]`
+    /// `[neurons above, positions * rows]`
     deltas: Array2<f32>,
     /// `[neurons above, fan_in]`
     weights: Array2<f32>,
@@ -96,20 +96,21 @@ impl Synapse {
         values: &Array2<f32>,
         effects: &mut dyn Effects,
     ) {
-        let units = self.graph.layers[self.below].units;
+        let layer = &self.graph.layers[self.below];
+        let (units, outputs) = (layer.units, layer.outputs());
         let rows = header.batch.rows as usize;
-        if !self.graph.layers[self.below].has_unit(first, values.nrows()) || values.ncols() != rows
-        {
+        let count = values.nrows() / outputs;
+        if !layer.has_unit(first, count) || values.dim() != (count * outputs, rows) {
             self.dropped.foreign += 1;
             return;
         }
-        let whole = values.nrows() == units;
+        let whole = count == units;
         let gather = entry(&mut self.activations, header.tick, units, || {
             // Where one unit holds the whole layer there is nothing to gather.
-            let gathered = if whole { 0 } else { units };
+            let gathered = if whole { 0 } else { units * outputs };
             Panels::zeros(gathered, rows)
         });
-        let gather = gather.filter(|gather| !gather.has(first, values.nrows()));
+        let gather = gather.filter(|gather| !gather.has(first, count));
         let Some(gather) = gather else {
             self.dropped.duplicate += 1;
             return;
@@ -117,9 +118,9 @@ impl Synapse {
         let complete = if whole {
             Some(Panels::pack(values.view()))
         } else {
-            gather.add(first, values.nrows(), |panels| {
+            gather.add(first, count, |panels| {
                 for (i, row) in values.outer_iter().enumerate() {
-                    panels.set_row(first + i, &row.to_vec());
+                    panels.set_row(first * outputs + i, &row.to_vec());
                 }
             })
         };
@@ -141,14 +142,17 @@ impl Synapse {
         effects: &mut dyn Effects,
     ) {
         let above = &self.graph.layers[self.below + 1];
-        let (units, fan_in, rows) = (above.units, above.fan_in, deltas.ncols());
+        let (units, fan_in, width) = (above.units, above.fan_in, deltas.ncols());
         let count = deltas.nrows();
-        if !above.has_unit(first, count) || weights.dim() != (count, fan_in) {
+        if !above.has_unit(first, count)
+            || weights.dim() != (count, fan_in)
+            || !width.is_multiple_of(above.positions())
+        {
             self.dropped.foreign += 1;
             return;
         }
         let gather = entry(&mut self.contributions, tick, units, || Contributions {
-            deltas: Array2::zeros((units, rows)),
+            deltas: Array2::zeros((units, width)),
             weights: Array2::zeros((units, fan_in)),
         });
         let gather = gather.filter(|gather| !gather.has(first, count));
@@ -156,7 +160,7 @@ impl Synapse {
             self.dropped.duplicate += 1;
             return;
         };
-        if matches!(gather, Gather::Partial { values, .. } if values.deltas.ncols() != rows) {
+        if matches!(gather, Gather::Partial { values, .. } if values.deltas.ncols() != width) {
             self.dropped.foreign += 1;
             return;
         }
@@ -167,13 +171,14 @@ impl Synapse {
         });
         if let Some(Contributions { deltas, weights }) = complete {
             let weights = weights.as_slice().expect("a new array is contiguous");
-            let errors = Arc::new(propagate(weights, fan_in, fan_in, &deltas));
+            let above = &self.graph.layers[self.below + 1];
+            let errors = Arc::new(propagate(above, weights, fan_in, &deltas));
             self.hand_down(tick, &errors, effects);
         }
     }
 
     fn pass_back(&mut self, tick: Tick, errors: &Arc<Array2<f32>>, effects: &mut dyn Effects) {
-        if errors.nrows() != self.graph.layers[self.below].units {
+        if errors.nrows() != self.graph.layers[self.below].features() {
             self.dropped.foreign += 1;
             return;
         }
@@ -201,6 +206,7 @@ pub fn send_errors(
     errors: &Arc<Array2<f32>>,
     effects: &mut dyn Effects,
 ) {
+    let outputs = graph.layers[layer].outputs();
     let ranges = graph.layers[layer].unit_ranges();
     let whole = ranges.len() == 1;
     for (index, range) in ranges.enumerate() {
@@ -208,7 +214,8 @@ pub fn send_errors(
         let errors = if whole {
             errors.clone()
         } else {
-            Arc::new(errors.slice(s![range, ..]).to_owned())
+            let rows = range.start * outputs..range.end * outputs;
+            Arc::new(errors.slice(s![rows, ..]).to_owned())
         };
         let message = Message::Backward {
             tick,

@@ -92,7 +92,8 @@ pub struct NeuronBatch {
     pub activation: ActivationFigures,
     /// Figures of dLoss/dz.
     pub gradient: GradientFigures,
-    /// The activation of each row, before dropout.
+    /// The activation of each row, before dropout; of a filter its map of the first row, before
+    /// pooling.
     pub activations: Vec<f32>,
 }
 

@@ -20,7 +20,8 @@ pub use error::Error;
 pub struct Tensor {
     /// `<layer>/kernel` or `<layer>/bias`.
     pub name: String,
-    /// Length of each dimension: `[fan_in, units]` for a kernel, `[units]` for a bias.
+    /// Length of each dimension: `[fan_in, units]` for a kernel, `[height, width, channels, filters]`
+    /// for that of a convolution, `[units]` for a bias.
     pub shape: Vec<usize>,
     /// The numbers, the last dimension varying fastest.
     pub data: Vec<f32>,
@@ -56,14 +57,21 @@ pub fn tensors(graph: &Graph, states: &[Vec<NeuronState>]) -> Result<Vec<Tensor>
         });
     }
     let mut tensors = Vec::with_capacity(2 * states.len());
-    for (layer, neurons) in graph.layers.iter().zip(states) {
+    for (index, (layer, neurons)) in graph.layers.iter().zip(states).enumerate() {
         check(layer, neurons)?;
+        let below = index.checked_sub(1).map(|below| &graph.layers[below]);
         tensors.push(Tensor {
             name: format!("{}/kernel", layer.name),
-            shape: vec![layer.fan_in, layer.units],
+            shape: match layer.maps {
+                Some(maps) => {
+                    let kernel = maps.window.size;
+                    vec![kernel.height, kernel.width, maps.channels, layer.units]
+                }
+                None => vec![layer.fan_in, layer.units],
+            },
             // A neuron holds its own weights; Keras has those of one input side by side.
-            data: (0..layer.fan_in)
-                .flat_map(|input| neurons.iter().map(move |neuron| neuron.weights[input]))
+            data: weights_as_keras(layer, below)
+                .flat_map(|weight| neurons.iter().map(move |neuron| neuron.weights[weight]))
                 .collect(),
         });
         if layer.use_bias {
@@ -75,6 +83,17 @@ pub fn tensors(graph: &Graph, states: &[Vec<NeuronState>]) -> Result<Vec<Tensor>
         }
     }
     Ok(tensors)
+}
+
+/// The weights of a neuron in the order of Keras, which has the channels of a place side by side where
+/// a neuron has the places of a channel so.
+fn weights_as_keras(layer: &Layer, below: Option<&Layer>) -> impl Iterator<Item = usize> {
+    let (places, channels) = match (layer.maps, below) {
+        (Some(maps), _) => (maps.window.size.area(), maps.channels),
+        (None, Some(below)) => (below.outputs(), below.units),
+        (None, None) => (layer.fan_in, 1),
+    };
+    (0..places).flat_map(move |place| (0..channels).map(move |channel| channel * places + place))
 }
 
 /// Writes tensors to a file that is there completely or not at all. An existing file is replaced

@@ -13,6 +13,7 @@ fn layer(name: &str, fan_in: usize, units: usize, use_bias: bool) -> Layer {
         name: name.to_owned(),
         fan_in,
         units,
+        maps: None,
         activation: Activation::Linear,
         use_bias,
         kernel_initializer: Initializer::Zeros,

@@ -32,13 +32,14 @@ pub struct LayerAbout {
     pub name: String,
     /// Neurons.
     pub units: usize,
-    /// Inputs of each.
+    /// Weights of each.
     pub fan_in: usize,
     /// What becomes of a neuron's sum, whoever computes it.
     pub activation: String,
     /// Whether the trainer computes that, so that a neuron passes its sums on.
     pub is_applied_by_trainer: bool,
-    /// Height and width of the images that it sees, where it sees images.
+    /// Height and width of the images that it sees, where it sees images; of a filter its kernels, one
+    /// below the other.
     pub image: Option<(usize, usize)>,
 }
 
@@ -105,7 +106,16 @@ fn layers(graph: &Graph, image: Option<(usize, usize)>) -> Vec<LayerAbout> {
             fan_in: layer.fan_in,
             activation,
             is_applied_by_trainer,
-            image: image.filter(|(height, width)| index == 0 && height * width == layer.fan_in),
+            image: match layer.maps {
+                // The kernel over one channel below that over the one before.
+                Some(maps) => {
+                    let kernel = maps.window.size;
+                    Some((maps.channels * kernel.height, kernel.width))
+                }
+                None => {
+                    image.filter(|(height, width)| index == 0 && height * width == layer.fan_in)
+                }
+            },
         }
     };
     graph.layers.iter().enumerate().map(about).collect()

@@ -116,6 +116,7 @@ impl Record {
     fn shape(&self) -> DataShape {
         DataShape {
             features: self.rows.features,
+            image: self.rows.image,
             value_bytes: match self.rows.scale {
                 Some(_) => 1,
                 None => 4,

@@ -28,6 +28,7 @@ pub fn graph(run: &str) -> Graph {
     let document = topology::parse(&text, &sets).expect("a topology");
     let shape = DataShape {
         features: 64,
+        image: None,
         value_bytes: 1,
         task: TaskShape::Classification { classes: 10 },
         train_rows: 100,

@@ -116,6 +116,14 @@ impl Panels {
         }
     }
 
+    /// Copies one row.
+    pub fn copy_row(&self, row: usize, values: &mut [f32]) {
+        for (panel, chunk) in values.chunks_mut(LANES).enumerate() {
+            let lanes = &self.values[panel * self.rows + row];
+            chunk.copy_from_slice(&lanes[..chunk.len()]);
+        }
+    }
+
     /// One element.
     pub fn get(&self, row: usize, column: usize) -> f32 {
         self.values[column / LANES * self.rows + row][column % LANES]

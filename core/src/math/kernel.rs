@@ -101,7 +101,8 @@ impl<'a> Rows<'a> {
         }
     }
 
-    fn part(self, first: usize, rows: usize) -> Self {
+    /// Some of the rows.
+    pub fn part(self, first: usize, rows: usize) -> Self {
         Self {
             values: &self.values[(first * self.row_stride).min(self.values.len())..],
             rows,

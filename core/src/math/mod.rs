@@ -3,6 +3,7 @@
 
 pub mod activation;
 pub mod bytes;
+pub mod conv;
 pub mod dropout;
 pub mod initializer;
 pub mod inputs;
@@ -15,6 +16,7 @@ pub mod stream;
 
 pub use activation::Activation;
 pub use bytes::ByteMatrix;
+pub use conv::Maps;
 pub use initializer::Initializer;
 pub use inputs::{Inputs, Panels};
 pub use loss::Loss;

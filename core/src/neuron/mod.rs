@@ -61,7 +61,7 @@ struct Running {
 struct Current {
     header: TickHeader,
     inputs: Arc<Inputs>,
-    /// Before dropout, `[neurons, rows]`.
+    /// Before pooling and dropout, `[neurons, positions * rows]`.
     activations: Arc<Array2<f32>>,
 }
 
@@ -241,7 +241,7 @@ impl Unit {
                     // Only the first layer can read the data set, and only where there is one.
                     None => self.neurons.layer == 0 && self.batches.is_readable(),
                     Some(inputs) => {
-                        inputs.n_features() == self.graph.layers[self.neurons.layer].fan_in
+                        inputs.n_features() == self.graph.layers[self.neurons.layer].inputs()
                             && inputs.n_rows() == header.batch.rows as usize
                     }
                 };
@@ -300,7 +300,7 @@ impl Unit {
         if let Some(bad) = activations.outer_iter().position(|row| !is_finite(row)) {
             return self.diverged(first + bad, header.tick, effects);
         }
-        let mut values = activations.clone();
+        let mut values = running.weights.outputs(&activations, inputs.n_rows());
         match header.work {
             Work::Train { step, .. } => {
                 if self.graph.layers[layer].dropout > 0.0 {
@@ -332,13 +332,14 @@ impl Unit {
 
     fn backward(&mut self, first: usize, errors: &Array2<f32>, effects: &mut dyn Effects) {
         let range = self.neurons;
+        let outputs = self.graph.layers[range.layer].outputs();
         let State::Running(running) = &mut self.state else {
             return;
         };
         let wanted = running.current.take_if(|current| {
             first <= range.first
-                && range.first + range.count <= first + errors.nrows()
-                && errors.ncols() == current.activations.ncols()
+                && (range.first + range.count) * outputs <= first * outputs + errors.nrows()
+                && errors.ncols() == current.inputs.n_rows()
         });
         let Some(Current {
             header,
@@ -357,12 +358,11 @@ impl Unit {
         else {
             unreachable!("only training ticks wait for a backward pass");
         };
-        let offset = range.first - first;
-        let mut deltas = errors
-            .slice(s![offset..offset + range.count, ..])
+        let offset = (range.first - first) * outputs;
+        let errors = errors
+            .slice(s![offset..offset + range.count * outputs, ..])
             .to_owned();
-        running.weights.deltas(step, &activations, &mut deltas);
-        let deltas = Arc::new(deltas);
+        let deltas = Arc::new(running.weights.deltas(step, &activations, errors));
         let message = if range.layer == 0 {
             None
         } else if range.count == self.graph.layers[range.layer].units {
@@ -395,6 +395,7 @@ impl Unit {
         running.applied = header.tick;
         running.last_batch = Some(LastBatch {
             tick: header.tick,
+            rows_of_maps: self.graph.layers[range.layer].maps.map(|_| inputs.n_rows()),
             activations,
             deltas,
         });

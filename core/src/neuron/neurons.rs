@@ -1,5 +1,7 @@
 //! The numbers of some neurons of one layer, and what is computed from them.
 
+use std::sync::Arc;
+
 use ndarray::Array2;
 use rayon::prelude::*;
 
@@ -27,8 +29,7 @@ pub struct Neurons {
 }
 
 impl Neurons {
-    /// Neurons `first..first + count` with their initial weights. `fan_out` is the number of
-    /// neurons of the layer itself, which is what Keras calls the fan out of a dense kernel.
+    /// Neurons `first..first + count` with their initial weights.
     pub fn initial(
         layer: &Layer,
         layer_idx: usize,
@@ -44,13 +45,13 @@ impl Neurons {
                 layer_idx,
                 neuron,
                 layer.fan_in,
-                layer.units,
+                layer.fan_out(),
             );
             weights.extend(kernel);
             weights.push(if layer.use_bias {
                 layer
                     .bias_initializer
-                    .bias(seed, layer_idx, neuron, layer.units)
+                    .bias(seed, layer_idx, neuron, layer.fan_out())
             } else {
                 0.0
             });
@@ -150,9 +151,10 @@ impl Neurons {
         inputs.bytes().filter(|_| self.count() <= FEW_NEURONS)
     }
 
-    /// Activations `[neurons, rows]` before dropout.
+    /// Activations `[neurons, positions * rows]` before pooling and dropout; a dense layer has one
+    /// position.
     pub fn forward(&self, inputs: &Inputs) -> Array2<f32> {
-        let rows = inputs.n_rows();
+        let rows = inputs.n_rows() * self.layer.positions();
         let mut activations = Array2::zeros((self.count(), rows));
         if rows == 0 {
             return activations;
@@ -168,37 +170,60 @@ impl Neurons {
             row.fill(weights[stride - 1]);
         }
         let left = Rows::new(&self.weights, stride, self.layer.fan_in);
-        match self.bytes_of(inputs) {
-            Some(bytes) => kernel::multiply_add_bytes_transposed(left, bytes, values),
-            None => kernel::multiply_add(left, inputs.features(), values),
+        match (&self.layer.maps, self.bytes_of(inputs)) {
+            (Some(maps), _) => maps.multiply_add(left, inputs.features(), values),
+            (None, Some(bytes)) => kernel::multiply_add_bytes_transposed(left, bytes, values),
+            (None, None) => kernel::multiply_add(left, inputs.features(), values),
         }
         self.layer.activation.apply(values);
         activations
     }
 
-    /// Applies the dropout masks of a training step, `[neurons, rows]`.
+    /// What the neurons hand on before dropout, `[neurons * outputs, rows]`, from their activations.
+    pub fn outputs(&self, activations: &Arc<Array2<f32>>, rows: usize) -> Arc<Array2<f32>> {
+        let Some(maps) = &self.layer.maps else {
+            return activations.clone();
+        };
+        let outputs = match &maps.pool {
+            Some(pool) => pool.apply(activations.view(), rows),
+            None => activations.as_ref().clone(),
+        };
+        Arc::new(reshaped(outputs, self.count() * self.layer.outputs(), rows))
+    }
+
+    /// Applies the dropout masks of a training step to outputs or their errors, `[neurons * outputs,
+    /// rows]`.
     pub fn drop_out(&self, step: u64, values: &mut Array2<f32>) {
-        for (i, mut row) in values.outer_iter_mut().enumerate() {
-            if let Some(row) = row.as_slice_mut() {
-                dropout::mask(
-                    self.seed,
-                    step,
-                    self.layer_idx,
-                    self.first + i,
-                    self.layer.dropout,
-                    row,
-                );
-            }
+        let of_neuron = self.layer.outputs() * values.ncols();
+        let values = values.as_slice_mut().expect("outputs are contiguous");
+        for (i, values) in values.chunks_exact_mut(of_neuron.max(1)).enumerate() {
+            let neuron = self.first + i;
+            let rate = self.layer.dropout;
+            dropout::mask(self.seed, step, self.layer_idx, neuron, rate, values);
         }
     }
 
-    /// dLoss/dz from dLoss/da, in place, both `[neurons, rows]`.
-    pub fn deltas(&self, step: u64, activations: &Array2<f32>, errors: &mut Array2<f32>) {
-        self.drop_out(step, errors);
-        let (Some(a), Some(e)) = (activations.as_slice(), errors.as_slice_mut()) else {
+    /// dLoss/dz `[neurons, positions * rows]` from the activations and dLoss/d(output) `[neurons *
+    /// outputs, rows]`.
+    pub fn deltas(
+        &self,
+        step: u64,
+        activations: &Array2<f32>,
+        mut errors: Array2<f32>,
+    ) -> Array2<f32> {
+        self.drop_out(step, &mut errors);
+        let rows = errors.ncols();
+        let width = self.layer.outputs() * rows;
+        let errors = reshaped(errors, self.count(), width);
+        let mut deltas = match self.layer.maps.and_then(|maps| maps.pool) {
+            Some(pool) => pool.backpropagate(activations.view(), errors.view(), rows),
+            None => errors,
+        };
+        let (Some(a), Some(d)) = (activations.as_slice(), deltas.as_slice_mut()) else {
             unreachable!("arrays that are never transposed are contiguous");
         };
-        self.layer.activation.backpropagate(a, e);
+        self.layer.activation.backpropagate(a, d);
+        deltas
     }
 
     /// The weights without biases, `[neurons, fan_in]`.
@@ -209,16 +234,20 @@ impl Neurons {
         })
     }
 
-    /// dLoss/da of the layer below, `[fan_in, rows]`, if these neurons are the whole layer.
+    /// dLoss/d(output) of the layer below, `[inputs, rows]`, if these neurons are the whole layer.
     pub fn propagate(&self, deltas: &Array2<f32>) -> Array2<f32> {
-        propagate(&self.weights, self.stride(), self.layer.fan_in, deltas)
+        propagate(&self.layer, &self.weights, self.stride(), deltas)
     }
 
-    /// One optimizer step. `deltas` is dLoss/dz `[neurons, rows]`.
+    /// One optimizer step. `deltas` is dLoss/dz `[neurons, positions * rows]`.
     pub fn update(&mut self, step: Step, deltas: &Array2<f32>, inputs: &Inputs) {
         let rows = inputs.n_rows();
         if rows == 0 {
             return;
+        }
+        if let Some(maps) = self.layer.maps {
+            let gradients = maps.gradients(deltas.view(), inputs.features());
+            return self.apply(step, deltas, &gradients);
         }
         let deltas = deltas.as_slice().expect("deltas are contiguous");
         let (stride, width) = (self.stride(), self.moments_stride());
@@ -247,6 +276,58 @@ impl Neurons {
                 .for_each(|((weights, deltas), moments)| update(weights, moments, deltas));
         }
     }
+
+    /// One optimizer step of filters, from the gradients of their weights `[fan_in, neurons]`.
+    fn apply(&mut self, step: Step, deltas: &Array2<f32>, gradients: &[f32]) {
+        let (count, width) = (self.count(), self.moments_stride());
+        let mut gradient = vec![0.0; self.stride()];
+        for neuron in 0..count {
+            let of_neuron = gradients.iter().skip(neuron).step_by(count);
+            gradient
+                .iter_mut()
+                .zip(of_neuron)
+                .for_each(|(to, from)| *to = *from);
+            let deltas = deltas.row(neuron);
+            let moments = &mut self.moments[neuron * width..][..width];
+            let weights = &mut self.weights[neuron * gradient.len()..][..gradient.len()];
+            let deltas = deltas.as_slice().expect("deltas are contiguous");
+            finish(
+                &self.layer,
+                &self.optimizer,
+                step,
+                weights,
+                moments,
+                &mut gradient,
+                deltas,
+            );
+        }
+    }
+}
+
+/// The same numbers, in their order, in another shape.
+fn reshaped(values: Array2<f32>, rows: usize, columns: usize) -> Array2<f32> {
+    let (values, _) = values.into_raw_vec_and_offset();
+    Array2::from_shape_vec((rows, columns), values).expect("as many numbers as before")
+}
+
+/// Bias and penalty of one neuron's gradient, and its step.
+fn finish(
+    layer: &Layer,
+    optimizer: &Optimizer,
+    step: Step,
+    weights: &mut [f32],
+    moments: &mut [f32],
+    gradient: &mut [f32],
+    deltas: &[f32],
+) {
+    let fan_in = layer.fan_in;
+    if layer.use_bias {
+        gradient[fan_in] = kernel::sum(deltas);
+    }
+    layer
+        .kernel_regularizer
+        .add_gradient(&weights[..fan_in], &mut gradient[..fan_in]);
+    optimizer.update(step, weights, moments, gradient);
 }
 
 /// What a gradient is computed from, `[rows, features]`.
@@ -288,8 +369,8 @@ fn update_rows(
     deltas: &[f32],
     samples: Samples<'_>,
 ) {
-    let (fan_in, rows) = (layer.fan_in, samples.rows());
-    let stride = fan_in + 1;
+    let rows = samples.rows();
+    let stride = layer.fan_in + 1;
     let width = optimizer.moments() * stride;
     let tile_rows = kernel::TILE_ROWS.min(weights.len() / stride);
     let mut gradients = vec![0.0; tile_rows * stride];
@@ -307,30 +388,30 @@ fn update_rows(
             .zip(gradients.chunks_exact_mut(stride))
             .enumerate()
         {
-            if layer.use_bias {
-                gradient[fan_in] = kernel::sum(&deltas[i * rows..][..rows]);
-            }
-            layer
-                .kernel_regularizer
-                .add_gradient(&weights[..fan_in], &mut gradient[..fan_in]);
             let moments = &mut moments[(first + i) * width..][..width];
-            optimizer.update(step, weights, moments, gradient);
+            let deltas = &deltas[i * rows..][..rows];
+            finish(layer, optimizer, step, weights, moments, gradient, deltas);
         }
     }
 }
 
-/// W^T * deltas: the errors `[fan_in, rows]` of the layer below, each summed in neuron order.
+/// W^T * deltas: the errors `[inputs, rows]` that a layer hands down, each summed in neuron order.
 ///
-/// `weights` has one row of `stride` numbers for each row of `deltas`.
+/// `deltas` is `[neurons, positions * rows]` of all neurons, and `weights` has one row of `stride` numbers
+/// for each of them.
 pub fn propagate(
+    layer: &Layer,
     weights: &[f32],
     stride: usize,
-    fan_in: usize,
     deltas: &Array2<f32>,
 ) -> Array2<f32> {
-    let mut errors = Array2::zeros((fan_in, deltas.ncols()));
+    if let Some(maps) = &layer.maps {
+        let rows = deltas.ncols() / maps.positions();
+        return maps.propagate(weights, stride, deltas.view(), rows);
+    }
+    let mut errors = Array2::zeros((layer.fan_in, deltas.ncols()));
     let values = errors.as_slice_mut().expect("a new array is contiguous");
-    let left = Rows::transposed(weights, stride, fan_in);
+    let left = Rows::transposed(weights, stride, layer.fan_in);
     kernel::multiply_add(left, &Panels::pack(deltas.view()), values);
     errors
 }

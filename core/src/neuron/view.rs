@@ -11,10 +11,12 @@ use crate::view::{NeuronBatch, NeuronView, UnitState, UnitView};
 /// The last training batch as the update left it, kept for those who look.
 pub(super) struct LastBatch {
     pub(super) tick: Tick,
-    /// Before dropout, `[neurons, rows]`.
+    /// Before pooling and dropout, `[neurons, positions * rows]`.
     pub(super) activations: Arc<Array2<f32>>,
-    /// dLoss/dz, `[neurons, rows]`.
+    /// dLoss/dz, `[neurons, positions * rows]`.
     pub(super) deltas: Arc<Array2<f32>>,
+    /// For filters: rows of the batch.
+    pub(super) rows_of_maps: Option<usize>,
 }
 
 impl Unit {
@@ -50,6 +52,11 @@ impl Unit {
 
 impl LastBatch {
     fn of(&self, row: usize) -> Option<NeuronBatch> {
-        NeuronBatch::new(self.tick, self.activations.row(row), self.deltas.row(row))
+        let activations = self.activations.row(row);
+        let mut batch = NeuronBatch::new(self.tick, activations, self.deltas.row(row))?;
+        if let Some(rows) = self.rows_of_maps {
+            batch.activations = batch.activations.iter().copied().step_by(rows).collect();
+        }
+        Some(batch)
     }
 }

@@ -141,11 +141,13 @@ mod tag {
 pub struct Limits {
     /// Layers with weights.
     pub max_layers: u32,
-    /// Neurons of a layer.
+    /// Outputs of a layer for one row; no layer has more neurons.
     pub max_neurons: u32,
     /// Rows of a batch.
     pub max_rows: u32,
-    /// Features of a layer's inputs, which is also its neurons' fan-in.
+    /// Sums of a neuron for one row: 1 for a dense layer, places of a filter's map otherwise.
+    pub max_positions: u32,
+    /// Features of a layer's inputs; no neuron has a larger fan-in.
     pub max_features: u32,
 }
 

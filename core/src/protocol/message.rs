@@ -75,7 +75,7 @@ pub enum Message {
         header: TickHeader,
         /// Index of the unit's first neuron in its layer.
         first: usize,
-        /// `[neurons of the unit, rows]`
+        /// `[outputs of the unit's neurons, rows]`
         values: Arc<Array2<f32>>,
     },
     /// To the units of a layer: how the loss changes with the layer's activations.
@@ -84,7 +84,7 @@ pub enum Message {
         tick: Tick,
         /// Index in the layer of the neuron that the first row of `errors` is for.
         first: usize,
-        /// dLoss/da, `[neurons, rows]`; a unit takes the rows of its neurons.
+        /// dLoss/d(output), `[outputs of the neurons, rows]`; a unit takes the rows of its neurons.
         errors: Arc<Array2<f32>>,
     },
     /// Unit to the synapse below: what the synapse needs to compute the errors of its layer.
@@ -93,7 +93,7 @@ pub enum Message {
         tick: Tick,
         /// Index of the unit's first neuron in its layer.
         first: usize,
-        /// dLoss/dz, `[neurons of the unit, rows]`
+        /// dLoss/dz, `[neurons of the unit, positions * rows]`
         deltas: Arc<Array2<f32>>,
         /// The weights before this tick's update, `[neurons of the unit, fan_in]`
         weights: Arc<Array2<f32>>,
@@ -102,7 +102,7 @@ pub enum Message {
     Propagated {
         /// The tick.
         tick: Tick,
-        /// dLoss/da of the layer below, `[fan_in, rows]`
+        /// dLoss/d(output) of the layer below, `[inputs, rows]`
         errors: Arc<Array2<f32>>,
     },
 }

@@ -40,30 +40,41 @@ impl<'a> Report<'a> {
     }
 }
 
-/// A dense layer with its position among the layers of the file.
-pub(super) struct Dense<'a> {
+/// A layer with weights, with its position among the layers of the file.
+pub(super) struct Weighted<'a> {
     position: usize,
+    /// What it is called unless it has a name, before its number.
+    kind: &'static str,
     name: Option<&'a str>,
+    /// Whether it is dense: neurons, not filters.
+    pub is_dense: bool,
+    /// Neurons or filters.
     pub units: usize,
     pub activation: Activation,
 }
 
-impl Dense<'_> {
+impl Weighted<'_> {
     /// The path of a key of this layer.
     pub fn path(&self, key: &str) -> String {
         format!("network.layers[{}].{key}", self.position)
     }
-}
 
-/// The name of a layer; `index` counts layers with weights from 0.
-pub(super) fn layer_name(name: Option<&str>, index: usize) -> String {
-    name.map_or_else(|| format!("dense_{}", index + 1), str::to_owned)
+    /// The path of the number of neurons.
+    pub fn size_path(&self) -> String {
+        self.path(if self.is_dense { "units" } else { "filters" })
+    }
+
+    /// What it is called; `index` counts layers with weights from 0.
+    pub fn title(&self, index: usize) -> String {
+        let default = || format!("{}_{}", self.kind, index + 1);
+        self.name.map_or_else(default, str::to_owned)
+    }
 }
 
 /// Every rule that needs only the file.
 pub(super) fn check(spec: &Spec, report: &mut Report<'_>) {
-    let layers = dense(spec);
-    dropout(spec, report);
+    let layers = weighted(spec);
+    order(spec, report);
     names(&layers, report);
     sizes(&layers, report);
     activations(spec, &layers, report);
@@ -74,7 +85,7 @@ pub(super) fn check(spec: &Spec, report: &mut Report<'_>) {
 }
 
 /// The layers with weights.
-pub(super) fn dense(spec: &Spec) -> Vec<Dense<'_>> {
+pub(super) fn weighted(spec: &Spec) -> Vec<Weighted<'_>> {
     let layers = spec.network.layers.iter().enumerate();
     layers
         .filter_map(|(position, layer)| match layer {
@@ -83,48 +94,85 @@ pub(super) fn dense(spec: &Spec) -> Vec<Dense<'_>> {
                 units,
                 activation,
                 ..
-            } => Some(Dense {
+            } => Some(Weighted {
                 position,
+                kind: "dense",
                 name: name.as_deref(),
+                is_dense: true,
                 units: *units,
                 activation: *activation,
             }),
-            LayerSpec::Dropout { .. } => None,
+            LayerSpec::Conv2d {
+                name,
+                filters,
+                activation,
+                ..
+            } => Some(Weighted {
+                position,
+                kind: "conv2d",
+                name: name.as_deref(),
+                is_dense: false,
+                units: *filters,
+                activation: *activation,
+            }),
+            LayerSpec::MaxPooling2d { .. }
+            | LayerSpec::AveragePooling2d { .. }
+            | LayerSpec::Flatten {}
+            | LayerSpec::Dropout { .. } => None,
         })
         .collect()
 }
 
-fn dropout(spec: &Spec, report: &mut Report<'_>) {
+/// Which layer may follow which, as far as that does not depend on shapes.
+fn order(spec: &Spec, report: &mut Report<'_>) {
     let layers = &spec.network.layers;
-    let is_dropout = |layer: &LayerSpec| matches!(layer, LayerSpec::Dropout { .. });
-    let first = layers.iter().position(|layer| !is_dropout(layer));
-    let last = layers.iter().rposition(|layer| !is_dropout(layer));
+    let has_weights =
+        |layer: &LayerSpec| matches!(layer, LayerSpec::Dense { .. } | LayerSpec::Conv2d { .. });
+    let first = layers.iter().position(has_weights);
+    let last = layers.iter().rposition(has_weights);
     let (Some(first), Some(last)) = (first, last) else {
         let help = "add a layer of `type: dense`";
         return report.add("network.layers", "there is no layer with weights", help);
     };
     for (position, layer) in layers.iter().enumerate() {
-        if !is_dropout(layer) {
-            continue;
-        }
+        let before = position.checked_sub(1).map(|before| &layers[before]);
         let path = format!("network.layers[{position}]");
-        if position < first {
-            let help = "it acts on the neurons before it, and inputs are not neurons";
-            report.add(&path, "dropout before the first dense layer", help);
-        } else if position > last {
-            let help = "it would set answers of the network to 0";
-            report.add(&path, "dropout after the last dense layer", help);
-        } else if is_dropout(&layers[position - 1]) {
-            let help = "give the first one a higher `rate` instead";
-            report.add(&path, "dropout right after another dropout", help);
+        match layer {
+            LayerSpec::Dropout { .. } if position < first => {
+                let help = "it acts on the neurons before it, and inputs are not neurons";
+                report.add(&path, "dropout before the first layer with weights", help);
+            }
+            LayerSpec::Dropout { .. } if position > last => {
+                let help = "it would set answers of the network to 0";
+                report.add(&path, "dropout after the last layer with weights", help);
+            }
+            LayerSpec::Dropout { .. } if matches!(before, Some(LayerSpec::Dropout { .. })) => {
+                let help = "give the first one a higher `rate` instead";
+                report.add(&path, "dropout right after another dropout", help);
+            }
+            LayerSpec::MaxPooling2d { .. } | LayerSpec::AveragePooling2d { .. }
+                if !matches!(before, Some(LayerSpec::Conv2d { .. })) =>
+            {
+                let help = "filters pool their own maps: put it right behind a `conv2d` layer";
+                report.add(&path, "pooling that does not follow a convolution", help);
+            }
+            LayerSpec::Flatten {} if position > last => {
+                let help = "the last layer's answers are numbers in a row already";
+                report.add(&path, "flatten after the last layer with weights", help);
+            }
+            LayerSpec::Conv2d { .. } if position == last => {
+                let help = "add `{type: flatten}` and a `dense` layer for the answers";
+                report.add(&path, "the last layer with weights is a convolution", help);
+            }
+            _ => {}
         }
     }
 }
 
-fn names(layers: &[Dense<'_>], report: &mut Report<'_>) {
+fn names(layers: &[Weighted<'_>], report: &mut Report<'_>) {
     let mut taken: HashMap<String, usize> = HashMap::new();
     for (index, layer) in layers.iter().enumerate() {
-        let name = layer_name(layer.name, index);
+        let name = layer.title(index);
         let message = format!("another layer has the name `{name}` too");
         if let Some(first) = taken.insert(name, index) {
             // The name that was written is the one to change, not a default.
@@ -142,7 +190,7 @@ fn names(layers: &[Dense<'_>], report: &mut Report<'_>) {
     }
 }
 
-fn sizes(layers: &[Dense<'_>], report: &mut Report<'_>) {
+fn sizes(layers: &[Weighted<'_>], report: &mut Report<'_>) {
     let neurons: usize = layers.iter().map(|layer| layer.units).sum();
     if neurons > MAX_NEURONS {
         let message = format!("the network has {neurons} neurons");
@@ -150,7 +198,7 @@ fn sizes(layers: &[Dense<'_>], report: &mut Report<'_>) {
     }
 }
 
-fn activations(spec: &Spec, layers: &[Dense<'_>], report: &mut Report<'_>) {
+fn activations(spec: &Spec, layers: &[Weighted<'_>], report: &mut Report<'_>) {
     use Loss::{BinaryCrossentropy, CategoricalCrossentropy, SparseCategoricalCrossentropy};
     let Some((last, hidden)) = layers.split_last() else {
         return;
@@ -191,7 +239,7 @@ fn activations(spec: &Spec, layers: &[Dense<'_>], report: &mut Report<'_>) {
     if softmax && last.units == 1 && loss != BinaryCrossentropy {
         let help = "use one neuron a class, or `activation: sigmoid`";
         report.add(
-            &last.path("units"),
+            &last.size_path(),
             "softmax over one neuron is always 1",
             help,
         );
@@ -321,6 +369,10 @@ fn memory(spec: &Spec, report: &mut Report<'_>) {
     );
     for (position, layer) in spec.network.layers.iter().enumerate() {
         if let LayerSpec::Dense {
+            resources: Some(resources),
+            ..
+        }
+        | LayerSpec::Conv2d {
             resources: Some(resources),
             ..
         } = layer

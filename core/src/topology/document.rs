@@ -7,6 +7,7 @@ use super::fit::fit;
 use super::graph::{self, EarlyStopping, Graph, Head, Layer};
 use super::overrides::apply_override;
 use super::problem::{Place, Problem, Problems};
+use super::shapes::Given;
 use super::spec::{LayerSpec, Spec};
 use super::validate::validate;
 use super::yaml::{self, Node, Value};
@@ -25,6 +26,8 @@ pub struct Document {
 pub struct DataShape {
     /// Features of one row.
     pub features: usize,
+    /// Height and width, where rows are images.
+    pub image: Option<(usize, usize)>,
     /// Bytes of one feature where rows are kept and sent as they are: 1 or 4.
     pub value_bytes: usize,
     /// What is to be learned.
@@ -116,8 +119,8 @@ impl Document {
     pub fn graph(&self, shape: &DataShape, grouping: Grouping) -> Result<Graph, Problems> {
         let spec = &self.spec;
         let mut problems = Problems::default();
-        fit(spec, shape, &mut Report::new(&self.root, &mut problems));
-        let mut layers = layers(spec, shape.features, grouping);
+        let given = fit(spec, shape, &mut Report::new(&self.root, &mut problems));
+        let mut layers = layers(spec, &given, grouping);
         let head = head(&mut layers, spec.network.loss);
         let training = &spec.training;
         problems.or(Graph {
@@ -148,6 +151,7 @@ impl From<&Dataset> for DataShape {
     fn from(data: &Dataset) -> Self {
         Self {
             features: data.features,
+            image: data.image,
             value_bytes: data.values.value_bytes(),
             task: match data.task.classes() {
                 Some(classes) => TaskShape::Classification { classes },
@@ -160,14 +164,24 @@ impl From<&Dataset> for DataShape {
     }
 }
 
-/// The layers with weights; a dropout layer becomes part of the neurons before it.
-fn layers(spec: &Spec, features: usize, grouping: Grouping) -> Vec<Layer> {
+/// The layers with weights. Pooling and dropout are parts of the neurons before them.
+fn layers(spec: &Spec, given: &[Given], grouping: Grouping) -> Vec<Layer> {
+    let weighted = check::weighted(spec);
     let mut layers: Vec<Layer> = Vec::new();
     for layer in &spec.network.layers {
         match layer {
             LayerSpec::Dense {
-                name,
                 units,
+                activation,
+                use_bias,
+                kernel_initializer,
+                bias_initializer,
+                kernel_regularizer,
+                neurons_per_unit,
+                ..
+            }
+            | LayerSpec::Conv2d {
+                filters: units,
                 activation,
                 use_bias,
                 kernel_initializer,
@@ -183,10 +197,13 @@ fn layers(spec: &Spec, features: usize, grouping: Grouping) -> Vec<Layer> {
                     }
                     Grouping::Units(size) => size,
                 };
+                let index = layers.len();
+                let Given { fan_in, maps } = given[index];
                 layers.push(Layer {
-                    name: check::layer_name(name.as_deref(), layers.len()),
-                    fan_in: layers.last().map_or(features, |below| below.units),
+                    name: weighted[index].title(index),
+                    fan_in,
                     units: *units,
+                    maps,
                     activation: *activation,
                     use_bias: *use_bias,
                     kernel_initializer: *kernel_initializer,
@@ -201,6 +218,9 @@ fn layers(spec: &Spec, features: usize, grouping: Grouping) -> Vec<Layer> {
                     below.dropout = *rate;
                 }
             }
+            LayerSpec::MaxPooling2d { .. }
+            | LayerSpec::AveragePooling2d { .. }
+            | LayerSpec::Flatten {} => {}
         }
     }
     layers

@@ -2,9 +2,10 @@
 //!
 //! Sees only what [`super::check`] could not see, so that no problem is reported twice.
 
-use super::check::{Dense, Report, dense, keras};
+use super::check::{Report, Weighted, keras, weighted};
 use super::document::{DataShape, TaskShape};
 use super::graph::Monitor;
+use super::shapes::{Given, shapes};
 use super::spec::Spec;
 use crate::math::{Activation, Loss};
 
@@ -13,9 +14,9 @@ pub const MAX_PARAMETERS: u128 = 50_000_000;
 /// Largest state of one neuron, weights and optimizer, in bytes.
 pub const MAX_NEURON_BYTES: u128 = 16 << 20;
 
-/// Every rule that needs the data.
-pub(super) fn fit(spec: &Spec, shape: &DataShape, report: &mut Report<'_>) {
-    let layers = dense(spec);
+/// Every rule that needs the data. Returns what each layer with weights is given.
+pub(super) fn fit(spec: &Spec, shape: &DataShape, report: &mut Report<'_>) -> Vec<Given> {
+    let layers = weighted(spec);
     if shape.features == 0 {
         report.add(
             "data",
@@ -31,7 +32,8 @@ pub(super) fn fit(spec: &Spec, shape: &DataShape, report: &mut Report<'_>) {
         );
     }
     outputs(spec, &layers, shape, report);
-    parameters(spec, &layers, shape, report);
+    let given = shapes(spec, shape, report);
+    parameters(spec, &layers, &given, report);
     let monitor = spec
         .training
         .early_stopping
@@ -56,10 +58,11 @@ pub(super) fn fit(spec: &Spec, shape: &DataShape, report: &mut Report<'_>) {
         }
         _ => {}
     }
+    given
 }
 
 /// The last layer against what is to be learned.
-fn outputs(spec: &Spec, layers: &[Dense<'_>], shape: &DataShape, report: &mut Report<'_>) {
+fn outputs(spec: &Spec, layers: &[Weighted<'_>], shape: &DataShape, report: &mut Report<'_>) {
     let Some(last) = layers.last() else {
         return;
     };
@@ -108,24 +111,23 @@ fn outputs(spec: &Spec, layers: &[Dense<'_>], shape: &DataShape, report: &mut Re
     }
 }
 
-fn parameters(spec: &Spec, layers: &[Dense<'_>], shape: &DataShape, report: &mut Report<'_>) {
+fn parameters(spec: &Spec, layers: &[Weighted<'_>], given: &[Given], report: &mut Report<'_>) {
     let optimizer = &spec.training.optimizer;
     let moments = optimizer.moments() as u128;
-    let mut fan_in = shape.features as u128;
     let mut total: u128 = 0;
-    for layer in layers {
+    for (layer, given) in layers.iter().zip(given) {
+        let fan_in = given.fan_in as u128;
         let bytes = fan_in.saturating_add(1).saturating_mul(4 * (1 + moments));
         if bytes > MAX_NEURON_BYTES {
             let message = format!("each neuron has {fan_in} inputs and a state of {bytes} bytes");
             report.add(
-                &layer.path("units"),
+                &layer.size_path(),
                 message,
                 &format!("at most {MAX_NEURON_BYTES} bytes"),
             );
         }
         let of_layer = fan_in.saturating_add(1).saturating_mul(layer.units as u128);
         total = total.saturating_add(of_layer);
-        fan_in = layer.units as u128;
     }
     if total > MAX_PARAMETERS {
         let message = format!("the network has {total} weights and biases");

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::math::{Activation, Initializer, Loss, Optimizer, Regularizer, Schedule};
+use crate::math::{Activation, Initializer, Loss, Maps, Optimizer, Regularizer, Schedule};
 
 /// A network whose shapes fit, with everything that training needs to know.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -28,10 +28,12 @@ pub struct Graph {
 pub struct Layer {
     /// Unique name.
     pub name: String,
-    /// Inputs of each neuron.
+    /// Weights of each neuron, and for a dense layer its inputs.
     pub fan_in: usize,
     /// Neurons.
     pub units: usize,
+    /// For a convolution, where a neuron is a filter: what it slides over, and what it makes of it.
+    pub maps: Option<Maps>,
     /// What a neuron does with its sum. `Linear` for an output layer whose activation the
     /// trainer's [`Head`] applies.
     pub activation: Activation,
@@ -120,6 +122,31 @@ impl Graph {
 }
 
 impl Layer {
+    /// Features that each neuron is given.
+    pub fn inputs(&self) -> usize {
+        self.maps.map_or(self.fan_in, |maps| maps.inputs())
+    }
+
+    /// Sums of a neuron for one row: the places of a filter's map.
+    pub fn positions(&self) -> usize {
+        self.maps.map_or(1, |maps| maps.positions())
+    }
+
+    /// Values of a neuron for one row that the next layer is given: a filter's map, pooled.
+    pub fn outputs(&self) -> usize {
+        self.maps.map_or(1, |maps| maps.output().area())
+    }
+
+    /// What the next layer is given for one row: the outputs of all neurons, one after the other.
+    pub fn features(&self) -> usize {
+        self.units * self.outputs()
+    }
+
+    /// What Keras calls the fan out of the kernel.
+    pub fn fan_out(&self) -> usize {
+        self.units * self.maps.map_or(1, |maps| maps.window.size.area())
+    }
+
     /// The units of this layer: the first neuron and the number of neurons of each.
     pub fn unit_ranges(&self) -> impl ExactSizeIterator<Item = std::ops::Range<usize>> + '_ {
         let size = self.neurons_per_unit;

@@ -10,6 +10,7 @@ pub mod graph;
 
 mod check;
 pub mod document;
+mod extent;
 mod fit;
 pub mod names;
 pub mod overrides;
@@ -18,6 +19,7 @@ pub mod plan;
 mod plan_text;
 pub mod problem;
 pub mod schema;
+mod shapes;
 pub mod traffic;
 mod validate;
 mod wording;

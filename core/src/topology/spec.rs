@@ -6,7 +6,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::extent::Extent;
 use super::graph::Monitor;
+use crate::math::conv::Padding;
 use crate::math::{Activation, Initializer, Loss, Optimizer, Regularizer, Schedule};
 
 /// A network, how it is trained, on what data, and what its containers need.
@@ -159,6 +161,75 @@ pub enum LayerSpec {
         #[serde(default)]
         resources: Option<Resources>,
     },
+    /// Every neuron is a filter: a kernel that slides over the maps before it and makes one map.
+    #[serde(rename = "conv2d")]
+    Conv2d {
+        /// Name of the layer; `conv2d_1`, `conv2d_2`, ... by default.
+        #[serde(default)]
+        #[schemars(regex(pattern = r"^[a-z0-9]([a-z0-9_-]{0,38}[a-z0-9])?$"))]
+        name: Option<String>,
+        /// Number of filters.
+        #[schemars(range(min = 1, max = 65536))]
+        filters: usize,
+        /// Height and width of the kernel: one number, or two.
+        kernel_size: Extent,
+        /// Steps of the kernel down and across: one number, or two.
+        #[serde(default)]
+        strides: Extent,
+        /// What happens at the edges of the maps.
+        #[serde(default)]
+        padding: Padding,
+        /// What a filter does with its weighted sums.
+        #[serde(default)]
+        activation: Activation,
+        /// Whether filters have a bias.
+        #[serde(default = "default::yes")]
+        use_bias: bool,
+        /// How the weights start.
+        #[serde(default = "default::kernel_initializer")]
+        kernel_initializer: Initializer,
+        /// How the bias starts.
+        #[serde(default = "default::bias_initializer")]
+        bias_initializer: Initializer,
+        /// Penalty on the size of the weights.
+        #[serde(default)]
+        kernel_regularizer: Option<Regularizer>,
+        /// Filters in one container, for this layer.
+        #[serde(default)]
+        #[schemars(range(min = 1, max = 65536))]
+        neurons_per_unit: Option<usize>,
+        /// What one container of this layer needs.
+        #[serde(default)]
+        resources: Option<Resources>,
+    },
+    /// The largest value of each window of the maps of the filters before it.
+    #[serde(rename = "max_pooling2d")]
+    MaxPooling2d {
+        /// Height and width of the window: one number, or two.
+        #[serde(default = "default::pool_size")]
+        pool_size: Extent,
+        /// Steps of the window down and across; those of `pool_size` by default.
+        #[serde(default)]
+        strides: Option<Extent>,
+        /// What happens at the edges of the maps.
+        #[serde(default)]
+        padding: Padding,
+    },
+    /// The mean of each window of the maps of the filters before it.
+    #[serde(rename = "average_pooling2d")]
+    AveragePooling2d {
+        /// Height and width of the window: one number, or two.
+        #[serde(default = "default::pool_size")]
+        pool_size: Extent,
+        /// Steps of the window down and across; those of `pool_size` by default.
+        #[serde(default)]
+        strides: Option<Extent>,
+        /// What happens at the edges of the maps.
+        #[serde(default)]
+        padding: Padding,
+    },
+    /// Maps become numbers in a row, for a dense layer.
+    Flatten {},
     /// Sets a random share of the activations of the layer before it to 0, in training only.
     Dropout {
         /// The share.
@@ -285,12 +356,16 @@ impl Default for Resources {
 /// Defaults of single keys.
 mod default {
     use crate::math::Initializer;
+    use crate::topology::extent::Extent;
 
     pub fn validation_split() -> f64 {
         0.1
     }
     pub fn test_split() -> f64 {
         0.2
+    }
+    pub fn pool_size() -> Extent {
+        Extent::square(2)
     }
     pub fn yes() -> bool {
         true

@@ -3,7 +3,9 @@
 //! `bytes` are those of the values alone: 4 for each `f32`, 1 for each value of a data set of bytes.
 //! `wire_bytes` are those of whole messages as [`codec`](crate::protocol::codec) writes them, each
 //! counted as often as it is delivered: what a broker hands out, less its own protocol's frames.
-//! With `rows` rows in the batch and, for each layer, `neurons`, `units` and `fan_in`:
+//! With `rows` rows in the batch and, for each layer, `neurons`, `units` and `fan_in`. In a convolution,
+//! a neuron is a filter: of its activation, its errors and its deltas there are as many as its map has
+//! places, pooled for the first two, and its inputs are all maps of the layer below, not `fan_in`:
 //!
 //! | kind | from, to | messages | bytes, all messages together | each message's own |
 //! |---|---|---|---|---|
@@ -108,8 +110,9 @@ impl Forward {
 fn of_layer(layer: &Layer, forward: Forward, is_first: bool, rows: u64) -> Vec<Traffic> {
     let units = layer.unit_ranges().len() as u64;
     let (neurons, fan_in) = (layer.units as u64, layer.fan_in as u64);
-    let values = 4 * neurons * rows;
-    let inputs = units * rows * fan_in * forward.value;
+    let features = layer.inputs() as u64;
+    let values = 4 * neurons * rows * layer.outputs() as u64;
+    let inputs = units * rows * features * forward.value;
     let mut kinds = vec![
         (Kind::Forward, units, inputs, forward.fixed),
         (Kind::Activation, units, values, fixed_len::ACTIVATION),
@@ -117,12 +120,13 @@ fn of_layer(layer: &Layer, forward: Forward, is_first: bool, rows: u64) -> Vec<T
     ];
     if !is_first {
         kinds.push(if units == 1 {
-            let errors = 4 * fan_in * rows;
+            let errors = 4 * features * rows;
             (Kind::Propagated, 1, errors, fixed_len::PROPAGATED)
         } else {
+            let deltas = 4 * neurons * rows * layer.positions() as u64;
             let weights = 4 * neurons * fan_in;
             let fixed = fixed_len::CONTRIBUTION;
-            (Kind::Contribution, units, values + weights, fixed)
+            (Kind::Contribution, units, deltas + weights, fixed)
         });
     }
     let traffic = |(kind, messages, bytes, fixed)| Traffic {

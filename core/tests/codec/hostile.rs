@@ -17,6 +17,7 @@ const UNLIMITED: Limits = Limits {
     max_layers: u32::MAX,
     max_neurons: u32::MAX,
     max_rows: u32::MAX,
+    max_positions: u32::MAX,
     max_features: u32::MAX,
 };
 

@@ -110,8 +110,8 @@ fn trained(layer: &Layer, count: usize, source: &Batches) -> (Vec<Array2<f32>>, 
     for (number, (index, rows)) in (1..).zip([(0, 30), (1, 30), (2, 20)]) {
         let inputs = source.inputs(batch(index, rows));
         let activations = neurons.forward(&inputs);
-        let mut errors = activations.mapv(|a| 0.1 * a - 0.01);
-        neurons.deltas(number, &activations, &mut errors);
+        let errors = activations.mapv(|a| 0.1 * a - 0.01);
+        let errors = neurons.deltas(number, &activations, errors);
         let learning_rate = 0.1;
         let step = Step {
             learning_rate,

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use cuttlefish_core::data::{
     BatchRef, BatchSource, Batches, Dataset, Feed, Part, Split, Targets, Task, Values,
 };
+use cuttlefish_core::math::conv::{Padding, Pool, PoolKind, Size, Window};
 use cuttlefish_core::math::stream::{Purpose, stream};
 use cuttlefish_core::math::{
-    Activation, Initializer, Inputs, Loss, Optimizer, Regularizer, Schedule,
+    Activation, Initializer, Inputs, Loss, Maps, Optimizer, Regularizer, Schedule,
 };
 use cuttlefish_core::topology::{Graph, Head, Layer, Training};
 use ndarray_rand::rand::Rng;
@@ -101,6 +102,7 @@ pub fn classifier(seed: u64, widths: &[usize]) -> Graph {
             name: format!("dense_{l}"),
             fan_in: widths[l - 1],
             units: widths[l],
+            maps: None,
             activation: if is_output {
                 Activation::Linear
             } else {
@@ -193,3 +195,105 @@ pub const HEADS: [(Loss, Head); 5] = [
     (Loss::CategoricalCrossentropy, Head::Softmax),
     (Loss::SparseCategoricalCrossentropy, Head::Softmax),
 ];
+
+/// A convolution of the tests: filters, kernel, strides, padding, and the pool with its window.
+pub struct Conv {
+    pub filters: usize,
+    pub kernel: [usize; 2],
+    pub strides: [usize; 2],
+    pub padding: Padding,
+    pub pool: Option<(PoolKind, [usize; 2], [usize; 2], Padding)>,
+}
+
+impl Conv {
+    /// A kernel without a pool that stays inside.
+    pub fn new(filters: usize, kernel: [usize; 2]) -> Self {
+        Self {
+            filters,
+            kernel,
+            strides: [1, 1],
+            padding: Padding::Valid,
+            pool: None,
+        }
+    }
+}
+
+fn size([height, width]: [usize; 2]) -> Size {
+    Size { height, width }
+}
+
+/// Convolutions over images of one channel, and a dense layer of `classes` neurons.
+pub fn convolutional(seed: u64, image: [usize; 2], convs: &[Conv], classes: usize) -> Graph {
+    let mut graph = classifier(seed, &[image[0] * image[1], classes]);
+    let (mut channels, mut map) = (1, size(image));
+    let mut layers = Vec::new();
+    for (index, conv) in convs.iter().enumerate() {
+        let (kernel, strides) = (size(conv.kernel), size(conv.strides));
+        let window = Window::new(map, kernel, strides, conv.padding).expect("a kernel that fits");
+        let pool = conv.pool.map(|(kind, pool, strides, padding)| Pool {
+            kind,
+            window: Window::new(window.positions, size(pool), size(strides), padding)
+                .expect("a window that fits"),
+        });
+        let maps = Maps {
+            channels,
+            window,
+            pool,
+        };
+        layers.push(Layer {
+            name: format!("conv2d_{index}"),
+            fan_in: maps.fan_in(),
+            units: conv.filters,
+            maps: Some(maps),
+            activation: Activation::Tanh,
+            ..graph.layers[0].clone()
+        });
+        (channels, map) = (conv.filters, maps.output());
+    }
+    graph.layers[0].fan_in = channels * map.area();
+    graph.layers.splice(0..0, layers);
+    graph
+}
+
+/// Convolutions over images of at least 7 x 6 with every kind of edge, step and pool.
+pub fn convolutions() -> Vec<Vec<Conv>> {
+    let pool = |kind, size, strides, padding| Some((kind, size, strides, padding));
+    let (max, average) = (PoolKind::Max, PoolKind::Average);
+    let (valid, same) = (Padding::Valid, Padding::Same);
+    let conv = Conv::new;
+    vec![
+        vec![conv(3, [3, 2])],
+        vec![Conv {
+            strides: [2, 3],
+            padding: same,
+            ..conv(2, [3, 4])
+        }],
+        vec![Conv {
+            padding: same,
+            pool: pool(max, [2, 2], [2, 2], valid),
+            ..conv(4, [3, 3])
+        }],
+        vec![
+            Conv {
+                pool: pool(average, [3, 2], [2, 1], same),
+                ..conv(9, [2, 2])
+            },
+            Conv {
+                padding: same,
+                pool: pool(max, [3, 3], [1, 1], valid),
+                ..conv(17, [3, 3])
+            },
+        ],
+        vec![
+            conv(3, [1, 1]),
+            Conv {
+                strides: [2, 2],
+                ..conv(2, [3, 3])
+            },
+            Conv {
+                padding: same,
+                ..conv(2, [2, 2])
+            },
+        ],
+    ]
+}

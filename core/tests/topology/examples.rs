@@ -7,6 +7,7 @@ use crate::{DIGITS, graph};
 
 const IMAGES: DataShape = DataShape {
     features: 784,
+    image: None,
     train_rows: 54_000,
     validation_rows: 6_000,
     test_rows: 10_000,

@@ -34,6 +34,7 @@ const MSE: &str = "mean_squared_error";
 /// The digits: 64 features, 10 classes.
 const DIGITS: DataShape = DataShape {
     features: 64,
+    image: None,
     value_bytes: 1,
     task: TaskShape::Classification { classes: 10 },
     train_rows: 1294,

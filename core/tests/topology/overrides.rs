@@ -8,7 +8,7 @@ use crate::{VALID, document, problems};
 fn units(layer: &LayerSpec) -> usize {
     match layer {
         LayerSpec::Dense { units, .. } => *units,
-        LayerSpec::Dropout { .. } => 0,
+        _ => 0,
     }
 }
 

@@ -49,7 +49,7 @@ fn layers_without_names_are_numbered_and_names_differ() {
 }
 
 #[test]
-fn dropout_belongs_to_the_dense_layer_before_it() {
+fn dropout_belongs_to_the_layer_before_it() {
     check(&file(&[HIDDEN, DROPOUT, SOFTMAX], SPARSE, ""), &[]);
     check(
         &file(
@@ -58,9 +58,9 @@ fn dropout_belongs_to_the_dense_layer_before_it() {
             "",
         ),
         &[
-            "5:7: network.layers[0]: dropout before the first dense layer (it acts on the neurons before it, and inputs are not neurons)",
+            "5:7: network.layers[0]: dropout before the first layer with weights (it acts on the neurons before it, and inputs are not neurons)",
             "8:7: network.layers[3]: dropout right after another dropout (give the first one a higher `rate` instead)",
-            "10:7: network.layers[5]: dropout after the last dense layer (it would set answers of the network to 0)",
+            "10:7: network.layers[5]: dropout after the last layer with weights (it would set answers of the network to 0)",
         ],
     );
     check(

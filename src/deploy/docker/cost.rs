@@ -220,7 +220,7 @@ fn of_actors(graph: &Graph, spec: &Spec, plan: &Plan) -> Vec<MemoryUse> {
         });
     }
     for below in 0..graph.layers.len() - 1 {
-        let handed_on = 4 * rows * graph.layers[below].units as u64;
+        let handed_on = 4 * rows * graph.layers[below].features() as u64;
         let held = held(values(below, &answers) + handed_on, errors(below + 1));
         let name = names::actor(graph, Address::Synapse(below));
         uses.push(MemoryUse::one(

@@ -23,9 +23,6 @@ const END_WITHIN_SECONDS: i32 = 20;
 /// (tc-tbf(8)), which drops what waits for longer.
 const SLOW: &str = "tbf rate 128kbit burst 4kb latency 400ms";
 
-/// The network interface of a container.
-const INTERFACE: &str = "eth0";
-
 /// A command in a container, on a busy machine.
 const RUN_WITHIN: Duration = Duration::from_secs(60);
 
@@ -104,18 +101,23 @@ impl Docker {
     }
 
     async fn traffic_control(&self, name: &str, verb: &str, what: &str) -> Result<(), Error> {
-        let process = self.own_process(name).await?;
-        let mut command = std::process::Command::new("nsenter");
-        command
-            .args(["--net", "--target", &process.as_raw_pid().to_string()])
-            .args(["tc", "qdisc", verb, "dev", INTERFACE])
-            .args(what.split_whitespace())
-            .stdin(Stdio::null());
-        let run = tokio::task::spawn_blocking(move || command.output()).await;
+        let process = self.own_process(name).await?.as_raw_pid();
         let denied = |problem: String| Error::Network {
             container: name.to_owned(),
             problem,
         };
+        let devices = std::fs::read_to_string(format!("/proc/{process}/net/dev"));
+        let devices = devices.map_err(|error| denied(error.to_string()))?;
+        let Some(device) = first_device(&devices) else {
+            return Err(denied("it is not connected".to_owned()));
+        };
+        let mut command = std::process::Command::new("nsenter");
+        command
+            .args(["--net", "--target", &process.to_string()])
+            .args(["tc", "qdisc", verb, "dev", device])
+            .args(what.split_whitespace())
+            .stdin(Stdio::null());
+        let run = tokio::task::spawn_blocking(move || command.output()).await;
         let output = run
             .map_err(|error| denied(error.to_string()))?
             .map_err(|error| denied(format!("nsenter: {error}")))?;
@@ -223,5 +225,32 @@ impl Docker {
                 written,
             }),
         }
+    }
+}
+
+/// The first interface that is not the loopback, of what the kernel lists under `/proc/PID/net/dev`. A
+/// container that has been off its network has another one than at first.
+fn first_device(devices: &str) -> Option<&str> {
+    let names = devices.lines().filter_map(|line| line.split_once(':'));
+    names
+        .map(|(name, _)| name.trim())
+        .find(|name| *name != "lo")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_interface_is_found_by_whatever_name() {
+        let devices = "\
+Inter-|   Receive                                                |  Transmit
+ face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets
+    lo:     100       2    0    0    0     0          0         0      100       2
+  eth1: 3404846    9712    0    0    0     0          0         0  1830294    9530
+";
+        assert_eq!(first_device(devices), Some("eth1"));
+        let (alone, _) = devices.split_once("  eth1").unwrap();
+        assert_eq!(first_device(alone), None);
     }
 }

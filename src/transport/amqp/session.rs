@@ -229,9 +229,11 @@ fn frame_max(graph: &Graph, address: Address) -> u32 {
     let rows = graph.training.batch_size;
     let largest = match address {
         Address::Trainer | Address::Layer(_) => rows * graph.outputs(),
-        Address::Synapse(below) => rows * graph.layers[below].units,
-        Address::Unit { layer: 0, .. } => rows * graph.layers[0].neurons_per_unit,
-        Address::Unit { layer, .. } => rows * graph.layers[layer].fan_in,
+        Address::Synapse(below) => rows * graph.layers[below].features(),
+        Address::Unit { layer: 0, .. } => {
+            rows * graph.layers[0].neurons_per_unit * graph.layers[0].outputs()
+        }
+        Address::Unit { layer, .. } => rows * graph.layers[layer].inputs(),
     };
     if 4 * largest > 2 * SMALL_FRAMES as usize {
         LARGE_FRAMES
@@ -247,9 +249,10 @@ pub fn limits(graph: &Graph) -> Limits {
     };
     Limits {
         max_layers: graph.layers.len() as u32,
-        max_neurons: widest(|layer| layer.units),
+        max_neurons: widest(|layer| layer.features()),
         max_rows: graph.training.batch_size as u32,
-        max_features: widest(|layer| layer.fan_in),
+        max_positions: widest(|layer| layer.positions()),
+        max_features: widest(|layer| layer.inputs().max(layer.fan_in)),
     }
 }
 

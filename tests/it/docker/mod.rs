@@ -41,6 +41,7 @@ fn document(sets: &[&str]) -> Document {
 fn graph(document: &Document) -> Graph {
     let shape = DataShape {
         features: 64,
+        image: None,
         value_bytes: 1,
         task: TaskShape::Classification { classes: 2 },
         train_rows: 100,

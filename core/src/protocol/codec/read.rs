@@ -170,7 +170,9 @@ impl<'a> Reader<'a> {
     fn contribution(&mut self) -> Result<Message, Error> {
         let tick = self.tick()?;
         let (first, neurons) = self.neurons()?;
-        let rows = self.rows()?;
+        let rows = self.u32()?;
+        let most = u64::from(self.limits.max_rows) * u64::from(self.limits.max_positions);
+        at_most("rows", u64::from(rows), most)?;
         let fan_in = self.u32()?;
         within("fan_in", fan_in, self.limits.max_features)?;
         self.expect(values(neurons, rows).saturating_add(values(neurons, fan_in)))?;

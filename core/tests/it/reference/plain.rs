@@ -2,6 +2,7 @@
 //! library: only the order of rows, the dropout masks and the initial weights are taken from it.
 
 use cuttlefish_core::data::{BatchRef, BatchSource, Labels, Part, Values};
+use cuttlefish_core::math::conv::{PoolKind, Window};
 use cuttlefish_core::math::{Activation, Loss, Optimizer, dropout};
 use cuttlefish_core::topology::{Graph, Head, Layer};
 
@@ -15,14 +16,78 @@ pub struct Plain {
     second: Vec<Vec<Vec<f64>>>,
 }
 
-/// What happened to a batch in each layer: `[neuron][row]`.
+/// What happened to a batch in each layer.
 struct Trace {
-    /// Inputs of the layer.
+    /// Inputs of the layer, `[feature][row]`.
     x: Vec<Vec<f64>>,
-    /// Sums.
+    /// Sums, `[neuron and position][row]`.
     z: Vec<Vec<f64>>,
-    /// Dropout factors.
+    /// Dropout factors, `[neuron and output][row]`.
     mask: Vec<Vec<f64>>,
+}
+
+/// The places of a map that a window sees at a position, without those outside.
+fn seen(window: &Window, position: usize) -> Vec<(usize, usize)> {
+    let (row, column) = (
+        position / window.positions.width,
+        position % window.positions.width,
+    );
+    let mut places = Vec::new();
+    for down in 0..window.size.height {
+        for across in 0..window.size.width {
+            let y = (row * window.strides.height + down) as isize - window.before.height as isize;
+            let x =
+                (column * window.strides.width + across) as isize - window.before.width as isize;
+            if (0..window.map.height as isize).contains(&y)
+                && (0..window.map.width as isize).contains(&x)
+            {
+                let place = y as usize * window.map.width + x as usize;
+                places.push((down * window.size.width + across, place));
+            }
+        }
+    }
+    places
+}
+
+/// Which weight meets which feature for a sum.
+fn links(layer: &Layer, position: usize) -> Vec<(usize, usize)> {
+    let Some(maps) = layer.maps else {
+        return (0..layer.fan_in).map(|i| (i, i)).collect();
+    };
+    let (kernel, map) = (maps.window.size.area(), maps.window.map.area());
+    let mut links = Vec::new();
+    for channel in 0..maps.channels {
+        for (weight, place) in seen(&maps.window, position) {
+            links.push((channel * kernel + weight, channel * map + place));
+        }
+    }
+    links
+}
+
+/// How much of each activation of a neuron is in each of its outputs, for one row.
+fn shares(layer: &Layer, activations: &[f64]) -> Vec<Vec<(usize, f64)>> {
+    let Some(pool) = layer.maps.and_then(|maps| maps.pool) else {
+        return (0..activations.len()).map(|p| vec![(p, 1.0)]).collect();
+    };
+    let of = |output| {
+        let places = seen(&pool.window, output);
+        match pool.kind {
+            PoolKind::Average => {
+                let share = 1.0 / places.len() as f64;
+                places.iter().map(|&(_, place)| (place, share)).collect()
+            }
+            PoolKind::Max => {
+                let mut best = places[0].1;
+                for &(_, place) in &places {
+                    if activations[place] > activations[best] {
+                        best = place;
+                    }
+                }
+                vec![(best, 1.0)]
+            }
+        }
+    };
+    (0..pool.window.positions.area()).map(of).collect()
 }
 
 pub fn activate(activation: Activation, z: f64) -> f64 {
@@ -86,7 +151,7 @@ impl Plain {
             let draw = |n| {
                 layer
                     .kernel_initializer
-                    .weights(graph.seed, l, n, layer.fan_in, layer.units)
+                    .weights(graph.seed, l, n, layer.fan_in, layer.fan_out())
             };
             let neuron = |n| draw(n).iter().map(|&w| f64::from(w)).chain([0.0]).collect();
             (0..layer.units).map(neuron).collect()
@@ -145,27 +210,53 @@ impl Plain {
         let mut x = x.to_vec();
         for (l, layer) in self.graph.layers.iter().enumerate() {
             let rows = x[0].len();
-            let mut z = vec![vec![0.0; rows]; layer.units];
-            let mut mask = vec![vec![1.0; rows]; layer.units];
-            let mut a = z.clone();
+            let (positions, outputs) = (layer.positions(), layer.outputs());
+            let mut z = vec![vec![0.0; rows]; layer.units * positions];
+            let mut mask = vec![vec![1.0; rows]; layer.units * outputs];
+            let mut a = vec![vec![0.0; rows]; layer.units * outputs];
             for n in 0..layer.units {
                 if let Some(step) = step {
-                    let mut factors = vec![1.0f32; rows];
+                    let mut factors = vec![1.0f32; outputs * rows];
                     dropout::mask(self.graph.seed, step, l, n, layer.dropout, &mut factors);
-                    mask[n] = factors.iter().map(|&f| f64::from(f)).collect();
+                    for o in 0..outputs {
+                        for r in 0..rows {
+                            mask[n * outputs + o][r] = f64::from(factors[o * rows + r]);
+                        }
+                    }
+                }
+                for p in 0..positions {
+                    for r in 0..rows {
+                        let z = &mut z[n * positions + p][r];
+                        *z = self.weights[l][n][layer.fan_in];
+                        for (i, feature) in links(layer, p) {
+                            *z += self.weights[l][n][i] * x[feature][r];
+                        }
+                    }
                 }
                 for r in 0..rows {
-                    z[n][r] = self.weights[l][n][layer.fan_in];
-                    for i in 0..layer.fan_in {
-                        z[n][r] += self.weights[l][n][i] * x[i][r];
+                    let activations = Self::activations(layer, &z, n, r);
+                    for (o, shares) in shares(layer, &activations).iter().enumerate() {
+                        let place = n * outputs + o;
+                        for &(p, share) in shares {
+                            a[place][r] += activations[p] * share * mask[place][r];
+                        }
                     }
-                    a[n][r] = activate(layer.activation, z[n][r]) * mask[n][r];
                 }
             }
             traces.push(Trace { x, z, mask });
             x = a;
         }
         (traces, x)
+    }
+
+    /// Activations of a neuron at each position for one row.
+    fn activations(layer: &Layer, z: &[Vec<f64>], n: usize, r: usize) -> Vec<f64> {
+        let positions = layer.positions();
+        let of_neuron = &z[n * positions..(n + 1) * positions];
+        of_neuron
+            .iter()
+            .map(|z| activate(layer.activation, z[r]))
+            .collect()
     }
 
     /// Mean loss of a batch and dLoss/d(output of the last layer).
@@ -248,7 +339,8 @@ impl Plain {
             let layer = &self.graph.layers[l];
             let trace = &traces[l];
             let rows = errors[0].len();
-            let mut below = vec![vec![0.0; rows]; layer.fan_in];
+            let (positions, outputs) = (layer.positions(), layer.outputs());
+            let mut below = vec![vec![0.0; rows]; layer.inputs()];
             for n in 0..layer.units {
                 let regularizer = layer.kernel_regularizer;
                 let w = &self.weights[l][n];
@@ -260,14 +352,23 @@ impl Plain {
                 }
                 g[layer.fan_in] = 0.0;
                 for r in 0..rows {
-                    let delta =
-                        errors[n][r] * trace.mask[n][r] * slope(layer.activation, trace.z[n][r]);
-                    for i in 0..layer.fan_in {
-                        g[i] += delta * trace.x[i][r];
-                        below[i][r] += delta * w[i];
+                    let activations = Self::activations(layer, &trace.z, n, r);
+                    let mut delta = vec![0.0; positions];
+                    for (o, shares) in shares(layer, &activations).iter().enumerate() {
+                        let place = n * outputs + o;
+                        for &(p, share) in shares {
+                            delta[p] += errors[place][r] * trace.mask[place][r] * share;
+                        }
                     }
-                    if layer.use_bias {
-                        g[layer.fan_in] += delta;
+                    for p in 0..positions {
+                        delta[p] *= slope(layer.activation, trace.z[n * positions + p][r]);
+                        for (i, feature) in links(layer, p) {
+                            g[i] += delta[p] * trace.x[feature][r];
+                            below[feature][r] += delta[p] * w[i];
+                        }
+                        if layer.use_bias {
+                            g[layer.fan_in] += delta[p];
+                        }
                     }
                 }
             }

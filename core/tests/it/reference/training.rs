@@ -7,7 +7,7 @@ use cuttlefish_core::topology::Graph;
 use super::plain::Plain;
 use crate::simulator::random::Calm;
 use crate::simulator::world::World;
-use crate::support::{Case, HEADS, classifier, noise};
+use crate::support::{Case, HEADS, classifier, convolutional, convolutions, noise};
 
 fn optimizers() -> Vec<Optimizer> {
     let sgd = |momentum, nesterov| Optimizer::Sgd {
@@ -107,5 +107,23 @@ fn every_activation_and_loss_trains_as_the_reference() {
                 "{activation:?}, {loss:?}, {head:?}: {worst:e}"
             );
         }
+    }
+}
+
+#[test]
+fn convolutions_have_the_same_bits_in_every_grouping_and_the_numbers_of_the_reference() {
+    for (number, convs) in convolutions().iter().enumerate() {
+        let mut graph = convolutional(7, [7, 6], convs, 4);
+        graph.training.batch_size = 17;
+        graph.training.optimizer = optimizers()[number % optimizers().len()];
+        graph.layers[0].dropout = 0.25;
+        graph.layers[0].kernel_regularizer = Regularizer { l1: 1e-4, l2: 1e-3 };
+        let case = case(graph);
+        let whole = trained(&case.grouped(usize::MAX));
+        for units in [1, 3] {
+            assert_eq!(whole, trained(&case.grouped(units)), "number {number}");
+        }
+        let worst = difference(&whole, &Plain::train(&case));
+        assert!(worst < 1e-5, "number {number}: {worst:e}");
     }
 }

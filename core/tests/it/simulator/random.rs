@@ -1,15 +1,16 @@
 //! Random networks under random faults, each from a seed.
 
 use cuttlefish_core::data::Feed;
+use cuttlefish_core::math::conv::{Padding, PoolKind};
 use cuttlefish_core::math::{Optimizer, Regularizer};
 use cuttlefish_core::protocol::Envelope;
-use cuttlefish_core::topology::{EarlyStopping, Monitor};
+use cuttlefish_core::topology::{EarlyStopping, Graph, Monitor};
 use ndarray_rand::rand::rngs::SmallRng;
 use ndarray_rand::rand::{Rng, SeedableRng};
 use rayon::prelude::*;
 
 use super::world::{End, Fate, Statistics, StoreFate, World};
-use crate::support::{Case, byte_noise, classifier, noise};
+use crate::support::{Case, Conv, byte_noise, classifier, convolutional, noise};
 
 /// Seeds of the big run.
 const SEEDS: u64 = 10_000;
@@ -128,7 +129,11 @@ fn random_case(seed: u64) -> Case {
     let widths: Vec<usize> = (0..=layers).map(|_| rng.random_range(1..=5)).collect();
     let mut widths = widths;
     widths[layers] = rng.random_range(2..=4);
-    let mut graph = classifier(seed, &widths);
+    let mut graph = if rng.random_bool(0.3) {
+        random_convolutions(seed, &mut rng, widths[layers])
+    } else {
+        classifier(seed, &widths)
+    };
     for layer in &mut graph.layers {
         layer.neurons_per_unit = rng.random_range(1..=layer.units);
         layer.use_bias = rng.random_bool(0.8);
@@ -139,7 +144,7 @@ fn random_case(seed: u64) -> Case {
             };
         }
     }
-    if layers > 1 && rng.random_bool(0.5) {
+    if graph.layers.len() > 1 && rng.random_bool(0.5) {
         graph.layers[0].dropout = 0.4;
     }
     let training = &mut graph.training;
@@ -181,7 +186,8 @@ fn random_case(seed: u64) -> Case {
     } else {
         byte_noise
     };
-    let mut case = Case::new(graph, noise(seed, widths[0], widths[layers], rows));
+    let dataset = noise(seed, graph.inputs, widths[layers], rows);
+    let mut case = Case::new(graph, dataset);
     if rng.random_bool(0.5) {
         case = case.lean();
     }
@@ -189,6 +195,30 @@ fn random_case(seed: u64) -> Case {
         case = case.fed(Feed::Broadcast);
     }
     case
+}
+
+/// One or two convolutions of any geometry that fits a small image, with or without pools.
+fn random_convolutions(seed: u64, rng: &mut SmallRng, classes: usize) -> Graph {
+    let image = [rng.random_range(3..=5), rng.random_range(3..=5)];
+    let convs: Vec<Conv> = (0..rng.random_range(1..=2))
+        .map(|_| {
+            let mut pair = |most: usize| [rng.random_range(1..=most), rng.random_range(1..=most)];
+            // With `same` whatever is larger than the map fits as well.
+            let (kernel, strides, pool, pool_strides) = (pair(3), pair(2), pair(3), pair(2));
+            let kind = match rng.random_bool(0.5) {
+                true => PoolKind::Max,
+                false => PoolKind::Average,
+            };
+            let pool = (kind, pool, pool_strides, Padding::Same);
+            Conv {
+                strides,
+                padding: Padding::Same,
+                pool: rng.random_bool(0.5).then_some(pool),
+                ..Conv::new(rng.random_range(1..=3), kernel)
+            }
+        })
+        .collect();
+    convolutional(seed, image, &convs, classes)
 }
 
 /// The end of the same network in whole layers, which read panels by themselves, with nothing

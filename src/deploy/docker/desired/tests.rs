@@ -14,6 +14,7 @@ fn of_network(hidden: usize, per_bridge: usize) -> Vec<Container> {
     let document = parse(&text, &[]).expect("a topology");
     let shape = DataShape {
         features: 64,
+        image: None,
         value_bytes: 1,
         task: TaskShape::Classification { classes: 10 },
         train_rows: 1000,

@@ -21,6 +21,7 @@ fn cost(hidden: usize, layout: Layout, extra: &str) -> Cost {
     let document = parse(&text, &[]).expect("a topology");
     let shape = DataShape {
         features: 64,
+        image: None,
         value_bytes: 1,
         task: TaskShape::Classification { classes: 10 },
         train_rows: 1294,
