@@ -7,6 +7,7 @@ pub mod data;
 pub mod deploy;
 pub mod export;
 pub mod host;
+pub mod import;
 pub mod inspect;
 pub mod log;
 pub mod orchestrator;

@@ -6,6 +6,7 @@ mod evaluate;
 pub mod exit;
 mod export;
 mod image;
+mod import;
 mod inspect;
 mod list;
 mod live;
@@ -89,6 +90,8 @@ enum Command {
     Predict(predict::Args),
     /// Write a run's weights to a file that other programs read
     Export(export::Args),
+    /// Begin a run with weights that were trained elsewhere
+    Import(import::Args),
     /// Print the SHA-256 of a run's weights
     Digest(inspect::DigestArgs),
     /// Look at a run, a layer or one neuron
@@ -220,6 +223,7 @@ pub fn main() -> Exit {
         Command::Eval(args) => block_on(evaluate::run(&args, &config)),
         Command::Predict(args) => block_on(predict::run(&args, &config)),
         Command::Export(args) => block_on(export::run(&args, &config)),
+        Command::Import(args) => import::run(&args, &config),
         Command::Digest(args) => block_on(inspect::digest(&args, &config)),
         Command::Inspect(args) => block_on(inspect::run(&args, &config)),
         Command::Ps(args) => block_on(list::ps(&args, &config)),

@@ -66,7 +66,7 @@ pub struct Args {
 
 /// Where actors can live in this version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Target {
+pub(super) enum Target {
     /// In this process, with nothing installed
     Local,
     /// In a container each, on this machine's Docker
@@ -74,12 +74,12 @@ enum Target {
 }
 
 /// A run that is about to be trained.
-struct Prepared {
-    run: RunDir,
+pub(super) struct Prepared {
+    pub(super) run: RunDir,
     _lock: Lock,
     /// The record as it is to be stored.
-    record: String,
-    graph: Graph,
+    pub(super) record: String,
+    pub(super) graph: Graph,
     dataset: Arc<Dataset>,
     progress: Progress,
 }
@@ -89,7 +89,10 @@ pub fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
         return up::train(args, config);
     }
     let prepared = match (&args.file, &args.resume) {
-        (Some(file), _) => prepare_new(args, file, config)?,
+        (Some(file), _) => {
+            let (file_args, overwrite) = (&args.file_args, args.overwrite);
+            prepare_new(file, file_args, overwrite, config, |_| Ok(()))?
+        }
         (None, Some(name)) => prepare_resumed(args, name, config)?,
         (None, None) => unreachable!("clap asks for one of them"),
     };
@@ -104,21 +107,29 @@ fn is_deployed(args: &Args, config: &Config) -> bool {
     })
 }
 
-fn prepare_new(args: &Args, file: &Path, config: &Config) -> Result<Prepared, Failure> {
-    let file = TopologyFile::read(file, &args.file_args.overrides())?;
+/// A run of a file. `fits` says what else has to be right before anything is changed.
+pub(super) fn prepare_new(
+    file: &Path,
+    file_args: &FileArgs,
+    overwrite: bool,
+    config: &Config,
+    fits: impl FnOnce(&Graph) -> Result<(), Failure>,
+) -> Result<Prepared, Failure> {
+    let file = TopologyFile::read(file, &file_args.overrides())?;
     let spec = file.document.spec();
     let run = RunDir::new(&config.runs_dir, &spec.name)?;
     let is_run = || super::block_on(async { Ok(has_record(&run).await) });
-    if run.exists() && !args.overwrite && is_run()? {
+    if run.exists() && !overwrite && is_run()? {
         let run = run.name().to_owned();
         return Err(crate::runs::Error::Exists { run }.into());
     }
     let Loaded { dataset, encoder } = data::load(&spec.data, &file.base_dir(), &config.data_dir)?;
-    let grouping = args.file_args.grouping(Grouping::WholeLayers);
+    let grouping = file_args.grouping(Grouping::WholeLayers);
     let graph = file
         .document
         .graph(&DataShape::from(&dataset), grouping)
         .map_err(|problems| file.failure(&problems))?;
+    fits(&graph)?;
     let record = Record::new(
         spec.clone(),
         file.base_dir(),
@@ -135,7 +146,7 @@ fn prepare_new(args: &Args, file: &Path, config: &Config) -> Result<Prepared, Fa
     // is what a process leaves that was killed while it made one: not a run.
     if run.exists() {
         let is_run = super::block_on(async { Ok(has_record(&run).await) })?;
-        if is_run && !args.overwrite {
+        if is_run && !overwrite {
             let run = run.name().to_owned();
             return Err(crate::runs::Error::Exists { run }.into());
         }

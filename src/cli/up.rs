@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use cuttlefish_core::topology::{DataShape, Grouping, Problems};
+use cuttlefish_core::machine::NeuronState;
+use cuttlefish_core::topology::{DataShape, Graph, Grouping, Problems};
 
 use super::attach::watch;
 use super::evaluate::check_data;
@@ -94,6 +95,28 @@ pub fn train(args: &train::Args, config: &Config) -> Result<Exit, Failure> {
     })
 }
 
+/// Brings a new run up that begins with other weights than its file says.
+pub fn import(
+    file: &Path,
+    file_args: &FileArgs,
+    overwrite: bool,
+    services: &ServiceArgs,
+    config: &Config,
+    weights: impl FnOnce(&Graph) -> Result<Vec<Vec<NeuronState>>, Failure>,
+) -> Result<Exit, Failure> {
+    let mut prepared = from_file(file, file_args, overwrite, services, config)?;
+    if prepared.run.exists() && !overwrite {
+        let run = prepared.run.name().to_owned();
+        return Err(crate::runs::Error::Exists { run }.into());
+    }
+    prepared.wanted.weights = Some(weights(&prepared.wanted.graph)?);
+    let screen = Arc::new(Screen::new(false));
+    actix_rt::System::new().block_on(async {
+        bring_up(prepared, overwrite, &screen).await?;
+        Ok(Exit::Ok)
+    })
+}
+
 /// What a topology file asks for.
 fn from_file(
     file: &Path,
@@ -139,6 +162,7 @@ fn from_file(
             graph,
             dataset,
             services,
+            weights: None,
         },
     })
 }
@@ -169,6 +193,7 @@ fn from_run(name: &str, args: &train::Args, config: &Config) -> Result<Prepared,
             graph,
             dataset,
             services,
+            weights: None,
         },
     })
 }

@@ -62,13 +62,7 @@ pub fn tensors(graph: &Graph, states: &[Vec<NeuronState>]) -> Result<Vec<Tensor>
         let below = index.checked_sub(1).map(|below| &graph.layers[below]);
         tensors.push(Tensor {
             name: format!("{}/kernel", layer.name),
-            shape: match layer.maps {
-                Some(maps) => {
-                    let kernel = maps.window.size;
-                    vec![kernel.height, kernel.width, maps.channels, layer.units]
-                }
-                None => vec![layer.fan_in, layer.units],
-            },
+            shape: kernel_shape(layer),
             // A neuron holds its own weights; Keras has those of one input side by side.
             data: weights_as_keras(layer, below)
                 .flat_map(|weight| neurons.iter().map(move |neuron| neuron.weights[weight]))
@@ -85,9 +79,23 @@ pub fn tensors(graph: &Graph, states: &[Vec<NeuronState>]) -> Result<Vec<Tensor>
     Ok(tensors)
 }
 
+/// The shape of a layer's kernel in Keras.
+pub(crate) fn kernel_shape(layer: &Layer) -> Vec<usize> {
+    match layer.maps {
+        Some(maps) => {
+            let kernel = maps.window.size;
+            vec![kernel.height, kernel.width, maps.channels, layer.units]
+        }
+        None => vec![layer.fan_in, layer.units],
+    }
+}
+
 /// The weights of a neuron in the order of Keras, which has the channels of a place side by side where
 /// a neuron has the places of a channel so.
-fn weights_as_keras(layer: &Layer, below: Option<&Layer>) -> impl Iterator<Item = usize> {
+pub(crate) fn weights_as_keras(
+    layer: &Layer,
+    below: Option<&Layer>,
+) -> impl Iterator<Item = usize> {
     let (places, channels) = match (layer.maps, below) {
         (Some(maps), _) => (maps.window.size.area(), maps.channels),
         (None, Some(below)) => (below.outputs(), below.units),

@@ -72,6 +72,7 @@ pub async fn check(wanted: &Wanted, before: Option<&Deployment>) -> anyhow::Resu
         graph,
         dataset,
         services,
+        ..
     } = wanted;
     let shape = DataShape::from(dataset);
     let plan = Plan::new(graph, &shape, true, services.feed(before));

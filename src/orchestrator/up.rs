@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::bail;
 use cuttlefish_core::data::{Dataset, Feed};
+use cuttlefish_core::machine::NeuronState;
 use cuttlefish_core::topology::graph::Graph;
 
 use super::{Deployed, failed_to, given};
@@ -14,6 +15,7 @@ use crate::deploy::docker::image::{self, Program};
 use crate::deploy::docker::reconcile::{Action, Observed, reconcile};
 use crate::deploy::docker::{Docker, owner_of};
 use crate::host::End;
+use crate::import;
 use crate::runs::deployment::{BrokerPlace, StorePlace};
 use crate::runs::{Deployment, Record, RunDir};
 use crate::store::{DynamoStore, Store};
@@ -35,6 +37,9 @@ pub struct Wanted {
     pub dataset: Dataset,
     /// Where it is to run.
     pub services: Services,
+    /// The state of every neuron that a new run begins with, `[layer][neuron]`, if it is not the one
+    /// that its file says.
+    pub weights: Option<Vec<Vec<NeuronState>>>,
 }
 
 /// Broker, store and images, as far as a person has named them.
@@ -256,6 +261,11 @@ impl Deployed {
             .put_record(&record)
             .await
             .map_err(|error| anyhow::anyhow!("the store failed: {error}"))?;
+        if let Some(weights) = &wanted.weights {
+            import::begin_with(&store, &wanted.graph, weights)
+                .await
+                .map_err(failed_to)?;
+        }
         self.apply("starting containers", rest, told).await?;
         if last.is_empty() {
             self.restart_failed_trainer(told).await?;

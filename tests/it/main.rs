@@ -4,6 +4,7 @@ mod actor;
 mod cli;
 mod docker;
 mod inspect;
+mod keras;
 mod store;
 mod store_contract;
 mod store_wire;

@@ -1,6 +1,6 @@
 //! The Docker daemon restarts, and dies: one of the test's own, in a network of its own.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
@@ -30,7 +30,7 @@ impl Daemon {
             .arg("ip link set lo up && exec sleep infinity")
             .spawn()
             .unwrap();
-        let process = spawn(&home.path().to_owned(), &holder);
+        let process = spawn(home.path(), &holder);
         let daemon = Self {
             home,
             holder,
@@ -48,7 +48,7 @@ impl Daemon {
     /// Ends it with a signal, and starts it anew.
     fn restart(&mut self, signal: &str) {
         self.end(signal);
-        self.process = spawn(&self.home.path().to_owned(), &self.holder);
+        self.process = spawn(self.home.path(), &self.holder);
         self.wait();
     }
 
@@ -130,7 +130,7 @@ impl Daemon {
     }
 }
 
-fn spawn(home: &PathBuf, holder: &Child) -> Child {
+fn spawn(home: &Path, holder: &Child) -> Child {
     let driver = docker(&["info", "--format", "{{.Driver}}"]).concat();
     let path = |name: &str| home.join(name).display().to_string();
     Command::new("nsenter")

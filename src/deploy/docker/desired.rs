@@ -304,12 +304,13 @@ fn environment(graph: &Graph, site: &Site, actor: &str) -> Vec<(String, String)>
 
 /// What a unit of a layer needs: as the layer says, or the whole deployment.
 pub(super) fn resources<'a>(graph: &Graph, spec: &'a Spec, layer: usize) -> &'a Resources {
-    let mut dense = spec.network.layers.iter().filter_map(|layer| match layer {
-        LayerSpec::Dense { resources, .. } => Some(resources),
+    let layers = spec.network.layers.iter();
+    let mut with_weights = layers.filter_map(|layer| match layer {
+        LayerSpec::Dense { resources, .. } | LayerSpec::Conv2d { resources, .. } => Some(resources),
         _ => None,
     });
     debug_assert!(layer < graph.layers.len(), "the graph has this layer");
-    let own = dense.nth(layer).and_then(Option::as_ref);
+    let own = with_weights.nth(layer).and_then(Option::as_ref);
     own.unwrap_or(&spec.deployment.resources)
 }
 

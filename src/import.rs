@@ -1,0 +1,179 @@
+//! Weights from other programs: a safetensors file with the tensors that [`crate::export`] writes, named
+//! and shaped as in Keras.
+
+use cuttlefish_core::ids::{CommitPoint, NeuronRange, Tick};
+use cuttlefish_core::machine::NeuronState;
+use cuttlefish_core::topology::{Graph, Layer};
+use cuttlefish_core::trainer::{Ledger, Progress};
+use safetensors::tensor::TensorView;
+use safetensors::{Dtype, SafeTensorError, SafeTensors};
+
+use crate::export::{kernel_shape, weights_as_keras};
+use crate::store::{self, Store, Written};
+
+/// Why a file's weights are not those of a network. Texts go on after "failed to".
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Another kind of file, or a part of one.
+    #[error("read the tensors: {0} (expected a file in safetensors format)")]
+    File(#[from] SafeTensorError),
+    /// A tensor that the network needs.
+    #[error("find the tensor `{name}` of shape {shape:?}; the file has {found}")]
+    Missing {
+        /// Its name.
+        name: String,
+        /// Its shape.
+        shape: Vec<usize>,
+        /// The names that there are.
+        found: String,
+    },
+    /// Tensors that the network has no place for.
+    #[error("place {0}: the network has no such tensors")]
+    Extra(String),
+    /// A tensor of another shape or type.
+    #[error(
+        "use the tensor `{name}`: it is {found_dtype:?} of shape {found:?}, and the network needs \
+         F32 of shape {wanted:?}"
+    )]
+    Shape {
+        /// Its name.
+        name: String,
+        /// What it holds.
+        found_dtype: Dtype,
+        /// Its shape.
+        found: Vec<usize>,
+        /// The shape that it should have.
+        wanted: Vec<usize>,
+    },
+    /// Numbers that nothing can be computed with.
+    #[error("use the tensor `{name}`: it has numbers that are not finite")]
+    NotFinite {
+        /// Its name.
+        name: String,
+    },
+    /// The store.
+    #[error("write the weights: {0}")]
+    Store(#[from] store::Error),
+    /// Somebody else writes to the run.
+    #[error("write the weights: another process works on the run")]
+    Refused,
+}
+
+/// The state of every neuron, `[layer][neuron]`, with the weights of a safetensors file and nothing else
+/// learned yet.
+pub fn states(graph: &Graph, file: &[u8]) -> Result<Vec<Vec<NeuronState>>, Error> {
+    let tensors = SafeTensors::deserialize(file)?;
+    let mut names: Vec<String> = Vec::new();
+    let mut numbers = |name: String, wanted: Vec<usize>| {
+        let numbers = numbers(&tensors, &name, wanted);
+        names.push(name);
+        numbers
+    };
+    let optimizer = graph.training.optimizer;
+    let mut states = Vec::new();
+    for (index, layer) in graph.layers.iter().enumerate() {
+        let Layer { name, units, .. } = layer;
+        let kernel = numbers(format!("{name}/kernel"), kernel_shape(layer))?;
+        let bias = match layer.use_bias {
+            true => numbers(format!("{name}/bias"), vec![*units])?,
+            false => vec![0.0; *units],
+        };
+        let below = index.checked_sub(1).map(|below| &graph.layers[below]);
+        let places: Vec<usize> = weights_as_keras(layer, below).collect();
+        let width = layer.fan_in + 1;
+        let of_neuron = |neuron: usize| {
+            let mut weights = vec![0.0; width];
+            for (row, &place) in places.iter().enumerate() {
+                weights[place] = kernel[row * units + neuron];
+            }
+            weights[layer.fan_in] = bias[neuron];
+            NeuronState {
+                weights,
+                moments: vec![optimizer.initial_moment(); optimizer.moments() * width],
+            }
+        };
+        states.push((0..*units).map(of_neuron).collect());
+    }
+    let extra = tensors
+        .names()
+        .into_iter()
+        .filter(|name| !names.iter().any(|known| known == name));
+    match listed(extra) {
+        extra if extra.is_empty() => Ok(states),
+        extra => Err(Error::Extra(extra)),
+    }
+}
+
+fn numbers(tensors: &SafeTensors<'_>, name: &str, wanted: Vec<usize>) -> Result<Vec<f32>, Error> {
+    let name = name.to_owned();
+    let tensor: TensorView<'_> = match tensors.tensor(&name) {
+        Ok(tensor) => tensor,
+        Err(_) => {
+            return Err(Error::Missing {
+                name,
+                shape: wanted,
+                found: match listed(tensors.names()) {
+                    found if found.is_empty() => "none".to_owned(),
+                    found => found,
+                },
+            });
+        }
+    };
+    if tensor.dtype() != Dtype::F32 || tensor.shape() != wanted {
+        return Err(Error::Shape {
+            name,
+            found_dtype: tensor.dtype(),
+            found: tensor.shape().to_vec(),
+            wanted,
+        });
+    }
+    let bytes = tensor.data().chunks_exact(4);
+    let numbers: Vec<f32> = bytes
+        .map(|bytes| f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]))
+        .collect();
+    match numbers.iter().all(|number| number.is_finite()) {
+        true => Ok(numbers),
+        false => Err(Error::NotFinite { name }),
+    }
+}
+
+/// Some names in their order.
+fn listed<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+    let mut names: Vec<String> = names.into_iter().map(|name| format!("`{name}`")).collect();
+    names.sort_unstable();
+    names.join(", ")
+}
+
+/// Makes weights the first commit of a run that nobody has begun, so that it goes on from there.
+pub async fn begin_with(
+    store: &dyn Store,
+    graph: &Graph,
+    states: &[Vec<NeuronState>],
+) -> Result<(), Error> {
+    let accepted = |written| match written {
+        Written::Accepted => Ok(()),
+        Written::Refused { .. } => Err(Error::Refused),
+    };
+    let (generation, _) = store.begin_generation().await?;
+    let commit = CommitPoint {
+        number: 1,
+        tick: Tick(0),
+    };
+    for (layer, states) in states.iter().enumerate() {
+        let neurons = NeuronRange {
+            layer,
+            first: 0,
+            count: states.len(),
+        };
+        accepted(
+            store
+                .write_commit(generation, neurons, commit, states)
+                .await?,
+        )?;
+    }
+    let ledger = Ledger {
+        commit,
+        progress: Progress::start(graph.training.epochs),
+    };
+    accepted(store.write_ledger(generation, &ledger).await?)
+}

@@ -1,0 +1,95 @@
+//! Weights from Keras give Keras's answers, and come out again as they were. `tests/keras` has the case
+//! and the script that made it.
+
+use cuttlefish::{export, import};
+use cuttlefish_core::math::{Inputs, Panels};
+use cuttlefish_core::network::Network;
+use cuttlefish_core::topology::{self, DataShape, Graph, Grouping, TaskShape};
+use ndarray::Array2;
+use safetensors::SafeTensors;
+use serde::Deserialize;
+
+const WEIGHTS: &[u8] = include_bytes!("../keras/case.safetensors");
+
+#[derive(Deserialize)]
+struct Case {
+    rows: Vec<Vec<f32>>,
+    answers: Vec<Vec<f32>>,
+}
+
+fn graph() -> Graph {
+    let document = topology::parse(include_str!("../keras/case.yaml"), &[]).unwrap();
+    let shape = DataShape {
+        features: 64,
+        image: Some((8, 8)),
+        value_bytes: 4,
+        task: TaskShape::Classification { classes: 3 },
+        train_rows: 1,
+        validation_rows: 1,
+        test_rows: 0,
+    };
+    document.graph(&shape, Grouping::WholeLayers).unwrap()
+}
+
+fn matrix(rows: &[Vec<f32>]) -> Array2<f32> {
+    Array2::from_shape_fn((rows.len(), rows[0].len()), |(i, j)| rows[i][j])
+}
+
+#[test]
+fn the_same_weights_give_the_same_answers() {
+    let case: Case = serde_json::from_str(include_str!("../keras/case.json")).unwrap();
+    let graph = graph();
+    let states = import::states(&graph, WEIGHTS).unwrap();
+    let network = Network::restore(&graph, &states).unwrap();
+    let rows = matrix(&case.rows);
+    let answers = network.predict(&Inputs::new(Panels::pack(rows.t())));
+    let difference = &answers.t() - &matrix(&case.answers);
+    let worst = difference
+        .iter()
+        .fold(0.0f32, |worst, d| worst.max(d.abs()));
+    assert!(worst < 1e-5, "{worst:e}");
+}
+
+#[test]
+fn what_was_imported_is_exported_with_the_same_numbers() {
+    let graph = graph();
+    let states = import::states(&graph, WEIGHTS).unwrap();
+    let tensors = export::tensors(&graph, &states).unwrap();
+    let file = SafeTensors::deserialize(WEIGHTS).unwrap();
+    assert_eq!(tensors.len(), file.len());
+    for tensor in tensors {
+        let theirs = file.tensor(&tensor.name).unwrap();
+        assert_eq!(theirs.shape(), tensor.shape, "{}", tensor.name);
+        let ours: Vec<u8> = tensor.data.iter().flat_map(|x| x.to_le_bytes()).collect();
+        assert!(theirs.data() == ours, "{}", tensor.name);
+    }
+}
+
+#[test]
+fn a_file_that_does_not_fit_is_named_with_what_would() {
+    let refused = |file: &[u8]| import::states(&graph(), file).unwrap_err().to_string();
+    assert!(refused(b"").contains("expected a file in safetensors format"));
+    assert!(refused(&WEIGHTS[..WEIGHTS.len() - 4]).contains("read the tensors"));
+    let renamed = |from: &str, to: &str| {
+        let mut file = WEIGHTS.to_vec();
+        let at = file
+            .windows(from.len())
+            .position(|part| part == from.as_bytes());
+        file[at.unwrap()..][..from.len()].copy_from_slice(to.as_bytes());
+        refused(&file)
+    };
+    let said = renamed("full/bias", "fulx/bias");
+    assert!(
+        said.starts_with("find the tensor `full/bias` of shape [6]"),
+        "{said}"
+    );
+    let said = renamed("[3,2,1,3]", "[3,2,3,1]");
+    assert!(
+        said.contains("`first/kernel`: it is F32 of shape [3, 2, 3, 1]"),
+        "{said}"
+    );
+    let mut not_finite = WEIGHTS.to_vec();
+    let end = not_finite.len();
+    not_finite[end - 4..].copy_from_slice(&f32::NAN.to_le_bytes());
+    assert!(refused(&not_finite).contains("not finite"));
+}
