@@ -9,18 +9,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::bail;
 use clap::Parser;
-use cuttlefish::deploy::LocalRun;
-use cuttlefish::host::End;
-use cuttlefish::store::{DEFAULT_TABLE, DynamoStore, embedded};
 use cuttlefish_core::data::{BatchRef, BatchSource, Batches, Dataset, Part, Targets};
 use cuttlefish_core::math::Panels;
 use cuttlefish_core::math::kernel::{Rows, multiply_add};
 use cuttlefish_core::topology::{self, DataShape, Graph, Grouping};
-use cuttlefish_core::trainer::{Event, Timing};
 use ndarray::linalg::general_mat_mul;
 use ndarray::{Array1, Array2, Axis};
+
+mod support;
 
 const TOPOLOGY: &str = "
 name: bench
@@ -120,65 +117,20 @@ fn main() -> anyhow::Result<()> {
         None => "actors, whole layers".to_owned(),
         Some(n) => format!("actors, {n} neurons a unit"),
     };
-    let actors = actor_epochs(graph, dataset.clone())?;
+    let counted = || {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed) as f64;
+        (read(&ALLOCATIONS), read(&ALLOCATED_BYTES))
+    };
+    let before = counted();
+    let (actors, ticks) = support::actor_epochs(graph, dataset.clone())?;
+    let after = counted();
+    println!(
+        "through the actors a tick takes {:.0} allocations and {:.0} KiB of memory",
+        (after.0 - before.0) / ticks,
+        (after.1 - before.1) / ticks / 1024.0
+    );
     report(&label, actors, Some(reference));
     Ok(())
-}
-
-/// The fastest epoch through the actors.
-fn actor_epochs(graph: Graph, dataset: Arc<Dataset>) -> anyhow::Result<Duration> {
-    let directory = tempfile::tempdir()?;
-    let batch_size = graph.training.batch_size;
-    let source = Batches::new(
-        dataset.clone(),
-        graph.seed,
-        batch_size,
-        graph.training.shuffle,
-    );
-    let batches: Arc<dyn BatchSource> = Arc::new(source);
-    actix_rt::System::new().block_on(async move {
-        let client = embedded::open(&directory.path().join("store.db"))?;
-        let store = DynamoStore::new(client, DEFAULT_TABLE, "bench")?;
-        store.ensure_table().await?;
-        let graph = Arc::new(graph);
-        let task = &dataset.task;
-        let run = LocalRun::start(&graph, &batches, task, Arc::new(store), Timing::default())?;
-        let (mut last, mut seen) = (Duration::ZERO, 0);
-        let mut fastest = Duration::MAX;
-        let counted = || {
-            let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed) as f64;
-            (read(&ALLOCATIONS), read(&ALLOCATED_BYTES))
-        };
-        let before = counted();
-        loop {
-            run.observer().wait(Duration::from_millis(100)).await;
-            let look = run.observer().look(seen);
-            for note in look.notes {
-                seen = note.number;
-                match note.event {
-                    Event::Started { .. } => last = note.at,
-                    Event::EpochFinished(_) => {
-                        fastest = fastest.min(note.at - last);
-                        last = note.at;
-                    }
-                    _ => {}
-                }
-            }
-            match look.end {
-                Some(End::Finished(outcome)) => {
-                    let (after, ticks) = (counted(), outcome.ledger.progress.tick.0 as f64);
-                    println!(
-                        "through the actors a tick takes {:.0} allocations and {:.0} KiB of memory",
-                        (after.0 - before.0) / ticks,
-                        (after.1 - before.1) / ticks / 1024.0
-                    );
-                    return Ok(fastest);
-                }
-                Some(other) => bail!("the run failed: {other:?}"),
-                None => {}
-            }
-        }
-    })
 }
 
 /// The fastest epoch of the plain loop.

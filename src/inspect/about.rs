@@ -41,6 +41,8 @@ pub struct LayerAbout {
     /// Height and width of the images that it sees, where it sees images; of a filter its kernels, one
     /// below the other.
     pub image: Option<(usize, usize)>,
+    /// Height and width of the map that a filter makes, before its pool.
+    pub map: Option<(usize, usize)>,
 }
 
 impl About {
@@ -116,6 +118,10 @@ fn layers(graph: &Graph, image: Option<(usize, usize)>) -> Vec<LayerAbout> {
                     image.filter(|(height, width)| index == 0 && height * width == layer.fan_in)
                 }
             },
+            map: layer.maps.map(|maps| {
+                let map = maps.window.positions;
+                (map.height, map.width)
+            }),
         }
     };
     graph.layers.iter().enumerate().map(about).collect()
@@ -143,6 +149,7 @@ mod tests {
                 activation: String::new(),
                 is_applied_by_trainer: false,
                 image,
+                map: None,
             };
             layer.picture()
         };

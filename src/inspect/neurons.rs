@@ -134,42 +134,89 @@ pub async fn weights(
     let (unit, index) = unit_with(&served, &neuron).await?;
     let layer = served.about().layer().ok_or(Problem::NotFound)?;
     let neuron = find(&unit, index).ok_or(Problem::NoWeights { state: unit.state })?;
-    let failed = |error: &dyn std::fmt::Display| Problem::Encoding(error.to_string());
     Ok(match format {
         Format::Json => HttpResponse::Ok().json(WeightsDocument {
             weights: &neuron.weights,
             bias: neuron.bias,
         }),
         Format::Npy => {
-            let array = npy(&neuron.weights, layer.image).map_err(|error| failed(&error))?;
             let name = format!("{}-{}-{index}.npy", served.about().run, layer.name);
-            HttpResponse::Ok()
-                .content_type("application/octet-stream")
-                .insert_header((
-                    header::CONTENT_DISPOSITION,
-                    format!("attachment; filename=\"{name}\""),
-                ))
-                .body(array)
+            array(&neuron.weights, layer.image, &name)?
         }
-        Format::Png => {
-            let picture = picture::heat_map(&neuron.weights, layer.picture());
-            HttpResponse::Ok()
-                .content_type("image/png")
-                .body(picture.map_err(|error| failed(&error))?)
-        }
+        Format::Png => picture(&neuron.weights, layer.picture())?,
     })
 }
 
-/// A NumPy file of the weights, in the shape of the images that they see.
+#[derive(Serialize)]
+struct MapDocument<'a> {
+    tick: Tick,
+    height: usize,
+    width: usize,
+    activations: &'a [f32],
+}
+
+/// The map that a filter has made of the first row of the last training batch, before its pool, in one
+/// of three forms.
+///
+/// # Errors
+/// When it is not hosted here or no filter, has not seen a batch, or the unit does not answer.
+pub async fn map(
+    served: Data<Served>,
+    neuron: web::Path<String>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
+    let format = query(&request)?.format;
+    let (unit, index) = unit_with(&served, &neuron).await?;
+    let layer = served.about().layer().ok_or(Problem::NotFound)?;
+    let (height, width) = layer.map.ok_or(Problem::NotFound)?;
+    let batch = find(&unit, index).and_then(|neuron| neuron.last_batch.as_ref());
+    let batch = batch.ok_or(Problem::NoBatch)?;
+    Ok(match format {
+        Format::Json => HttpResponse::Ok().json(MapDocument {
+            tick: batch.tick,
+            height,
+            width,
+            activations: &batch.activations,
+        }),
+        Format::Npy => {
+            let name = format!("{}-{}-{index}-map.npy", served.about().run, layer.name);
+            array(&batch.activations, layer.map, &name)?
+        }
+        Format::Png => picture(&batch.activations, (height, width))?,
+    })
+}
+
+/// Numbers as a picture of a height and width.
+fn picture(values: &[f32], shape: (usize, usize)) -> Result<HttpResponse, Problem> {
+    let picture = picture::heat_map(values, shape);
+    let picture = picture.map_err(|error| Problem::Encoding(error.to_string()))?;
+    Ok(HttpResponse::Ok().content_type("image/png").body(picture))
+}
+
+/// Numbers as a NumPy file.
+fn array(
+    values: &[f32],
+    shape: Option<(usize, usize)>,
+    name: &str,
+) -> Result<HttpResponse, Problem> {
+    let array = npy(values, shape).map_err(|error| Problem::Encoding(error.to_string()))?;
+    let disposition = format!("attachment; filename=\"{name}\"");
+    Ok(HttpResponse::Ok()
+        .content_type("application/octet-stream")
+        .insert_header((header::CONTENT_DISPOSITION, disposition))
+        .body(array))
+}
+
+/// A NumPy file of numbers that are a picture, or in a row.
 fn npy(
-    weights: &[f32],
-    image: Option<(usize, usize)>,
+    values: &[f32],
+    shape: Option<(usize, usize)>,
 ) -> Result<Vec<u8>, Box<dyn std::error::Error>> {
-    let weights = weights.to_vec();
+    let values = values.to_vec();
     let mut file = Vec::new();
-    match image {
-        Some(shape) => Array2::from_shape_vec(shape, weights)?.write_npy(&mut file)?,
-        None => Array1::from(weights).write_npy(&mut file)?,
+    match shape {
+        Some(shape) => Array2::from_shape_vec(shape, values)?.write_npy(&mut file)?,
+        None => Array1::from(values).write_npy(&mut file)?,
     }
     Ok(file)
 }

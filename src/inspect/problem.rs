@@ -30,6 +30,9 @@ pub enum Problem {
         /// How much of the run the unit knows.
         state: UnitState,
     },
+    /// A filter has no map yet.
+    #[error("no training batch in this timeline yet (try again)")]
+    NoBatch,
     /// The machine did not answer in time.
     #[error("no answer within {seconds} s (it computes, or has ended; try again)")]
     Unanswered {
@@ -90,9 +93,10 @@ impl ResponseError for Problem {
             Self::NotFound | Self::NotHosted { .. } | Self::NotTrainer { .. } => {
                 StatusCode::NOT_FOUND
             }
-            Self::NoWeights { .. } | Self::Unanswered { .. } | Self::Unhealthy(_) => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            Self::NoWeights { .. }
+            | Self::NoBatch
+            | Self::Unanswered { .. }
+            | Self::Unhealthy(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Query { .. } | Self::NoHost => StatusCode::BAD_REQUEST,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::Body => StatusCode::PAYLOAD_TOO_LARGE,

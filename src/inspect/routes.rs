@@ -116,6 +116,7 @@ pub fn routes(config: &mut ServiceConfig) {
         .route("/neurons", web::to(neurons::list))
         .route("/neurons/{neuron}", web::to(neurons::state))
         .route("/neurons/{neuron}/weights", web::to(neurons::weights))
+        .route("/neurons/{neuron}/map", web::to(neurons::map))
         .route("/run", web::to(run))
         .route("/metrics", web::to(measure))
         .default_service(web::to(nothing));

@@ -7,7 +7,7 @@ use crate::{DIGITS, graph};
 
 const IMAGES: DataShape = DataShape {
     features: 784,
-    image: None,
+    image: Some((28, 28)),
     train_rows: 54_000,
     validation_rows: 6_000,
     test_rows: 10_000,
@@ -27,6 +27,16 @@ fn the_examples_are_valid() {
             include_str!("../../../topology/fashion-mnist.yaml"),
             IMAGES,
             235_146,
+        ),
+        (
+            include_str!("../../../topology/lenet5.yaml"),
+            IMAGES,
+            61_706,
+        ),
+        (
+            include_str!("../../../topology/cnn-fashion.yaml"),
+            IMAGES,
+            79_242,
         ),
     ] {
         let hint = "# yaml-language-server: $schema=topology.schema.json\n";

@@ -69,6 +69,148 @@ fn dropout_belongs_to_the_layer_before_it() {
     );
 }
 
+const IMAGES: DataShape = DataShape {
+    image: Some((8, 8)),
+    ..DIGITS
+};
+const FLATTEN: &str = "{type: flatten}";
+const POOL: &str = "{type: max_pooling2d}";
+
+/// A convolution with more keys.
+fn conv(keys: &str) -> String {
+    format!("{{type: conv2d, filters: 3{keys}}}")
+}
+
+#[test]
+fn shapes_are_worked_out_layer_by_layer() {
+    let (same, valid) = (
+        conv(", kernel_size: [3, 2], padding: same, strides: [1, 2]"),
+        conv(", kernel_size: 2"),
+    );
+    let pool = "{type: average_pooling2d, pool_size: [3, 2], strides: 1, padding: same}";
+    let text = file(
+        &[&same, pool, DROPOUT, &valid, POOL, FLATTEN, HIDDEN, SOFTMAX],
+        SPARSE,
+        "",
+    );
+    let layers = graph(&text, &IMAGES, Grouping::FromFile).layers;
+    let names: Vec<&str> = layers.iter().map(|layer| &*layer.name).collect();
+    assert_eq!(names, ["conv2d_1", "conv2d_2", "dense_3", "dense_4"]);
+    let numbers = layers.iter().map(|layer| {
+        let (inputs, positions) = (layer.inputs(), layer.positions());
+        (
+            layer.fan_in,
+            inputs,
+            positions,
+            layer.outputs(),
+            layer.fan_out(),
+        )
+    });
+    let expected = [
+        (6, 64, 32, 32, 18),
+        (12, 96, 21, 3, 12),
+        (9, 9, 1, 1, 8),
+        (8, 8, 1, 1, 10),
+    ];
+    assert_eq!(numbers.collect::<Vec<_>>(), expected);
+    assert_eq!(layers[0].dropout, 0.5);
+    // Rows that are images are flat to a dense layer, with or without the word for it.
+    for layers in [&[HIDDEN, SOFTMAX][..], &[FLATTEN, HIDDEN, SOFTMAX]] {
+        let graph = graph(&file(layers, SPARSE, ""), &IMAGES, Grouping::FromFile);
+        assert_eq!(graph.layers[0].fan_in, 64);
+    }
+}
+
+#[test]
+fn layers_that_cannot_follow_each_other_are_named() {
+    let conv = conv(", kernel_size: 2");
+    check(
+        &file(
+            &[POOL, &conv, DROPOUT, POOL, FLATTEN, SOFTMAX, FLATTEN],
+            SPARSE,
+            "",
+        ),
+        &[
+            "5:7: network.layers[0]: pooling that does not follow a convolution (filters pool their own maps: put it right behind a `conv2d` layer)",
+            "8:7: network.layers[3]: pooling that does not follow a convolution (filters pool their own maps: put it right behind a `conv2d` layer)",
+            "11:7: network.layers[6]: flatten after the last layer with weights (the last layer's answers are numbers in a row already)",
+        ],
+    );
+    let softmax = "{type: conv2d, filters: 10, kernel_size: 2, activation: softmax}";
+    check(
+        &file(&[softmax], SPARSE, ""),
+        &[
+            "5:7: network.layers[0]: the last layer with weights is a convolution (add `{type: flatten}` and a `dense` layer for the answers)",
+        ],
+    );
+}
+
+#[test]
+fn shapes_that_do_not_fit_are_named_with_both_of_them() {
+    let small = conv(", kernel_size: 2");
+    check_fit(
+        &file(&[&small, SOFTMAX], SPARSE, ""),
+        &IMAGES,
+        &[
+            "6:7: network.layers[1]: a dense layer needs numbers in a row, and is given 3 maps of 7 x 7 (put `{type: flatten}` before it)",
+        ],
+    );
+    check_fit(
+        &file(&[HIDDEN, &small, FLATTEN, SOFTMAX], SPARSE, ""),
+        &IMAGES,
+        &[
+            "6:7: network.layers[1]: a convolution needs maps, and is given 8 numbers in a row (it goes before `flatten` and dense layers, and the data has to be images)",
+        ],
+    );
+    check_fit(
+        &file(&[&small, FLATTEN, SOFTMAX], SPARSE, ""),
+        &DIGITS,
+        &[
+            "5:7: network.layers[0]: a convolution needs maps, and is given 64 numbers in a row (it goes before `flatten` and dense layers, and the data has to be images)",
+        ],
+    );
+    let large = conv(", kernel_size: [2, 9]");
+    let pool = "{type: max_pooling2d, pool_size: 8}";
+    check_fit(
+        &file(&[&large, FLATTEN, SOFTMAX], SPARSE, ""),
+        &IMAGES,
+        &[
+            "5:47: network.layers[0].kernel_size: a kernel of 2 x 9 is larger than what it is given: 8 x 8 (make it smaller, or use `padding: same`)",
+        ],
+    );
+    check_fit(
+        &file(&[&small, pool, &small, FLATTEN, SOFTMAX], SPARSE, ""),
+        &IMAGES,
+        &[
+            "6:40: network.layers[1].pool_size: a window of 8 x 8 is larger than the maps, which are 7 x 7 (make it smaller, or leave the layer out)",
+        ],
+    );
+}
+
+#[test]
+fn heights_and_widths_are_one_number_or_two() {
+    let with = |size: &str| {
+        file(
+            &[&conv(&format!(", kernel_size: {size}")), FLATTEN, SOFTMAX],
+            SPARSE,
+            "",
+        )
+    };
+    check(&with("3"), &[]);
+    check(&with("[3, 1]"), &[]);
+    for (size, problem) in [
+        (
+            "0",
+            "must be between 1 and 1024, found `0` (height and width of the kernel: one number, or two)",
+        ),
+        ("[3]", "expected at least 2 in this list, found 1"),
+        ("[3, 2, 1]", "expected at most 2 in this list, found 3"),
+    ] {
+        let expected = format!("5:47: network.layers[0].kernel_size: {problem}");
+        check(&with(size), &[&expected]);
+    }
+}
+
 #[test]
 fn outputs_and_losses_go_together() {
     let with = |activation: &str, loss: &str| {

@@ -20,8 +20,13 @@ pub fn render(seen: &Seen<'_>, unit: &UnitView) -> String {
     let rows = batch.map_or("none yet".to_owned(), |batch| {
         thousands(batch.activations.len() as u64)
     });
+    let what = if layer.map.is_some() {
+        "places of its first row"
+    } else {
+        "rows"
+    };
     let of = batch.map_or(String::new(), |batch| {
-        format!("rows, tick {}", thousands(batch.tick.0))
+        format!("{what}, tick {}", thousands(batch.tick.0))
     });
     let state = match unit.state {
         UnitState::Blank => "nothing known",
@@ -29,11 +34,16 @@ pub fn render(seen: &Seen<'_>, unit: &UnitView) -> String {
         UnitState::Running => "last one applied",
     };
     let fan_in = thousands(layer.fan_in as u64);
+    let weights = if layer.map.is_some() {
+        "weights"
+    } else {
+        "inputs"
+    };
     let mut text = tiles(&[
         tile("tick", &tick, state),
         tile("generation", &generation, "of the run"),
         tile("last batch", &rows, &of),
-        tile("inputs", &fan_in, "of each neuron"),
+        tile(weights, &fan_in, "of each neuron"),
     ]);
     let shown = shown(seen, unit);
     for neuron in shown {
@@ -78,17 +88,29 @@ fn card(seen: &Seen<'_>, layer: &LayerAbout, neuron: &NeuronView) -> String {
     let path = format!("/neurons/{}", neuron.index);
     let weights = format!("{path}/weights");
     let (height, width) = layer.picture();
-    let links = [
+    let mut links = vec![
         seen.anchor(&path, "", "state"),
         seen.anchor(&weights, "format=json", "weights"),
         seen.anchor(&weights, "format=npy", "NumPy"),
         seen.anchor(&weights, "format=png", "PNG"),
     ];
+    let map = layer.map.filter(|_| neuron.last_batch.is_some());
+    let map = map.map_or(String::new(), |(height, width)| {
+        let map = format!("{path}/map");
+        links.push(seen.anchor(&map, "format=npy", "map as NumPy"));
+        format!(
+            "<figure>\n<img src=\"{source}\" alt=\"what filter {index} has made of the first row of the \
+             last batch\" style=\"aspect-ratio:{width}/{height}\">\n<figcaption><span class=\"shape\">\
+             {height} × {width} places of the last batch's first row</span></figcaption>\n</figure>\n",
+            source = seen.address(&map, "format=png"),
+            index = neuron.index,
+        )
+    });
     format!(
         "<article>\n<h2>Neuron {index}</h2>\n<div class=\"neuron\">\n<figure>\n\
          <img src=\"{source}\" alt=\"weights of neuron {index} as a heat map\" \
          style=\"aspect-ratio:{width}/{height}\">\n<figcaption>{legend}</figcaption>\n</figure>\n\
-         <div class=\"numbers\">\n{numbers}{batch}</div>\n</div>\n<p class=\"links\">{links}</p>\n\
+         {map}<div class=\"numbers\">\n{numbers}{batch}</div>\n</div>\n<p class=\"links\">{links}</p>\n\
          </article>\n",
         index = neuron.index,
         source = seen.address(&weights, "format=png"),
@@ -107,6 +129,9 @@ fn legend(weights: &[f32], layer: &LayerAbout) -> String {
         .map(|[red, green, blue]| format!("rgb({red} {green} {blue})"))
         .collect();
     let shape = match layer.image {
+        Some((height, width)) if layer.map.is_some() => {
+            format!("{height} × {width} weights, channel below channel")
+        }
         Some((height, width)) => format!("{height} × {width} inputs, one square each"),
         None => format!("{} inputs, row by row", thousands(layer.fan_in as u64)),
     };
