@@ -31,6 +31,9 @@ const USUAL_MEMORY: &str = "2GB";
 /// Requests to the daemon at once.
 const AT_ONCE: usize = 8;
 
+/// What sending messages again may take beside its own time, on a busy machine.
+const REPEATED_WITHIN: Duration = Duration::from_secs(60);
+
 /// Tries to undo a fault, and the pause between them.
 const UNDO_TRIES: u32 = 5;
 const UNDO_PAUSE: Duration = Duration::from_secs(1);
@@ -136,7 +139,9 @@ impl Hand {
             Kind::Replay => {
                 let broker = self.deployed.broker().await?;
                 let (actor, lasts) = (&fault.target, fault.lasts);
-                return self.replay.repeat(&broker, actor, lasts).await;
+                let repeated = self.replay.repeat(&broker, actor, lasts);
+                let in_time = tokio::time::timeout(lasts + REPEATED_WITHIN, repeated).await;
+                return in_time.context("the broker takes no messages")?;
             }
             Kind::Asleep => self.of_all(|name| docker.pause(name)).await,
             Kind::Cut => docker.cut(self.container(&name)?).await,

@@ -64,7 +64,8 @@ pub struct Report {
     pub busiest: u64,
 }
 
-/// Messages that actors refused since they were last started, by actor; only those that did.
+/// Messages that actors refused, or that nobody of the run sends, since they were last started, by
+/// actor; only those that had some.
 pub type Refused = BTreeMap<String, u64>;
 
 impl Ending {
@@ -208,13 +209,17 @@ impl Report {
             ),
         };
         let refused = match refused.values().sum() {
-            0 => "no messages refused".to_owned(),
+            0 => "no messages refused or foreign".to_owned(),
             total => {
                 let by: Vec<String> = refused
                     .iter()
                     .map(|(who, n)| format!("{n} by {who}"))
                     .collect();
-                format!("{} refused: {}", counted(total, "message"), by.join(", "))
+                format!(
+                    "{} refused or foreign: {}",
+                    counted(total, "message"),
+                    by.join(", ")
+                )
             }
         };
         let ending = match self.ending {
@@ -320,7 +325,7 @@ kill       3      1.9 s  2.9 s  0.7 s   1.2 s      5     34        3
 cut        1          -      -      -       -      0      0        1
 4 faults, 1 of them not carried out in 61 s, from tick 10 to 2000, a commit every 100 \
 and at most 120 in its interval; at most 34 again in a rewind; \
-2 messages refused: 2 by digit.1; the run has ended
+2 messages refused or foreign: 2 by digit.1; the run has ended
 again with: x
 ";
         assert_eq!(report().text("x", &refused), expected);

@@ -196,7 +196,7 @@ fn interrupt() -> Result<Interrupt, Failure> {
     }))
 }
 
-/// Messages that actors have refused since they were last started.
+/// Messages that actors have refused or called foreign since they were last started.
 async fn refused(deployed: &Deployed) -> Refused {
     let (Ok(observed), Ok(token)) = (deployed.observe().await, deployed.secrets.read("token"))
     else {

@@ -68,10 +68,11 @@ pub fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
     let prepared = train::prepare_new(&args.into, &args.file_args, args.overwrite, config, fits)?;
     super::block_on(async {
         let store = prepared.run.store().await?;
-        store.put_record(&prepared.record).await?;
+        // The record last: without it there is no run yet.
         import::begin_with(&store, &prepared.graph, &states)
             .await
             .map_err(refused)?;
+        store.put_record(&prepared.record).await?;
         let run = prepared.run.name();
         tell(format_args!(
             "run {run} begins with the weights of {path} (`cuttlefish train --resume {run}` trains it)"

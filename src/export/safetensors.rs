@@ -38,7 +38,7 @@ fn header(tensors: &[Tensor], metadata: &Metadata) -> Value {
         "__metadata__".to_owned(),
         json!({
             "format": "cuttlefish",
-            "layout": "<layer>/kernel is [fan_in, units], <layer>/bias is [units], as in Keras",
+            "layout": "<layer>/kernel is [fan_in, units], of a convolution [height, width, channels, filters], <layer>/bias is [units], as in Keras",
             "run": metadata.run,
             "version": env!("CARGO_PKG_VERSION"),
             "weights_sha256": metadata.weights_sha256,

@@ -19,6 +19,8 @@ pub struct About {
     pub layers: Vec<LayerAbout>,
     /// The neurons that are hosted here; a synapse and the trainer host none.
     pub neurons: Option<NeuronRange>,
+    /// Features of one row of the data.
+    pub inputs: usize,
     /// Epochs that the run is to have, at most.
     pub epochs: u32,
     /// When the process began.
@@ -71,6 +73,7 @@ impl About {
             layers: layers(graph, image),
             neurons,
             epochs: graph.training.epochs,
+            inputs: graph.inputs,
             started,
         }
     }

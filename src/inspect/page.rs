@@ -140,8 +140,8 @@ fn what(about: &About) -> String {
 /// The network from its inputs to its outputs, and where this is in it.
 fn network(about: &About) -> String {
     let mut text = String::from("<ol class=\"network\">\n");
-    let inputs = about.layers.first().map_or(0, |layer| layer.fan_in);
-    text += &format!("<li><b>inputs</b> {}</li>\n", thousands(inputs as u64));
+    let inputs = thousands(about.inputs as u64);
+    text += &format!("<li><b>inputs</b> {inputs}</li>\n");
     for (index, layer) in about.layers.iter().enumerate() {
         let here = match about.address {
             Address::Unit { layer, .. } => layer == index,

@@ -256,16 +256,17 @@ impl Deployed {
             .map_err(failed_to)?;
         let channel = connection.create_channel().await?;
         wiring.declare(&channel).await.map_err(failed_to)?;
-        let record = wanted.record.to_json().map_err(failed_to)?;
-        store
-            .put_record(&record)
-            .await
-            .map_err(|error| anyhow::anyhow!("the store failed: {error}"))?;
+        // Before the record, without which containers wait.
         if let Some(weights) = &wanted.weights {
             import::begin_with(&store, &wanted.graph, weights)
                 .await
                 .map_err(failed_to)?;
         }
+        let record = wanted.record.to_json().map_err(failed_to)?;
+        store
+            .put_record(&record)
+            .await
+            .map_err(|error| anyhow::anyhow!("the store failed: {error}"))?;
         self.apply("starting containers", rest, told).await?;
         if last.is_empty() {
             self.restart_failed_trainer(told).await?;

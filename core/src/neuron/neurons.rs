@@ -51,7 +51,7 @@ impl Neurons {
             weights.push(if layer.use_bias {
                 layer
                     .bias_initializer
-                    .bias(seed, layer_idx, neuron, layer.fan_out())
+                    .bias(seed, layer_idx, neuron, layer.units)
             } else {
                 0.0
             });

@@ -30,6 +30,10 @@
 //! | 10 | `Propagated` | tick: u64, fan_in: u32, rows: u32 | 32 | errors `[fan_in, rows]` |
 //! | 11 | `Diverged` | from: address, neuron: u32, tick: u64 | 40 | |
 //!
+//! Of a convolution, `neurons` of an activation and of errors counts outputs (`first` always counts neurons),
+//! `rows` of a contribution is places of the map times rows of the batch, and `fan_in` of what is propagated is
+//! features, not weights.
+//!
 //! Matrices are f32, row by row. Their bits survive as they are: a NaN is the machines' to report.
 //!
 //! | part | bytes | fields |

@@ -134,6 +134,7 @@ fn order(spec: &Spec, report: &mut Report<'_>) {
         let help = "add a layer of `type: dense`";
         return report.add("network.layers", "there is no layer with weights", help);
     };
+    let is_dropout = |layer| matches!(layer, Some(&LayerSpec::Dropout { .. }));
     for (position, layer) in layers.iter().enumerate() {
         let before = position.checked_sub(1).map(|before| &layers[before]);
         let path = format!("network.layers[{position}]");
@@ -146,7 +147,7 @@ fn order(spec: &Spec, report: &mut Report<'_>) {
                 let help = "it would set answers of the network to 0";
                 report.add(&path, "dropout after the last layer with weights", help);
             }
-            LayerSpec::Dropout { .. } if matches!(before, Some(LayerSpec::Dropout { .. })) => {
+            LayerSpec::Dropout { .. } if is_dropout(last_but_flatten(&layers[..position])) => {
                 let help = "give the first one a higher `rate` instead";
                 report.add(&path, "dropout right after another dropout", help);
             }
@@ -167,6 +168,12 @@ fn order(spec: &Spec, report: &mut Report<'_>) {
             _ => {}
         }
     }
+}
+
+/// The last layer that does something: `flatten` changes no value.
+fn last_but_flatten(layers: &[LayerSpec]) -> Option<&LayerSpec> {
+    let does_something = |layer: &&LayerSpec| !matches!(layer, LayerSpec::Flatten {});
+    layers.iter().rfind(does_something)
 }
 
 fn names(layers: &[Weighted<'_>], report: &mut Report<'_>) {

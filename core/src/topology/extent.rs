@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::math::conv::Size;
 
 /// One number for both, or height and width.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Extent {
     /// Height and width are the same.
@@ -30,6 +30,13 @@ impl Extent {
             Self::Rectangle(sides) => sides,
         };
         Size { height, width }
+    }
+}
+
+/// `5` says the same as `[5, 5]`.
+impl PartialEq for Extent {
+    fn eq(&self, other: &Self) -> bool {
+        self.size() == other.size()
     }
 }
 

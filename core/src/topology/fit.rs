@@ -11,6 +11,8 @@ use crate::math::{Activation, Loss};
 
 /// Most trainable numbers of a network.
 pub const MAX_PARAMETERS: u128 = 50_000_000;
+/// Most sums of a layer of filters in a tick; four arrays of so many numbers are kept.
+pub const MAX_MAP_VALUES: u128 = 1 << 28;
 /// Largest state of one neuron, weights and optimizer, in bytes.
 pub const MAX_NEURON_BYTES: u128 = 16 << 20;
 
@@ -111,20 +113,35 @@ fn outputs(spec: &Spec, layers: &[Weighted<'_>], shape: &DataShape, report: &mut
     }
 }
 
+/// What the filters of a layer compute in a tick.
+fn maps(spec: &Spec, layer: &Weighted<'_>, given: &Given, report: &mut Report<'_>) {
+    let positions = given.maps.map_or(0, |maps| maps.positions()) as u128;
+    let values = positions * layer.units as u128 * spec.training.batch_size as u128;
+    if values > MAX_MAP_VALUES {
+        let message = format!("its maps have {values} places in a batch");
+        let help = format!(
+            "at most {MAX_MAP_VALUES}: use fewer filters, larger `strides`, or a smaller batch_size"
+        );
+        report.add(&layer.size_path(), message, &help);
+    }
+}
+
 fn parameters(spec: &Spec, layers: &[Weighted<'_>], given: &[Given], report: &mut Report<'_>) {
     let optimizer = &spec.training.optimizer;
     let moments = optimizer.moments() as u128;
     let mut total: u128 = 0;
     for (layer, given) in layers.iter().zip(given) {
+        maps(spec, layer, given, report);
         let fan_in = given.fan_in as u128;
         let bytes = fan_in.saturating_add(1).saturating_mul(4 * (1 + moments));
         if bytes > MAX_NEURON_BYTES {
-            let message = format!("each neuron has {fan_in} inputs and a state of {bytes} bytes");
-            report.add(
-                &layer.size_path(),
-                message,
-                &format!("at most {MAX_NEURON_BYTES} bytes"),
-            );
+            let message = format!("each neuron has {fan_in} weights and a state of {bytes} bytes");
+            let (key, help) = match layer.is_dense {
+                true => ("units", "fewer neurons in the layer before"),
+                false => ("kernel_size", "a smaller kernel, or fewer filters before"),
+            };
+            let help = format!("at most {MAX_NEURON_BYTES} bytes: use {help}");
+            report.add(&layer.path(key), message, &help);
         }
         let of_layer = fan_in.saturating_add(1).saturating_mul(layer.units as u128);
         total = total.saturating_add(of_layer);

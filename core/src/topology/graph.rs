@@ -142,6 +142,13 @@ impl Layer {
         self.units * self.outputs()
     }
 
+    /// Bytes that the filters of a layer keep of their maps before pooling, for a batch of `rows`: the
+    /// activations and deltas of the tick that they work on and of the one that they show.
+    pub fn map_bytes(&self, rows: usize) -> u64 {
+        let maps = self.maps.map_or(0, |maps| self.units * maps.positions());
+        (4 * size_of::<f32>() * maps * rows) as u64
+    }
+
     /// What Keras calls the fan out of the kernel.
     pub fn fan_out(&self) -> usize {
         self.units * self.maps.map_or(1, |maps| maps.window.size.area())

@@ -122,6 +122,8 @@ pub struct Memory {
     /// Values of the two ticks that are in flight at most: what each unit was given and answered,
     /// and what each synapse gathers, with the weights that contributions carry.
     pub in_flight: u64,
+    /// What filters keep of their maps before pooling: activations and deltas of this tick and of the last one.
+    pub maps: u64,
 }
 
 /// What is created at the broker.
@@ -187,6 +189,11 @@ impl Plan {
             memory: Memory {
                 state: totals.state_bytes as u64,
                 in_flight: 2 * (per_tick.bytes + read as u64),
+                maps: graph
+                    .layers
+                    .iter()
+                    .map(|layer| layer.map_bytes(graph.training.batch_size))
+                    .sum(),
             },
             ticks: Ticks::new(graph, shape),
             feed,

@@ -34,9 +34,13 @@ impl fmt::Display for Plan {
             grouped(ticks.validation_per_epoch),
             grouped(ticks.test),
         )?;
+        let maps = match self.memory.maps {
+            0 => String::new(),
+            bytes => format!(", {} of maps before pooling", size(bytes)),
+        };
         writeln!(
             f,
-            "memory    {} of state, {} in flight",
+            "memory    {} of state, {} in flight{maps}",
             size(self.memory.state),
             size(self.memory.in_flight)
         )?;

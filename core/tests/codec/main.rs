@@ -13,7 +13,7 @@ const LIMITS: Limits = Limits {
     max_layers: 4,
     max_neurons: 40,
     max_rows: 36,
-    max_positions: 1,
+    max_positions: 3,
     max_features: 50,
 };
 

@@ -83,9 +83,10 @@ fn backward() -> impl Strategy<Value = Message> {
 
 fn contribution() -> impl Strategy<Value = Message> {
     let features = 1..=LIMITS.max_features as usize;
-    (counter(0), neurons(), rows(), features).prop_flat_map(
-        |(tick, (first, count), rows, features)| {
-            let matrices = (matrix(count, rows), matrix(count, features));
+    let positions = 1..=LIMITS.max_positions as usize;
+    (counter(0), neurons(), rows(), positions, features).prop_flat_map(
+        |(tick, (first, count), rows, positions, features)| {
+            let matrices = (matrix(count, positions * rows), matrix(count, features));
             matrices.prop_map(move |(deltas, weights)| Message::Contribution {
                 tick: Tick(tick),
                 first,

@@ -1,10 +1,11 @@
 //! The product has the same bits however it is cut, and they are those of its definition.
 
+use cuttlefish_core::math::conv::{Padding, Size, Window};
 use cuttlefish_core::math::inputs::transpose;
 use cuttlefish_core::math::kernel::{
     Rows, multiply_add, multiply_add_bytes, multiply_add_bytes_transposed, multiply_add_here,
 };
-use cuttlefish_core::math::{ByteMatrix, Inputs, Panels};
+use cuttlefish_core::math::{ByteMatrix, Inputs, Maps, Panels};
 use ndarray::Array2;
 use ndarray_rand::rand::rngs::SmallRng;
 use ndarray_rand::rand::{Rng, SeedableRng};
@@ -161,6 +162,62 @@ fn threads_and_row_groups_do_not_change_a_bit() {
                 whole[first * columns..(first + count) * columns],
                 "group {group}"
             );
+        }
+    }
+}
+
+/// What a convolution computes with so many threads: sums, gradients and errors.
+fn convolved(
+    threads: usize,
+    maps: &Maps,
+    weights: &Array2<f32>,
+    features: &Panels,
+) -> [Vec<f32>; 3] {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+    let (filters, rows) = (weights.nrows(), features.columns());
+    let width = maps.positions() * rows;
+    pool.unwrap().install(|| {
+        let weights = weights.as_slice().unwrap();
+        let mut sums = vec![0.5; filters * width];
+        let left = Rows::new(weights, maps.fan_in(), maps.fan_in());
+        maps.multiply_add(left, features, &mut sums);
+        let deltas = Array2::from_shape_vec((filters, width), sums.clone()).unwrap();
+        let gradients = maps.gradients(deltas.view(), features);
+        let errors = maps.propagate(weights, maps.fan_in(), deltas.view(), rows);
+        [sums, gradients, errors.into_raw_vec_and_offset().0]
+    })
+}
+
+#[test]
+fn threads_and_groups_of_filters_do_not_change_a_bit_of_a_convolution() {
+    let mut rng = SmallRng::seed_from_u64(2);
+    let size = |height, width| Size { height, width };
+    // More work than one thread is given, in parts that two and three threads do not divide.
+    let (channels, filters, rows) = (5, 11, 37);
+    let window = Window::new(size(13, 11), size(3, 4), size(1, 2), Padding::Same).unwrap();
+    let maps = Maps {
+        channels,
+        window,
+        pool: None,
+    };
+    assert!(maps.positions() * filters * maps.fan_in() * rows > 1 << 20);
+    let features = Panels::pack(random(&mut rng, maps.inputs(), rows).view());
+    let weights = random(&mut rng, filters, maps.fan_in());
+    let whole = convolved(1, &maps, &weights, &features);
+    for threads in [2, 3] {
+        assert!(
+            convolved(threads, &maps, &weights, &features) == whole,
+            "{threads} threads"
+        );
+    }
+    let width = maps.positions() * rows;
+    for first in (0..filters).step_by(3) {
+        let range = first..filters.min(first + 3);
+        let part = weights.slice(ndarray::s![range.clone(), ..]).to_owned();
+        let [sums, gradients, _] = convolved(1, &maps, &part, &features);
+        assert!(sums == whole[0][range.start * width..range.end * width]);
+        for (of_part, of_all) in gradients.chunks(range.len()).zip(whole[1].chunks(filters)) {
+            assert!(of_part == &of_all[range.clone()]);
         }
     }
 }

@@ -64,6 +64,12 @@ fn dropout_belongs_to_the_layer_before_it() {
         ],
     );
     check(
+        &file(&[HIDDEN, DROPOUT, FLATTEN, DROPOUT, SOFTMAX], SPARSE, ""),
+        &[
+            "8:7: network.layers[3]: dropout right after another dropout (give the first one a higher `rate` instead)",
+        ],
+    );
+    check(
         &file(&[DROPOUT], SPARSE, ""),
         &["5:5: network.layers: there is no layer with weights (add a layer of `type: dense`)"],
     );
@@ -424,7 +430,7 @@ fn sizes_are_bounded() {
         VALID,
         &many((16 << 20) / 4),
         &[
-            "5:42: network.layers[0].units: each neuron has 4194304 inputs and a state of 16777220 bytes (at most 16777216 bytes)",
+            "5:42: network.layers[0].units: each neuron has 4194304 weights and a state of 16777220 bytes (at most 16777216 bytes: use fewer neurons in the layer before)",
         ],
     );
     check_fit(
@@ -432,7 +438,7 @@ fn sizes_are_bounded() {
         &many(usize::MAX),
         &[
             "5:5: network.layers: the network has 147573952589676413018 weights and biases (at most 50000000)",
-            "5:42: network.layers[0].units: each neuron has 18446744073709551615 inputs and a state of 73786976294838206464 bytes (at most 16777216 bytes)",
+            "5:42: network.layers[0].units: each neuron has 18446744073709551615 weights and a state of 73786976294838206464 bytes (at most 16777216 bytes: use fewer neurons in the layer before)",
         ],
     );
     check_fit(

@@ -78,6 +78,8 @@ pub struct Cost {
     pub neighbours: u64,
     /// What it costs a broker.
     pub broker: BrokerCost,
+    /// Bytes of the largest message.
+    pub message: u64,
 }
 
 /// Memory of containers that are alike.
@@ -157,6 +159,7 @@ impl Cost {
             neighbours: actors
                 * (NEIGHBOURS_OF_GATEWAY + NEIGHBOURS_OF_COMPANION * n_companions.max(1)),
             broker,
+            message: largest_message(plan),
         }
     }
 
@@ -188,6 +191,15 @@ impl MemoryUse {
     }
 }
 
+/// Bytes of the largest message of a tick.
+fn largest_message(plan: &Plan) -> u64 {
+    let each = plan
+        .traffic
+        .iter()
+        .map(|of| of.wire_bytes.div_ceil(of.messages.max(1)));
+    each.max().unwrap_or(0)
+}
+
 /// Units by layer, synapses, the trainer: their state, and the values of the two ticks that are in
 /// flight at most.
 fn of_actors(graph: &Graph, spec: &Spec, plan: &Plan) -> Vec<MemoryUse> {
@@ -209,8 +221,15 @@ fn of_actors(graph: &Graph, spec: &Spec, plan: &Plan) -> Vec<MemoryUse> {
     for (index, layer) in plan.layers.iter().enumerate() {
         let own = if index == 0 { read } else { 0 };
         let of_each = values(index, &[Kind::Forward]) + values(index, &answers) + own;
-        let held = held(of_each, errors(index));
         let units = layer.units as u64;
+        let rows = graph.training.batch_size;
+        let layer_of_graph = &graph.layers[index];
+        // Filters of the first layer make numbers of the batch's bytes, in two layouts, and keep two batches.
+        let panels = match (index, layer_of_graph.maps) {
+            (0, Some(_)) => units * (16 * rows * graph.inputs) as u64,
+            _ => 0,
+        };
+        let held = held(of_each, errors(index)) + layer_of_graph.map_bytes(rows) + panels;
         uses.push(MemoryUse {
             what: format!("units of {}", layer.name),
             count: units,

@@ -23,6 +23,9 @@ const END_WITHIN_SECONDS: i32 = 20;
 /// (tc-tbf(8)), which drops what waits for longer.
 const SLOW: &str = "tbf rate 128kbit burst 4kb latency 400ms";
 
+/// Why a network cannot be slowed down that is not there.
+const NOT_CONNECTED: &str = "it is not connected";
+
 /// A command in a container, on a busy machine.
 const RUN_WITHIN: Duration = Duration::from_secs(60);
 
@@ -94,8 +97,22 @@ impl Docker {
     pub async fn quicken_network(&self, name: &str) -> Result<(), Error> {
         match self.traffic_control(name, "del", "root").await {
             // What tc-qdisc(8) says where there is none; a container that has been started anew has a
-            // new network.
-            Err(Error::Network { problem, .. }) if problem.contains("of zero") => Ok(()),
+            // new network, and one that has ended has none.
+            Err(Error::Network { problem, .. })
+                if problem.contains("of zero") || problem == NOT_CONNECTED =>
+            {
+                Ok(())
+            }
+            Err(Error::Process { .. }) => Ok(()),
+            Err(error)
+                if self
+                    .process(name)
+                    .await
+                    .is_ok_and(|process| process.is_none()) =>
+            {
+                tracing::debug!("{name} has ended meanwhile: {error}");
+                Ok(())
+            }
             done => done,
         }
     }
@@ -106,10 +123,10 @@ impl Docker {
             container: name.to_owned(),
             problem,
         };
-        let devices = std::fs::read_to_string(format!("/proc/{process}/net/dev"));
-        let devices = devices.map_err(|error| denied(error.to_string()))?;
-        let Some(device) = first_device(&devices) else {
-            return Err(denied("it is not connected".to_owned()));
+        let routes = std::fs::read_to_string(format!("/proc/{process}/net/route"));
+        let routes = routes.map_err(|error| denied(error.to_string()))?;
+        let Some(device) = way_out(&routes) else {
+            return Err(denied(NOT_CONNECTED.to_owned()));
         };
         let mut command = std::process::Command::new("nsenter");
         command
@@ -228,13 +245,14 @@ impl Docker {
     }
 }
 
-/// The first interface that is not the loopback, of what the kernel lists under `/proc/PID/net/dev`. A
-/// container that has been off its network has another one than at first.
-fn first_device(devices: &str) -> Option<&str> {
-    let names = devices.lines().filter_map(|line| line.split_once(':'));
-    names
-        .map(|(name, _)| name.trim())
-        .find(|name| *name != "lo")
+/// The interface of the default route, of what the kernel lists under `/proc/PID/net/route`. A container
+/// that has been off its network has another one than at first.
+fn way_out(routes: &str) -> Option<&str> {
+    let mut fields = routes.lines().map(|line| line.split_whitespace());
+    fields.find_map(|mut fields| {
+        let (device, destination) = (fields.next()?, fields.next()?);
+        (destination == "00000000").then_some(device)
+    })
 }
 
 #[cfg(test)]
@@ -243,14 +261,13 @@ mod tests {
 
     #[test]
     fn the_interface_is_found_by_whatever_name() {
-        let devices = "\
-Inter-|   Receive                                                |  Transmit
- face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets
-    lo:     100       2    0    0    0     0          0         0      100       2
-  eth1: 3404846    9712    0    0    0     0          0         0  1830294    9530
+        let routes = "\
+Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT
+eth1\t000012AC\t00000000\t0001\t0\t0\t0\t0000FFFF\t0\t0\t0
+eth1\t00000000\t010012AC\t0003\t0\t0\t0\t00000000\t0\t0\t0
 ";
-        assert_eq!(first_device(devices), Some("eth1"));
-        let (alone, _) = devices.split_once("  eth1").unwrap();
-        assert_eq!(first_device(alone), None);
+        assert_eq!(way_out(routes), Some("eth1"));
+        let (unconnected, _) = routes.split_once("eth1").unwrap();
+        assert_eq!(way_out(unconnected), None);
     }
 }

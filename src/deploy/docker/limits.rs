@@ -189,6 +189,9 @@ impl fmt::Display for Limit {
     }
 }
 
+/// `max_message_size` of `infra/rabbitmq`, which is also the default of brokers since 4.0.
+pub const LARGEST_MESSAGE: u64 = 16 << 20;
+
 /// What to do about a limit that does not hold.
 mod advice {
     pub const FEWER: &str = "host more neurons in a container with --neurons-per-unit";
@@ -218,6 +221,8 @@ mod advice {
     pub const BROKER_MEMORY: &str = "it would hold senders up: use a broker with a higher \
          vm_memory_high_watermark (--broker), or host more neurons in a container with \
          --neurons-per-unit";
+    pub const MESSAGE: &str = "the broker would refuse it: make training.batch_size smaller, pool maps, or \
+         host fewer neurons in a container";
     pub const BROKER_PROCESSES: &str = "use a broker with more Erlang processes (+P), or host more \
          neurons in a container with --neurons-per-unit";
 }
@@ -300,6 +305,13 @@ pub fn limits(cost: &Cost, host: Option<&Host>, broker: Option<&BrokerRoom>) -> 
             cost.broker.processes,
             broker(|of| of.processes),
             advice::BROKER_PROCESSES,
+        ),
+        Limit::new(
+            "broker: a message",
+            Unit::Bytes,
+            cost.message,
+            cost.broker.own.then_some(LARGEST_MESSAGE),
+            advice::MESSAGE,
         ),
     ]);
     limits

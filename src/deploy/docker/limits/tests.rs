@@ -13,15 +13,21 @@ const BOTH: Layout = Layout {
 
 /// What a network of one hidden layer costs, each neuron in a container.
 fn cost(hidden: usize, layout: Layout, extra: &str) -> Cost {
+    let hidden = format!("{{type: dense, name: hidden, units: {hidden}}}");
+    cost_of(&hidden, 64, layout, extra)
+}
+
+/// The same with other layers below the last one, and another batch.
+fn cost_of(hidden: &str, batch_size: usize, layout: Layout, extra: &str) -> Cost {
     let text = format!(
-        "name: t\ndata: {{source: digits}}\nnetwork:\n  layers:\n    - {{type: dense, name: hidden, \
-         units: {hidden}}}\n    - {{type: dense, name: digit, units: 10, activation: softmax}}\n  \
-         loss: sparse_categorical_crossentropy\ntraining: {{batch_size: 64}}\n{extra}"
+        "name: t\ndata: {{source: digits}}\nnetwork:\n  layers:\n    - {hidden}\n    - {{type: dense, \
+         name: digit, units: 10, activation: softmax}}\n  loss: sparse_categorical_crossentropy\n\
+         training: {{batch_size: {batch_size}}}\n{extra}"
     );
     let document = parse(&text, &[]).expect("a topology");
     let shape = DataShape {
         features: 64,
-        image: None,
+        image: Some((8, 8)),
         value_bytes: 1,
         task: TaskShape::Classification { classes: 10 },
         train_rows: 1294,
@@ -31,6 +37,43 @@ fn cost(hidden: usize, layout: Layout, extra: &str) -> Cost {
     let graph = document.graph(&shape, Grouping::FromFile).expect("a graph");
     let plan = Plan::new(&graph, &shape, true, Feed::Reference);
     Cost::new(&graph, document.spec(), &plan, layout)
+}
+
+#[test]
+fn maps_before_pooling_are_counted_although_no_message_has_them() {
+    let filter = |pool: &str| {
+        let layers = format!(
+            "{{type: conv2d, filters: 4, kernel_size: 3, padding: same}}{pool}\n    - {{type: flatten}}"
+        );
+        cost_of(&layers, 65_536, BOTH, "")
+    };
+    let [whole, pooled] = ["", "\n    - {type: max_pooling2d, pool_size: 8}"].map(filter);
+    let own = |cost: &Cost| cost.memory[0].each >> 20;
+    // Four arrays of 64 places, and two batches of 64 features in two layouts, of 65,536 numbers.
+    assert!(own(&pooled) > 128, "{}", own(&pooled));
+    assert!(own(&whole) > own(&pooled) + 64, "and what is sent");
+    let exceeded = standing(&pooled, &host(), "memory of one container of units");
+    assert_eq!(exceeded, Standing::Exceeded);
+}
+
+#[test]
+fn a_message_has_to_be_one_that_the_broker_takes() {
+    let filters = |batch_size| {
+        let layers = "{type: conv2d, filters: 32, kernel_size: 1}\n    - {type: flatten}";
+        let cost = cost_of(layers, batch_size, BOTH, "");
+        standing(&cost, &host(), "broker: a message")
+    };
+    // All 32 maps of 64 places go to the next layer in one message.
+    let (fits, too_many) = (2047, 2048);
+    assert_eq!(filters(fits), Standing::Holds);
+    assert_eq!(filters(too_many), Standing::Exceeded);
+}
+
+#[test]
+fn the_largest_message_is_that_of_the_brokers_settings() {
+    let settings = include_str!("../../../../infra/rabbitmq/cuttlefish.conf");
+    let line = format!("max_message_size = {LARGEST_MESSAGE}");
+    assert!(settings.lines().any(|of| of == line), "{line}");
 }
 
 /// A machine like the one that the costs were measured on, with a larger neighbour table.
@@ -79,7 +122,7 @@ fn five_hundred_neurons_cost_what_was_measured() {
 fn what_fits_holds_and_every_limit_is_looked_at() {
     let cost = cost(490, BOTH, "");
     let found = limits(&cost, Some(&host()), None);
-    assert_eq!(found.len(), 12);
+    assert_eq!(found.len(), 13);
     for limit in &found {
         let noted = limit.what == "memory, sum of limits";
         let wanted = if noted {
