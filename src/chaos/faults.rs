@@ -137,7 +137,7 @@ impl Hand {
             Kind::Slow => Ok(()),
             Kind::SlowNetwork => docker.slow_network(&name).await,
             Kind::Replay => {
-                let broker = self.deployed.broker().await?;
+                let broker = self.deployed.broker_as_trainer().await?;
                 let (actor, lasts) = (&fault.target, fault.lasts);
                 let repeated = self.replay.repeat(&broker, actor, lasts);
                 let in_time = tokio::time::timeout(lasts + REPEATED_WITHIN, repeated).await;

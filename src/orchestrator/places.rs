@@ -126,6 +126,15 @@ impl Deployed {
         }
     }
 
+    /// The broker with the rights of the trainer, who may do everything with the run's names, in the
+    /// run's own virtual host if it has one.
+    pub async fn broker_as_trainer(&self) -> anyhow::Result<Broker> {
+        let seen_from_inside = Broker::parse(&self.secrets.read("trainer/broker")?, None)?;
+        let (user, password) = seen_from_inside.credentials();
+        let broker = self.broker().await?;
+        Ok(broker.for_user(user, password, seen_from_inside.vhost()))
+    }
+
     /// The broker's management API, and the virtual host that the run is in; none where we may not
     /// use it.
     pub async fn management(&self) -> anyhow::Result<Option<(Management, String)>> {
