@@ -22,10 +22,10 @@ pub enum View {
 }
 
 /// Messages that a machine has left alone since it booted, by why. None of them changes a result;
-/// those of an older timeline come with every rewind, the others from elsewhere.
+/// those of another timeline come with every rewind, foreign ones from elsewhere.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Dropped {
-    /// Of an older timeline.
+    /// Of another timeline: an older one, or one that this machine has not been told of.
     pub stale: u64,
     /// Of what is done already.
     pub duplicate: u64,

@@ -140,7 +140,7 @@ fn general(text: &mut Text, view: &View) {
         ),
         (
             "cuttlefish_messages_stale_total",
-            "Messages left alone because they are of an older timeline.",
+            "Messages left alone because they are of another timeline.",
             dropped.stale,
         ),
         (

@@ -344,8 +344,7 @@ impl Machine for Trainer {
                 message,
             }) => match message {
                 Message::Hello { from } => self.hello(now, generation, from, effects),
-                _ if generation < self.generation => self.dropped.stale += 1,
-                _ if generation > self.generation => self.dropped.foreign += 1,
+                _ if generation != self.generation => self.dropped.stale += 1,
                 Message::Ready { from } => {
                     self.last_heard = now;
                     self.ready(now, from, effects);

@@ -80,9 +80,13 @@ impl Trainer {
         from: Address,
         effects: &mut dyn Effects,
     ) {
-        // A timeline that this trainer does not know: it is the older one of two.
-        if generation > self.generation || !self.members.contains(&from) {
+        if !self.members.contains(&from) {
             self.dropped.foreign += 1;
+            return;
+        }
+        // A timeline that this trainer does not know (yet): it has just booted, or is the older one of two.
+        if generation > self.generation {
+            self.dropped.stale += 1;
             return;
         }
         match &mut self.phase {

@@ -9,6 +9,7 @@ use async_rs::traits::RuntimeKit;
 use lapin::tcp::OwnedTLSConfig;
 use lapin::uri::{AMQPScheme, AMQPUri};
 use lapin::{Connection, ConnectionBuilder, ConnectionProperties, ErrorKind};
+use tokio::net::TcpStream;
 
 use super::Error;
 
@@ -172,7 +173,14 @@ impl Broker {
             hint: hint(&source),
             source,
         };
-        match tokio::time::timeout(CONNECT_WITHIN, builder.connect()).await {
+        // A client whose first connection is refused leaves a task behind, and all that it knows, for
+        // every try: so it is not asked before there is somebody to talk to.
+        let place = (self.host(), self.port());
+        let connect = async {
+            TcpStream::connect(place).await?;
+            builder.connect().await
+        };
+        match tokio::time::timeout(CONNECT_WITHIN, connect).await {
             Ok(connected) => connected.map_err(failed),
             Err(_) => Err(Error::Timeout {
                 what: format!("connecting to {self}"),

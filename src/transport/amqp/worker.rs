@@ -474,3 +474,33 @@ impl AsyncWrite for Stream {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::connection::{Broker, SMALL_FRAMES};
+    use super::*;
+
+    /// Whether a connection that is refused leaves its worker behind.
+    async fn is_left_by(url: &str) -> bool {
+        let broker = Broker::parse(url, None).unwrap();
+        let (worker, kit) = Worker::new().unwrap();
+        let left = Arc::downgrade(&worker.shared);
+        let connected = broker.connect_with(kit.into(), "test", SMALL_FRAMES).await;
+        assert!(connected.is_err());
+        drop(worker);
+        for _ in 0..100 {
+            if left.strong_count() == 0 {
+                return false;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        true
+    }
+
+    /// An actor tries again and again for as long as its broker is away.
+    #[tokio::test]
+    async fn a_connection_that_is_not_made_leaves_nothing_behind() {
+        assert!(!is_left_by("amqp://u:p@127.0.0.1:1/v").await, "refused");
+        assert!(!is_left_by("amqp://u:p@nowhere.invalid/v").await, "unknown");
+    }
+}

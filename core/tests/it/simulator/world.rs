@@ -192,6 +192,12 @@ impl<'a, F: Fate> World<'a, F> {
         let Some(Outcome { ledger, .. }) = &self.outcome else {
             return Err("not over".to_owned());
         };
+        for actor in &self.actors {
+            let dropped = actor.machine.view().dropped();
+            if dropped.foreign > 0 {
+                return Err(format!("{:?} calls its own foreign", actor.address));
+            }
+        }
         let mut weights = Vec::new();
         for (l, layer) in self.case.graph.layers.iter().enumerate() {
             for neuron in 0..layer.units {

@@ -35,8 +35,8 @@ fn rewinds(generation: u64) -> Vec<String> {
     members.into_iter().map(rewind).collect()
 }
 
-/// A trainer that waits for everybody to be ready in generation 5.
-fn gathering() -> Said<Trainer> {
+/// A trainer that has just booted.
+fn opening() -> Said<Trainer> {
     let case = case();
     let task = case.dataset.task.clone();
     // Every tick is due to be a commit point.
@@ -47,6 +47,12 @@ fn gathering() -> Said<Trainer> {
     let trainer = Trainer::new(case.graph, case.batches, &task, timing);
     let mut trainer = Said::new(trainer);
     trainer.gets(Input::Boot, ["store: BeginGeneration"]);
+    trainer
+}
+
+/// A trainer that waits for everybody to be ready in generation 5.
+fn gathering() -> Said<Trainer> {
+    let mut trainer = opening();
     trainer.gets(opened(5), rewinds(5));
     trainer
 }
@@ -143,7 +149,20 @@ fn a_trainer_ignores_messages_of_another_generation() {
     trainer.hears(4, outputs[1].clone(), NOTHING);
     trainer.hears(6, outputs[1].clone(), NOTHING);
     trainer.hears(5, outputs[0].clone(), NOTHING);
+    assert_eq!(trainer.dropped(), [2, 1, 0]);
     trainer.hears(5, outputs[1].clone(), TICK_1_DONE);
+}
+
+/// Its predecessor's queue is what it starts with.
+#[test]
+fn a_trainer_that_has_just_booted_finds_what_it_hears_stale_and_not_foreign() {
+    let outputs = [running().output(0), running().output(1)];
+    let mut trainer = opening();
+    let hello = Message::Hello { from: HIDDEN };
+    for message in outputs.into_iter().chain([hello]) {
+        trainer.hears(5, message, NOTHING);
+    }
+    assert_eq!(trainer.dropped(), [3, 0, 0]);
 }
 
 #[test]
