@@ -93,22 +93,92 @@ impl Config {
 pub struct ContainerConfig {
     /// The run.
     pub run: String,
-    /// Its name within the run: `trainer`, `synapse.hidden-digit`, `hidden.003`.
+    /// Its name within the run: `trainer`, `synapse.hidden-digit`, `hidden.003`; or the first part of
+    /// several names, `hidden`, of which it becomes the one that is missing.
     pub actor: String,
     /// The table of the store. Where that is, the AWS variables say.
     pub table: String,
-    /// Where the secrets are: `broker`, `token`.
-    pub secrets_dir: PathBuf,
+    /// What it must not show.
+    pub secrets: Secrets,
     /// The prepared data set, unless batches come in messages.
-    pub data: Option<PathBuf>,
+    pub data: Option<DataPlace>,
     /// How batches get to the first layer, for the trainer.
     pub feed: Feed,
+    /// Whether what it shows of the run is also kept in the store, for those who cannot reach it.
+    pub shows_in_store: bool,
     /// The port of the inspection.
     pub port: u16,
 }
 
+/// Where a container's prepared data set is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DataPlace {
+    /// In a file, which is mapped.
+    File(PathBuf),
+    /// In the run's store.
+    Store,
+}
+
+/// Where a container has its secrets from.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Secrets {
+    /// Files of their names in a directory.
+    Dir(PathBuf),
+    /// Variables, which a platform fills in that has no files for them.
+    Variables {
+        /// The broker's address.
+        broker: String,
+        /// What those must know who look.
+        token: String,
+    },
+}
+
+impl std::fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Dir(dir) => write!(f, "Dir({})", dir.display()),
+            Self::Variables { .. } => f.write_str("Variables"),
+        }
+    }
+}
+
+impl Secrets {
+    /// The broker's address with user and password.
+    ///
+    /// # Errors
+    /// Names the file that cannot be read.
+    pub fn broker(&self) -> std::io::Result<String> {
+        match self {
+            Self::Dir(dir) => read(&dir.join("broker")),
+            Self::Variables { broker, .. } => Ok(broker.clone()),
+        }
+    }
+
+    /// What those must know who look.
+    ///
+    /// # Errors
+    /// Names the file that cannot be read.
+    pub fn token(&self) -> std::io::Result<String> {
+        match self {
+            Self::Dir(dir) => read(&dir.join("token")),
+            Self::Variables { token, .. } => Ok(token.clone()),
+        }
+    }
+}
+
+fn read(path: &Path) -> std::io::Result<String> {
+    let named = |error: std::io::Error| {
+        let problem = format!("failed to read `{}`: {error}", path.display());
+        std::io::Error::new(error.kind(), problem)
+    };
+    std::fs::read_to_string(path).map_err(named)
+}
+
 /// The value of [`ContainerConfig::FEED`] that is not the default.
 pub const BROADCAST: &str = "broadcast";
+
+/// The value of variables that name the run's store instead of a path.
+pub const IN_STORE: &str = "store";
 
 impl ContainerConfig {
     /// Variables of containers, in the order of the fields.
@@ -117,10 +187,16 @@ impl ContainerConfig {
     pub const ACTOR: &str = "CUTTLEFISH_ACTOR";
     /// See [`Self::table`].
     pub const TABLE: &str = "CUTTLEFISH_TABLE";
-    /// See [`Self::secrets_dir`].
+    /// The directory of [`Self::secrets`].
     pub const SECRETS_DIR: &str = "CUTTLEFISH_SECRETS_DIR";
-    /// See [`Self::data`].
+    /// Where there is no such directory: the secret of this name.
+    pub const SECRET_BROKER: &str = "CUTTLEFISH_SECRET_BROKER";
+    /// See [`Self::SECRET_BROKER`].
+    pub const SECRET_TOKEN: &str = "CUTTLEFISH_SECRET_TOKEN";
+    /// See [`Self::data`]: a path, or [`IN_STORE`].
     pub const DATA: &str = "CUTTLEFISH_DATA";
+    /// See [`Self::shows_in_store`]: [`IN_STORE`], or nothing.
+    pub const SHOW: &str = "CUTTLEFISH_SHOW";
     /// See [`Self::feed`].
     pub const FEED: &str = "CUTTLEFISH_FEED";
     /// See [`Self::port`].
@@ -158,8 +234,20 @@ impl ContainerConfig {
             run: required(Self::RUN)?,
             actor: required(Self::ACTOR)?,
             table: text(Self::TABLE)?.unwrap_or_else(|| DEFAULT_TABLE.to_owned()),
-            secrets_dir: required(Self::SECRETS_DIR)?.into(),
-            data: text(Self::DATA)?.map(PathBuf::from),
+            secrets: match text(Self::SECRETS_DIR)? {
+                Some(dir) => Secrets::Dir(dir.into()),
+                None => Secrets::Variables {
+                    broker: required(Self::SECRET_BROKER).map_err(|problem| {
+                        format!("neither is {} set: {problem}", Self::SECRETS_DIR)
+                    })?,
+                    token: required(Self::SECRET_TOKEN)?,
+                },
+            },
+            data: text(Self::DATA)?.map(|place| match place.as_str() {
+                IN_STORE => DataPlace::Store,
+                path => DataPlace::File(path.into()),
+            }),
+            shows_in_store: text(Self::SHOW)?.as_deref() == Some(IN_STORE),
             feed,
             port,
         })

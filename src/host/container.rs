@@ -5,11 +5,10 @@
 //! nothing that this process knew was needed.
 
 use std::net::TcpListener;
-use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use async_trait::async_trait;
 use cuttlefish_core::data::{Feed, Task};
 use cuttlefish_core::ids::Address;
@@ -26,11 +25,12 @@ use super::actor::ActorMailbox;
 use super::process::{Request, Requests};
 use super::source::Source;
 use super::{End, Host, Look, Observer, Storekeeper, machine};
-use crate::config::ContainerConfig;
+use crate::config::{ContainerConfig, DataPlace};
 use crate::inspect::{self, About, Access, Subject, routes::VIEW_WITHIN};
 use crate::runs::Record;
 use crate::store::{self, DynamoStore, Store};
 use crate::transport::amqp::Broker;
+use crate::transport::amqp::claim::{self, Claim};
 use crate::transport::amqp::session::{Link, LinkState, Session, Wired};
 
 /// Pause after the first failure; doubled after each further one, with up to half of it added or
@@ -46,6 +46,12 @@ const CHECK_EVERY: Duration = Duration::from_secs(60);
 
 /// A session that lasted so long was a good one: the next pause is short again.
 const GOOD_SESSION: Duration = Duration::from_secs(30);
+
+/// How often what there is to see of a run is written to its store, where that is wanted.
+const SHOW_EVERY: Duration = Duration::from_secs(1);
+
+/// Notes that are kept there, the newest ones: an item holds 400 KB.
+const NOTES_IN_STORE: usize = 256;
 
 /// How long a trainer that is to end may take to commit; Docker kills it after 10 s.
 const COMMIT_WITHIN: Duration = Duration::from_secs(8);
@@ -104,8 +110,10 @@ struct Resident {
     /// Height and width of a row, where rows are images.
     image: Option<(usize, usize)>,
     feed: Feed,
-    store: Arc<dyn Store>,
+    store: DynamoStore,
     broker: Broker,
+    /// What this process has become one of several actors by, until it listens as that.
+    claim: Mutex<Option<Claim>>,
     link: Arc<Link>,
     observer: Arc<Observer>,
     began: Instant,
@@ -127,7 +135,12 @@ pub async fn run(config: &ContainerConfig) -> anyhow::Result<Request> {
         resident = move_in(config, link, observer) => resident?,
         request = requests.next() => return Ok(request),
     };
-    info!(run = config.run, actor = config.actor, "booting");
+    let actor = names::actor(&resident.graph, resident.address);
+    info!(run = config.run, actor, "booting");
+    if config.shows_in_store {
+        let (observer, store) = (resident.observer.clone(), resident.store.clone());
+        actix_rt::spawn(show_in_store(observer, store));
+    }
     let occupant = Arc::new(Occupant {
         about: About::new(
             &resident.graph,
@@ -184,7 +197,7 @@ async fn move_in(
     link: Arc<Link>,
     observer: Arc<Observer>,
 ) -> anyhow::Result<Resident> {
-    let broker = read_broker(&config.secrets_dir)?;
+    let broker = read_broker(config)?;
     let client = store::connect_from_environment().await;
     let store = DynamoStore::new(client, &config.table, &config.run)?;
     let record = wait_for_record(&store, &link).await;
@@ -192,13 +205,25 @@ async fn move_in(
     let graph = record
         .graph(record.grouping)
         .map_err(|problems| anyhow::anyhow!("the run's record: {problems}"))?;
-    let address = names::actors(&graph)
-        .find(|&address| names::actor(&graph, address) == config.actor)
-        .with_context(|| format!("run `{}` has no actor `{}`", config.run, config.actor))?;
+    let candidates = claim::candidates(&graph, &config.actor);
+    let (address, claim) = match candidates.as_slice() {
+        [] => bail!("run `{}` has no actor `{}`", config.run, config.actor),
+        [address] => (*address, None),
+        _ => {
+            let claim = become_one(&broker, &graph, &candidates, &config.actor, &link).await;
+            (claim.address, Some(claim))
+        }
+    };
     let task = record.rows.task();
-    let source = Source {
-        path: config.data.clone(),
-        sha256: record.data_sha256.clone(),
+    let sha256 = &record.data_sha256;
+    let source = match &config.data {
+        None => Source::file(None, sha256),
+        Some(DataPlace::File(path)) => Source::file(Some(path.clone()), sha256),
+        Some(DataPlace::Store) => {
+            let data = store.get_data(sha256).await.map_err(anyhow::Error::msg)?;
+            let data = data.context("the data set is not in the run's store (bring the run up again)")?;
+            Source::bytes(&data, sha256).context("failed to keep the data set in memory")?
+        }
     };
     // Products are not spread over threads: the other neurons of the host want the cores as well.
     rayon::ThreadPoolBuilder::new()
@@ -213,8 +238,9 @@ async fn move_in(
         task,
         image: record.rows.image,
         feed: config.feed,
-        store: Arc::new(store),
+        store,
         broker,
+        claim: Mutex::new(claim),
         link,
         observer,
         began: Instant::now(),
@@ -241,24 +267,53 @@ fn wiring_again(
     }
 }
 
-/// Who may look: those with the run's token.
-fn read_access(config: &ContainerConfig) -> anyhow::Result<Access> {
-    let path = config.secrets_dir.join("token");
-    let token = std::fs::read_to_string(&path)
-        .with_context(|| format!("failed to read the token in `{}`", path.display()))?;
-    Ok(Access::with_token(token.trim())?.allow(&config.actor))
+/// Keeps what there is to see of the run in its store, as long as the process lives.
+async fn show_in_store(observer: Arc<Observer>, store: DynamoStore) {
+    let mut is_over = false;
+    loop {
+        let mut look = observer.look(0);
+        let old = look.notes.len().saturating_sub(NOTES_IN_STORE);
+        look.notes.drain(..old);
+        let ends = look.end.is_some();
+        if !(is_over && ends) {
+            let text = serde_json::to_string(&look).unwrap_or_default();
+            // The next one says the same and more.
+            is_over = store.put_look(&text).await.is_ok() && ends;
+        }
+        tokio::time::sleep(SHOW_EVERY).await;
+    }
 }
 
-pub(super) fn read_broker(secrets_dir: &Path) -> anyhow::Result<Broker> {
-    let path = secrets_dir.join("broker");
-    let url = std::fs::read_to_string(&path).with_context(|| {
-        format!(
-            "failed to read the broker's address in `{}`",
-            path.display()
-        )
-    })?;
+/// Who may look: those with the run's token.
+fn read_access(config: &ContainerConfig) -> anyhow::Result<Access> {
+    Ok(Access::with_token(config.secrets.token()?.trim())?.allow(&config.actor))
+}
+
+pub(super) fn read_broker(config: &ContainerConfig) -> anyhow::Result<Broker> {
     // Whom to trust, if TLS is spoken, is said by a variable to every client.
-    Ok(Broker::parse(&url, None)?)
+    Ok(Broker::parse(&config.secrets.broker()?, None)?)
+}
+
+/// Becomes one of several actors, as soon as the broker can say which of them is missing.
+async fn become_one(
+    broker: &Broker,
+    graph: &Graph,
+    candidates: &[Address],
+    group: &str,
+    link: &Link,
+) -> Claim {
+    let mut pause = FIRST_PAUSE;
+    loop {
+        match Claim::make(broker, graph, candidates, group).await {
+            Ok(claim) => return claim,
+            Err(error) => {
+                warn!(%error, group, "cannot become one of the actors yet");
+                link.set(LinkState::Lost(error.to_string()));
+            }
+        }
+        tokio::time::sleep(pause.mul_f64(rand::random_range(0.5..1.5))).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
 }
 
 /// The run's record, as soon as there is one.
@@ -305,12 +360,14 @@ impl Resident {
             Ok(session) => session,
             Err(error) => return self.link.set(LinkState::Lost(error.to_string())),
         };
+        drop(self.claim.lock().map(|mut claim| claim.take()));
         if matches!(self.observer.ended(), Some(End::StoreFailed(_))) {
             self.observer.reopen();
         }
         let runtime = tokio::runtime::Handle::current();
         let (unwired, mut is_unwired) = mpsc::unbounded_channel();
-        let mut storekeeper = Storekeeper::new(self.store.clone(), runtime, self.observer.clone());
+        let store = Arc::new(self.store.clone());
+        let mut storekeeper = Storekeeper::new(store, runtime, self.observer.clone());
         if let Some(wired) = wired {
             storekeeper = storekeeper.preparing_generations(wiring_again(wired, unwired));
         }

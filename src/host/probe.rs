@@ -17,7 +17,7 @@ use crate::transport::amqp::connection::SMALL_FRAMES;
 /// # Errors
 /// When something cannot be reached.
 pub async fn run(config: &ContainerConfig) -> anyhow::Result<()> {
-    let broker = read_broker(&config.secrets_dir)?;
+    let broker = read_broker(config)?;
     let client = store::connect_from_environment().await;
     let store = DynamoStore::new(client, &config.table, &config.run)?;
     let (connected, read) = tokio::join!(connect(&broker, config), store.get_record());

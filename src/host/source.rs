@@ -1,5 +1,8 @@
 //! Where an actor in a process of its own has its batches from.
 
+use std::fs::File;
+use std::io::Write;
+use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -21,9 +24,35 @@ pub struct Source {
     pub path: Option<PathBuf>,
     /// Of the data set that the run was started with.
     pub sha256: String,
+    /// The file of a data set that is only in memory: it goes with this.
+    _held: Option<File>,
 }
 
 impl Source {
+    /// A data set of this hash in a file, if there is one.
+    pub fn file(path: Option<PathBuf>, sha256: &str) -> Self {
+        Self {
+            path,
+            sha256: sha256.to_owned(),
+            _held: None,
+        }
+    }
+
+    /// The same from the bytes of such a file.
+    ///
+    /// # Errors
+    /// When there is not enough memory.
+    pub fn bytes(prepared: &[u8], sha256: &str) -> std::io::Result<Self> {
+        let fd = rustix::fs::memfd_create(c"rows", rustix::fs::MemfdFlags::CLOEXEC)?;
+        let mut file = File::from(fd);
+        file.write_all(prepared)?;
+        Ok(Self {
+            path: Some(format!("/proc/self/fd/{}", file.as_raw_fd()).into()),
+            sha256: sha256.to_owned(),
+            _held: Some(file),
+        })
+    }
+
     /// The batches of an actor.
     ///
     /// # Errors

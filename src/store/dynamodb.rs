@@ -318,7 +318,7 @@ fn check_size(what: &'static str, text: &str) -> Result<(), Error> {
 
 /// Runs jobs, [`IN_FLIGHT`] at a time, each created when its turn comes, and returns their
 /// results in order. The first error ends it and cancels the rest.
-async fn in_order<T, J>(jobs: impl Iterator<Item = J> + Send) -> Result<Vec<T>, Error>
+pub(super) async fn in_order<T, J>(jobs: impl Iterator<Item = J> + Send) -> Result<Vec<T>, Error>
 where
     T: Send + 'static,
     J: Future<Output = Result<T, Error>> + Send + 'static,

@@ -15,6 +15,7 @@ mod error;
 mod item;
 mod neuron;
 pub mod serve;
+mod shared;
 mod table;
 
 use async_trait::async_trait;

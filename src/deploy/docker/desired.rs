@@ -41,7 +41,7 @@ const DATA: &str = "/data";
 const STORE_DIR: &str = "/store";
 
 /// A synapse or a trainer gathers whole layers, so it needs more than a neuron.
-pub(super) const COORDINATOR_MEMORY: u64 = 512 << 20;
+pub(crate) const COORDINATOR_MEMORY: u64 = 512 << 20;
 
 /// The broker's threads for half of the processors: the others are busy with the run.
 const HALF_OF_THE_PROCESSORS: &str = "+SP 50:50";
@@ -303,7 +303,7 @@ fn environment(graph: &Graph, site: &Site, actor: &str) -> Vec<(String, String)>
 }
 
 /// What a unit of a layer needs: as the layer says, or the whole deployment.
-pub(super) fn resources<'a>(graph: &Graph, spec: &'a Spec, layer: usize) -> &'a Resources {
+pub(crate) fn resources<'a>(graph: &Graph, spec: &'a Spec, layer: usize) -> &'a Resources {
     let layers = spec.network.layers.iter();
     let mut with_weights = layers.filter_map(|layer| match layer {
         LayerSpec::Dense { resources, .. } | LayerSpec::Conv2d { resources, .. } => Some(resources),
@@ -315,7 +315,7 @@ pub(super) fn resources<'a>(graph: &Graph, spec: &'a Spec, layer: usize) -> &'a 
 }
 
 /// The part of a network that an actor computes with; when it changes, the actor has to start anew.
-fn knows(graph: &Graph, address: Address) -> String {
+pub(crate) fn knows(graph: &Graph, address: Address) -> String {
     let training = &graph.training;
     let part = match address {
         Address::Trainer | Address::Layer(_) => json!(graph),

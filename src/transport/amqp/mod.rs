@@ -5,6 +5,7 @@
 //! | [`connection`] | where a broker is; connections with a name, a heartbeat and a deadline |
 //! | [`wiring`] | the exchanges, queues and bindings of a run |
 //! | [`routes`] | which queues a machine listens to, and where its messages go |
+//! | [`claim`] | becoming the actor that is missing |
 //! | [`session`] | one machine's connection: sends, receives, and says when it is lost |
 //! | [`worker`] | a connection whose own thread runs the machine |
 //! | [`management`] | the run's own virtual host and users, where the broker's HTTP API allows |
@@ -12,6 +13,7 @@
 //! The broker is a wire: nothing in it has to survive, so messages are not persistent, and there
 //! are neither confirms nor acknowledgements. What is lost is computed again after a rewind.
 
+pub mod claim;
 pub mod connection;
 pub mod management;
 pub mod routes;

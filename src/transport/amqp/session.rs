@@ -266,8 +266,9 @@ async fn consume_once_wired(
     loop {
         // One that asked for a queue that is not there is closed.
         let channel = connection.create_channel().await?;
-        match consume(&channel, queues).await {
-            Err(Error::Broker(error)) if is_not_found(&error) => {
+        let listening = queues.iter().map(|queue| consume(&channel, queue));
+        match try_join_all(listening).await {
+            Err(error) if is_not_found(&error) => {
                 link.set(LinkState::Lost(error.to_string()));
                 tokio::time::sleep(WIRING_PAUSE).await;
             }
@@ -276,25 +277,20 @@ async fn consume_once_wired(
     }
 }
 
-fn is_not_found(error: &lapin::Error) -> bool {
+pub(super) fn is_not_found(error: &lapin::Error) -> bool {
     matches!(error.kind(), ErrorKind::ProtocolError(error) if error.get_id() == NOT_FOUND)
 }
 
-async fn consume(channel: &Channel, queues: &[String]) -> Result<Vec<Consumer>, Error> {
-    let consume = |queue: &String| {
-        let options = BasicConsumeOptions {
-            // Deliveries are not acknowledged: what gets lost is computed again.
-            no_ack: true,
-            ..BasicConsumeOptions::default()
-        };
-        channel.basic_consume(
-            queue.as_str().into(),
-            "".into(),
-            options,
-            FieldTable::default(),
-        )
+/// Listens to a queue.
+pub(super) async fn consume(channel: &Channel, queue: &str) -> lapin::Result<Consumer> {
+    let options = BasicConsumeOptions {
+        // Deliveries are not acknowledged: what gets lost is computed again.
+        no_ack: true,
+        ..BasicConsumeOptions::default()
     };
-    Ok(try_join_all(queues.iter().map(consume)).await?)
+    channel
+        .basic_consume(queue.into(), "".into(), options, FieldTable::default())
+        .await
 }
 
 /// Notes what happens to a connection; the session ends with it, or when messages were dropped

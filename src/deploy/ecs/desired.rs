@@ -1,0 +1,236 @@
+//! What a run should have on ECS: a pure function of the network and of the stack that carries it.
+//!
+//! ECS gives the tasks of a service no identity, so there is one service a layer, one for all
+//! synapses and one for the trainer, and each task becomes the actor that is missing
+//! (`transport/amqp/claim.rs`). ECS replaces what dies; nothing of ours has to be there.
+
+use cuttlefish_core::ids::Address;
+use cuttlefish_core::topology::graph::Graph;
+use cuttlefish_core::topology::spec::Spec;
+use serde::{Deserialize, Serialize};
+
+use super::stack::{Capacity, Stack};
+use crate::config::{BROADCAST, ContainerConfig, IN_STORE};
+use crate::deploy::docker::desired::{COORDINATOR_MEMORY, knows, resources};
+
+/// CPU units of a processor.
+const UNITS_PER_CPU: f64 = 1024.0;
+/// What EC2 takes at least.
+const FEWEST_UNITS: u32 = 128;
+/// What Fargate offers: CPU units, and MiB from, to, in steps ("Task CPU and memory", ECS guide).
+const FARGATE: [(u32, u32, u32, u32); 5] = [
+    (256, 512, 2048, 512),
+    (512, 1024, 4096, 1024),
+    (1024, 2048, 8192, 1024),
+    (2048, 4096, 16384, 1024),
+    (4096, 8192, 30720, 1024),
+];
+
+/// The user of the image, who is nobody.
+const USER: &str = "65532:65532";
+
+/// What all tasks of a kind are started from. Holds what ECS keeps of it and nothing else, so that what
+/// is there can be compared with what should be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskDefinition {
+    /// Its name.
+    pub family: String,
+    /// CPU units, 1,024 a processor.
+    pub cpu: u32,
+    /// MiB.
+    pub memory: u32,
+    /// The neuron image.
+    pub image: String,
+    /// The command's arguments.
+    pub command: Vec<String>,
+    /// Variables, by name; never a secret.
+    pub environment: Vec<(String, String)>,
+    /// Variables that ECS fills in, and the ARNs of the secrets.
+    pub secrets: Vec<(String, String)>,
+    /// User and group.
+    pub user: String,
+    /// The role of the actors.
+    pub task_role: String,
+    /// The role of ECS while it starts them.
+    pub execution_role: String,
+    /// The group of their logs, and the region it is in.
+    pub log_group: String,
+    /// See [`Self::log_group`].
+    pub region: String,
+    /// Who runs it.
+    pub capacity: Capacity,
+}
+
+/// A number of tasks that ECS keeps alive.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Service {
+    /// Its name, and its task definition's.
+    pub name: String,
+    /// Tasks.
+    pub count: u32,
+    /// What they are started from.
+    pub definition: TaskDefinition,
+}
+
+/// Where a run's tasks find things.
+#[derive(Clone, Debug)]
+pub struct Site<'a> {
+    /// What was there before.
+    pub stack: &'a Stack,
+    /// The neuron image.
+    pub image: &'a str,
+    /// The region.
+    pub region: &'a str,
+    /// `http://host:port` of an emulated DynamoDB, as tasks reach it.
+    pub endpoint: Option<&'a str>,
+}
+
+/// What the names of everything of a run begin with; a run's own name has no underscore.
+pub fn prefix(run: &str) -> String {
+    format!("cf_{run}_")
+}
+
+/// The service of the trainer.
+pub fn trainer_service(run: &str) -> String {
+    format!("{}trainer", prefix(run))
+}
+
+/// Every service of a run: the trainer, the synapses, the layers.
+///
+/// # Errors
+/// Says which layer wants more than Fargate has.
+pub fn services(graph: &Graph, spec: &Spec, site: &Site<'_>) -> Result<Vec<Service>, String> {
+    let run = graph.name.as_str();
+    let mut services = Vec::new();
+    let mut add = |name: String, group: &str, count: usize, size: (u32, u32), knows: String| {
+        let is_trainer = group == "trainer";
+        let definition = definition(site, run, &name, group, size, is_trainer, knows);
+        services.push(Service {
+            name,
+            count: count as u32,
+            definition,
+        });
+    };
+    let coordinator = size(site.stack.capacity, 1.0, COORDINATOR_MEMORY)?;
+    let trainer = trainer_service(run);
+    add(trainer, "trainer", 1, coordinator, knows(graph, Address::Trainer));
+    let synapses = graph.layers.len() - 1;
+    if synapses > 0 {
+        let name = format!("{}synapse", prefix(run));
+        let all: String = (0..synapses)
+            .map(|below| knows(graph, Address::Synapse(below)))
+            .collect();
+        add(name, "synapse", synapses, coordinator, all);
+    }
+    for (layer, plan) in graph.layers.iter().enumerate() {
+        let wanted = resources(graph, spec, layer);
+        let size = size(site.stack.capacity, wanted.cpu, wanted.memory_bytes())
+            .map_err(|problem| format!("layer `{}`: {problem}", plan.name))?;
+        // All units of a layer know the same but their number.
+        let knows = knows(graph, Address::Unit { layer, index: 0 });
+        let name = format!("{}unit_{}", prefix(run), plan.name);
+        add(name, &plan.name, plan.unit_ranges().len(), size, knows);
+    }
+    Ok(services)
+}
+
+fn definition(
+    site: &Site<'_>,
+    run: &str,
+    family: &str,
+    group: &str,
+    (cpu, memory): (u32, u32),
+    is_trainer: bool,
+    knows: String,
+) -> TaskDefinition {
+    let stack = site.stack;
+    let mut environment = vec![
+        (ContainerConfig::RUN, run.to_owned()),
+        (ContainerConfig::ACTOR, group.to_owned()),
+        (ContainerConfig::TABLE, stack.table.clone()),
+        ("AWS_REGION", site.region.to_owned()),
+        // Nothing reads it: what changes with it has to be started anew.
+        ("CUTTLEFISH_KNOWS", knows),
+    ];
+    if let Some(endpoint) = site.endpoint {
+        environment.push(("AWS_ENDPOINT_URL_DYNAMODB", endpoint.to_owned()));
+    }
+    if is_trainer {
+        // Tasks share no disk: the trainer reads the data set from the store, and sends batches.
+        environment.push((ContainerConfig::DATA, IN_STORE.to_owned()));
+        environment.push((ContainerConfig::FEED, BROADCAST.to_owned()));
+        environment.push((ContainerConfig::SHOW, IN_STORE.to_owned()));
+    }
+    let broker = if is_trainer {
+        &stack.trainer_broker
+    } else {
+        &stack.actor_broker
+    };
+    let named = |(name, value): (&str, String)| (name.to_owned(), value);
+    let mut environment: Vec<_> = environment.into_iter().map(named).collect();
+    environment.sort();
+    TaskDefinition {
+        family: family.to_owned(),
+        cpu,
+        memory,
+        image: site.image.to_owned(),
+        command: vec!["actor".to_owned()],
+        environment,
+        secrets: vec![
+            named((ContainerConfig::SECRET_BROKER, broker.clone())),
+            named((ContainerConfig::SECRET_TOKEN, stack.token.clone())),
+        ],
+        user: USER.to_owned(),
+        task_role: stack.task_role.clone(),
+        execution_role: stack.execution_role.clone(),
+        log_group: stack.log_group.clone(),
+        region: site.region.to_owned(),
+        capacity: stack.capacity,
+    }
+}
+
+/// CPU units and MiB for so many processors and bytes: exactly that on instances, the smallest size
+/// that is enough on Fargate.
+///
+/// # Errors
+/// When Fargate has nothing so large.
+fn size(capacity: Capacity, cpu: f64, memory: u64) -> Result<(u32, u32), String> {
+    let units = (cpu * UNITS_PER_CPU).ceil() as u32;
+    let mib = u32::try_from(memory.div_ceil(1 << 20)).unwrap_or(u32::MAX);
+    if capacity == Capacity::Ec2 {
+        return Ok((units.max(FEWEST_UNITS), mib));
+    }
+    let fits = FARGATE
+        .iter()
+        .find(|(cpu, _, most, _)| units <= *cpu && mib <= *most);
+    let Some(&(cpu, least, _, step)) = fits else {
+        let (most_units, _, most, _) = FARGATE[FARGATE.len() - 1];
+        return Err(format!(
+            "{units} CPU units and {mib} MiB are more than Fargate gives a task ({most_units} and \
+             {most} MiB)"
+        ));
+    };
+    Ok((cpu, mib.next_multiple_of(step).max(least)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_smallest_size_that_is_enough_is_taken() {
+        let mib = |n: u64| n << 20;
+        for (cpu, memory, expected) in [
+            (0.1, mib(64), (256, 512)),
+            (0.25, mib(513), (256, 1024)),
+            (0.25, mib(4096), (512, 4096)),
+            (1.0, mib(512), (1024, 2048)),
+            (4.0, mib(30720), (4096, 30720)),
+        ] {
+            assert_eq!(size(Capacity::Fargate, cpu, memory), Ok(expected));
+        }
+        assert_eq!(size(Capacity::Ec2, 0.1, mib(64)), Ok((128, 64)));
+        let error = size(Capacity::Fargate, 8.0, mib(64)).unwrap_err();
+        assert!(error.contains("8192 CPU units"), "{error}");
+    }
+}

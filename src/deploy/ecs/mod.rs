@@ -1,0 +1,492 @@
+//! A run on Amazon ECS.
+//!
+//! | module | responsibility |
+//! |---|---|
+//! | [`stack`] | what has to exist in the account; pure |
+//! | [`desired`] | the services that a run should have; pure |
+//! | [`reconcile`] | what differs from those that are there; pure |
+//! | [`render`] | task definitions as the API wants them said, and back; pure |
+//! | this file | the API |
+//!
+//! Every request may be repeated: names are the run's own, and what is there is looked up first. The
+//! API is only eventually consistent, so nothing here depends on reading back what was just written.
+
+pub mod desired;
+pub mod reconcile;
+pub mod render;
+pub mod stack;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use aws_sdk_ecs::Client;
+use aws_sdk_ecs::error::{DisplayErrorContext, SdkError};
+use aws_sdk_ecs::types::{
+    AssignPublicIp, AwsVpcConfiguration, ContainerOverride, DeploymentConfiguration, DesiredStatus,
+    LaunchType, NetworkConfiguration, NetworkMode, PropagateTags, ServiceField, Tag,
+    TaskDefinitionStatus, TaskOverride,
+};
+
+use desired::{Service, TaskDefinition, prefix};
+use reconcile::{Action, Observed};
+use stack::{Capacity, Stack, StackError};
+
+/// DescribeServices takes so many at once.
+const DESCRIBED_AT_ONCE: usize = 10;
+const POLL_EVERY: Duration = Duration::from_secs(1);
+/// Tasks have 30 s to end, after which ECS kills them.
+const GONE_WITHIN: Duration = Duration::from_secs(180);
+/// A task of our own has to be placed and started first.
+const TASK_WITHIN: Duration = Duration::from_secs(300);
+
+/// Tags of everything of a run.
+const RUN_TAG: &str = "cuttlefish:run";
+const OWNER_TAG: &str = "cuttlefish:owner";
+
+/// What can go wrong at AWS. The text continues "failed to".
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A request was refused or lost.
+    #[error("{what}: {problem}")]
+    Request {
+        /// What we wanted.
+        what: String,
+        /// What the SDK said, with all its causes.
+        problem: String,
+    },
+    /// The account is not prepared.
+    #[error(transparent)]
+    Stack(#[from] StackError),
+    /// A task was not started, or did not do what it was for.
+    #[error("run a task of {family}: {problem}")]
+    Task {
+        /// Its task definition.
+        family: String,
+        /// What ECS said.
+        problem: String,
+    },
+    /// It takes too long.
+    #[error("{what} within {} s", .within.as_secs())]
+    Late {
+        /// What we waited for.
+        what: String,
+        /// How long.
+        within: Duration,
+    },
+}
+
+fn request<E>(what: impl Into<String>) -> impl FnOnce(SdkError<E>) -> Error
+where
+    E: std::error::Error + Send + Sync + 'static,
+{
+    let what = what.into();
+    |error| Error::Request {
+        what,
+        problem: DisplayErrorContext(error).to_string(),
+    }
+}
+
+/// The outputs of a CloudFormation stack.
+///
+/// # Errors
+/// When there is no such stack, or it has not all that is needed.
+pub async fn read_stack(
+    client: &aws_sdk_cloudformation::Client,
+    name: &str,
+) -> Result<Stack, Error> {
+    let described = client.describe_stacks().stack_name(name).send().await;
+    let described = described.map_err(request(format!("read stack `{name}`")))?;
+    let outputs: BTreeMap<String, String> = described
+        .stacks()
+        .iter()
+        .flat_map(|stack| stack.outputs())
+        .filter_map(|output| {
+            let (key, value) = (output.output_key()?, output.output_value()?);
+            Some((key.to_owned(), value.to_owned()))
+        })
+        .collect();
+    Ok(Stack::new(name, &outputs)?)
+}
+
+/// The cluster of a run.
+#[derive(Clone, Debug)]
+pub struct Ecs {
+    client: Client,
+    stack: Stack,
+    run: String,
+    owner: String,
+}
+
+impl Ecs {
+    /// The run `run`, which is `owner`'s, in the cluster of `stack`.
+    pub fn new(client: Client, stack: Stack, run: &str, owner: &str) -> Self {
+        Self {
+            client,
+            stack,
+            run: run.to_owned(),
+            owner: owner.to_owned(),
+        }
+    }
+
+    /// The services of the run as they are.
+    ///
+    /// # Errors
+    /// When ECS refuses.
+    pub async fn observe(&self) -> Result<Vec<Observed>, Error> {
+        let cluster = &self.stack.cluster;
+        let mut names = Vec::new();
+        let pages = self.client.list_services().cluster(cluster);
+        let mut pages = pages.into_paginator().send();
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(request(format!("list the services of cluster {cluster}")))?;
+            let own = page.service_arns().iter().filter_map(|arn| {
+                let name = arn.rsplit('/').next()?;
+                name.starts_with(&prefix(&self.run)).then(|| name.to_owned())
+            });
+            names.extend(own);
+        }
+        let mut observed = Vec::new();
+        for names in names.chunks(DESCRIBED_AT_ONCE) {
+            let described = self
+                .client
+                .describe_services()
+                .cluster(cluster)
+                .set_services(Some(names.to_vec()))
+                .include(ServiceField::Tags)
+                .send()
+                .await
+                .map_err(request("describe services"))?;
+            // Deleted ones are described for a while; what was just made may be missing yet.
+            let alive = described.services().iter();
+            for found in alive.filter(|service| service.status() == Some("ACTIVE")) {
+                let arn = found.task_definition().unwrap_or_default().to_owned();
+                let owner = found.tags().iter().find(|tag| tag.key() == Some(OWNER_TAG));
+                observed.push(Observed {
+                    name: found.service_name().unwrap_or_default().to_owned(),
+                    count: found.desired_count().unsigned_abs(),
+                    running: found.running_count().unsigned_abs(),
+                    definition: self.definition(&arn).await?,
+                    definition_arn: arn,
+                    owner: owner.and_then(|tag| tag.value()).map(str::to_owned),
+                });
+            }
+        }
+        observed.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(observed)
+    }
+
+    /// What a task definition says.
+    async fn definition(&self, arn: &str) -> Result<Option<TaskDefinition>, Error> {
+        let found = self
+            .client
+            .describe_task_definition()
+            .task_definition(arn)
+            .send()
+            .await
+            .map_err(request(format!("describe task definition {arn}")))?;
+        Ok(found.task_definition().and_then(render::read))
+    }
+
+    /// Takes a step.
+    ///
+    /// # Errors
+    /// When ECS refuses.
+    pub async fn apply(&self, action: &Action) -> Result<(), Error> {
+        match action {
+            Action::Create(service) => self.create(service).await,
+            Action::Update {
+                service,
+                definition,
+                ..
+            } => {
+                let revision = if *definition {
+                    Some(self.register(&service.definition).await?)
+                } else {
+                    None
+                };
+                self.client
+                    .update_service()
+                    .cluster(&self.stack.cluster)
+                    .service(&service.name)
+                    .desired_count(service.count as i32)
+                    .set_task_definition(revision)
+                    .send()
+                    .await
+                    .map_err(request(format!("update service {}", service.name)))?;
+                Ok(())
+            }
+            Action::Delete(name) => self.delete(name).await,
+        }
+    }
+
+    /// Sets the number of a service's tasks.
+    ///
+    /// # Errors
+    /// When ECS refuses.
+    pub async fn scale(&self, service: &str, count: u32) -> Result<(), Error> {
+        let update = self.client.update_service().cluster(&self.stack.cluster);
+        update
+            .service(service)
+            .desired_count(count as i32)
+            .send()
+            .await
+            .map_err(request(format!("scale service {service}")))?;
+        Ok(())
+    }
+
+    async fn create(&self, service: &Service) -> Result<(), Error> {
+        let what = format!("create service {}", service.name);
+        let revision = self.register(&service.definition).await?;
+        // One copy of an actor is enough: the old one ends before the new one begins.
+        let deployment = DeploymentConfiguration::builder()
+            .maximum_percent(100)
+            .minimum_healthy_percent(0)
+            .build();
+        self.client
+            .create_service()
+            .cluster(&self.stack.cluster)
+            .service_name(&service.name)
+            .task_definition(revision)
+            .desired_count(service.count as i32)
+            .launch_type(self.launch_type())
+            .network_configuration(self.network(&what)?)
+            .deployment_configuration(deployment)
+            .propagate_tags(PropagateTags::Service)
+            .set_tags(Some(self.tags()))
+            .send()
+            .await
+            .map_err(request(what))?;
+        Ok(())
+    }
+
+    async fn register(&self, definition: &TaskDefinition) -> Result<String, Error> {
+        let what = format!("register task definition {}", definition.family);
+        let container = render::container(definition).map_err(|error| Error::Request {
+            what: what.clone(),
+            problem: error.to_string(),
+        })?;
+        let registered = self
+            .client
+            .register_task_definition()
+            .family(&definition.family)
+            .requires_compatibilities(render::compatibility(definition.capacity))
+            .network_mode(NetworkMode::Awsvpc)
+            .cpu(definition.cpu.to_string())
+            .memory(definition.memory.to_string())
+            .task_role_arn(&definition.task_role)
+            .execution_role_arn(&definition.execution_role)
+            .container_definitions(container)
+            .set_tags(Some(self.tags()))
+            .send()
+            .await
+            .map_err(request(what.clone()))?;
+        let revision = registered.task_definition();
+        let arn = revision.and_then(|revision| revision.task_definition_arn());
+        arn.map(str::to_owned).ok_or_else(|| Error::Request {
+            what,
+            problem: "ECS told no ARN".to_owned(),
+        })
+    }
+
+    async fn delete(&self, service: &str) -> Result<(), Error> {
+        let delete = self.client.delete_service().cluster(&self.stack.cluster);
+        delete
+            .service(service)
+            .force(true)
+            .send()
+            .await
+            .map_err(request(format!("delete service {service}")))?;
+        Ok(())
+    }
+
+    /// Waits until no task of a service is left.
+    ///
+    /// # Errors
+    /// When that takes too long, or ECS refuses.
+    pub async fn wait_until_empty(&self, service: &str) -> Result<(), Error> {
+        let what = format!("list the tasks of {service}");
+        let wait = async {
+            loop {
+                let listed = self
+                    .client
+                    .list_tasks()
+                    .cluster(&self.stack.cluster)
+                    .family(service)
+                    .desired_status(DesiredStatus::Running)
+                    .send()
+                    .await
+                    .map_err(request(what.clone()))?;
+                let ending = self
+                    .client
+                    .list_tasks()
+                    .cluster(&self.stack.cluster)
+                    .family(service)
+                    .desired_status(DesiredStatus::Stopped)
+                    .send()
+                    .await
+                    .map_err(request(what.clone()))?;
+                let arns = ending.task_arns().to_vec();
+                if listed.task_arns().is_empty() && self.are_stopped(arns).await? {
+                    return Ok(());
+                }
+                tokio::time::sleep(POLL_EVERY).await;
+            }
+        };
+        within(GONE_WITHIN, format!("see the tasks of {service} end"), wait).await
+    }
+
+    /// Whether tasks that are to stop have done so.
+    async fn are_stopped(&self, arns: Vec<String>) -> Result<bool, Error> {
+        for arns in arns.chunks(100) {
+            let described = self
+                .client
+                .describe_tasks()
+                .cluster(&self.stack.cluster)
+                .set_tasks(Some(arns.to_vec()))
+                .send()
+                .await
+                .map_err(request("describe tasks"))?;
+            let is_stopped = |status: Option<&str>| status == Some("STOPPED");
+            let mut tasks = described.tasks().iter();
+            if !tasks.all(|task| is_stopped(task.last_status())) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Runs a command in a task of a service's kind, to its end.
+    ///
+    /// # Errors
+    /// When it is not started, which ECS may say in an answer that is no error, or fails.
+    pub async fn run_once(&self, service: &str, command: &str) -> Result<(), Error> {
+        let failed = |problem: String| Error::Task {
+            family: service.to_owned(),
+            problem,
+        };
+        let instead = ContainerOverride::builder()
+            .name(render::CONTAINER)
+            .command(command)
+            .build();
+        let started = self
+            .client
+            .run_task()
+            .cluster(&self.stack.cluster)
+            .task_definition(service)
+            .launch_type(self.launch_type())
+            .network_configuration(self.network("run a task")?)
+            .overrides(TaskOverride::builder().container_overrides(instead).build())
+            .started_by(&self.owner)
+            .set_tags(Some(self.tags()))
+            .send()
+            .await
+            .map_err(request(format!("run a task of {service}")))?;
+        if let Some(failure) = started.failures().first() {
+            let reason = failure.reason().unwrap_or("no reason is given");
+            let detail = failure.detail().unwrap_or_default();
+            return Err(failed(format!("{reason} {detail}").trim().to_owned()));
+        }
+        let arn = started.tasks().first().and_then(|task| task.task_arn());
+        let arn = arn.ok_or_else(|| failed("ECS started none".to_owned()))?;
+        let wait = async {
+            loop {
+                tokio::time::sleep(POLL_EVERY).await;
+                let described = self
+                    .client
+                    .describe_tasks()
+                    .cluster(&self.stack.cluster)
+                    .tasks(arn)
+                    .send()
+                    .await
+                    .map_err(request("describe tasks"))?;
+                let Some(task) = described.tasks().first() else {
+                    continue;
+                };
+                if task.last_status() != Some("STOPPED") {
+                    continue;
+                }
+                let code = task.containers().first().and_then(|one| one.exit_code());
+                return match code {
+                    Some(0) => Ok(()),
+                    code => {
+                        let reason = task.stopped_reason().unwrap_or("it has stopped");
+                        let code = code.map_or("none".to_owned(), |code| code.to_string());
+                        let log = &self.stack.log_group;
+                        Err(failed(format!("{reason}, exit code {code} (its log is in {log})")))
+                    }
+                };
+            }
+        };
+        within(TASK_WITHIN, format!("see a task of {service} end"), wait).await
+    }
+
+    /// Makes the revisions of the run's task definitions inactive: ECS keeps them, but starts none.
+    ///
+    /// # Errors
+    /// When ECS refuses.
+    pub async fn retire_definitions(&self) -> Result<(), Error> {
+        let families = self.client.list_task_definition_families();
+        let mut families = families
+            .family_prefix(prefix(&self.run))
+            .into_paginator()
+            .send();
+        let mut arns = Vec::new();
+        while let Some(page) = families.next().await {
+            let page = page.map_err(request("list task definitions"))?;
+            for family in page.families() {
+                let listed = self.client.list_task_definitions().family_prefix(family);
+                let mut listed = listed
+                    .status(TaskDefinitionStatus::Active)
+                    .into_paginator()
+                    .send();
+                while let Some(page) = listed.next().await {
+                    let page = page.map_err(request("list task definitions"))?;
+                    arns.extend(page.task_definition_arns().to_vec());
+                }
+            }
+        }
+        for arn in arns {
+            let retire = self.client.deregister_task_definition();
+            let retired = retire.task_definition(&arn).send().await;
+            retired.map_err(request(format!("deregister task definition {arn}")))?;
+        }
+        Ok(())
+    }
+
+    fn tags(&self) -> Vec<Tag> {
+        [(RUN_TAG, &self.run), (OWNER_TAG, &self.owner)]
+            .map(|(key, value)| Tag::builder().key(key).value(value).build())
+            .to_vec()
+    }
+
+    fn launch_type(&self) -> LaunchType {
+        match self.stack.capacity {
+            Capacity::Fargate => LaunchType::Fargate,
+            Capacity::Ec2 => LaunchType::Ec2,
+        }
+    }
+
+    fn network(&self, what: &str) -> Result<NetworkConfiguration, Error> {
+        let vpc = AwsVpcConfiguration::builder()
+            .set_subnets(Some(self.stack.subnets.clone()))
+            .security_groups(&self.stack.security_group)
+            .assign_public_ip(AssignPublicIp::Disabled)
+            .build();
+        let vpc = vpc.map_err(|error| Error::Request {
+            what: what.to_owned(),
+            problem: error.to_string(),
+        })?;
+        Ok(NetworkConfiguration::builder()
+            .awsvpc_configuration(vpc)
+            .build())
+    }
+}
+
+async fn within<T>(
+    most: Duration,
+    what: String,
+    work: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Error> {
+    let late = |_| Error::Late { what, within: most };
+    tokio::time::timeout(most, work).await.map_err(late)?
+}

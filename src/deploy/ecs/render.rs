@@ -1,0 +1,114 @@
+//! A task definition as the ECS API wants it said, and back. Pure.
+
+use aws_sdk_ecs::error::BuildError;
+use aws_sdk_ecs::types::{
+    self, Compatibility, ContainerDefinition, KernelCapabilities, KeyValuePair, LinuxParameters,
+    LogConfiguration, LogDriver, NetworkMode, PortMapping, Secret, TransportProtocol,
+};
+
+use super::desired::TaskDefinition;
+use super::stack::Capacity;
+use crate::config::ContainerConfig;
+
+/// The only container of a task.
+pub const CONTAINER: &str = "actor";
+
+/// What CloudWatch calls the streams of a task's log.
+const LOG_PREFIX: &str = "cf";
+
+const LOG_GROUP: &str = "awslogs-group";
+const LOG_REGION: &str = "awslogs-region";
+
+/// Where a task definition may run.
+pub fn compatibility(capacity: Capacity) -> Compatibility {
+    match capacity {
+        Capacity::Fargate => Compatibility::Fargate,
+        Capacity::Ec2 => Compatibility::Ec2,
+    }
+}
+
+/// The container of a task.
+pub fn container(definition: &TaskDefinition) -> Result<ContainerDefinition, BuildError> {
+    let environment = definition.environment.iter().map(|(name, value)| {
+        let pair = KeyValuePair::builder();
+        pair.name(name).value(value).build()
+    });
+    let secrets = definition
+        .secrets
+        .iter()
+        .map(|(name, arn)| Secret::builder().name(name).value_from(arn).build())
+        .collect::<Result<Vec<_>, _>>()?;
+    let log = LogConfiguration::builder()
+        .log_driver(LogDriver::Awslogs)
+        .options(LOG_GROUP, &definition.log_group)
+        .options(LOG_REGION, &definition.region)
+        .options("awslogs-stream-prefix", LOG_PREFIX)
+        .build()?;
+    let inspection = PortMapping::builder()
+        .container_port(ContainerConfig::DEFAULT_PORT.into())
+        .protocol(TransportProtocol::Tcp)
+        .build();
+    let linux = LinuxParameters::builder()
+        .capabilities(KernelCapabilities::builder().drop("ALL").build())
+        .build();
+    Ok(ContainerDefinition::builder()
+        .name(CONTAINER)
+        .image(&definition.image)
+        .set_command(Some(definition.command.clone()))
+        .essential(true)
+        .set_environment(Some(environment.collect()))
+        .set_secrets(Some(secrets))
+        .readonly_root_filesystem(true)
+        .user(&definition.user)
+        .linux_parameters(linux)
+        .log_configuration(log)
+        .port_mappings(inspection)
+        .build())
+}
+
+/// What a task definition says that ECS has; none where it is not of the form that we write.
+pub fn read(found: &types::TaskDefinition) -> Option<TaskDefinition> {
+    let [container] = found.container_definitions() else {
+        return None;
+    };
+    let log = container.log_configuration()?.options()?;
+    let mut environment: Vec<(String, String)> = container
+        .environment()
+        .iter()
+        .map(|pair| {
+            let text = |value: Option<&str>| value.unwrap_or_default().to_owned();
+            (text(pair.name()), text(pair.value()))
+        })
+        .collect();
+    environment.sort();
+    let is_hardened = container.readonly_root_filesystem() == Some(true)
+        && container.privileged() != Some(true)
+        && found.network_mode() == Some(&NetworkMode::Awsvpc);
+    if !is_hardened {
+        return None;
+    }
+    let capacity = match found.requires_compatibilities() {
+        [Compatibility::Fargate] => Capacity::Fargate,
+        [Compatibility::Ec2] => Capacity::Ec2,
+        _ => return None,
+    };
+    Some(TaskDefinition {
+        family: found.family()?.to_owned(),
+        cpu: found.cpu()?.parse().ok()?,
+        memory: found.memory()?.parse().ok()?,
+        image: container.image()?.to_owned(),
+        command: container.command().to_vec(),
+        environment,
+        secrets: container
+            .secrets()
+            .iter()
+            .map(|secret| (secret.name().to_owned(), secret.value_from().to_owned()))
+            .collect(),
+        user: container.user()?.to_owned(),
+        task_role: found.task_role_arn()?.to_owned(),
+        execution_role: found.execution_role_arn()?.to_owned(),
+        log_group: log.get(LOG_GROUP)?.clone(),
+        region: log.get(LOG_REGION)?.clone(),
+        capacity,
+    })
+}

@@ -1,0 +1,175 @@
+//! What has to exist in an AWS account before a run: the outputs of the stack in
+//! `infra/cloudformation`. Pure.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// Where a run's tasks live, and with what rights.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Stack {
+    /// Its name.
+    pub name: String,
+    /// The ECS cluster.
+    pub cluster: String,
+    /// Who runs the containers.
+    pub capacity: Capacity,
+    /// The subnets of tasks.
+    pub subnets: Vec<String>,
+    /// The security group of tasks.
+    pub security_group: String,
+    /// ARN of the role that actors have: their part of the table.
+    pub task_role: String,
+    /// ARN of the role that ECS has while it starts them: image, secrets, log.
+    pub execution_role: String,
+    /// The CloudWatch group of their logs.
+    pub log_group: String,
+    /// The DynamoDB table.
+    pub table: String,
+    /// ARN of the secret with the broker's address for the trainer, who wires.
+    pub trainer_broker: String,
+    /// ARN of the secret with the broker's address for everybody else.
+    pub actor_broker: String,
+    /// ARN of the secret that those must know who look at actors.
+    pub token: String,
+}
+
+/// Who runs the containers of a cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Capacity {
+    /// AWS.
+    Fargate,
+    /// Instances of the account that are in the cluster.
+    Ec2,
+}
+
+impl Capacity {
+    /// ECS's word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Fargate => "FARGATE",
+            Self::Ec2 => "EC2",
+        }
+    }
+}
+
+/// Why a stack cannot carry runs.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StackError {
+    /// It has not all that is needed.
+    #[error(
+        "use stack `{stack}`: it has no output {} (bring it up from infra/cloudformation/cuttlefish.yaml)",
+        .missing.join(", ")
+    )]
+    Missing {
+        /// Its name.
+        stack: String,
+        /// The outputs that it does not have.
+        missing: Vec<&'static str>,
+    },
+    /// An output has an unknown value.
+    #[error("use stack `{stack}`: its output {output} is `{value}`, not {expected}")]
+    Value {
+        /// Its name.
+        stack: String,
+        /// The output.
+        output: &'static str,
+        /// What it is.
+        value: String,
+        /// What it may be.
+        expected: &'static str,
+    },
+}
+
+impl Stack {
+    /// The stack `name` with these outputs.
+    ///
+    /// # Errors
+    /// Names every output that is missing.
+    pub fn new(name: &str, outputs: &BTreeMap<String, String>) -> Result<Self, StackError> {
+        let mut missing = Vec::new();
+        let mut output = |name: &'static str| {
+            let found = outputs.get(name).map(|value| value.trim().to_owned());
+            let found = found.filter(|value| !value.is_empty());
+            found.unwrap_or_else(|| {
+                missing.push(name);
+                String::new()
+            })
+        };
+        let stack = Self {
+            name: name.to_owned(),
+            cluster: output("Cluster"),
+            subnets: output("Subnets")
+                .split(',')
+                .map(|subnet| subnet.trim().to_owned())
+                .collect(),
+            security_group: output("SecurityGroup"),
+            task_role: output("TaskRole"),
+            execution_role: output("ExecutionRole"),
+            log_group: output("LogGroup"),
+            table: output("Table"),
+            trainer_broker: output("TrainerBrokerSecret"),
+            actor_broker: output("ActorBrokerSecret"),
+            token: output("TokenSecret"),
+            capacity: match output("Capacity").as_str() {
+                "EC2" => Capacity::Ec2,
+                "FARGATE" | "" => Capacity::Fargate,
+                other => {
+                    return Err(StackError::Value {
+                        stack: name.to_owned(),
+                        output: "Capacity",
+                        value: other.to_owned(),
+                        expected: "FARGATE or EC2",
+                    });
+                }
+            },
+        };
+        if missing.is_empty() {
+            return Ok(stack);
+        }
+        Err(StackError::Missing {
+            stack: name.to_owned(),
+            missing,
+        })
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    pub(in crate::deploy::ecs) fn outputs() -> BTreeMap<String, String> {
+        [
+            ("Cluster", "neurons"),
+            ("Capacity", "FARGATE"),
+            ("Subnets", "subnet-1, subnet-2"),
+            ("SecurityGroup", "sg-1"),
+            ("TaskRole", "arn:aws:iam::1:role/task"),
+            ("ExecutionRole", "arn:aws:iam::1:role/execution"),
+            ("LogGroup", "/cuttlefish"),
+            ("Table", "cuttlefish"),
+            ("TrainerBrokerSecret", "arn:aws:secretsmanager:eu-west-1:1:secret:trainer"),
+            ("ActorBrokerSecret", "arn:aws:secretsmanager:eu-west-1:1:secret:actor"),
+            ("TokenSecret", "arn:aws:secretsmanager:eu-west-1:1:secret:token"),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .into()
+    }
+
+    #[test]
+    fn every_output_that_is_missing_is_named() {
+        let stack = Stack::new("here", &outputs()).unwrap();
+        assert_eq!(stack.subnets, ["subnet-1", "subnet-2"]);
+        let mut few = outputs();
+        few.remove("TaskRole");
+        few.insert("TokenSecret".to_owned(), " ".to_owned());
+        let error = Stack::new("here", &few).unwrap_err().to_string();
+        assert!(error.contains("no output TaskRole, TokenSecret ("), "{error}");
+        let mut odd = outputs();
+        odd.insert("Capacity".to_owned(), "LAMBDA".to_owned());
+        let error = Stack::new("here", &odd).unwrap_err().to_string();
+        assert!(error.contains("`LAMBDA`, not FARGATE or EC2"), "{error}");
+    }
+}
