@@ -33,6 +33,8 @@ pub struct Services {
     pub broker_image: Option<String>,
     /// Address of a DynamoDB; the SDK reads the same variable.
     pub dynamodb: Option<String>,
+    /// The CloudFormation stack of runs on ECS.
+    pub stack: Option<String>,
 }
 
 impl Config {
@@ -67,6 +69,7 @@ impl Config {
                 broker_ca: variable("CUTTLEFISH_BROKER_CA"),
                 broker_image: text("CUTTLEFISH_BROKER_IMAGE"),
                 dynamodb: text("AWS_ENDPOINT_URL_DYNAMODB"),
+                stack: text("CUTTLEFISH_STACK"),
             },
         }
     }

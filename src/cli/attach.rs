@@ -10,7 +10,7 @@ use cuttlefish_core::trainer::{Outcome, Verdict};
 
 use super::outcome::Finished;
 use super::watch::{Watch, Watchable};
-use super::{Exit, Failure, deployed, recorded_graph};
+use super::{Exit, Failure, deployed, ecs, recorded_graph};
 use crate::config::Config;
 use crate::data::{self, Loaded};
 use crate::deploy::docker::desired::{Container, Role, container_name};
@@ -18,8 +18,8 @@ use crate::host::{End, Look};
 use crate::orchestrator::Deployed;
 use crate::orchestrator::remote::Inspection;
 use crate::report::progress_bar::ProgressView;
-use crate::runs::SavedRun;
-use crate::store::Store;
+use crate::runs::{RunDir, SavedRun};
+use crate::store::{DynamoStore, Store};
 
 /// How often an attached command looks whether containers have to be started again.
 const REVIVE_EVERY: Duration = Duration::from_secs(2);
@@ -44,6 +44,9 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
+    if RunDir::existing(&config.runs_dir, &args.run)?.is_on_ecs() {
+        return ecs::attach(&args.run, args.json, args.quiet, config);
+    }
     actix_rt::System::new().block_on(async {
         let deployed = deployed(&args.run, config).await?;
         let record = &deployed.deployment.record;
@@ -62,19 +65,7 @@ pub async fn watch(
     json: bool,
     quiet: bool,
 ) -> Result<Exit, Failure> {
-    let dataset = Arc::new(dataset);
-    let training = &graph.training;
-    let batches = Batches::new(
-        dataset.clone(),
-        graph.seed,
-        training.batch_size,
-        training.shuffle,
-    );
-    let before = saved(deployed).await?.progress().tick.0;
-    let view = ProgressView::new(std::io::stderr().is_terminal(), quiet, training.epochs);
-    let batch_source: &dyn BatchSource = &batches;
-    let mut watch = Watch::new(view, graph, batch_source, before);
-    let mut remote = Remote {
+    let remote = Remote {
         deployed,
         desired: deployed.desired(graph)?,
         trainer: None,
@@ -83,30 +74,69 @@ pub async fn watch(
         revived: Instant::now(),
         is_stopping: false,
     };
-    let watched = watch.until_the_end(&mut remote).await;
-    watch.finish();
-    let watched = watched?;
-    let outcome = match watched.end {
-        End::Finished(outcome) => *outcome,
-        End::Failed(fault) => return Err(fault.into()),
-        End::StoreFailed(problem) => return Err(Failure::new(Exit::Failed, problem)),
-    };
-    let finished = Finished {
+    let followed = Followed {
         run: &deployed.run,
         target: "docker",
-        saved: saved(deployed).await?,
+        store: deployed.store().await?,
         graph,
-        dataset: &dataset,
-        outcome: &outcome,
-        rows_trained: watched.rows_trained,
-        wall: watched.took,
+        dataset: Arc::new(dataset),
     };
-    finished.report(json).await
+    followed.to_the_end(remote, json, quiet).await
 }
 
-async fn saved(deployed: &Deployed) -> Result<SavedRun, Failure> {
-    let store = deployed.store().await?;
-    Ok(SavedRun::read_from(deployed.run.name(), store).await?)
+/// A run that trains elsewhere.
+pub(super) struct Followed<'a> {
+    pub(super) run: &'a RunDir,
+    pub(super) target: &'static str,
+    pub(super) store: DynamoStore,
+    pub(super) graph: &'a Graph,
+    pub(super) dataset: Arc<Dataset>,
+}
+
+impl Followed<'_> {
+    /// Watches it to its end, and tells how it ended.
+    pub(super) async fn to_the_end(
+        self,
+        mut watched: impl Watchable,
+        json: bool,
+        quiet: bool,
+    ) -> Result<Exit, Failure> {
+        let training = &self.graph.training;
+        let batches = Batches::new(
+            self.dataset.clone(),
+            self.graph.seed,
+            training.batch_size,
+            training.shuffle,
+        );
+        let before = self.saved().await?.progress().tick.0;
+        let view = ProgressView::new(std::io::stderr().is_terminal(), quiet, training.epochs);
+        let batch_source: &dyn BatchSource = &batches;
+        let mut watch = Watch::new(view, self.graph, batch_source, before);
+        let ended = watch.until_the_end(&mut watched).await;
+        watch.finish();
+        let ended = ended?;
+        let outcome = match ended.end {
+            End::Finished(outcome) => *outcome,
+            End::Failed(fault) => return Err(fault.into()),
+            End::StoreFailed(problem) => return Err(Failure::new(Exit::Failed, problem)),
+        };
+        let finished = Finished {
+            run: self.run,
+            target: self.target,
+            // As it is now.
+            saved: self.saved().await?,
+            graph: self.graph,
+            dataset: &self.dataset,
+            outcome: &outcome,
+            rows_trained: ended.rows_trained,
+            wall: ended.took,
+        };
+        finished.report(json).await
+    }
+
+    async fn saved(&self) -> Result<SavedRun, Failure> {
+        Ok(SavedRun::read_from(self.run.name(), self.store.clone()).await?)
+    }
 }
 
 /// A run in containers, on its way to its end.
@@ -160,25 +190,29 @@ impl Remote<'_> {
         if trainers.any(|trainer| trainer.is_running()) {
             return Ok(None);
         }
-        let store = self.deployed.store().await?;
-        let ledger = store.read_ledger().await?.and_then(|(_, ledger)| ledger);
-        let Some(ledger) = ledger else {
-            return Err(Failure::new(
-                Exit::Interrupted,
-                "stopped before the first commit",
-            ));
-        };
-        let verdict = if ledger.progress.finished {
-            Verdict::Completed
-        } else {
-            Verdict::Stopped
-        };
-        Ok(Some(End::Finished(Box::new(Outcome {
-            verdict,
-            ledger,
-            rewinds: 0,
-        }))))
+        Ok(Some(end_of_stopped(&self.deployed.store().await?).await?))
     }
+}
+
+/// How a run ended whose trainer has left: as its ledger says.
+pub(super) async fn end_of_stopped(store: &DynamoStore) -> Result<End, Failure> {
+    let ledger = store.read_ledger().await?.and_then(|(_, ledger)| ledger);
+    let Some(ledger) = ledger else {
+        return Err(Failure::new(
+            Exit::Interrupted,
+            "stopped before the first commit",
+        ));
+    };
+    let verdict = if ledger.progress.finished {
+        Verdict::Completed
+    } else {
+        Verdict::Stopped
+    };
+    Ok(End::Finished(Box::new(Outcome {
+        verdict,
+        ledger,
+        rewinds: 0,
+    })))
 }
 
 impl Watchable for Remote<'_> {

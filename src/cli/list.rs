@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::told::Screen;
 use super::units::units;
-use super::{Exit, Failure, print, print_json, tell};
+use super::{Exit, Failure, ecs, print, print_json, tell, up};
 use crate::config::Config;
 use crate::deploy::docker::desired::Role;
 use crate::deploy::docker::reconcile::Observed;
@@ -34,6 +34,9 @@ pub async fn ps(args: &PsArgs, config: &Config) -> Result<Exit, Failure> {
             if run.is_deployed() {
                 return units(&Deployed::open(run).await?, args.json).await;
             }
+            if run.is_on_ecs() {
+                return ecs::ps(run, args.json).await;
+            }
             vec![run]
         }
         None => RunDir::list(&config.runs_dir)?,
@@ -43,6 +46,8 @@ pub async fn ps(args: &PsArgs, config: &Config) -> Result<Exit, Failure> {
     for run in runs {
         let worker = if run.is_deployed() {
             containers(&run).await
+        } else if run.is_on_ecs() {
+            ecs::tasks(&run).await
         } else {
             run.worker()
         };
@@ -99,7 +104,13 @@ fn describe(
     worker: Option<String>,
     saved: &SavedRun,
 ) -> (Vec<String>, serde_json::Value) {
-    let target = if run.is_deployed() { "docker" } else { "local" };
+    let target = if run.is_deployed() {
+        "docker"
+    } else if run.is_on_ecs() {
+        "ecs"
+    } else {
+        "local"
+    };
     let progress = saved.progress();
     let state = match &worker {
         _ if progress.finished => "complete",
@@ -144,12 +155,7 @@ fn describe(
 pub async fn down(args: &DownArgs, config: &Config) -> Result<Exit, Failure> {
     let run = RunDir::existing(&config.runs_dir, &args.run)?;
     let lock = run.lock()?;
-    if run.is_deployed() {
-        let screen = Screen::new(false);
-        Deployed::open(run).await?.down(&lock, &screen).await?;
-    } else {
-        run.remove(&lock)?;
-    }
+    up::remove(&run, &lock, &Screen::new(false)).await?;
     tell(format_args!("removed run {}", args.run));
     Ok(Exit::Ok)
 }

@@ -2,6 +2,7 @@
 
 mod attach;
 mod chaos;
+mod ecs;
 mod evaluate;
 pub mod exit;
 mod export;
@@ -32,6 +33,7 @@ use crate::config::Config;
 use crate::data::file::read_file_up_to;
 use crate::log;
 use crate::orchestrator::Deployed;
+use crate::orchestrator::on_ecs::OnEcs;
 use crate::runs::{Record, RunDir, SavedRun};
 pub use exit::{Exit, Failure};
 
@@ -264,6 +266,9 @@ async fn read(run: &RunDir) -> Result<SavedRun, Failure> {
     if run.is_deployed() {
         let deployed = Deployed::open(run.clone()).await?;
         Ok(SavedRun::read_from(run.name(), deployed.store().await?).await?)
+    } else if run.is_on_ecs() {
+        let store = OnEcs::open(run.clone()).await?.store().await?;
+        Ok(SavedRun::read_from(run.name(), store).await?)
     } else {
         Ok(SavedRun::read(run).await?)
     }

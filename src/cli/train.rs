@@ -12,6 +12,7 @@ use cuttlefish_core::topology::spec::Spec;
 use cuttlefish_core::topology::{DataShape, Graph, Grouping};
 use cuttlefish_core::trainer::{Progress, Timing};
 
+use super::ecs::{self, EcsArgs};
 use super::evaluate::check_data;
 use super::outcome::Finished;
 use super::services::ServiceArgs;
@@ -62,6 +63,8 @@ pub struct Args {
     pub(super) down: bool,
     #[command(flatten)]
     pub(super) services: ServiceArgs,
+    #[command(flatten)]
+    pub(super) ecs: EcsArgs,
 }
 
 /// Where actors can live in this version.
@@ -71,6 +74,8 @@ pub(super) enum Target {
     Local,
     /// In a container each, on this machine's Docker
     Docker,
+    /// In a container each, on Amazon ECS
+    Ecs,
 }
 
 /// A run that is about to be trained.
@@ -85,6 +90,9 @@ pub(super) struct Prepared {
 }
 
 pub fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
+    if args.target == Target::Ecs || is_on_ecs(args, config) {
+        return ecs::train(args, config);
+    }
     if args.target == Target::Docker || is_deployed(args, config) {
         return up::train(args, config);
     }
@@ -101,10 +109,16 @@ pub fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
 
 /// Whether the run to be resumed is one in containers.
 fn is_deployed(args: &Args, config: &Config) -> bool {
-    let run = args.resume.as_deref();
-    run.is_some_and(|run| {
-        RunDir::existing(&config.runs_dir, run).is_ok_and(|run| run.is_deployed())
-    })
+    resumed(args, config).is_some_and(|run| run.is_deployed())
+}
+
+/// Whether it is on ECS.
+fn is_on_ecs(args: &Args, config: &Config) -> bool {
+    resumed(args, config).is_some_and(|run| run.is_on_ecs())
+}
+
+fn resumed(args: &Args, config: &Config) -> Option<RunDir> {
+    RunDir::existing(&config.runs_dir, args.resume.as_deref()?).ok()
 }
 
 /// A run of a file. `fits` says what else has to be right before anything is changed.

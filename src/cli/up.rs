@@ -5,10 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use cuttlefish_core::data::Dataset;
 use cuttlefish_core::machine::NeuronState;
 use cuttlefish_core::topology::{DataShape, Graph, Grouping, Problems};
 
 use super::attach::watch;
+use super::ecs::{self, EcsArgs};
 use super::evaluate::check_data;
 use super::services::ServiceArgs;
 use super::told::Screen;
@@ -17,9 +19,10 @@ use super::{Exit, Failure, FileArgs, TopologyFile, tell};
 use crate::config::Config;
 use crate::data::{self, Loaded};
 use crate::deploy::docker::limits::Standing;
+use crate::orchestrator::on_ecs::OnEcs;
 use crate::orchestrator::up::{self, Changes, Interrupted, Told, Wanted};
 use crate::orchestrator::{Deployed, limits};
-use crate::runs::{Lock, Record, RunDir, SavedRun};
+use crate::runs::{Lock, Record, RunDir};
 
 #[derive(Debug, clap::Args)]
 #[command(
@@ -39,8 +42,22 @@ pub struct Args {
     /// Show no progress
     #[arg(short, long)]
     quiet: bool,
+    /// Where the actors live
+    #[arg(long, value_enum, default_value_t = Target::Docker)]
+    target: Target,
     #[command(flatten)]
     services: ServiceArgs,
+    #[command(flatten)]
+    pub(super) ecs: EcsArgs,
+}
+
+/// Where containers can live.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Target {
+    /// On this machine's Docker
+    Docker,
+    /// On Amazon ECS
+    Ecs,
 }
 
 /// A run that is to be brought up.
@@ -50,6 +67,10 @@ struct Prepared {
 }
 
 pub fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
+    if args.target == Target::Ecs {
+        let asked = ecs::from_file(&args.file, &args.file_args, args.overwrite, config)?;
+        return ecs::up(asked, args.overwrite, args.quiet, &args.ecs, &args.services, config);
+    }
     let prepared = from_file(
         &args.file,
         &args.file_args,
@@ -71,7 +92,8 @@ pub fn train(args: &train::Args, config: &Config) -> Result<Exit, Failure> {
     let services = &args.services;
     let prepared = match (&args.file, &args.resume) {
         (Some(file), _) => from_file(file, &args.file_args, args.overwrite, services, config)?,
-        (None, run) => from_run(run.as_deref().unwrap_or_default(), args, config)?,
+        (None, run) => read_run(run.as_deref().unwrap_or_default(), args, config)?
+            .on_docker(services, false, config)?,
     };
     let screen = Arc::new(Screen::new(args.quiet));
     actix_rt::System::new().block_on(async {
@@ -117,18 +139,25 @@ pub fn import(
     })
 }
 
-/// What a topology file asks for.
-fn from_file(
+/// What a file, or a run, asks for.
+pub(super) struct Asked {
+    pub(super) run: RunDir,
+    pub(super) record: Record,
+    pub(super) graph: Graph,
+    pub(super) dataset: Dataset,
+}
+
+/// Reads a topology file. A run of its name may be there if `is_in_place` and if it can become this one.
+pub(super) fn read_file(
     file: &Path,
     file_args: &FileArgs,
     overwrite: bool,
-    services: &ServiceArgs,
+    is_in_place: impl Fn(&RunDir) -> bool,
     config: &Config,
-) -> Result<Prepared, Failure> {
+) -> Result<Asked, Failure> {
     let file = TopologyFile::read(file, &file_args.overrides())?;
     let spec = file.document.spec();
     let run = RunDir::new(&config.runs_dir, &spec.name)?;
-    let services = services.resolve(config, run.is_deployed() && !overwrite)?;
     let grouping = file_args.grouping(Grouping::FromFile);
     let Loaded { dataset, encoder } = data::load(&spec.data, &file.base_dir(), &config.data_dir)?;
     let graph = file
@@ -147,31 +176,26 @@ fn from_file(
     );
     record.to_json()?;
     if run.exists() && !overwrite {
-        if !run.is_deployed() {
+        if !is_in_place(&run) {
             let run = run.name().to_owned();
             return Err(crate::runs::Error::Exists { run }.into());
         }
-        let before = run.deployment()?.record;
+        let before = run.recorded()?;
         check_data(&before.data_sha256, &dataset)?;
         check_change(&run, &before, &record)?;
     }
-    Ok(Prepared {
+    Ok(Asked {
         run,
-        wanted: Wanted {
-            record,
-            graph,
-            dataset,
-            services,
-            weights: None,
-        },
+        record,
+        graph,
+        dataset,
     })
 }
 
-/// What a run in containers was started with, with what is to be different now.
-fn from_run(name: &str, args: &train::Args, config: &Config) -> Result<Prepared, Failure> {
+/// Reads what a run in containers was started with, with what is to be different now.
+pub(super) fn read_run(name: &str, args: &train::Args, config: &Config) -> Result<Asked, Failure> {
     let run = RunDir::existing(&config.runs_dir, name)?;
-    let services = args.services.resolve(config, true)?;
-    let before = run.deployment()?.record;
+    let before = run.recorded()?;
     let problems =
         |problems: Problems| Failure::new(Exit::Usage, format_args!("run `{name}`: {problems}"));
     let document = before
@@ -186,16 +210,46 @@ fn from_run(name: &str, args: &train::Args, config: &Config) -> Result<Prepared,
     check_change(&run, &before, &record)?;
     let shape = DataShape::from(&dataset);
     let graph = document.graph(&shape, record.grouping).map_err(problems)?;
-    Ok(Prepared {
+    Ok(Asked {
         run,
-        wanted: Wanted {
-            record,
-            graph,
-            dataset,
-            services,
-            weights: None,
-        },
+        record,
+        graph,
+        dataset,
     })
+}
+
+impl Asked {
+    /// The same on Docker.
+    fn on_docker(
+        self,
+        services: &ServiceArgs,
+        overwrite: bool,
+        config: &Config,
+    ) -> Result<Prepared, Failure> {
+        let services = services.resolve(config, self.run.is_deployed() && !overwrite)?;
+        Ok(Prepared {
+            run: self.run,
+            wanted: Wanted {
+                record: self.record,
+                graph: self.graph,
+                dataset: self.dataset,
+                services,
+                weights: None,
+            },
+        })
+    }
+}
+
+/// What a topology file asks for on Docker.
+fn from_file(
+    file: &Path,
+    file_args: &FileArgs,
+    overwrite: bool,
+    services: &ServiceArgs,
+    config: &Config,
+) -> Result<Prepared, Failure> {
+    let asked = read_file(file, file_args, overwrite, RunDir::is_deployed, config)?;
+    asked.on_docker(services, overwrite, config)
 }
 
 /// Whether a run can become what is wanted without changing its bits.
@@ -203,11 +257,7 @@ fn check_change(run: &RunDir, before: &Record, record: &Record) -> Result<(), Fa
     if before.topology == record.topology {
         return Ok(());
     }
-    let progress = super::block_on(async {
-        let deployed = Deployed::open(run.clone()).await?;
-        let store = deployed.store().await?;
-        Ok(SavedRun::read_from(run.name(), store).await?.progress())
-    })?;
+    let progress = super::block_on(async { Ok(super::read(run).await?.progress()) })?;
     check_resumable(&before.topology, &record.topology, &progress)
 }
 
@@ -275,10 +325,12 @@ async fn bring_up_locked(
 }
 
 /// Removes a run, deployed or not, or what an attempt to make one has left.
-async fn remove(run: &RunDir, lock: &Lock, screen: &Screen) -> Result<(), Failure> {
+pub(super) async fn remove(run: &RunDir, lock: &Lock, screen: &Screen) -> Result<(), Failure> {
     if run.is_deployed() {
         let deployed = Deployed::open(run.clone()).await?;
         Ok(deployed.down(lock, screen).await?)
+    } else if run.is_on_ecs() {
+        Ok(OnEcs::open(run.clone()).await?.down(lock, screen).await?)
     } else {
         Ok(run.clone().remove(lock)?)
     }

@@ -105,6 +105,22 @@ pub fn write(dataset: &Dataset, sha256: &str, path: &Path) -> std::io::Result<()
 }
 
 fn write_to(dataset: &Dataset, sha256: &str, path: &Path) -> std::io::Result<()> {
+    let mut out = BufWriter::new(File::create(path)?);
+    render(dataset, sha256, &mut out)?;
+    out.into_inner()?.sync_all()
+}
+
+/// What [`write`] would write.
+///
+/// # Errors
+/// When the data set is too large.
+pub fn bytes(dataset: &Dataset, sha256: &str) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    render(dataset, sha256, &mut bytes)?;
+    Ok(bytes)
+}
+
+fn render(dataset: &Dataset, sha256: &str, out: &mut impl Write) -> std::io::Result<()> {
     let (classes, target) = match &dataset.task {
         Task::Classification { class_names, .. } => (Some(class_names.clone()), None),
         Task::Regression { target_name, .. } => (None, Some(target_name.clone())),
@@ -133,7 +149,6 @@ fn write_to(dataset: &Dataset, sha256: &str, path: &Path) -> std::io::Result<()>
     let too_large = || std::io::Error::other("the data set is too large");
     let blocks = header.blocks(start).ok_or_else(too_large)?;
     let length = u32::try_from(json.len()).map_err(|_| too_large())?;
-    let mut out = BufWriter::new(File::create(path)?);
     out.write_all(MAGIC)?;
     out.write_all(&VERSION.to_le_bytes())?;
     out.write_all(&length.to_le_bytes())?;
@@ -155,7 +170,7 @@ fn write_to(dataset: &Dataset, sha256: &str, path: &Path) -> std::io::Result<()>
         out.write_all(content)?;
         at = block.end;
     }
-    out.into_inner()?.sync_all()
+    Ok(())
 }
 
 /// Maps a file that [`write`] has written. Its values are read when they are used.

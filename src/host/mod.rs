@@ -7,6 +7,7 @@ mod probe;
 pub mod process;
 pub mod source;
 pub mod storekeeper;
+mod unwire;
 
 use std::sync::Arc;
 use std::time::Instant;

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, bail};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::{container, probe};
+use super::{container, probe, unwire};
 use crate::config::{ContainerConfig, StoreConfig};
 use crate::{log, store};
 
@@ -16,7 +16,10 @@ use crate::{log, store};
 const LOG: &str =
     "warn,cuttlefish=info,lapin=off,rustls_native_certs=off,aws_smithy_http_client=error";
 
-/// The whole program of a container: `cuttlefish-neuron actor`, `probe` or `store`.
+/// The command that removes a run's queues.
+pub const UNWIRE: &str = "unwire";
+
+/// The whole program of a container: `cuttlefish-neuron actor`, `probe`, `store` or `unwire`.
 pub fn main() -> ExitCode {
     log::init(LOG);
     let role = std::env::args().nth(1).unwrap_or_default();
@@ -30,11 +33,15 @@ pub fn main() -> ExitCode {
                 let config = ContainerConfig::from_process().map_err(anyhow::Error::msg)?;
                 probe::run(&config).await.map(|()| ExitCode::SUCCESS)
             }
+            UNWIRE => {
+                let config = ContainerConfig::from_process().map_err(anyhow::Error::msg)?;
+                unwire::run(&config).await.map(|()| ExitCode::SUCCESS)
+            }
             "store" => {
                 let config = StoreConfig::from_process().map_err(anyhow::Error::msg)?;
                 serve_store(&config).await.map(|()| ExitCode::SUCCESS)
             }
-            _ => bail!("`{role}` is no role of a container (expected actor, probe or store)"),
+            _ => bail!("`{role}` is no role of a container (expected actor, probe, store or unwire)"),
         }
     });
     match result {

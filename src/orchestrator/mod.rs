@@ -9,6 +9,7 @@
 //! | `prepare` | what containers read: secrets, data, the broker's users |
 //! | [`places`] | how this machine and the containers reach broker, store and inspection |
 //! | [`remote`] | a run that trains elsewhere, watched over HTTP |
+//! | [`on_ecs`] | a run on Amazon ECS: up, down |
 //! | [`secrets`] | the run's secrets, as files |
 //! | [`companion`] | what the broker of a run is started with; pure |
 //!
@@ -19,6 +20,7 @@ pub mod companion;
 pub mod down;
 mod given;
 pub mod limits;
+pub mod on_ecs;
 pub mod places;
 mod prepare;
 pub mod remote;

@@ -1,6 +1,7 @@
 //! Where and how a run is deployed: what its directory keeps of that.
 
 use cuttlefish_core::data::Feed;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::{Error, Record, RunDir};
@@ -104,29 +105,50 @@ impl RunDir {
 
     /// Reads how the run is deployed.
     pub fn deployment(&self) -> Result<Deployment, Error> {
-        let broken = |problem: String| Error::Broken {
-            run: self.name.clone(),
-            problem,
-        };
-        let path = self.path.join(FILE);
-        let json = std::fs::read_to_string(&path).map_err(|source| super::io(&path, source))?;
-        let deployment: Deployment =
-            serde_json::from_str(&json).map_err(|e| broken(format!("its deployment: {e}")))?;
+        let deployment: Deployment = self.read_json(FILE)?;
         if deployment.version != VERSION {
-            return Err(broken(format!(
-                "its deployment has version {}, this program reads version {VERSION}",
-                deployment.version
-            )));
+            return Err(Error::Broken {
+                run: self.name.clone(),
+                problem: format!(
+                    "its `{FILE}` has version {}, this program reads version {VERSION}",
+                    deployment.version
+                ),
+            });
         }
         Ok(deployment)
+    }
+
+    /// What a run in containers was last brought up with, wherever those are.
+    pub fn recorded(&self) -> Result<Record, Error> {
+        if self.is_on_ecs() {
+            Ok(self.ecs_deployment()?.record)
+        } else {
+            Ok(self.deployment()?.record)
+        }
     }
 
     /// Keeps how the run is deployed, whole or not at all.
     pub fn keep_deployment(&self, deployment: &Deployment) -> Result<(), Error> {
         // As for the record itself.
         deployment.record.to_json()?;
-        let json = serde_json::to_string_pretty(deployment).unwrap_or_default();
-        let (path, temporary) = (self.path.join(FILE), self.path.join("deployment.part"));
+        self.keep_json(FILE, deployment)
+    }
+
+    /// Reads one of the run's documents.
+    pub(super) fn read_json<T: DeserializeOwned>(&self, file: &str) -> Result<T, Error> {
+        let path = self.path.join(file);
+        let json = std::fs::read_to_string(&path).map_err(|source| super::io(&path, source))?;
+        serde_json::from_str(&json).map_err(|error| Error::Broken {
+            run: self.name.clone(),
+            problem: format!("its `{file}`: {error}"),
+        })
+    }
+
+    /// Keeps one of the run's documents, whole or not at all.
+    pub(super) fn keep_json(&self, file: &str, document: &impl Serialize) -> Result<(), Error> {
+        let json = serde_json::to_string_pretty(document).unwrap_or_default();
+        let path = self.path.join(file);
+        let temporary = path.with_extension("part");
         std::fs::write(&temporary, json)
             .and_then(|()| std::fs::rename(&temporary, &path))
             .map_err(|source| super::io(&path, source))

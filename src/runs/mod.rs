@@ -5,6 +5,7 @@
 //! with. The lock says whether a process works on it.
 
 pub mod deployment;
+pub mod on_ecs;
 pub mod record;
 pub mod saved;
 
@@ -15,6 +16,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use deployment::Deployment;
+pub use on_ecs::EcsDeployment;
 pub use record::Record;
 pub use saved::SavedRun;
 
@@ -158,7 +160,7 @@ impl RunDir {
 
     /// Whether the run exists.
     pub fn exists(&self) -> bool {
-        self.path.join("store.db").exists() || self.is_deployed()
+        self.path.join("store.db").exists() || self.is_deployed() || self.is_on_ecs()
     }
 
     /// Creates the directory unless it is there.

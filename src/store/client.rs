@@ -76,7 +76,12 @@ fn from_environment(found: &SdkConfig, shared: Builder, http: SharedHttpClient) 
 
 /// The region that the environment names.
 pub async fn region_from_environment() -> String {
-    region(&environment(&https()).await)
+    region(&sdk_from_environment().await)
+}
+
+/// What the environment says to every client of AWS, with our way to speak TLS.
+pub async fn sdk_from_environment() -> SdkConfig {
+    environment(&https()).await
 }
 
 /// The credentials that the environment names, as the lines of a profile, for containers that do

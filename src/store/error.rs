@@ -284,7 +284,7 @@ impl Error {
 
 /// The server's own words, or else the innermost cause: the SDK's outer ones say only "service
 /// error" or "dispatch failure".
-fn describe<E>(error: &SdkError<E>) -> String
+pub fn describe<E>(error: &SdkError<E>) -> String
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
 {

@@ -25,10 +25,10 @@ use cuttlefish_core::trainer::Ledger;
 
 pub use client::{
     Endpoint, connect, connect_from_environment, connect_from_environment_to,
-    credentials_from_environment, region_from_environment,
+    credentials_from_environment, region_from_environment, sdk_from_environment,
 };
 pub use dynamodb::DynamoStore;
-pub use error::Error;
+pub use error::{Error, describe};
 
 /// Name of the table unless another one is configured.
 pub const DEFAULT_TABLE: &str = "cuttlefish";

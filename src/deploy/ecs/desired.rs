@@ -154,6 +154,9 @@ fn definition(
     ];
     if let Some(endpoint) = site.endpoint {
         environment.push(("AWS_ENDPOINT_URL_DYNAMODB", endpoint.to_owned()));
+        // An emulator does not ask who we are, and need not have a role for its tasks.
+        environment.push(("AWS_ACCESS_KEY_ID", "emulated".to_owned()));
+        environment.push(("AWS_SECRET_ACCESS_KEY", "emulated".to_owned()));
     }
     if is_trainer {
         // Tasks share no disk: the trainer reads the data set from the store, and sends batches.

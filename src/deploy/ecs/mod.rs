@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aws_sdk_ecs::Client;
-use aws_sdk_ecs::error::{DisplayErrorContext, SdkError};
+use aws_sdk_ecs::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_ecs::types::{
     AssignPublicIp, AwsVpcConfiguration, ContainerOverride, DeploymentConfiguration, DesiredStatus,
     LaunchType, NetworkConfiguration, NetworkMode, PropagateTags, ServiceField, Tag,
@@ -30,6 +30,8 @@ use aws_sdk_ecs::types::{
 use desired::{Service, TaskDefinition, prefix};
 use reconcile::{Action, Observed};
 use stack::{Capacity, Stack, StackError};
+
+use crate::store;
 
 /// DescribeServices takes so many at once.
 const DESCRIBED_AT_ONCE: usize = 10;
@@ -51,7 +53,7 @@ pub enum Error {
     Request {
         /// What we wanted.
         what: String,
-        /// What the SDK said, with all its causes.
+        /// What AWS or the SDK said.
         problem: String,
     },
     /// The account is not prepared.
@@ -77,23 +79,26 @@ pub enum Error {
 
 fn request<E>(what: impl Into<String>) -> impl FnOnce(SdkError<E>) -> Error
 where
-    E: std::error::Error + Send + Sync + 'static,
+    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {
     let what = what.into();
     |error| Error::Request {
         what,
-        problem: DisplayErrorContext(error).to_string(),
+        problem: store::describe(&error),
     }
 }
 
-/// The outputs of a CloudFormation stack.
+/// A client of the account and region that the environment names.
+pub async fn client_from_environment() -> Client {
+    Client::new(&store::sdk_from_environment().await)
+}
+
+/// The outputs of a CloudFormation stack, of the account and region that the environment names.
 ///
 /// # Errors
 /// When there is no such stack, or it has not all that is needed.
-pub async fn read_stack(
-    client: &aws_sdk_cloudformation::Client,
-    name: &str,
-) -> Result<Stack, Error> {
+pub async fn read_stack(name: &str) -> Result<Stack, Error> {
+    let client = aws_sdk_cloudformation::Client::new(&store::sdk_from_environment().await);
     let described = client.describe_stacks().stack_name(name).send().await;
     let described = described.map_err(request(format!("read stack `{name}`")))?;
     let outputs: BTreeMap<String, String> = described
@@ -418,6 +423,17 @@ impl Ecs {
             }
         };
         within(TASK_WITHIN, format!("see a task of {service} end"), wait).await
+    }
+
+    /// Whether tasks of a service's kind can be started.
+    ///
+    /// # Errors
+    /// When ECS refuses.
+    pub async fn is_defined(&self, service: &str) -> Result<bool, Error> {
+        let listed = self.client.list_task_definitions().family_prefix(service);
+        let listed = listed.status(TaskDefinitionStatus::Active).send().await;
+        let listed = listed.map_err(request("list task definitions"))?;
+        Ok(!listed.task_definition_arns().is_empty())
     }
 
     /// Makes the revisions of the run's task definitions inactive: ECS keeps them, but starts none.

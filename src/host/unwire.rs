@@ -1,0 +1,32 @@
+//! Removes the exchanges and queues of a run, from where its broker can be reached.
+
+use anyhow::Context as _;
+
+use super::container::read_broker;
+use crate::config::ContainerConfig;
+use crate::runs::Record;
+use crate::store::{self, DynamoStore, Store};
+use crate::transport::amqp::Wiring;
+use crate::transport::amqp::connection::SMALL_FRAMES;
+
+/// What is not there is no error.
+///
+/// # Errors
+/// When the broker or the store cannot be reached.
+pub async fn run(config: &ContainerConfig) -> anyhow::Result<()> {
+    let client = store::connect_from_environment().await;
+    let store = DynamoStore::new(client, &config.table, &config.run)?;
+    let Some(record) = store.get_record().await.context("the store failed")? else {
+        return Ok(());
+    };
+    let record = Record::parse(&record).map_err(anyhow::Error::msg)?;
+    let graph = record
+        .graph(record.grouping)
+        .map_err(|problems| anyhow::anyhow!("the run's record: {problems}"))?;
+    let name = format!("cf.{} unwires", config.run);
+    let connection = read_broker(config)?.connect(&name, SMALL_FRAMES).await?;
+    let channel = connection.create_channel().await?;
+    Wiring::new(&graph).remove(&channel).await?;
+    connection.close(200, "done".into()).await?;
+    Ok(())
+}

@@ -1,0 +1,265 @@
+//! A run on Amazon ECS: brought up, changed, taken down. Converges: what is there and right stays.
+//!
+//! Nothing here has to go on once it is up: ECS keeps the tasks, the trainer wires the queues, and
+//! what people want to see of the run is in its store.
+
+use anyhow::bail;
+use cuttlefish_core::data::Dataset;
+use cuttlefish_core::topology::graph::Graph;
+
+use super::places::from_containers;
+use super::up::{Told, go_on};
+use super::{failed_to, secrets};
+use crate::data::prepared;
+use crate::deploy::ecs::desired::{self, Service, Site, trainer_service};
+use crate::deploy::ecs::reconcile::{Action, Observed, reconcile};
+use crate::deploy::ecs::{self, Ecs};
+use crate::host::{Look, process};
+use crate::runs::{EcsDeployment, Lock, Record, RunDir};
+use crate::store::{self, DynamoStore, Store};
+
+/// What a person wants to run there.
+pub struct Wanted<'a> {
+    /// The network and its data.
+    pub record: &'a Record,
+    /// The network, grouped as the record says.
+    pub graph: &'a Graph,
+    /// The data set.
+    pub dataset: &'a Dataset,
+    /// The stack; that of the run without.
+    pub stack: Option<&'a str>,
+    /// The neuron image; that of the run without.
+    pub image: Option<&'a str>,
+    /// The store: `Some(url)` of an emulator; the region's own without.
+    pub endpoint: Option<&'a str>,
+}
+
+/// A run on ECS.
+pub struct OnEcs {
+    /// Its directory.
+    pub run: RunDir,
+    /// Where and how it is there.
+    pub deployment: EcsDeployment,
+    ecs: Ecs,
+}
+
+impl OnEcs {
+    /// A run that has been brought up there.
+    ///
+    /// # Errors
+    /// When its directory cannot be used.
+    pub async fn open(run: RunDir) -> anyhow::Result<Self> {
+        let deployment = run.ecs_deployment().map_err(failed_to)?;
+        Ok(Self::of(run, deployment).await)
+    }
+
+    async fn of(run: RunDir, deployment: EcsDeployment) -> Self {
+        let client = ecs::client_from_environment().await;
+        let (stack, owner) = (deployment.stack.clone(), &deployment.owner);
+        let ecs = Ecs::new(client, stack, run.name(), owner);
+        Self {
+            run,
+            deployment,
+            ecs,
+        }
+    }
+
+    /// Brings a run up, or to what is now wanted of it, and returns what was done. The caller holds the
+    /// run's lock.
+    ///
+    /// # Errors
+    /// Says what failed. What was made is left: the caller knows whether it was there before.
+    pub async fn up(
+        run: RunDir,
+        wanted: &Wanted<'_>,
+        told: &dyn Told,
+    ) -> anyhow::Result<(Self, Vec<Action>)> {
+        let before = run.is_on_ecs().then(|| run.ecs_deployment()).transpose();
+        let before = before.map_err(failed_to)?;
+        let deployment = deployment(wanted, before).await?;
+        let this = Self::of(run, deployment).await;
+        let services = this.desired(wanted.graph)?;
+        let actions = reconcile(&services, &this.own(this.observe().await?)?);
+        let store = this.store().await?;
+        store.ensure_table().await.map_err(store_failed)?;
+        go_on(told)?;
+        // From here on `down` finds what there is to remove, whatever happens to this process.
+        let kept = this.run.keep_ecs_deployment(&this.deployment);
+        kept.map_err(failed_to)?;
+        told.note("storing the data set");
+        let sha256 = &wanted.record.data_sha256;
+        let rows = prepared::bytes(wanted.dataset, sha256)?;
+        let stored = store.put_data(sha256, &rows).await;
+        stored.map_err(store_failed)?;
+        if actions.iter().any(|one| one.service() == trainer_service(this.run.name())) {
+            // What the trainer before has shown last is not how the next one stands.
+            let nothing = serde_json::to_string(&Look::default())?;
+            store.put_look(&nothing).await.map_err(store_failed)?;
+        }
+        let record = wanted.record.to_json().map_err(failed_to)?;
+        store.put_record(&record).await.map_err(store_failed)?;
+        this.apply("changing services", &actions, told).await?;
+        Ok((this, actions))
+    }
+
+    async fn apply(
+        &self,
+        what: &str,
+        actions: &[Action],
+        told: &dyn Told,
+    ) -> anyhow::Result<()> {
+        if actions.is_empty() {
+            return Ok(());
+        }
+        told.begin(what, actions.len());
+        for action in actions {
+            let applied = self.ecs.apply(action).await;
+            if applied.is_err() || told.is_cancelled() {
+                told.end();
+            }
+            applied.map_err(failed_to)?;
+            go_on(told)?;
+            told.done(action.service());
+        }
+        told.end();
+        Ok(())
+    }
+
+    /// The services of the run as they are.
+    ///
+    /// # Errors
+    /// When ECS refuses.
+    pub async fn observe(&self) -> anyhow::Result<Vec<Observed>> {
+        self.ecs.observe().await.map_err(failed_to)
+    }
+
+    /// Refuses to work on services of the same names that are not ours.
+    fn own(&self, observed: Vec<Observed>) -> anyhow::Result<Vec<Observed>> {
+        let ours = Some(self.deployment.owner.as_str());
+        match observed.iter().find(|one| one.owner.as_deref() != ours) {
+            Some(foreign) => bail!(
+                "failed to use the name `{}`: service {} in cluster {} belongs to another run of \
+                 that name (give this one another name with `--set name=...`)",
+                self.run.name(),
+                foreign.name,
+                self.deployment.stack.cluster
+            ),
+            None => Ok(observed),
+        }
+    }
+
+    /// The services that the run should have.
+    ///
+    /// # Errors
+    /// When the stack cannot give a task what it needs.
+    pub fn desired(&self, graph: &Graph) -> anyhow::Result<Vec<Service>> {
+        let endpoint = self.deployment.endpoint.as_deref().map(from_containers);
+        let site = Site {
+            stack: &self.deployment.stack,
+            image: &self.deployment.image,
+            region: &self.deployment.region,
+            endpoint: endpoint.as_deref(),
+        };
+        let spec = &self.deployment.record.topology;
+        desired::services(graph, spec, &site).map_err(anyhow::Error::msg)
+    }
+
+    /// The run's store.
+    ///
+    /// # Errors
+    /// When the run's name cannot be one there.
+    pub async fn store(&self) -> anyhow::Result<DynamoStore> {
+        let client = store::connect_from_environment_to(self.deployment.endpoint.as_deref()).await;
+        let table = &self.deployment.stack.table;
+        Ok(DynamoStore::new(client, table, self.run.name())?)
+    }
+
+    /// Asks the trainer to commit and end, and waits until it has.
+    ///
+    /// # Errors
+    /// When ECS refuses.
+    pub async fn stop_trainer(&self) -> anyhow::Result<()> {
+        let trainer = trainer_service(self.run.name());
+        self.ecs.scale(&trainer, 0).await.map_err(failed_to)?;
+        let empty = self.ecs.wait_until_empty(&trainer).await;
+        empty.map_err(failed_to)
+    }
+
+    /// Removes services, queues, task definitions, what is in the store, and at last the run's
+    /// directory. May be repeated: what is gone already is no error.
+    ///
+    /// # Errors
+    /// Says what could not be removed; then the directory is left, so that `down` can be repeated.
+    pub async fn down(self, lock: &Lock, told: &dyn Told) -> anyhow::Result<()> {
+        let observed = self.own(self.observe().await?)?;
+        let deletions: Vec<Action> = observed
+            .iter()
+            .map(|found| Action::Delete(found.name.clone()))
+            .collect();
+        self.apply("removing services", &deletions, told).await?;
+        for found in &observed {
+            let empty = self.ecs.wait_until_empty(&found.name).await;
+            empty.map_err(failed_to)?;
+        }
+        let trainer = trainer_service(self.run.name());
+        if self.ecs.is_defined(&trainer).await.map_err(failed_to)? {
+            // The broker need not be one that this machine reaches.
+            told.note("removing queues");
+            let unwired = self.ecs.run_once(&trainer, process::UNWIRE).await;
+            unwired.map_err(failed_to)?;
+        }
+        let retired = self.ecs.retire_definitions().await;
+        retired.map_err(failed_to)?;
+        match self.store().await?.remove_run().await {
+            Ok(_) | Err(store::Error::NoTable { .. }) => {}
+            Err(error) => return Err(store_failed(error)),
+        }
+        self.run.remove(lock).map_err(failed_to)
+    }
+}
+
+fn store_failed(error: store::Error) -> anyhow::Error {
+    anyhow::anyhow!("the store failed: {error}")
+}
+
+/// How the run is to be there: as before, as far as it was.
+async fn deployment(
+    wanted: &Wanted<'_>,
+    before: Option<EcsDeployment>,
+) -> anyhow::Result<EcsDeployment> {
+    let recorded = before.as_ref();
+    let stack = match (wanted.stack, recorded) {
+        (Some(name), Some(before)) if name != before.stack.name => bail!(
+            "the run's stack cannot be changed while it is up (take it down with `cuttlefish down {}` \
+             first)",
+            wanted.graph.name
+        ),
+        (Some(name), _) => name,
+        (None, Some(before)) => before.stack.name.as_str(),
+        (None, None) => bail!(
+            "--target ecs needs the stack that infra/cloudformation/cuttlefish.yaml makes (name it \
+             with --stack)"
+        ),
+    };
+    let Some(image) = wanted.image.or(recorded.map(|before| before.image.as_str())) else {
+        bail!(
+            "--target ecs needs the neuron image in a registry that ECS reaches (build it with \
+             `cuttlefish image build`, push it, and name it with --image)"
+        );
+    };
+    let stack = ecs::read_stack(stack).await.map_err(failed_to)?;
+    Ok(EcsDeployment::new(
+        match recorded {
+            Some(before) => before.owner.clone(),
+            None => secrets::random()?,
+        },
+        image.to_owned(),
+        stack,
+        store::region_from_environment().await,
+        wanted
+            .endpoint
+            .or(recorded.and_then(|before| before.endpoint.as_deref()))
+            .map(str::to_owned),
+        wanted.record.clone(),
+    ))
+}

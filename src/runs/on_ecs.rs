@@ -1,0 +1,88 @@
+//! A run on Amazon ECS: what its directory keeps of that.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Error, Record, RunDir};
+use crate::deploy::ecs::stack::Stack;
+
+/// The version of deployments on ECS that this program writes.
+const VERSION: u32 = 1;
+
+const FILE: &str = "ecs.json";
+
+/// Where and how a run is on ECS. No secret is in it: tasks have those from the stack.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EcsDeployment {
+    /// Version of this form.
+    pub version: u32,
+    /// A random number: what is tagged with it is this run's, and nothing else is.
+    pub owner: String,
+    /// The neuron image.
+    pub image: String,
+    /// What carries it.
+    pub stack: Stack,
+    /// The region.
+    pub region: String,
+    /// `http://host:port` of an emulated DynamoDB; none for the region's own.
+    pub endpoint: Option<String>,
+    /// What the run was started with, as its store has it.
+    pub record: Record,
+}
+
+impl EcsDeployment {
+    /// A new deployment of this program's version.
+    pub fn new(
+        owner: String,
+        image: String,
+        stack: Stack,
+        region: String,
+        endpoint: Option<String>,
+        record: Record,
+    ) -> Self {
+        Self {
+            version: VERSION,
+            owner,
+            image,
+            stack,
+            region,
+            endpoint,
+            record,
+        }
+    }
+}
+
+impl RunDir {
+    /// Whether the run is on ECS.
+    pub fn is_on_ecs(&self) -> bool {
+        self.path.join(FILE).exists()
+    }
+
+    /// Reads how the run is on ECS.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or is another program's.
+    pub fn ecs_deployment(&self) -> Result<EcsDeployment, Error> {
+        let deployment: EcsDeployment = self.read_json(FILE)?;
+        if deployment.version != VERSION {
+            return Err(Error::Broken {
+                run: self.name.clone(),
+                problem: format!(
+                    "its `{FILE}` has version {}, this program reads version {VERSION}",
+                    deployment.version
+                ),
+            });
+        }
+        Ok(deployment)
+    }
+
+    /// Keeps how the run is on ECS, whole or not at all.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn keep_ecs_deployment(&self, deployment: &EcsDeployment) -> Result<(), Error> {
+        // As for the record itself.
+        deployment.record.to_json()?;
+        self.keep_json(FILE, deployment)
+    }
+}
