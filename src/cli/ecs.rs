@@ -265,7 +265,11 @@ pub async fn ps(run: RunDir, as_json: bool) -> Result<Exit, Failure> {
         }))?;
         return Ok(Exit::Ok);
     }
-    let mut rows = vec![["SERVICE", "TASKS", "RUNNING", "CPU", "MEMORY"].map(str::to_owned).to_vec()];
+    let mut rows = vec![
+        ["SERVICE", "TASKS", "RUNNING", "CPU", "MEMORY"]
+            .map(str::to_owned)
+            .to_vec(),
+    ];
     for one in &observed {
         let definition = one.definition.as_ref();
         rows.push(vec![

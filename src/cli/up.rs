@@ -69,7 +69,14 @@ struct Prepared {
 pub fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
     if args.target == Target::Ecs {
         let asked = ecs::from_file(&args.file, &args.file_args, args.overwrite, config)?;
-        return ecs::up(asked, args.overwrite, args.quiet, &args.ecs, &args.services, config);
+        return ecs::up(
+            asked,
+            args.overwrite,
+            args.quiet,
+            &args.ecs,
+            &args.services,
+            config,
+        );
     }
     let prepared = from_file(
         &args.file,

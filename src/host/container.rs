@@ -221,7 +221,8 @@ async fn move_in(
         Some(DataPlace::File(path)) => Source::file(Some(path.clone()), sha256),
         Some(DataPlace::Store) => {
             let data = store.get_data(sha256).await.map_err(anyhow::Error::msg)?;
-            let data = data.context("the data set is not in the run's store (bring the run up again)")?;
+            let data =
+                data.context("the data set is not in the run's store (bring the run up again)")?;
             Source::bytes(&data, sha256).context("failed to keep the data set in memory")?
         }
     };

@@ -41,7 +41,9 @@ pub fn main() -> ExitCode {
                 let config = StoreConfig::from_process().map_err(anyhow::Error::msg)?;
                 serve_store(&config).await.map(|()| ExitCode::SUCCESS)
             }
-            _ => bail!("`{role}` is no role of a container (expected actor, probe, store or unwire)"),
+            _ => {
+                bail!("`{role}` is no role of a container (expected actor, probe, store or unwire)")
+            }
         }
     });
     match result {

@@ -86,12 +86,17 @@ impl OnEcs {
         // From here on `down` finds what there is to remove, whatever happens to this process.
         let kept = this.run.keep_ecs_deployment(&this.deployment);
         kept.map_err(failed_to)?;
-        told.note("storing the data set");
         let sha256 = &wanted.record.data_sha256;
-        let rows = prepared::bytes(wanted.dataset, sha256)?;
-        let stored = store.put_data(sha256, &rows).await;
-        stored.map_err(store_failed)?;
-        if actions.iter().any(|one| one.service() == trainer_service(this.run.name())) {
+        if !store.has_data(sha256).await.map_err(store_failed)? {
+            told.note("storing the data set");
+            let rows = prepared::bytes(wanted.dataset, sha256)?;
+            let stored = store.put_data(sha256, &rows).await;
+            stored.map_err(store_failed)?;
+        }
+        if actions
+            .iter()
+            .any(|one| one.service() == trainer_service(this.run.name()))
+        {
             // What the trainer before has shown last is not how the next one stands.
             let nothing = serde_json::to_string(&Look::default())?;
             store.put_look(&nothing).await.map_err(store_failed)?;
@@ -102,12 +107,7 @@ impl OnEcs {
         Ok((this, actions))
     }
 
-    async fn apply(
-        &self,
-        what: &str,
-        actions: &[Action],
-        told: &dyn Told,
-    ) -> anyhow::Result<()> {
+    async fn apply(&self, what: &str, actions: &[Action], told: &dyn Told) -> anyhow::Result<()> {
         if actions.is_empty() {
             return Ok(());
         }
@@ -241,7 +241,10 @@ async fn deployment(
              with --stack)"
         ),
     };
-    let Some(image) = wanted.image.or(recorded.map(|before| before.image.as_str())) else {
+    let Some(image) = wanted
+        .image
+        .or(recorded.map(|before| before.image.as_str()))
+    else {
         bail!(
             "--target ecs needs the neuron image in a registry that ECS reaches (build it with \
              `cuttlefish image build`, push it, and name it with --image)"

@@ -27,9 +27,6 @@ impl DynamoStore {
     /// # Errors
     /// When the store refuses.
     pub async fn put_data(&self, sha256: &str, prepared: &[u8]) -> Result<(), Error> {
-        if self.data_part(sha256, 0).await?.is_some() {
-            return Ok(());
-        }
         let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
         let packed = encoder.write_all(prepared).and_then(|()| encoder.finish());
         let packed = packed.expect("memory can be written");
@@ -50,6 +47,14 @@ impl DynamoStore {
             in_order(jobs).await?;
         }
         Ok(())
+    }
+
+    /// Whether the data set of this hash is there.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn has_data(&self, sha256: &str) -> Result<bool, Error> {
+        Ok(self.data_part(sha256, 0).await?.is_some())
     }
 
     /// The prepared data set of this hash; none if it is not there, or not whole.

@@ -9,6 +9,7 @@ mod chaos;
 mod convolutions;
 mod daemon;
 mod doors;
+mod ecs;
 mod encrypted;
 mod given_services;
 mod killed_command;

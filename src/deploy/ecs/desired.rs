@@ -113,7 +113,13 @@ pub fn services(graph: &Graph, spec: &Spec, site: &Site<'_>) -> Result<Vec<Servi
     };
     let coordinator = size(site.stack.capacity, 1.0, COORDINATOR_MEMORY)?;
     let trainer = trainer_service(run);
-    add(trainer, "trainer", 1, coordinator, knows(graph, Address::Trainer));
+    add(
+        trainer,
+        "trainer",
+        1,
+        coordinator,
+        knows(graph, Address::Trainer),
+    );
     let synapses = graph.layers.len() - 1;
     if synapses > 0 {
         let name = format!("{}synapse", prefix(run));

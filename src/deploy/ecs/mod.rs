@@ -146,7 +146,8 @@ impl Ecs {
             let page = page.map_err(request(format!("list the services of cluster {cluster}")))?;
             let own = page.service_arns().iter().filter_map(|arn| {
                 let name = arn.rsplit('/').next()?;
-                name.starts_with(&prefix(&self.run)).then(|| name.to_owned())
+                name.starts_with(&prefix(&self.run))
+                    .then(|| name.to_owned())
             });
             names.extend(own);
         }
@@ -417,7 +418,9 @@ impl Ecs {
                         let reason = task.stopped_reason().unwrap_or("it has stopped");
                         let code = code.map_or("none".to_owned(), |code| code.to_string());
                         let log = &self.stack.log_group;
-                        Err(failed(format!("{reason}, exit code {code} (its log is in {log})")))
+                        Err(failed(format!(
+                            "{reason}, exit code {code} (its log is in {log})"
+                        )))
                     }
                 };
             }

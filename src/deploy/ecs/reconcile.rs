@@ -72,7 +72,10 @@ pub fn reconcile(desired: &[Service], observed: &[Observed]) -> Vec<Action> {
         };
         let mut why = Vec::new();
         if found.count != service.count {
-            why.push(format!("{} tasks instead of {}", service.count, found.count));
+            why.push(format!(
+                "{} tasks instead of {}",
+                service.count, found.count
+            ));
         }
         let definition = found.definition.as_ref() != Some(&service.definition);
         if definition {
@@ -186,7 +189,14 @@ mod tests {
             ]
         );
         let revisions = actions.iter().filter(|action| {
-            matches!(action, Action::Create(_) | Action::Update { definition: true, .. })
+            matches!(
+                action,
+                Action::Create(_)
+                    | Action::Update {
+                        definition: true,
+                        ..
+                    }
+            )
         });
         assert_eq!(revisions.count(), 3);
     }

@@ -150,9 +150,18 @@ pub(super) mod tests {
             ("ExecutionRole", "arn:aws:iam::1:role/execution"),
             ("LogGroup", "/cuttlefish"),
             ("Table", "cuttlefish"),
-            ("TrainerBrokerSecret", "arn:aws:secretsmanager:eu-west-1:1:secret:trainer"),
-            ("ActorBrokerSecret", "arn:aws:secretsmanager:eu-west-1:1:secret:actor"),
-            ("TokenSecret", "arn:aws:secretsmanager:eu-west-1:1:secret:token"),
+            (
+                "TrainerBrokerSecret",
+                "arn:aws:secretsmanager:eu-west-1:1:secret:trainer",
+            ),
+            (
+                "ActorBrokerSecret",
+                "arn:aws:secretsmanager:eu-west-1:1:secret:actor",
+            ),
+            (
+                "TokenSecret",
+                "arn:aws:secretsmanager:eu-west-1:1:secret:token",
+            ),
         ]
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .into()
@@ -166,7 +175,10 @@ pub(super) mod tests {
         few.remove("TaskRole");
         few.insert("TokenSecret".to_owned(), " ".to_owned());
         let error = Stack::new("here", &few).unwrap_err().to_string();
-        assert!(error.contains("no output TaskRole, TokenSecret ("), "{error}");
+        assert!(
+            error.contains("no output TaskRole, TokenSecret ("),
+            "{error}"
+        );
         let mut odd = outputs();
         odd.insert("Capacity".to_owned(), "LAMBDA".to_owned());
         let error = Stack::new("here", &odd).unwrap_err().to_string();
