@@ -60,20 +60,6 @@ impl Emulator {
         assert!(!output.status.success(), "{args:?} must fail");
         text(&output.stderr)
     }
-
-    /// Somebody changes a service by hand.
-    fn scale(&self, cluster: &str, service: &str, count: u32) {
-        let change = format!(
-            "import botocore.session; botocore.session.get_session().create_client('ecs')\
-             .update_service(cluster='{cluster}', service='{service}', desiredCount={count})"
-        );
-        let output = Command::new("target/ecs-emulator/venv/bin/python")
-            .args(["-c", &change])
-            .envs(self.environment.iter().cloned())
-            .output();
-        let output = output.expect("the emulator's Python");
-        assert!(output.status.success(), "{}", text(&output.stderr));
-    }
 }
 
 impl Drop for Emulator {
@@ -141,7 +127,7 @@ fn a_run_on_ecs_has_the_bits_of_the_local_one_whatever_is_killed_or_changed_ther
     let (told, _) = emulator.ok(&live, &up);
     assert!(told.contains("nothing to change"), "{told}");
     let cluster = ps()["cluster"].as_str().expect("a name").to_owned();
-    emulator.scale(&cluster, "cf_onecs_unit_digit", 3);
+    script(&["scale", &cluster, "cf_onecs_unit_digit", "3"]);
     let differs = ps()["differs"].clone();
     let n_digits = tasks("cf_onecs_unit_digit").len();
     assert_eq!(
