@@ -109,6 +109,8 @@ pub struct ContainerConfig {
     pub feed: Feed,
     /// Whether what it shows of the run is also kept in the store, for those who cannot reach it.
     pub shows_in_store: bool,
+    /// The run's record, for the container that writes it to the store.
+    pub record: Option<PathBuf>,
     /// The port of the inspection.
     pub port: u16,
 }
@@ -188,6 +190,9 @@ impl ContainerConfig {
     pub const RUN: &str = "CUTTLEFISH_RUN";
     /// See [`Self::actor`].
     pub const ACTOR: &str = "CUTTLEFISH_ACTOR";
+    /// The name of the pod, where [`Self::ACTOR`] is the first unit of those that a StatefulSet hosts.
+    /// The pod's ordinal, with which its name ends, counts from there.
+    pub const POD: &str = "CUTTLEFISH_POD";
     /// See [`Self::table`].
     pub const TABLE: &str = "CUTTLEFISH_TABLE";
     /// The directory of [`Self::secrets`].
@@ -202,6 +207,8 @@ impl ContainerConfig {
     pub const SHOW: &str = "CUTTLEFISH_SHOW";
     /// See [`Self::feed`].
     pub const FEED: &str = "CUTTLEFISH_FEED";
+    /// See [`Self::record`].
+    pub const RECORD: &str = "CUTTLEFISH_RECORD";
     /// See [`Self::port`].
     pub const PORT: &str = "CUTTLEFISH_PORT";
 
@@ -233,9 +240,20 @@ impl ContainerConfig {
             Some(BROADCAST) => Feed::Broadcast,
             Some(other) => return Err(format!("{} is `{other}`, not `{BROADCAST}`", Self::FEED)),
         };
+        let actor = required(Self::ACTOR)?;
+        let actor = match text(Self::POD)? {
+            None => actor,
+            Some(pod) => unit_of_pod(&actor, &pod).ok_or_else(|| {
+                format!(
+                    "{} is `{pod}` and {} is `{actor}`, of which one does not end with a number",
+                    Self::POD,
+                    Self::ACTOR
+                )
+            })?,
+        };
         Ok(Self {
             run: required(Self::RUN)?,
-            actor: required(Self::ACTOR)?,
+            actor,
             table: text(Self::TABLE)?.unwrap_or_else(|| DEFAULT_TABLE.to_owned()),
             secrets: match text(Self::SECRETS_DIR)? {
                 Some(dir) => Secrets::Dir(dir.into()),
@@ -252,6 +270,7 @@ impl ContainerConfig {
             }),
             shows_in_store: text(Self::SHOW)?.as_deref() == Some(IN_STORE),
             feed,
+            record: text(Self::RECORD)?.map(PathBuf::from),
             port,
         })
     }
@@ -264,6 +283,16 @@ impl ContainerConfig {
     pub fn from_process() -> Result<Self, String> {
         Self::new(|name| std::env::var_os(name))
     }
+}
+
+/// The unit that a pod hosts whose StatefulSet begins with unit `first`: with zeros in front of its
+/// number, as all units of a layer have them.
+fn unit_of_pod(first: &str, pod: &str) -> Option<String> {
+    let (layer, number) = first.rsplit_once('.')?;
+    let (_, ordinal) = pod.rsplit_once('-')?;
+    let (first, ordinal): (usize, usize) = (number.parse().ok()?, ordinal.parse().ok()?);
+    let width = number.len();
+    Some(format!("{layer}.{:0width$}", first.checked_add(ordinal)?))
 }
 
 /// What the container of a run's own store is told.
@@ -314,5 +343,42 @@ mod tests {
         let empty = Config::new(None, None, |_| Some(OsString::new()));
         assert_eq!(empty, Config::new(None, None, |_| None));
         assert_eq!(empty.data_dir_of_run(Path::new("/then")), "/then");
+    }
+
+    fn actor(first: &str, pod: &str) -> Result<String, String> {
+        let variables = |name: &str| match name {
+            ContainerConfig::ACTOR => Some(first.into()),
+            ContainerConfig::POD => Some(pod.into()),
+            _ => Some("x".into()),
+        };
+        let variables = |name: &str| match name {
+            ContainerConfig::PORT | ContainerConfig::FEED => None,
+            name => variables(name),
+        };
+        ContainerConfig::new(variables).map(|config| config.actor)
+    }
+
+    #[test]
+    fn a_pod_learns_from_its_ordinal_which_unit_it_is() {
+        for (first, pod, expected) in [
+            ("hidden.000", "cf-digits-hidden-0", "hidden.000"),
+            ("hidden.000", "cf-digits-hidden-7", "hidden.007"),
+            ("hidden.000", "cf-digits-hidden-127", "hidden.127"),
+            ("digit.0", "cf-digits-digit-9", "digit.9"),
+            ("conv-2_b.00", "cf-a-1-conv-2-b-11", "conv-2_b.11"),
+            ("trainer", "", "trainer"),
+        ] {
+            assert_eq!(actor(first, pod).as_deref(), Ok(expected), "{pod}");
+        }
+        for (first, pod) in [
+            ("trainer", "cf-digits-trainer-0"),
+            ("hidden.000", "hidden"),
+            ("hidden.000", "cf-digits-hidden-x"),
+            ("hidden.000", "cf-digits-hidden-"),
+            ("hidden.x", "cf-digits-hidden-1"),
+        ] {
+            let problem = actor(first, pod).unwrap_err();
+            assert!(problem.contains("CUTTLEFISH_POD is"), "{problem}");
+        }
     }
 }

@@ -24,7 +24,7 @@ use tracing::{error, info, warn};
 use super::actor::ActorMailbox;
 use super::process::{Request, Requests};
 use super::source::Source;
-use super::{End, Host, Look, Observer, Storekeeper, machine};
+use super::{End, Host, Look, Observer, Storekeeper, ending, machine};
 use crate::config::{ContainerConfig, DataPlace};
 use crate::inspect::{self, About, Access, Subject, routes::VIEW_WITHIN};
 use crate::runs::Record;
@@ -35,7 +35,7 @@ use crate::transport::amqp::session::{Link, LinkState, Session, Wired};
 
 /// Pause after the first failure; doubled after each further one, with up to half of it added or
 /// taken at random so that a thousand containers do not come back at the same moment.
-const FIRST_PAUSE: Duration = Duration::from_millis(200);
+pub(super) const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 /// The trainer is only one, and everybody else waits for the queues that it declares.
@@ -442,12 +442,15 @@ impl Resident {
         }
     }
 
-    /// Resolves when the store has failed for good.
+    /// Resolves when the store has failed for good. A run that ends otherwise is told of.
     async fn store_failure(&self) -> String {
         loop {
             match self.observer.ended() {
                 Some(End::StoreFailed(problem)) => return problem,
-                Some(_) => std::future::pending().await,
+                Some(end) => {
+                    ending::tell(&end, &self.graph.name, self.store.clone()).await;
+                    std::future::pending().await
+                }
                 None => self.observer.wait(CHECK_EVERY).await,
             }
         }

@@ -2,9 +2,12 @@
 
 pub mod actor;
 pub mod container;
+mod ending;
 pub mod observer;
 mod probe;
 pub mod process;
+mod receiver;
+mod recorder;
 pub mod source;
 pub mod storekeeper;
 mod unwire;

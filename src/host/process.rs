@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, bail};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::{container, probe, unwire};
+use super::{container, probe, receiver, recorder, unwire};
 use crate::config::{ContainerConfig, StoreConfig};
 use crate::{log, store};
 
@@ -19,7 +19,8 @@ const LOG: &str =
 /// The command that removes a run's queues.
 pub const UNWIRE: &str = "unwire";
 
-/// The whole program of a container: `cuttlefish-neuron actor`, `probe`, `store` or `unwire`.
+/// The whole program of a container: `cuttlefish-neuron actor`, `probe`, `receive`, `record`, `store`
+/// or `unwire`.
 pub fn main() -> ExitCode {
     log::init(LOG);
     let role = std::env::args().nth(1).unwrap_or_default();
@@ -37,13 +38,22 @@ pub fn main() -> ExitCode {
                 let config = ContainerConfig::from_process().map_err(anyhow::Error::msg)?;
                 unwire::run(&config).await.map(|()| ExitCode::SUCCESS)
             }
+            "record" => {
+                let config = ContainerConfig::from_process().map_err(anyhow::Error::msg)?;
+                let told = recorder::run(&config).await?;
+                Ok(told.map_or(ExitCode::SUCCESS, Request::exit_code))
+            }
+            "receive" => {
+                let config = ContainerConfig::from_process().map_err(anyhow::Error::msg)?;
+                receiver::run(&config).map(|()| ExitCode::SUCCESS)
+            }
             "store" => {
                 let config = StoreConfig::from_process().map_err(anyhow::Error::msg)?;
                 serve_store(&config).await.map(|()| ExitCode::SUCCESS)
             }
-            _ => {
-                bail!("`{role}` is no role of a container (expected actor, probe, store or unwire)")
-            }
+            _ => bail!(
+                "`{role}` is no role of a container (expected actor, probe, receive, record, store or unwire)"
+            ),
         }
     });
     match result {

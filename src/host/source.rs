@@ -13,9 +13,12 @@ use cuttlefish_core::topology::Graph;
 
 use crate::data::prepared;
 
+/// The name of the file in which a container finds its data set.
+pub const DATA_FILE: &str = "rows.ctlf";
+
 /// The file in which a container finds its data set.
 pub fn data_file(dir: &Path) -> PathBuf {
-    dir.join("rows.ctlf")
+    dir.join(DATA_FILE)
 }
 
 /// The data set that the actor reads by itself, if it does.

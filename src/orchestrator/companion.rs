@@ -1,9 +1,13 @@
-//! What the broker of a run is started with: its settings, users and virtual host. Pure.
+//! What the services that a run brings along are started with, and what its containers are told of
+//! them. Pure.
 
 use base64::prelude::{BASE64_STANDARD, Engine};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
+use crate::deploy::docker::desired::BROKER_PORT;
+use crate::transport::amqp::Broker;
+use crate::transport::amqp::connection::AddressError;
 use crate::transport::amqp::management::Permissions;
 
 /// Settings that `infra/rabbitmq` explains.
@@ -67,6 +71,76 @@ pub struct Passwords {
     pub trainer: String,
     /// Of everybody else's.
     pub actor: String,
+}
+
+/// A file below a run's `secrets`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SecretFile {
+    /// Its directory, named after who reads it, and its name.
+    pub name: String,
+    /// What is in it.
+    pub content: String,
+    /// Whether it is for programs whose user we do not choose; holds no secret in clear then.
+    pub is_public: bool,
+}
+
+impl SecretFile {
+    /// A file that only its readers can read.
+    pub fn new(name: impl Into<String>, content: String) -> Self {
+        Self {
+            name: name.into(),
+            content,
+            is_public: false,
+        }
+    }
+}
+
+/// What units, synapses and the trainer are told beside the broker's address: the token of their
+/// inspection, and who they are at the store, as lines of an AWS profile.
+pub fn reader_files(token: &str, credentials: &str) -> Vec<SecretFile> {
+    let profile = format!("[default]\n{credentials}");
+    let of_reader = |reader| {
+        [
+            SecretFile::new(format!("{reader}/token"), token.to_owned()),
+            SecretFile::new(format!("{reader}/aws-credentials"), profile.clone()),
+        ]
+    };
+    READERS.into_iter().flat_map(of_reader).collect()
+}
+
+/// Those whose secrets have the addresses of broker and store.
+pub const READERS: [&str; 2] = ["actor", "trainer"];
+
+/// Who containers are at a store of the run's own.
+pub fn store_credentials(access_key: &str) -> String {
+    format!("aws_access_key_id = {access_key}\naws_secret_access_key = unused\n")
+}
+
+/// What the broker of a run is started with, and its addresses for its users, who find it at `host`.
+///
+/// # Errors
+/// When `host` is no host's name.
+pub fn broker_files(
+    names: &Names,
+    passwords: &Passwords,
+    host: &str,
+) -> Result<Vec<SecretFile>, AddressError> {
+    let broker = Broker::parse(&format!("amqp://{host}:{BROKER_PORT}"), None)?;
+    let url = |user: &str, password: &str| {
+        let broker = broker.for_user(user, password, &names.vhost);
+        broker.secret_url()
+    };
+    let public = |name: &str, content| SecretFile {
+        is_public: true,
+        ..SecretFile::new(name, content)
+    };
+    Ok(vec![
+        SecretFile::new("trainer/broker", url(&names.trainer, &passwords.trainer)),
+        SecretFile::new("actor/broker", url(&names.actor, &passwords.actor)),
+        SecretFile::new("admin", url(&names.admin, &passwords.admin)),
+        public("broker/rabbitmq.conf", settings()),
+        public("broker/definitions.json", definitions(names, passwords)),
+    ])
 }
 
 /// The broker's settings.

@@ -11,7 +11,8 @@
 //! | [`remote`] | a run that trains elsewhere, watched over HTTP |
 //! | [`on_ecs`] | a run on Amazon ECS: up, down |
 //! | [`secrets`] | the run's secrets, as files |
-//! | [`companion`] | what the broker of a run is started with; pure |
+//! | [`companion`] | what the services are started with that a run brings along; pure |
+//! | [`staging`] | a directory that appears whole or not at all |
 //!
 //! It decides nothing about training: that is the trainer's. It may end at any moment and be started
 //! again: what is there is looked up each time, and brought to what should be.
@@ -25,6 +26,7 @@ pub mod places;
 mod prepare;
 pub mod remote;
 pub mod secrets;
+pub mod staging;
 pub mod up;
 
 use crate::deploy::docker::Docker;
@@ -63,11 +65,7 @@ impl Deployed {
 
 /// The secrets of a run.
 fn secrets_of(run: &RunDir) -> Secrets {
-    let caller = (
-        rustix::process::geteuid().as_raw(),
-        rustix::process::getegid().as_raw(),
-    );
-    Secrets::new(run.path().join("secrets"), caller)
+    Secrets::ours(run.path().join("secrets"))
 }
 
 /// Errors whose text continues "failed to".

@@ -1,19 +1,19 @@
 //! What containers read: secrets, the data set, the broker's users; and the containers that follow.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use cuttlefish_core::data::Dataset;
 use cuttlefish_core::topology::graph::Graph;
 
-use super::companion::{self, Names, Passwords};
+use super::companion::{self, Names, Passwords, READERS};
 use super::places::{REGION, from_containers, is_loopback};
+use super::secrets::Secrets;
 use super::up::Wanted;
 use super::{Deployed, failed_to};
 use crate::config::{ContainerConfig, StoreConfig};
 use crate::data::prepared;
-use crate::deploy::docker::desired::{
-    self, BROKER, BROKER_PORT, CERTIFICATES, Container, STORE, Site,
-};
+use crate::deploy::docker::desired::{self, BROKER, CERTIFICATES, Container, STORE, Site};
 use crate::deploy::docker::image::{self, Program};
 use crate::host::source::data_file;
 use crate::runs::deployment::{BrokerPlace, StorePlace};
@@ -26,30 +26,20 @@ impl Deployed {
     /// Writes what containers read: secrets, data, the store's directory.
     pub(super) async fn prepare(&self, wanted: &Wanted) -> anyhow::Result<()> {
         let site = self.site()?;
-        for dir in [&site.data_dir, &site.store_dir] {
-            let made = self.secrets.make_dir(dir);
-            made.with_context(|| format!("failed to make `{}`", dir.display()))?;
-        }
-        let file = data_file(&site.data_dir);
+        let made = self.secrets.make_dir(&site.store_dir);
+        made.with_context(|| format!("failed to make `{}`", site.store_dir.display()))?;
         let sha256 = &wanted.record.data_sha256;
-        if !prepared::map(&file).is_ok_and(|found| found.sha256 == *sha256) {
-            prepared::write(&wanted.dataset, sha256, &file)
-                .with_context(|| format!("failed to write `{}`", file.display()))?;
-        }
+        write_data(&self.secrets, &site.data_dir, &wanted.dataset, sha256)?;
         let token = self.secrets.number("token")?;
         let credentials = match &self.deployment.store {
             StorePlace::Companion => {
                 let key = self.secrets.number("store/access-key")?;
-                format!("aws_access_key_id = {key}\naws_secret_access_key = unused\n")
+                companion::store_credentials(&key)
             }
             StorePlace::Given { .. } => store::credentials_from_environment().await?,
         };
-        for reader in ["actor", "trainer"] {
-            self.secrets.write(&format!("{reader}/token"), &token)?;
-            let profile = format!("[default]\n{credentials}");
-            self.secrets
-                .write(&format!("{reader}/aws-credentials"), &profile)?;
-        }
+        let files = companion::reader_files(&token, &credentials);
+        self.secrets.write_all(&files)?;
         self.write_certificates(wanted).await
     }
 
@@ -63,7 +53,7 @@ impl Deployed {
         let certificates =
             certificates(broker.as_ref(), &self.deployment.store, system_certificates);
         if let Some(certificates) = certificates {
-            for reader in ["actor", "trainer"] {
+            for reader in READERS {
                 self.secrets
                     .write(&format!("{reader}/{CERTIFICATES}"), &certificates)?;
             }
@@ -105,14 +95,8 @@ impl Deployed {
         };
         match (&self.deployment.broker, &wanted.services.broker) {
             (BrokerPlace::Companion { .. }, _) => {
-                let passwords = passwords()?;
-                let base = Broker::parse(&format!("amqp://{BROKER}:{BROKER_PORT}"), None)?;
-                self.write_users(&base, &base, &names, &passwords, &names.admin)?;
-                self.secrets
-                    .write_public("broker/rabbitmq.conf", &companion::settings())?;
-                let definitions = companion::definitions(&names, &passwords);
-                self.secrets
-                    .write_public("broker/definitions.json", &definitions)?;
+                let files = companion::broker_files(&names, &passwords()?, BROKER)?;
+                self.secrets.write_all(&files)?;
             }
             (BrokerPlace::Given { management }, Some((broker, _))) => {
                 if let Some(ca) = broker.ca() {
@@ -128,9 +112,9 @@ impl Deployed {
                     let passwords = passwords()?;
                     let management = Management::new(Some(base), broker);
                     make_users(&management, &names, &passwords)?;
-                    self.write_users(&seen, broker, &names, &passwords, broker.credentials().0)?;
+                    self.write_users(&seen, &names, &passwords)?;
                 } else {
-                    for reader in ["actor", "trainer"] {
+                    for reader in READERS {
                         self.secrets
                             .write(&format!("{reader}/broker"), &seen.secret_url())?;
                     }
@@ -142,25 +126,18 @@ impl Deployed {
         Ok(())
     }
 
-    /// Writes the addresses of the broker for its users: `seen` is how containers see it.
+    /// Writes the addresses of a given broker for its users: `seen` is how containers see it.
     fn write_users(
         &self,
         seen: &Broker,
-        here: &Broker,
         names: &Names,
         passwords: &Passwords,
-        admin: &str,
     ) -> anyhow::Result<()> {
         let trainer = seen.for_user(&names.trainer, &passwords.trainer, &names.vhost);
         let actor = seen.for_user(&names.actor, &passwords.actor, &names.vhost);
         self.secrets
             .write("trainer/broker", &trainer.secret_url())?;
-        self.secrets.write("actor/broker", &actor.secret_url())?;
-        if admin == names.admin {
-            let admin = here.for_user(admin, &passwords.admin, &names.vhost);
-            self.secrets.write("admin", &admin.secret_url())?;
-        }
-        Ok(())
+        self.secrets.write("actor/broker", &actor.secret_url())
     }
 
     /// The broker as the trainer's user, from this machine.
@@ -181,22 +158,13 @@ impl Deployed {
     pub(super) fn site(&self) -> anyhow::Result<Site> {
         let dir = std::path::absolute(self.run.path())?;
         let secrets_dir = std::path::absolute(self.secrets.dir())?;
-        let endpoint = |url: String| vec![(ENDPOINT.to_owned(), url)];
-        let mut store_environment = match &self.deployment.store {
-            StorePlace::Companion => {
-                endpoint(format!("http://{STORE}:{}", StoreConfig::DEFAULT_PORT))
+        let store_environment = match &self.deployment.store {
+            StorePlace::Companion => own_store_environment(STORE),
+            StorePlace::Given { endpoint, region } => {
+                let endpoint = endpoint.as_deref().map(from_containers);
+                store_environment(endpoint, region)
             }
-            StorePlace::Given {
-                endpoint: Some(url),
-                ..
-            } => endpoint(from_containers(url)),
-            StorePlace::Given { endpoint: None, .. } => Vec::new(),
         };
-        let region = match &self.deployment.store {
-            StorePlace::Given { region, .. } => region.as_str(),
-            StorePlace::Companion => REGION,
-        };
-        store_environment.push(("AWS_REGION".to_owned(), region.to_owned()));
         let broker_image = match &self.deployment.broker {
             BrokerPlace::Companion { image } => Some(image.clone()),
             BrokerPlace::Given { .. } => None,
@@ -219,8 +187,36 @@ impl Deployed {
     }
 }
 
-/// The variable that says where a DynamoDB is.
-const ENDPOINT: &str = "AWS_ENDPOINT_URL_DYNAMODB";
+/// Writes the data set for containers to `dir`, unless it is there.
+pub(super) fn write_data(
+    secrets: &Secrets,
+    dir: &Path,
+    dataset: &Dataset,
+    sha256: &str,
+) -> anyhow::Result<()> {
+    let made = secrets.make_dir(dir);
+    made.with_context(|| format!("failed to make `{}`", dir.display()))?;
+    let file = data_file(dir);
+    if prepared::map(&file).is_ok_and(|found| found.sha256 == sha256) {
+        return Ok(());
+    }
+    prepared::write(dataset, sha256, &file)
+        .and_then(|()| secrets.hand_over(&file))
+        .with_context(|| format!("failed to write `{}`", file.display()))
+}
+
+/// What says to containers where their DynamoDB is.
+fn store_environment(endpoint: Option<String>, region: &str) -> Vec<(String, String)> {
+    let endpoint = endpoint.map(|url| ("AWS_ENDPOINT_URL_DYNAMODB".to_owned(), url));
+    let region = ("AWS_REGION".to_owned(), region.to_owned());
+    endpoint.into_iter().chain([region]).collect()
+}
+
+/// The same where the run has a store of its own, which containers know as `host`.
+pub(super) fn own_store_environment(host: &str) -> Vec<(String, String)> {
+    let url = format!("http://{host}:{}", StoreConfig::DEFAULT_PORT);
+    store_environment(Some(url), REGION)
+}
 
 /// The certificates that containers need, as PEM: those that this machine trusts where a service is
 /// given that speaks TLS, but only the broker's own authority where nothing else does.

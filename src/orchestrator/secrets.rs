@@ -19,8 +19,15 @@ use anyhow::Context as _;
 use rand::TryRngCore;
 use rand::rngs::OsRng;
 
+use super::companion::SecretFile;
+
 /// The user and group of containers when the command runs as root, which they should not.
 const NOBODY: u32 = 65532;
+
+/// That user and group, as Docker wants them.
+pub fn nobody() -> String {
+    format!("{NOBODY}:{NOBODY}")
+}
 
 /// Where a run's secrets are, and who reads them.
 #[derive(Clone, Debug)]
@@ -31,7 +38,13 @@ pub struct Secrets {
 }
 
 impl Secrets {
-    /// The secrets in `dir`. `caller` is user and group of this process.
+    /// The secrets in `dir` that this process writes.
+    pub fn ours(dir: PathBuf) -> Self {
+        let (user, group) = (rustix::process::geteuid(), rustix::process::getegid());
+        Self::new(dir, (user.as_raw(), group.as_raw()))
+    }
+
+    /// The secrets in `dir`. `caller` is user and group of the process that writes them.
     pub fn new(dir: PathBuf, caller: (u32, u32)) -> Self {
         let is_root = caller.0 == 0;
         Self {
@@ -67,6 +80,18 @@ impl Secrets {
                 Ok(number)
             }
         }
+    }
+
+    /// Writes files for their readers.
+    pub fn write_all(&self, files: &[SecretFile]) -> anyhow::Result<()> {
+        for file in files {
+            if file.is_public {
+                self.write_public(&file.name, &file.content)?;
+            } else {
+                self.write(&file.name, &file.content)?;
+            }
+        }
+        Ok(())
     }
 
     /// Writes the file `name`, which only the containers' user can read.
@@ -117,7 +142,7 @@ impl Secrets {
     }
 
     /// Gives a file to the containers' user.
-    fn hand_over(&self, path: &Path) -> std::io::Result<()> {
+    pub fn hand_over(&self, path: &Path) -> std::io::Result<()> {
         if self.is_root {
             chown(path, Some(self.reader.0), Some(self.reader.1))?;
         }

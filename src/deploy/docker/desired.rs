@@ -27,6 +27,9 @@ pub const STORE: &str = "store";
 /// The name of the container that tries broker and store before there are others.
 pub const PROBE: &str = "probe";
 
+/// The name of the container that writes the run's record to the store, where no command does.
+pub const RECORD: &str = "record";
+
 /// The file, among the secrets of units, synapses and the trainer, of certificates to trust.
 pub const CERTIFICATES: &str = "ca-certificates.pem";
 
@@ -39,6 +42,7 @@ pub const DASHBOARD_PORT: u16 = 15672;
 const SECRETS: &str = "/run/cuttlefish";
 const DATA: &str = "/data";
 const STORE_DIR: &str = "/store";
+const RECORD_FILE: &str = "/record/record.json";
 
 /// A synapse or a trainer gathers whole layers, so it needs more than a neuron.
 pub(crate) const COORDINATOR_MEMORY: u64 = 512 << 20;
@@ -125,6 +129,8 @@ pub struct Container {
 pub enum Role {
     /// Tries broker and store, and ends.
     Probe,
+    /// Writes the run's record to the store, and ends.
+    Record,
     /// The store that the run brings along.
     Store,
     /// The broker that the run brings along.
@@ -141,7 +147,8 @@ impl Role {
     /// The word for labels and people.
     pub fn word(self) -> &'static str {
         match self {
-            Self::Probe => "probe",
+            Self::Probe => PROBE,
+            Self::Record => RECORD,
             Self::Store => "store",
             Self::Broker => "broker",
             Self::Unit => "unit",
@@ -260,15 +267,29 @@ fn actor(graph: &Graph, spec: &Spec, site: &Site, address: Address, network: Str
 
 /// The container that finds out whether those of a run can reach its broker and its store.
 pub fn probe(graph: &Graph, site: &Site) -> Container {
+    errand(graph, site, Role::Probe)
+}
+
+/// The container that writes the record in `file`, a file of the host, to the store.
+pub fn recorder(graph: &Graph, site: &Site, file: &Path) -> Container {
+    let mut container = errand(graph, site, Role::Record);
+    container.mounts.push(read_only(file, RECORD_FILE));
+    let variable = (ContainerConfig::RECORD.to_owned(), RECORD_FILE.to_owned());
+    container.environment.push(variable);
+    container
+}
+
+/// A container that does one thing and ends.
+fn errand(graph: &Graph, site: &Site, role: Role) -> Container {
     let mut mounts = vec![read_only(&site.secrets_dir.join("actor"), SECRETS)];
     mounts.extend(program(site));
     Container {
-        name: container_name(&graph.name, PROBE),
-        actor: PROBE.to_owned(),
-        role: Role::Probe,
+        name: container_name(&graph.name, role.word()),
+        actor: role.word().to_owned(),
+        role,
         image: site.image.clone(),
-        command: vec!["probe".to_owned()],
-        environment: environment(graph, site, PROBE),
+        command: vec![role.word().to_owned()],
+        environment: environment(graph, site, role.word()),
         mounts,
         networks: networks(&graph.name, 1, site.per_bridge),
         ports: Vec::new(),

@@ -15,7 +15,7 @@ use super::error::is_gone;
 use super::{Docker, Error};
 
 /// What is built, and how.
-const DOCKERFILE: &str = include_str!("../../../neuron-image/Dockerfile");
+pub const DOCKERFILE: &str = include_str!("../../../neuron-image/Dockerfile");
 
 /// The name of images; the tag says which program is in it.
 pub const NAME: &str = "cuttlefish-neuron";

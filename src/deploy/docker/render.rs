@@ -26,16 +26,27 @@ pub mod label {
 }
 
 /// A neuron is one process with a handful of threads.
-const MAX_PIDS: i64 = 64;
+pub const MAX_PIDS: i64 = 64;
 
 /// Logs of a container are kept up to twice this.
-const LOG_SIZE: &str = "1m";
-const LOG_FILES: &str = "2";
+pub const LOG_SIZE: &str = "1m";
+/// See [`LOG_SIZE`].
+pub const LOG_FILES: &str = "2";
 
 /// Docker's weight of one whole processor.
 const SHARES_PER_CPU: f64 = 1024.0;
 /// The least that Docker takes.
 const MIN_SHARES: i64 = 2;
+
+/// Where a broker keeps its files, and what its memory is mounted there with: any user may be its.
+pub const BROKER_DIR: &str = "/var/lib/rabbitmq";
+/// See [`BROKER_DIR`].
+pub const BROKER_DIR_OPTIONS: &str = "mode=1777";
+
+/// A container's weight against others.
+pub fn cpu_shares(container: &Container) -> i64 {
+    ((container.cpu * SHARES_PER_CPU) as i64).max(MIN_SHARES)
+}
 
 /// Labels of something that belongs to a run.
 pub fn labels(run: &str, owner: &str) -> HashMap<String, String> {
@@ -109,13 +120,13 @@ fn host_config(container: &Container) -> HostConfig {
     });
     let config = HostConfig {
         ulimits,
-        cpu_shares: Some(((container.cpu * SHARES_PER_CPU) as i64).max(MIN_SHARES)),
+        cpu_shares: Some(cpu_shares(container)),
         network_mode: container.networks.first().cloned(),
         mounts: Some(container.mounts.iter().map(mount).collect()),
         port_bindings: Some(bindings.collect()),
         restart_policy: Some(RestartPolicy {
             name: Some(match container.role {
-                Role::Probe => RestartPolicyNameEnum::NO,
+                Role::Probe | Role::Record => RestartPolicyNameEnum::NO,
                 _ => RestartPolicyNameEnum::UNLESS_STOPPED,
             }),
             maximum_retry_count: None,
@@ -136,8 +147,8 @@ fn host_config(container: &Container) -> HostConfig {
         return HostConfig {
             // Nothing in a broker has to survive it: everything is declared and sent again.
             tmpfs: Some(HashMap::from([(
-                "/var/lib/rabbitmq".to_owned(),
-                "mode=1777".to_owned(),
+                BROKER_DIR.to_owned(),
+                BROKER_DIR_OPTIONS.to_owned(),
             )])),
             ..config
         };

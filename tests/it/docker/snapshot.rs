@@ -6,12 +6,17 @@ use std::process::Command;
 
 use serde_json::Value;
 
-/// Compares a value with `tests/snapshots/NAME`. What is there now is left beside the build, so that
-/// it can be looked at and, when it is right, be checked in.
+/// Compares a value with `tests/snapshots/NAME`.
 #[track_caller]
 pub fn assert_snapshot(name: &str, mut value: Value) {
     value.sort_all_objects();
-    let actual = format!("{value:#}\n");
+    assert_text(name, &format!("{value:#}\n"));
+}
+
+/// Compares a text with `tests/snapshots/NAME`. What is there now is left beside the build, so that
+/// it can be looked at and, when it is right, be checked in.
+#[track_caller]
+pub fn assert_text(name: &str, actual: &str) {
     let expected = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/snapshots");
     let expected = expected.join(name);
     if fs::read_to_string(&expected).is_ok_and(|text| text == actual) {
