@@ -15,6 +15,7 @@ mod logs;
 mod outcome;
 mod plan;
 mod predict;
+mod render;
 mod services;
 mod store;
 mod told;
@@ -79,6 +80,8 @@ enum Command {
     Attach(attach::Args),
     /// Break a run in containers on purpose, and see it come back
     Chaos(chaos::Args),
+    /// Write a run as manifests for Docker Compose or Kubernetes, which need this program no more
+    Render(render::Args),
     /// Show what a run's containers have written
     Logs(logs::Args),
     /// Build the image of the containers
@@ -219,6 +222,7 @@ pub fn main() -> Exit {
         Command::Up(args) => up::run(&args, &config),
         Command::Attach(args) => attach::run(&args, &config),
         Command::Chaos(args) => block_on(chaos::run(&args, &config)),
+        Command::Render(args) => block_on(render::run(args, &config)),
         Command::Logs(args) => block_on(logs::run(&args, &config)),
         Command::Image(command) => block_on(image::run(&command)),
         Command::Store(args) => store::run(&args),

@@ -11,7 +11,7 @@ use crate::orchestrator::up::Services;
 use crate::transport::amqp::Broker;
 
 /// The official image, with the dashboard.
-const DEFAULT_BROKER_IMAGE: &str = "rabbitmq:4-management";
+pub const DEFAULT_BROKER_IMAGE: &str = "rabbitmq:4-management";
 
 const MOST_PER_BRIDGE: i64 = CONTAINERS_PER_BRIDGE as i64;
 

@@ -12,6 +12,7 @@
 //! | [`on_ecs`] | a run on Amazon ECS: up, down |
 //! | [`secrets`] | the run's secrets, as files |
 //! | [`companion`] | what the services are started with that a run brings along; pure |
+//! | [`manifests`] | a run as files that others bring up |
 //! | [`staging`] | a directory that appears whole or not at all |
 //!
 //! It decides nothing about training: that is the trainer's. It may end at any moment and be started
@@ -21,6 +22,7 @@ pub mod companion;
 pub mod down;
 mod given;
 pub mod limits;
+pub mod manifests;
 pub mod on_ecs;
 pub mod places;
 mod prepare;

@@ -1,6 +1,7 @@
 //! The program as a person uses it.
 
 mod life;
+mod render;
 mod usage;
 
 use std::path::{Path, PathBuf};

@@ -1,10 +1,12 @@
 //! What a run is on a Docker host, as far as that is a pure function: its containers, how they are
-//! said to Docker, and what its broker is started with.
+//! said to Docker, to Compose and to Kubernetes, and what its broker is started with.
 //!
-//! What a reader should be able to see at a glance is checked in under `tests/snapshots/docker/`.
+//! What a reader should be able to see at a glance is checked in under `tests/snapshots/`.
 
 mod companion;
+mod compose;
 mod desired;
+mod kubernetes;
 mod render;
 mod snapshot;
 
@@ -74,6 +76,18 @@ fn with_companions() -> Site {
         store_dir: dir("store"),
         per_bridge: CONTAINERS_PER_BRIDGE,
         feed: Feed::Reference,
+    }
+}
+
+/// A site in a directory that can be moved.
+fn in_a_directory() -> Site {
+    let here = |name: &str| PathBuf::from(".").join(name);
+    Site {
+        program: None,
+        secrets_dir: here("secrets"),
+        data_dir: here("data"),
+        store_dir: here("store"),
+        ..with_companions()
     }
 }
 
