@@ -43,7 +43,7 @@ pub enum Error {
         problem: idx::Problem,
     },
     /// Not a file that was prepared for containers.
-    #[error("read `{}`: {problem} (`cuttlefish up` writes it anew)", path.display())]
+    #[error("read `{}`: {problem}", path.display())]
     Prepared {
         /// The file.
         path: PathBuf,

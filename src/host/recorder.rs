@@ -64,3 +64,21 @@ async fn keep(store: &DynamoStore, record: &str) -> Result<Kept, store::Error> {
         Some(_) => Ok(Kept::Another),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{DEFAULT_TABLE, embedded};
+
+    #[tokio::test]
+    async fn a_record_is_written_once_and_another_one_is_left_alone() {
+        let home = tempfile::tempdir().unwrap();
+        let client = embedded::open(&home.path().join("store.db")).unwrap();
+        let store = DynamoStore::new(client, DEFAULT_TABLE, "run").unwrap();
+        assert!(matches!(keep(&store, "one").await, Ok(Kept::Now)));
+        assert!(matches!(keep(&store, "one").await, Ok(Kept::Before)));
+        assert!(matches!(keep(&store, "two").await, Ok(Kept::Another)));
+        let found = store.get_record().await.unwrap();
+        assert_eq!(found.as_deref(), Some("one"));
+    }
+}

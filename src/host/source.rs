@@ -21,6 +21,9 @@ pub fn data_file(dir: &Path) -> PathBuf {
     dir.join(DATA_FILE)
 }
 
+/// What to do about a data set that cannot be used.
+const AGAIN: &str = "`cuttlefish up` writes it anew; a rendered run has it beside its manifests";
+
 /// The data set that the actor reads by itself, if it does.
 pub struct Source {
     /// Where it is; none for actors that are told everything.
@@ -65,13 +68,11 @@ impl Source {
         let Some(path) = self.path.as_deref().filter(|_| reads_data) else {
             return Ok(Arc::new(NoBatches));
         };
-        let prepared = prepared::map(path).map_err(|error| {
-            format!("failed to {error} (`cuttlefish up` writes the data set anew)")
-        })?;
+        let prepared =
+            prepared::map(path).map_err(|error| format!("failed to {error} ({AGAIN})"))?;
         if prepared.sha256 != self.sha256 {
             return Err(format!(
-                "`{}` is another data set than the one that the run was started with (`cuttlefish \
-                 up` writes it anew)",
+                "`{}` is another data set than the one that the run was started with ({AGAIN})",
                 path.display()
             ));
         }

@@ -15,8 +15,8 @@ pub struct Staging {
 }
 
 /// Whether a directory may take the place `place`: nothing is there, or nothing is in it, or with
-/// `overwrite` what an earlier one has put there, which are `names` and begin with the file `marked.0`
-/// that begins with the line `marked.1`.
+/// `overwrite` what an earlier one has put there. That is known by its `names`, and by a file that is
+/// `marked`: its name, and the line that it begins with.
 ///
 /// # Errors
 /// Says what is there instead, and what to do.
