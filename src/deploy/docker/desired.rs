@@ -1,5 +1,7 @@
 //! What a run's containers should be: a pure function of the network and of where it runs.
 
+mod errand;
+
 use std::path::{Path, PathBuf};
 
 use cuttlefish_core::data::Feed;
@@ -14,6 +16,7 @@ use sha2::{Digest, Sha256};
 use super::image;
 use crate::config::{BROADCAST, ContainerConfig, StoreConfig};
 use crate::host::source::data_file;
+pub use errand::{probe, recorder};
 
 /// A bridge has 1,024 ports, some of which go to the gateway and to broker and store, and Docker
 /// loses containers near the end of them.
@@ -42,7 +45,6 @@ pub const DASHBOARD_PORT: u16 = 15672;
 const SECRETS: &str = "/run/cuttlefish";
 const DATA: &str = "/data";
 const STORE_DIR: &str = "/store";
-const RECORD_FILE: &str = "/record/record.json";
 
 /// A synapse or a trainer gathers whole layers, so it needs more than a neuron.
 pub(crate) const COORDINATOR_MEMORY: u64 = 512 << 20;
@@ -262,42 +264,6 @@ fn actor(graph: &Graph, spec: &Spec, site: &Site, address: Address, network: Str
         open_files: None,
         user: Some(site.user.clone()),
         knows: knows(graph, address),
-    }
-}
-
-/// The container that finds out whether those of a run can reach its broker and its store.
-pub fn probe(graph: &Graph, site: &Site) -> Container {
-    errand(graph, site, Role::Probe)
-}
-
-/// The container that writes the record in `file`, a file of the host, to the store.
-pub fn recorder(graph: &Graph, site: &Site, file: &Path) -> Container {
-    let mut container = errand(graph, site, Role::Record);
-    container.mounts.push(read_only(file, RECORD_FILE));
-    let variable = (ContainerConfig::RECORD.to_owned(), RECORD_FILE.to_owned());
-    container.environment.push(variable);
-    container
-}
-
-/// A container that does one thing and ends.
-fn errand(graph: &Graph, site: &Site, role: Role) -> Container {
-    let mut mounts = vec![read_only(&site.secrets_dir.join("actor"), SECRETS)];
-    mounts.extend(program(site));
-    Container {
-        name: container_name(&graph.name, role.word()),
-        actor: role.word().to_owned(),
-        role,
-        image: site.image.clone(),
-        command: vec![role.word().to_owned()],
-        environment: environment(graph, site, role.word()),
-        mounts,
-        networks: networks(&graph.name, 1, site.per_bridge),
-        ports: Vec::new(),
-        cpu: 1.0,
-        memory: Some(COORDINATOR_MEMORY),
-        open_files: None,
-        user: Some(site.user.clone()),
-        knows: String::new(),
     }
 }
 
