@@ -8,7 +8,7 @@ use cuttlefish_core::trainer::{Ledger, Progress};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensorError, SafeTensors};
 
-use crate::export::{kernel_shape, weights_as_keras};
+use crate::export::{self, kernel_shape, weights_as_keras};
 use crate::store::{self, Store, Written};
 
 /// Why a file's weights are not those of a network. Texts go on after "failed to".
@@ -74,22 +74,28 @@ pub fn states(graph: &Graph, file: &[u8]) -> Result<Vec<Vec<NeuronState>>, Error
     for (index, layer) in graph.layers.iter().enumerate() {
         let Layer { name, units, .. } = layer;
         let kernel = numbers(format!("{name}/kernel"), kernel_shape(layer))?;
-        let bias = match layer.use_bias {
-            true => numbers(format!("{name}/bias"), vec![*units])?,
-            false => vec![0.0; *units],
-        };
+        let mut vectors = Vec::new();
+        for (name, place) in export::vectors(layer) {
+            vectors.push((place, numbers(name, vec![*units])?));
+        }
         let below = index.checked_sub(1).map(|below| &graph.layers[below]);
         let places: Vec<usize> = weights_as_keras(layer, below).collect();
-        let width = layer.fan_in + 1;
+        let moments = optimizer.moments() * layer.optimized_numbers();
         let of_neuron = |neuron: usize| {
-            let mut weights = vec![0.0; width];
+            let mut weights = vec![0.0; layer.numbers()];
+            if let Some(gamma) = weights.get_mut(layer.fan_in + 1) {
+                // Where no gamma is learned, the file has none.
+                *gamma = 1.0;
+            }
             for (row, &place) in places.iter().enumerate() {
                 weights[place] = kernel[row * units + neuron];
             }
-            weights[layer.fan_in] = bias[neuron];
+            for (place, numbers) in &vectors {
+                weights[*place] = numbers[neuron];
+            }
             NeuronState {
                 weights,
-                moments: vec![optimizer.initial_moment(); optimizer.moments() * width],
+                moments: vec![optimizer.initial_moment(); moments],
             }
         };
         states.push((0..*units).map(of_neuron).collect());

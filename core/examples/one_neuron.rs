@@ -64,11 +64,11 @@ fn tick(batches: &Batches, batch: BatchRef, neurons: &mut Neurons, number: u64) 
     let began = Instant::now();
     let inputs = batches.inputs(batch);
     let gathered = Instant::now();
-    let activations = neurons.forward(&inputs);
+    let (pass, activations) = neurons.forward(&inputs, true);
     let answered = Instant::now();
     // As errors of a real size would do.
     let errors = activations.mapv(|a| 1e-3 * a);
-    let deltas = neurons.deltas(number, &activations, errors);
+    let (deltas, _) = neurons.deltas(number, &pass, errors);
     let learning_rate = 0.01;
     let step = Step {
         learning_rate,
@@ -116,6 +116,7 @@ fn layer(units: usize) -> Layer {
         kernel_initializer: Initializer::HeNormal,
         bias_initializer: Initializer::Zeros,
         kernel_regularizer: Regularizer::default(),
+        normalization: None,
         dropout: 0.0,
         neurons_per_unit: units,
     }

@@ -53,13 +53,9 @@ impl<'a> Network<'a> {
 
     /// Outputs of the last layer before the head, `[outputs, rows]`.
     fn outputs(&self, inputs: &Inputs) -> Array2<f32> {
-        let rows = inputs.n_rows();
-        let outputs = |layer: &Neurons, inputs: &Inputs| {
-            layer.outputs(&Arc::new(layer.forward(inputs)), rows)
-        };
-        let mut values = outputs(&self.layers[0], inputs);
+        let (_, mut values) = self.layers[0].forward(inputs, false);
         for layer in &self.layers[1..] {
-            values = outputs(layer, &Inputs::new(Panels::pack(values.view())));
+            (_, values) = layer.forward(&Inputs::new(Panels::pack(values.view())), false);
         }
         Arc::unwrap_or_clone(values)
     }
@@ -97,7 +93,8 @@ impl<'a> Network<'a> {
 }
 
 /// SHA-256 in hexadecimal over every neuron's weights, then its bias (0 for a neuron without
-/// one), as little-endian f32, in layer and neuron order.
+/// one), and if it is normalized gamma, beta, moving mean and moving variance, as little-endian f32, in
+/// layer and neuron order.
 pub fn digest<'a>(states: impl IntoIterator<Item = &'a NeuronState>) -> String {
     let mut sha = Sha256::new();
     for weight in states.into_iter().flat_map(|state| &state.weights) {

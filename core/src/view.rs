@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::data::Part;
 use crate::ids::{CommitPoint, Generation, Tick};
+use crate::math::normalization::Normalizer;
 
 /// What a machine shows of itself.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -73,6 +74,8 @@ pub struct NeuronView {
     pub weights: Vec<f32>,
     /// The bias, 0 for a neuron without one.
     pub bias: f32,
+    /// What it has for its batch normalization, if there is one.
+    pub normalizer: Option<Normalizer>,
     /// Square root of the sum of the squares of the weights.
     pub weight_norm: f64,
     /// The smallest weight.
@@ -246,6 +249,7 @@ impl NeuronView {
             index,
             weights: weights.to_vec(),
             bias,
+            normalizer: None,
             weight_norm: norm(weights),
             weight_min: extreme(weights, f32::min),
             weight_max: extreme(weights, f32::max),

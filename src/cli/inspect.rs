@@ -2,8 +2,9 @@
 //! shows them.
 
 use cuttlefish_core::machine::NeuronState;
+use cuttlefish_core::math::normalization::Normalizer;
 use cuttlefish_core::network;
-use cuttlefish_core::topology::{Graph, Head, Layer};
+use cuttlefish_core::topology::{Graph, Layer};
 use serde_json::{Value, json};
 
 use super::{Exit, Failure, live, print, print_json};
@@ -81,20 +82,20 @@ async fn committed(
             "run": run.name(),
             "layer": saved.graph.layers[layer].name,
             "neurons": (0..states[layer].len())
-                .map(|n| neuron(&states[layer][n], n))
+                .map(|n| neuron(&saved.graph.layers[layer], &states[layer][n], n))
                 .collect::<Vec<_>>(),
         }),
         (Some(layer), Some(index)) => {
             let index = find_neuron(&saved.graph.layers[layer], index)?;
-            let mut document = neuron(&states[layer][index], index);
-            let (weights, _) = split(&states[layer][index]);
+            let (layer, state) = (&saved.graph.layers[layer], &states[layer][index]);
+            let mut document = neuron(layer, state, index);
             let progress = saved.progress();
             document["run"] = json!(run.name());
-            document["layer"] = json!(saved.graph.layers[layer].name);
+            document["layer"] = json!(layer.name);
             document["tick"] = json!(progress.tick);
             document["generation"] = json!(saved.generation);
             if with_weights {
-                document["weights"] = json!(weights);
+                document["weights"] = json!(state.weights[..layer.fan_in]);
             }
             document
         }
@@ -130,21 +131,24 @@ pub fn find_neuron(layer: &Layer, index: &str) -> Result<usize, Failure> {
 }
 
 fn whole(run: &RunDir, saved: &SavedRun, states: &[Vec<NeuronState>]) -> Value {
-    let layers = saved
-        .graph
-        .layers
-        .iter()
-        .zip(states)
-        .map(|(layer, states)| {
-            let squares: f64 = states.iter().map(|s| norm(split(s).0).powi(2)).sum();
-            json!({
-                "name": layer.name,
-                "neurons": layer.units,
-                "fan_in": layer.fan_in,
-                "activation": activation(saved, layer),
-                "weight_norm": squares.sqrt(),
-            })
-        });
+    let layers =
+        saved
+            .graph
+            .layers
+            .iter()
+            .zip(states)
+            .enumerate()
+            .map(|(index, (layer, states))| {
+                let of_neuron = |state: &NeuronState| norm(&state.weights[..layer.fan_in]).powi(2);
+                let squares: f64 = states.iter().map(of_neuron).sum();
+                json!({
+                    "name": layer.name,
+                    "neurons": layer.units,
+                    "fan_in": layer.fan_in,
+                    "activation": saved.graph.activation_words(index),
+                    "weight_norm": squares.sqrt(),
+                })
+            });
     json!({
         "run": run.name(),
         "tick": saved.progress().tick,
@@ -155,32 +159,23 @@ fn whole(run: &RunDir, saved: &SavedRun, states: &[Vec<NeuronState>]) -> Value {
     })
 }
 
-/// What becomes of a layer's sums, wherever that is computed.
-fn activation(saved: &SavedRun, layer: &Layer) -> Value {
-    let is_output = layer.name == saved.graph.layers[saved.graph.layers.len() - 1].name;
-    match saved.graph.head {
-        head @ (Head::Softmax | Head::Sigmoid) if is_output => json!(head),
-        _ => json!(layer.activation),
-    }
-}
-
-fn neuron(state: &NeuronState, index: usize) -> Value {
-    let (weights, bias) = split(state);
+fn neuron(layer: &Layer, state: &NeuronState, index: usize) -> Value {
+    let (weights, others) = state.weights.split_at(layer.fan_in);
     let extreme = |pick: fn(f32, f32) -> f32| weights.iter().copied().reduce(pick);
-    json!({
+    let mut document = json!({
         "neuron": index,
-        "bias": bias,
+        "bias": others[0],
         "weight_norm": norm(weights),
         "weight_min": extreme(f32::min),
         "weight_max": extreme(f32::max),
-    })
-}
-
-fn split(state: &NeuronState) -> (&[f32], f32) {
-    match state.weights.split_last() {
-        Some((bias, weights)) => (weights, *bias),
-        None => (&[], 0.0),
+    });
+    if let Some(normalizer) = Normalizer::read(&others[1..]) {
+        document["gamma"] = json!(normalizer.gamma);
+        document["beta"] = json!(normalizer.beta);
+        document["moving_mean"] = json!(normalizer.moving_mean);
+        document["moving_variance"] = json!(normalizer.moving_variance);
     }
+    document
 }
 
 fn norm(weights: &[f32]) -> f64 {

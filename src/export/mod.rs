@@ -18,7 +18,7 @@ pub use error::Error;
 /// A named array.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tensor {
-    /// `<layer>/kernel` or `<layer>/bias`.
+    /// `<layer>/kernel` or `<layer>/bias`; of a normalization, `<its name>/gamma` and so on.
     pub name: String,
     /// Length of each dimension: `[fan_in, units]` for a kernel, `[height, width, channels, filters]`
     /// for that of a convolution, `[units]` for a bias.
@@ -46,7 +46,7 @@ pub enum Format {
 }
 
 /// The tensors of a network from the `states` of its neurons, layer by layer: kernel, then bias
-/// for layers that have one.
+/// for layers that have one, then what those of a normalization are.
 pub fn tensors(graph: &Graph, states: &[Vec<NeuronState>]) -> Result<Vec<Tensor>, Error> {
     if states.len() != graph.layers.len() {
         return Err(Error::Shape {
@@ -68,15 +68,34 @@ pub fn tensors(graph: &Graph, states: &[Vec<NeuronState>]) -> Result<Vec<Tensor>
                 .flat_map(|weight| neurons.iter().map(move |neuron| neuron.weights[weight]))
                 .collect(),
         });
-        if layer.use_bias {
+        for (name, place) in vectors(layer) {
             tensors.push(Tensor {
-                name: format!("{}/bias", layer.name),
+                name,
                 shape: vec![layer.units],
-                data: neurons.iter().map(|n| n.weights[layer.fan_in]).collect(),
+                data: neurons.iter().map(|n| n.weights[place]).collect(),
             });
         }
     }
     Ok(tensors)
+}
+
+/// The tensors of a layer with one number a neuron, by name, and where a neuron has that number.
+pub(crate) fn vectors(layer: &Layer) -> Vec<(String, usize)> {
+    let mut vectors = Vec::new();
+    let mut add = |is_there: bool, of: &str, name: &str, behind_weights: usize| {
+        if is_there {
+            vectors.push((format!("{of}/{name}"), layer.fan_in + behind_weights));
+        }
+    };
+    add(layer.use_bias, &layer.name, "bias", 0);
+    if let Some(normalization) = &layer.normalization {
+        let name = &normalization.name;
+        add(normalization.scale, name, "gamma", 1);
+        add(normalization.center, name, "beta", 2);
+        add(true, name, "moving_mean", 3);
+        add(true, name, "moving_variance", 4);
+    }
+    vectors
 }
 
 /// The shape of a layer's kernel in Keras.
@@ -130,7 +149,7 @@ fn check(layer: &Layer, neurons: &[NeuronState]) -> Result<(), Error> {
     if neurons.len() != layer.units {
         return Err(error("neurons", layer.units, neurons.len()));
     }
-    let expected = layer.fan_in + 1;
+    let expected = layer.numbers();
     match neurons.iter().find(|n| n.weights.len() != expected) {
         Some(neuron) => Err(error("numbers a neuron", expected, neuron.weights.len())),
         None => Ok(()),

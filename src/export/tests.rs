@@ -19,6 +19,7 @@ fn layer(name: &str, fan_in: usize, units: usize, use_bias: bool) -> Layer {
         kernel_initializer: Initializer::Zeros,
         bias_initializer: Initializer::Zeros,
         kernel_regularizer: Regularizer::default(),
+        normalization: None,
         dropout: 0.0,
         neurons_per_unit: 1,
     }

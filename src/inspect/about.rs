@@ -4,7 +4,6 @@ use std::time::Instant;
 
 use cuttlefish_core::ids::{Address, NeuronRange};
 use cuttlefish_core::topology::{Graph, Head, names};
-use serde_json::Value;
 
 /// Who is behind a server.
 #[derive(Clone, Debug)]
@@ -99,18 +98,12 @@ impl LayerAbout {
 fn layers(graph: &Graph, image: Option<(usize, usize)>) -> Vec<LayerAbout> {
     let last = graph.layers.len() - 1;
     let about = |(index, layer): (usize, &cuttlefish_core::topology::Layer)| {
-        let is_applied_by_trainer = index == last && graph.head != Head::Identity;
-        let activation = if is_applied_by_trainer {
-            word(serde_json::to_value(graph.head))
-        } else {
-            word(serde_json::to_value(layer.activation))
-        };
         LayerAbout {
             name: layer.name.clone(),
             units: layer.units,
             fan_in: layer.fan_in,
-            activation,
-            is_applied_by_trainer,
+            activation: graph.activation_words(index),
+            is_applied_by_trainer: index == last && graph.head != Head::Identity,
             image: match layer.maps {
                 // The kernel over one channel below that over the one before.
                 Some(maps) => {
@@ -128,14 +121,6 @@ fn layers(graph: &Graph, image: Option<(usize, usize)>) -> Vec<LayerAbout> {
         }
     };
     graph.layers.iter().enumerate().map(about).collect()
-}
-
-/// The word that a topology file uses.
-fn word(value: serde_json::Result<Value>) -> String {
-    match value {
-        Ok(Value::String(word)) => word,
-        _ => String::new(),
-    }
 }
 
 #[cfg(test)]

@@ -158,7 +158,7 @@ fn general(text: &mut Text, view: &View) {
 type Figure = fn(&NeuronView) -> Option<f64>;
 
 /// The figures of each neuron, with what they are.
-const FIGURES: [(&str, &str, Figure); 5] = [
+const FIGURES: [(&str, &str, Figure); 9] = [
     (
         "cuttlefish_weight_norm",
         "Square root of the sum of the squares of a neuron's weights.",
@@ -167,6 +167,26 @@ const FIGURES: [(&str, &str, Figure); 5] = [
     ("cuttlefish_bias", "Bias of a neuron.", |neuron| {
         Some(f64::from(neuron.bias))
     }),
+    (
+        "cuttlefish_gamma",
+        "What a neuron with batch normalization multiplies its normalized values with.",
+        |neuron| Some(f64::from(neuron.normalizer?.gamma)),
+    ),
+    (
+        "cuttlefish_beta",
+        "What a neuron with batch normalization adds to them.",
+        |neuron| Some(f64::from(neuron.normalizer?.beta)),
+    ),
+    (
+        "cuttlefish_moving_mean",
+        "Moving average of the means of the training batches of such a neuron.",
+        |neuron| Some(f64::from(neuron.normalizer?.moving_mean)),
+    ),
+    (
+        "cuttlefish_moving_variance",
+        "Moving average of their variances.",
+        |neuron| Some(f64::from(neuron.normalizer?.moving_variance)),
+    ),
     (
         "cuttlefish_activation_mean",
         "Mean activation of a neuron over its last training batch.",

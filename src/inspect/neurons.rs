@@ -6,6 +6,7 @@ use actix_web::http::header;
 use actix_web::web::{self, Data};
 use actix_web::{HttpRequest, HttpResponse};
 use cuttlefish_core::ids::{Generation, Tick};
+use cuttlefish_core::math::normalization::Normalizer;
 use cuttlefish_core::view::{NeuronBatch, NeuronView, UnitState, UnitView, View};
 use ndarray::{Array1, Array2};
 use ndarray_npy::WriteNpyExt as _;
@@ -48,6 +49,8 @@ struct NeuronDocument<'a> {
     activation: &'a str,
     fan_in: usize,
     bias: Option<f32>,
+    #[serde(flatten)]
+    normalizer: Option<Normalizer>,
     weight_norm: Option<f64>,
     weight_min: Option<f32>,
     weight_max: Option<f32>,
@@ -107,6 +110,7 @@ pub async fn state(
         activation: &layer.activation,
         fan_in: layer.fan_in,
         bias: neuron.map(|n| n.bias),
+        normalizer: neuron.and_then(|n| n.normalizer),
         weight_norm: neuron.map(|n| n.weight_norm),
         weight_min: neuron.map(|n| n.weight_min),
         weight_max: neuron.map(|n| n.weight_max),

@@ -9,6 +9,7 @@ pub mod initializer;
 pub mod inputs;
 pub mod kernel;
 pub mod loss;
+pub mod normalization;
 pub mod optimizer;
 pub mod regularizer;
 pub mod schedule;

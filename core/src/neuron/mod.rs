@@ -1,6 +1,7 @@
 //! The machine of a unit: some neurons of one layer, from their inputs to their update.
 
 pub mod neurons;
+pub mod pass;
 pub mod stand_in;
 mod view;
 
@@ -8,7 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ndarray::{Array2, ArrayView1, s};
+use ndarray::{Array2, s};
 
 use crate::data::BatchSource;
 use crate::ids::{Address, CommitPoint, Generation, NeuronRange, Tick};
@@ -20,6 +21,7 @@ use crate::trainer::Event;
 use crate::view::{Dropped, View};
 
 pub use neurons::Neurons;
+pub use pass::Pass;
 pub use stand_in::StandIn;
 use view::LastBatch;
 
@@ -61,8 +63,7 @@ struct Running {
 struct Current {
     header: TickHeader,
     inputs: Arc<Inputs>,
-    /// Before pooling and dropout, `[neurons, positions * rows]`.
-    activations: Arc<Array2<f32>>,
+    pass: Pass,
 }
 
 /// The neurons of unit number `index` of layer `layer`.
@@ -295,12 +296,11 @@ impl Unit {
         let State::Running(running) = &mut self.state else {
             return;
         };
-        let activations = Arc::new(running.weights.forward(&inputs));
-        let is_finite = |row: ArrayView1<'_, f32>| row.iter().all(|a| a.is_finite());
-        if let Some(bad) = activations.outer_iter().position(|row| !is_finite(row)) {
+        let training = header.work != Work::Evaluate;
+        let (pass, mut values) = running.weights.forward(&inputs, training);
+        if let Some(bad) = pass.first_not_finite() {
             return self.diverged(first + bad, header.tick, effects);
         }
-        let mut values = running.weights.outputs(&activations, inputs.n_rows());
         match header.work {
             Work::Train { step, .. } => {
                 if self.graph.layers[layer].dropout > 0.0 {
@@ -309,7 +309,7 @@ impl Unit {
                 running.current = Some(Current {
                     header,
                     inputs,
-                    activations,
+                    pass,
                 });
             }
             Work::Evaluate => running.applied = header.tick,
@@ -344,7 +344,7 @@ impl Unit {
         let Some(Current {
             header,
             inputs,
-            activations,
+            pass,
         }) = wanted
         else {
             // Not the shape of these neurons.
@@ -362,7 +362,8 @@ impl Unit {
         let errors = errors
             .slice(s![offset..offset + range.count * outputs, ..])
             .to_owned();
-        let deltas = Arc::new(running.weights.deltas(step, &activations, errors));
+        let (deltas, changes) = running.weights.deltas(step, &pass, errors);
+        let deltas = Arc::new(deltas);
         let message = if range.layer == 0 {
             None
         } else if range.count == self.graph.layers[range.layer].units {
@@ -389,6 +390,7 @@ impl Unit {
             number: step,
         };
         running.weights.update(step, &deltas, &inputs);
+        running.weights.update_normalization(step, &changes);
         if let Some(neuron) = running.weights.diverged() {
             return self.diverged(neuron, header.tick, effects);
         }
@@ -396,7 +398,7 @@ impl Unit {
         running.last_batch = Some(LastBatch {
             tick: header.tick,
             rows_of_maps: self.graph.layers[range.layer].maps.map(|_| inputs.n_rows()),
-            activations,
+            activations: pass.map().clone(),
             deltas,
         });
         self.commit_if_marked(header, effects);

@@ -1,14 +1,15 @@
-//! The numbers of some neurons of one layer, and what is computed from them.
-
-use std::sync::Arc;
+//! The numbers of some neurons of one layer, and how a training step changes them.
 
 use ndarray::Array2;
 use rayon::prelude::*;
 
 use crate::machine::NeuronState;
 use crate::math::kernel::{self, Rows};
-use crate::math::{ByteMatrix, Inputs, Optimizer, Panels, Step, dropout};
+use crate::math::normalization::{Normalizer, Statistics};
+use crate::math::{ByteMatrix, Inputs, Optimizer, Panels, Step};
 use crate::topology::Layer;
+
+use super::pass::Change;
 
 /// Neurons that are done with the bytes of a batch before its panels are made (with AVX-512 they
 /// would be up to 50), and need an eighth of the memory.
@@ -17,14 +18,16 @@ const FEW_NEURONS: usize = 32;
 /// Weights, biases and optimizer state of consecutive neurons of a layer.
 #[derive(Clone, Debug)]
 pub struct Neurons {
-    layer: Layer,
-    layer_idx: usize,
-    first: usize,
-    seed: u64,
+    pub(super) layer: Layer,
+    pub(super) layer_idx: usize,
+    pub(super) first: usize,
+    pub(super) seed: u64,
     optimizer: Optimizer,
-    /// `[neurons, fan_in + 1]`: the weights of a neuron, then its bias.
-    weights: Vec<f32>,
-    /// `[neurons, moments * (fan_in + 1)]`: each moment of a neuron after the other.
+    /// `[neurons, numbers]`: the weights of a neuron, its bias, and if it is normalized gamma, beta, moving
+    /// mean and moving variance.
+    pub(super) weights: Vec<f32>,
+    /// `[neurons, moments * optimized]`: each moment of a neuron's weights and bias after the other, then
+    /// each of its gamma and beta.
     moments: Vec<f32>,
 }
 
@@ -37,8 +40,7 @@ impl Neurons {
         seed: u64,
         optimizer: Optimizer,
     ) -> Self {
-        let stride = layer.fan_in + 1;
-        let mut weights = Vec::with_capacity(range.len() * stride);
+        let mut weights = Vec::with_capacity(range.len() * layer.numbers());
         for neuron in range.clone() {
             let kernel = layer.kernel_initializer.weights(
                 seed,
@@ -55,8 +57,12 @@ impl Neurons {
             } else {
                 0.0
             });
+            if layer.normalization.is_some() {
+                weights.extend([1.0, 0.0, 0.0, 1.0]);
+            }
         }
-        let moments = vec![optimizer.initial_moment(); optimizer.moments() * range.len() * stride];
+        let moments = optimizer.moments() * range.len() * layer.optimized_numbers();
+        let moments = vec![optimizer.initial_moment(); moments];
         Self {
             layer: layer.clone(),
             layer_idx,
@@ -133,104 +139,35 @@ impl Neurons {
         neurons.map(move |weights| (&weights[..fan_in], weights[fan_in]))
     }
 
+    /// What the neuron at a place among these has for its normalization, if there is one.
+    pub fn normalizer(&self, place: usize) -> Option<Normalizer> {
+        let row = &self.weights[place * self.stride()..][..self.stride()];
+        Normalizer::read(&row[self.layer.fan_in + 1..])
+    }
+
     /// How many neurons.
     pub fn count(&self) -> usize {
         self.weights.len() / self.stride()
     }
 
-    fn stride(&self) -> usize {
-        self.layer.fan_in + 1
+    pub(super) fn stride(&self) -> usize {
+        self.layer.numbers()
     }
 
     fn moments_stride(&self) -> usize {
-        self.optimizer.moments() * self.stride()
+        self.optimizer.moments() * self.layer.optimized_numbers()
     }
 
     /// The bytes of a batch, if these neurons compute from them.
-    fn bytes_of<'a>(&self, inputs: &'a Inputs) -> Option<&'a ByteMatrix> {
+    pub(super) fn bytes_of<'a>(&self, inputs: &'a Inputs) -> Option<&'a ByteMatrix> {
         inputs.bytes().filter(|_| self.count() <= FEW_NEURONS)
-    }
-
-    /// Activations `[neurons, positions * rows]` before pooling and dropout; a dense layer has one
-    /// position.
-    pub fn forward(&self, inputs: &Inputs) -> Array2<f32> {
-        let rows = inputs.n_rows() * self.layer.positions();
-        let mut activations = Array2::zeros((self.count(), rows));
-        if rows == 0 {
-            return activations;
-        }
-        let values = activations
-            .as_slice_mut()
-            .expect("a new array is contiguous");
-        let stride = self.stride();
-        for (row, weights) in values
-            .chunks_exact_mut(rows)
-            .zip(self.weights.chunks_exact(stride))
-        {
-            row.fill(weights[stride - 1]);
-        }
-        let left = Rows::new(&self.weights, stride, self.layer.fan_in);
-        match (&self.layer.maps, self.bytes_of(inputs)) {
-            (Some(maps), _) => maps.multiply_add(left, inputs.features(), values),
-            (None, Some(bytes)) => kernel::multiply_add_bytes_transposed(left, bytes, values),
-            (None, None) => kernel::multiply_add(left, inputs.features(), values),
-        }
-        self.layer.activation.apply(values);
-        activations
-    }
-
-    /// What the neurons hand on before dropout, `[neurons * outputs, rows]`, from their activations.
-    pub fn outputs(&self, activations: &Arc<Array2<f32>>, rows: usize) -> Arc<Array2<f32>> {
-        let Some(maps) = &self.layer.maps else {
-            return activations.clone();
-        };
-        let outputs = match &maps.pool {
-            Some(pool) => pool.apply(activations.view(), rows),
-            None => activations.as_ref().clone(),
-        };
-        Arc::new(reshaped(outputs, self.count() * self.layer.outputs(), rows))
-    }
-
-    /// Applies the dropout masks of a training step to outputs or their errors, `[neurons * outputs,
-    /// rows]`.
-    pub fn drop_out(&self, step: u64, values: &mut Array2<f32>) {
-        let of_neuron = self.layer.outputs() * values.ncols();
-        let values = values.as_slice_mut().expect("outputs are contiguous");
-        for (i, values) in values.chunks_exact_mut(of_neuron.max(1)).enumerate() {
-            let neuron = self.first + i;
-            let rate = self.layer.dropout;
-            dropout::mask(self.seed, step, self.layer_idx, neuron, rate, values);
-        }
-    }
-
-    /// dLoss/dz `[neurons, positions * rows]` from the activations and dLoss/d(output) `[neurons *
-    /// outputs, rows]`.
-    pub fn deltas(
-        &self,
-        step: u64,
-        activations: &Array2<f32>,
-        mut errors: Array2<f32>,
-    ) -> Array2<f32> {
-        self.drop_out(step, &mut errors);
-        let rows = errors.ncols();
-        let width = self.layer.outputs() * rows;
-        let errors = reshaped(errors, self.count(), width);
-        let mut deltas = match self.layer.maps.and_then(|maps| maps.pool) {
-            Some(pool) => pool.backpropagate(activations.view(), errors.view(), rows),
-            None => errors,
-        };
-        let (Some(a), Some(d)) = (activations.as_slice(), deltas.as_slice_mut()) else {
-            unreachable!("arrays that are never transposed are contiguous");
-        };
-        self.layer.activation.backpropagate(a, d);
-        deltas
     }
 
     /// The weights without biases, `[neurons, fan_in]`.
     pub fn kernel(&self) -> Array2<f32> {
         let fan_in = self.layer.fan_in;
         Array2::from_shape_fn((self.count(), fan_in), |(neuron, i)| {
-            self.weights[neuron * (fan_in + 1) + i]
+            self.weights[neuron * self.stride() + i]
         })
     }
 
@@ -239,7 +176,7 @@ impl Neurons {
         propagate(&self.layer, &self.weights, self.stride(), deltas)
     }
 
-    /// One optimizer step. `deltas` is dLoss/dz `[neurons, positions * rows]`.
+    /// One optimizer step of weights and biases. `deltas` is dLoss/dz `[neurons, positions * rows]`.
     pub fn update(&mut self, step: Step, deltas: &Array2<f32>, inputs: &Inputs) {
         let rows = inputs.n_rows();
         if rows == 0 {
@@ -279,8 +216,8 @@ impl Neurons {
 
     /// One optimizer step of filters, from the gradients of their weights `[fan_in, neurons]`.
     fn apply(&mut self, step: Step, deltas: &Array2<f32>, gradients: &[f32]) {
-        let (count, width) = (self.count(), self.moments_stride());
-        let mut gradient = vec![0.0; self.stride()];
+        let (count, stride, width) = (self.count(), self.stride(), self.moments_stride());
+        let mut gradient = vec![0.0; self.layer.fan_in + 1];
         for neuron in 0..count {
             let of_neuron = gradients.iter().skip(neuron).step_by(count);
             gradient
@@ -289,7 +226,7 @@ impl Neurons {
                 .for_each(|(to, from)| *to = *from);
             let deltas = deltas.row(neuron);
             let moments = &mut self.moments[neuron * width..][..width];
-            let weights = &mut self.weights[neuron * gradient.len()..][..gradient.len()];
+            let weights = &mut self.weights[neuron * stride..][..stride];
             let deltas = deltas.as_slice().expect("deltas are contiguous");
             finish(
                 &self.layer,
@@ -302,15 +239,36 @@ impl Neurons {
             );
         }
     }
+
+    /// One optimizer step of gamma and beta, and the batch's share of the moving averages, from what
+    /// [`Self::deltas`] says of each neuron.
+    pub fn update_normalization(&mut self, step: Step, changes: &[Change]) {
+        let Some(normalization) = &self.layer.normalization else {
+            return;
+        };
+        let (stride, width) = (self.stride(), self.moments_stride());
+        let first = self.layer.fan_in + 1;
+        let neurons = self.weights.chunks_exact_mut(stride).enumerate();
+        for ((neuron, weights), change) in neurons.zip(changes) {
+            let moments = &mut self.moments[neuron * width..][..width];
+            let moments = &mut moments[self.optimizer.moments() * first..];
+            let (gains, moving) = weights[first..].split_at_mut(2);
+            let [gamma, beta] = change.gradient;
+            let gradient = [
+                if normalization.scale { gamma } else { 0.0 },
+                if normalization.center { beta } else { 0.0 },
+            ];
+            self.optimizer.update(step, gains, moments, &gradient);
+            let momentum = normalization.momentum;
+            let Statistics { mean, variance } = change.batch;
+            for (moving, now) in moving.iter_mut().zip([mean, variance]) {
+                *moving = *moving * momentum + now * (1.0 - momentum);
+            }
+        }
+    }
 }
 
-/// The same numbers, in their order, in another shape.
-fn reshaped(values: Array2<f32>, rows: usize, columns: usize) -> Array2<f32> {
-    let (values, _) = values.into_raw_vec_and_offset();
-    Array2::from_shape_vec((rows, columns), values).expect("as many numbers as before")
-}
-
-/// Bias and penalty of one neuron's gradient, and its step.
+/// Bias and penalty of one neuron's gradient, and the step of its weights and bias.
 fn finish(
     layer: &Layer,
     optimizer: &Optimizer,
@@ -327,7 +285,8 @@ fn finish(
     layer
         .kernel_regularizer
         .add_gradient(&weights[..fan_in], &mut gradient[..fan_in]);
-    optimizer.update(step, weights, moments, gradient);
+    let moments = &mut moments[..optimizer.moments() * gradient.len()];
+    optimizer.update(step, &mut weights[..gradient.len()], moments, gradient);
 }
 
 /// What a gradient is computed from, `[rows, features]`.
@@ -370,22 +329,22 @@ fn update_rows(
     samples: Samples<'_>,
 ) {
     let rows = samples.rows();
-    let stride = layer.fan_in + 1;
-    let width = optimizer.moments() * stride;
+    let (stride, of_gradient) = (layer.numbers(), layer.fan_in + 1);
+    let width = optimizer.moments() * layer.optimized_numbers();
     let tile_rows = kernel::TILE_ROWS.min(weights.len() / stride);
-    let mut gradients = vec![0.0; tile_rows * stride];
+    let mut gradients = vec![0.0; tile_rows * of_gradient];
     for (tile, weights) in weights.chunks_mut(kernel::TILE_ROWS * stride).enumerate() {
         let first = tile * kernel::TILE_ROWS;
         let count = weights.len() / stride;
         let deltas = &deltas[first * rows..][..count * rows];
-        let gradients = &mut gradients[..count * stride];
+        let gradients = &mut gradients[..count * of_gradient];
         if tile > 0 {
             gradients.fill(0.0);
         }
-        samples.add_gradients(Rows::new(deltas, rows, rows), gradients, stride);
+        samples.add_gradients(Rows::new(deltas, rows, rows), gradients, of_gradient);
         for (i, (weights, gradient)) in weights
             .chunks_exact_mut(stride)
-            .zip(gradients.chunks_exact_mut(stride))
+            .zip(gradients.chunks_exact_mut(of_gradient))
             .enumerate()
         {
             let moments = &mut moments[(first + i) * width..][..width];

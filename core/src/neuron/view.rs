@@ -40,6 +40,7 @@ impl Unit {
                 view.neurons = neurons
                     .enumerate()
                     .map(|(row, (index, (weights, bias)))| NeuronView {
+                        normalizer: running.weights.normalizer(row),
                         last_batch: running.last_batch.as_ref().and_then(|batch| batch.of(row)),
                         ..NeuronView::new(index, weights, bias)
                     })

@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 
 use super::graph::Monitor;
+use super::layers::{Weighted, order, weighted};
 use super::overrides::place_of;
 use super::problem::{Problem, Problems, join};
 use super::spec::{CsvTask, Data, LayerSpec, Spec};
@@ -40,37 +41,6 @@ impl<'a> Report<'a> {
     }
 }
 
-/// A layer with weights, with its position among the layers of the file.
-pub(super) struct Weighted<'a> {
-    position: usize,
-    /// What it is called unless it has a name, before its number.
-    kind: &'static str,
-    name: Option<&'a str>,
-    /// Whether it is dense: neurons, not filters.
-    pub is_dense: bool,
-    /// Neurons or filters.
-    pub units: usize,
-    pub activation: Activation,
-}
-
-impl Weighted<'_> {
-    /// The path of a key of this layer.
-    pub fn path(&self, key: &str) -> String {
-        format!("network.layers[{}].{key}", self.position)
-    }
-
-    /// The path of the number of neurons.
-    pub fn size_path(&self) -> String {
-        self.path(if self.is_dense { "units" } else { "filters" })
-    }
-
-    /// What it is called; `index` counts layers with weights from 0.
-    pub fn title(&self, index: usize) -> String {
-        let default = || format!("{}_{}", self.kind, index + 1);
-        self.name.map_or_else(default, str::to_owned)
-    }
-}
-
 /// Every rule that needs only the file.
 pub(super) fn check(spec: &Spec, report: &mut Report<'_>) {
     let layers = weighted(spec);
@@ -82,98 +52,6 @@ pub(super) fn check(spec: &Spec, report: &mut Report<'_>) {
     schedule(&spec.training.learning_rate_schedule, report);
     data(spec, report);
     memory(spec, report);
-}
-
-/// The layers with weights.
-pub(super) fn weighted(spec: &Spec) -> Vec<Weighted<'_>> {
-    let layers = spec.network.layers.iter().enumerate();
-    layers
-        .filter_map(|(position, layer)| match layer {
-            LayerSpec::Dense {
-                name,
-                units,
-                activation,
-                ..
-            } => Some(Weighted {
-                position,
-                kind: "dense",
-                name: name.as_deref(),
-                is_dense: true,
-                units: *units,
-                activation: *activation,
-            }),
-            LayerSpec::Conv2d {
-                name,
-                filters,
-                activation,
-                ..
-            } => Some(Weighted {
-                position,
-                kind: "conv2d",
-                name: name.as_deref(),
-                is_dense: false,
-                units: *filters,
-                activation: *activation,
-            }),
-            LayerSpec::MaxPooling2d { .. }
-            | LayerSpec::AveragePooling2d { .. }
-            | LayerSpec::Flatten {}
-            | LayerSpec::Dropout { .. } => None,
-        })
-        .collect()
-}
-
-/// Which layer may follow which, as far as that does not depend on shapes.
-fn order(spec: &Spec, report: &mut Report<'_>) {
-    let layers = &spec.network.layers;
-    let has_weights =
-        |layer: &LayerSpec| matches!(layer, LayerSpec::Dense { .. } | LayerSpec::Conv2d { .. });
-    let first = layers.iter().position(has_weights);
-    let last = layers.iter().rposition(has_weights);
-    let (Some(first), Some(last)) = (first, last) else {
-        let help = "add a layer of `type: dense`";
-        return report.add("network.layers", "there is no layer with weights", help);
-    };
-    let is_dropout = |layer| matches!(layer, Some(&LayerSpec::Dropout { .. }));
-    for (position, layer) in layers.iter().enumerate() {
-        let before = position.checked_sub(1).map(|before| &layers[before]);
-        let path = format!("network.layers[{position}]");
-        match layer {
-            LayerSpec::Dropout { .. } if position < first => {
-                let help = "it acts on the neurons before it, and inputs are not neurons";
-                report.add(&path, "dropout before the first layer with weights", help);
-            }
-            LayerSpec::Dropout { .. } if position > last => {
-                let help = "it would set answers of the network to 0";
-                report.add(&path, "dropout after the last layer with weights", help);
-            }
-            LayerSpec::Dropout { .. } if is_dropout(last_but_flatten(&layers[..position])) => {
-                let help = "give the first one a higher `rate` instead";
-                report.add(&path, "dropout right after another dropout", help);
-            }
-            LayerSpec::MaxPooling2d { .. } | LayerSpec::AveragePooling2d { .. }
-                if !matches!(before, Some(LayerSpec::Conv2d { .. })) =>
-            {
-                let help = "filters pool their own maps: put it right behind a `conv2d` layer";
-                report.add(&path, "pooling that does not follow a convolution", help);
-            }
-            LayerSpec::Flatten {} if position > last => {
-                let help = "the last layer's answers are numbers in a row already";
-                report.add(&path, "flatten after the last layer with weights", help);
-            }
-            LayerSpec::Conv2d { .. } if position == last => {
-                let help = "add `{type: flatten}` and a `dense` layer for the answers";
-                report.add(&path, "the last layer with weights is a convolution", help);
-            }
-            _ => {}
-        }
-    }
-}
-
-/// The last layer that does something: `flatten` changes no value.
-fn last_but_flatten(layers: &[LayerSpec]) -> Option<&LayerSpec> {
-    let does_something = |layer: &&LayerSpec| !matches!(layer, LayerSpec::Flatten {});
-    layers.iter().rfind(does_something)
 }
 
 fn names(layers: &[Weighted<'_>], report: &mut Report<'_>) {
@@ -195,6 +73,16 @@ fn names(layers: &[Weighted<'_>], report: &mut Report<'_>) {
             );
         }
     }
+    for normalization in layers.iter().filter_map(|l| l.normalization.as_ref()) {
+        let Some(name) = normalization.name else {
+            continue;
+        };
+        if taken.insert(name.to_owned(), layers.len()).is_some() {
+            let path = format!("network.layers[{}].name", normalization.position);
+            let message = format!("another layer has the name `{name}` too");
+            report.add(&path, message, "names of layers must differ");
+        }
+    }
 }
 
 fn sizes(layers: &[Weighted<'_>], report: &mut Report<'_>) {
@@ -210,20 +98,19 @@ fn activations(spec: &Spec, layers: &[Weighted<'_>], report: &mut Report<'_>) {
     let Some((last, hidden)) = layers.split_last() else {
         return;
     };
-    for layer in hidden
-        .iter()
-        .filter(|layer| layer.activation == Activation::Softmax)
+    let answers = hidden.iter().map(Weighted::last_activation);
+    let normalized = layers.iter().filter(|layer| layer.normalization.is_some());
+    let inner = normalized.map(|layer| (layer.activation, layer.path("activation")));
+    for (_, path) in answers
+        .chain(inner)
+        .filter(|(a, _)| *a == Activation::Softmax)
     {
         let help = "use `relu` or `tanh` in hidden layers";
-        report.add(
-            &layer.path("activation"),
-            "softmax is for the last layer only",
-            help,
-        );
+        report.add(&path, "softmax is for the last layer only", help);
     }
     let loss = spec.network.loss;
-    let softmax = last.activation == Activation::Softmax;
-    let path = last.path("activation");
+    let (activation, path) = last.last_activation();
+    let softmax = activation == Activation::Softmax;
     match loss {
         CategoricalCrossentropy | SparseCategoricalCrossentropy if !softmax => {
             let message = format!("{} needs a softmax output layer", keras(loss));
@@ -233,7 +120,7 @@ fn activations(spec: &Spec, layers: &[Weighted<'_>], report: &mut Report<'_>) {
                 "use `activation: softmax` here, or another loss",
             );
         }
-        BinaryCrossentropy if last.activation != Activation::Sigmoid => {
+        BinaryCrossentropy if activation != Activation::Sigmoid => {
             let message = format!("{} needs a sigmoid output layer", keras(loss));
             report.add(
                 &path,

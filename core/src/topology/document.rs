@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::check::{self, Report};
 use super::fit::fit;
-use super::graph::{self, EarlyStopping, Graph, Head, Layer};
+use super::graph::{self, EarlyStopping, Graph, Head, Layer, Normalization};
+use super::layers::weighted;
 use super::overrides::apply_override;
 use super::problem::{Place, Problem, Problems};
 use super::shapes::Given;
@@ -164,10 +165,11 @@ impl From<&Dataset> for DataShape {
     }
 }
 
-/// The layers with weights. Pooling and dropout are parts of the neurons before them.
+/// The layers with weights. Pooling, normalization and dropout are parts of the neurons before them.
 fn layers(spec: &Spec, given: &[Given], grouping: Grouping) -> Vec<Layer> {
-    let weighted = check::weighted(spec);
+    let titles = weighted(spec);
     let mut layers: Vec<Layer> = Vec::new();
+    let mut is_pooled = false;
     for layer in &spec.network.layers {
         match layer {
             LayerSpec::Dense {
@@ -200,7 +202,7 @@ fn layers(spec: &Spec, given: &[Given], grouping: Grouping) -> Vec<Layer> {
                 let index = layers.len();
                 let Given { fan_in, maps } = given[index];
                 layers.push(Layer {
-                    name: weighted[index].title(index),
+                    name: titles[index].title(index),
                     fan_in,
                     units: *units,
                     maps,
@@ -209,18 +211,39 @@ fn layers(spec: &Spec, given: &[Given], grouping: Grouping) -> Vec<Layer> {
                     kernel_initializer: *kernel_initializer,
                     bias_initializer: *bias_initializer,
                     kernel_regularizer: kernel_regularizer.unwrap_or_default(),
+                    normalization: None,
                     dropout: 0.0,
                     neurons_per_unit: wanted.clamp(1, *units),
                 });
+                is_pooled = false;
+            }
+            LayerSpec::BatchNormalization {
+                name,
+                momentum,
+                epsilon,
+                center,
+                scale,
+                activation,
+            } => {
+                if let Some(below) = layers.last_mut() {
+                    below.normalization = Some(Normalization {
+                        name: name.clone().unwrap_or_else(|| below.name.clone()),
+                        momentum: *momentum,
+                        epsilon: *epsilon,
+                        center: *center,
+                        scale: *scale,
+                        activation: *activation,
+                        after_pool: is_pooled,
+                    });
+                }
             }
             LayerSpec::Dropout { rate } => {
                 if let Some(below) = layers.last_mut() {
                     below.dropout = *rate;
                 }
             }
-            LayerSpec::MaxPooling2d { .. }
-            | LayerSpec::AveragePooling2d { .. }
-            | LayerSpec::Flatten {} => {}
+            LayerSpec::MaxPooling2d { .. } | LayerSpec::AveragePooling2d { .. } => is_pooled = true,
+            LayerSpec::Flatten {} => {}
         }
     }
     layers
@@ -231,11 +254,15 @@ fn head(layers: &mut [Layer], loss: Loss) -> Head {
     let Some(last) = layers.last_mut() else {
         return Head::Identity;
     };
-    let head = match (last.activation, loss) {
+    let activation = match &mut last.normalization {
+        Some(normalization) => &mut normalization.activation,
+        None => &mut last.activation,
+    };
+    let head = match (*activation, loss) {
         (Activation::Softmax, _) => Head::Softmax,
         (Activation::Sigmoid, Loss::BinaryCrossentropy) => Head::Sigmoid,
         _ => return Head::Identity,
     };
-    last.activation = Activation::Linear;
+    *activation = Activation::Linear;
     head
 }

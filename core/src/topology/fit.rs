@@ -2,9 +2,10 @@
 //!
 //! Sees only what [`super::check`] could not see, so that no problem is reported twice.
 
-use super::check::{Report, Weighted, keras, weighted};
+use super::check::{Report, keras};
 use super::document::{DataShape, TaskShape};
 use super::graph::Monitor;
+use super::layers::{Weighted, weighted};
 use super::shapes::{Given, shapes};
 use super::spec::Spec;
 use crate::math::{Activation, Loss};
@@ -69,7 +70,8 @@ fn outputs(spec: &Spec, layers: &[Weighted<'_>], shape: &DataShape, report: &mut
         return;
     };
     let loss = spec.network.loss;
-    let softmax = last.activation == Activation::Softmax;
+    let (activation, activation_path) = last.last_activation();
+    let softmax = activation == Activation::Softmax;
     match shape.task {
         TaskShape::Classification { classes } if classes < 2 => {
             let message = "the data has fewer than two classes";
@@ -99,11 +101,7 @@ fn outputs(spec: &Spec, layers: &[Weighted<'_>], shape: &DataShape, report: &mut
                 report.add("network.loss", message, help);
             } else if softmax {
                 let message = "softmax is for classes, and the data has a number to predict";
-                report.add(
-                    &last.path("activation"),
-                    message,
-                    "use `activation: linear`",
-                );
+                report.add(&activation_path, message, "use `activation: linear`");
             }
             if last.units != 1 {
                 let message = format!("a regression has one output, found `{}`", last.units);

@@ -45,10 +45,33 @@ pub struct Layer {
     pub bias_initializer: Initializer,
     /// Penalty on the weights.
     pub kernel_regularizer: Regularizer,
+    /// Batch normalization behind the activation.
+    pub normalization: Option<Normalization>,
     /// Share of activations set to 0 in training, 0 for none.
     pub dropout: f32,
     /// Neurons hosted by one unit; at least 1, at most `units`.
     pub neurons_per_unit: usize,
+}
+
+/// Batch normalization of each neuron's values over the rows of a batch, and for a filter the places of its
+/// map: gamma (x - mean) / sqrt(variance + epsilon) + beta, with the mean and variance of the batch in
+/// training, and with their moving averages elsewhere (Ioffe & Szegedy 2015, as Keras 3 has it).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Normalization {
+    /// What its tensors are called in files for other programs.
+    pub name: String,
+    /// Share of the moving averages that a training batch keeps.
+    pub momentum: f32,
+    /// Keeps the division finite.
+    pub epsilon: f32,
+    /// Whether beta is learned; 0 otherwise.
+    pub center: bool,
+    /// Whether gamma is learned; 1 otherwise.
+    pub scale: bool,
+    /// What a neuron does with its normalized values. `Linear` where the trainer's [`Head`] does it.
+    pub activation: Activation,
+    /// Whether it normalizes what a filter's pool has left, and not what the pool is given.
+    pub after_pool: bool,
 }
 
 /// What the trainer does with the sums of the last layer before the loss.
@@ -114,14 +137,67 @@ impl Graph {
         self.layers[self.layers.len() - 1].units
     }
 
-    /// Trainable numbers: all weights, and a bias for each neuron that has one.
+    /// What becomes of the sums of a layer's neurons, in the words of the file: `relu`, or with a
+    /// normalization `batch_normalization, relu`; whoever computes it.
+    pub fn activation_words(&self, layer: usize) -> String {
+        let word = |value: serde_json::Result<serde_json::Value>| match value {
+            Ok(serde_json::Value::String(word)) => word,
+            _ => String::new(),
+        };
+        let is_last = layer + 1 == self.layers.len();
+        let layer = &self.layers[layer];
+        let activation = |activation: Activation| match self.head {
+            Head::Softmax | Head::Sigmoid if is_last => word(serde_json::to_value(self.head)),
+            _ => word(serde_json::to_value(activation)),
+        };
+        let Some(normalization) = &layer.normalization else {
+            return activation(layer.activation);
+        };
+        let words = [
+            word(serde_json::to_value(layer.activation)),
+            "batch_normalization".to_owned(),
+            activation(normalization.activation),
+        ];
+        let words = words.iter().filter(|word| *word != "linear");
+        words.map(String::as_str).collect::<Vec<_>>().join(", ")
+    }
+
+    /// Trainable numbers of all layers.
     pub fn parameters(&self) -> usize {
-        let of_layer = |layer: &Layer| layer.units * (layer.fan_in + usize::from(layer.use_bias));
-        self.layers.iter().map(of_layer).sum()
+        self.layers.iter().map(Layer::parameters).sum()
     }
 }
 
 impl Layer {
+    /// Numbers that a neuron remembers: its weights, its bias, and if it is normalized gamma, beta, moving
+    /// mean and moving variance.
+    pub fn numbers(&self) -> usize {
+        let normalized = self.normalization.as_ref().map_or(0, |_| 4);
+        self.fan_in + 1 + normalized
+    }
+
+    /// Those of them that an optimizer changes, and keeps moments for: all but the moving ones.
+    pub fn optimized_numbers(&self) -> usize {
+        self.numbers() - self.moving_numbers()
+    }
+
+    /// The moving mean and variance of a normalized neuron.
+    pub fn moving_numbers(&self) -> usize {
+        self.normalization.as_ref().map_or(0, |_| 2)
+    }
+
+    /// Trainable numbers, as Keras counts them: all weights, and bias, gamma and beta where there are any.
+    pub fn parameters(&self) -> usize {
+        let learned = |n: &Normalization| usize::from(n.center) + usize::from(n.scale);
+        let of_normalization = self.normalization.as_ref().map_or(0, learned);
+        self.units * (self.fan_in + usize::from(self.use_bias) + of_normalization)
+    }
+
+    /// Numbers that training changes without a gradient, as Keras counts them.
+    pub fn non_trainable_parameters(&self) -> usize {
+        self.units * self.moving_numbers()
+    }
+
     /// Features that each neuron is given.
     pub fn inputs(&self) -> usize {
         self.maps.map_or(self.fan_in, |maps| maps.inputs())
@@ -143,10 +219,12 @@ impl Layer {
     }
 
     /// Bytes that the filters of a layer keep of their maps before pooling, for a batch of `rows`: the
-    /// activations and deltas of the tick that they work on and of the one that they show.
+    /// activations and deltas of the tick that they work on and of the one that they show, and what a
+    /// normalization makes of the former.
     pub fn map_bytes(&self, rows: usize) -> u64 {
         let maps = self.maps.map_or(0, |maps| self.units * maps.positions());
-        (4 * size_of::<f32>() * maps * rows) as u64
+        let arrays = 4 + usize::from(self.normalization.is_some());
+        (arrays * size_of::<f32>() * maps * rows) as u64
     }
 
     /// What Keras calls the fan out of the kernel.

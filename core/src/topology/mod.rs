@@ -12,6 +12,7 @@ mod check;
 pub mod document;
 mod extent;
 mod fit;
+mod layers;
 pub mod names;
 pub mod overrides;
 mod pattern;
@@ -26,7 +27,7 @@ mod wording;
 pub mod yaml;
 
 pub use document::{DataShape, Document, Grouping, TaskShape, parse};
-pub use graph::{EarlyStopping, Graph, Head, Layer, Monitor, Training};
+pub use graph::{EarlyStopping, Graph, Head, Layer, Monitor, Normalization, Training};
 pub use plan::Plan;
 pub use problem::{Place, Problem, Problems};
 pub use schema::{schema, schema_text};

@@ -54,6 +54,8 @@ pub struct LayerPlan {
     pub fan_in: usize,
     /// Trainable numbers.
     pub parameters: usize,
+    /// Moving averages of normalizations.
+    pub non_trainable_parameters: usize,
     /// Bytes of weights and optimizer state, a bias for every neuron included.
     pub state_bytes: usize,
     /// Items of the store for each of the two commit slots.
@@ -69,6 +71,8 @@ pub struct Totals {
     pub units: usize,
     /// Trainable numbers.
     pub parameters: usize,
+    /// Moving averages of normalizations.
+    pub non_trainable_parameters: usize,
     /// Bytes of weights and optimizer state.
     pub state_bytes: usize,
     /// Items of the store for each of the two commit slots.
@@ -150,17 +154,18 @@ impl Plan {
     /// Expands a graph. `deployed` says whether units talk through a broker, `feed` how those of
     /// the first layer come by their inputs.
     pub fn new(graph: &Graph, shape: &DataShape, deployed: bool, feed: Feed) -> Self {
-        let numbers = 1 + graph.training.optimizer.moments();
+        let moments = graph.training.optimizer.moments();
         let layers: Vec<LayerPlan> = graph
             .layers
             .iter()
-            .map(|layer| LayerPlan::new(layer, numbers))
+            .map(|layer| LayerPlan::new(layer, moments))
             .collect();
         let mut totals = Totals::default();
         for layer in &layers {
             totals.neurons += layer.neurons;
             totals.units += layer.units;
             totals.parameters += layer.parameters;
+            totals.non_trainable_parameters += layer.non_trainable_parameters;
             totals.state_bytes += layer.state_bytes;
             totals.store_items += layer.store_items;
         }
@@ -207,15 +212,16 @@ impl Plan {
 }
 
 impl LayerPlan {
-    fn new(layer: &Layer, numbers: usize) -> Self {
-        let neuron_bytes = 4 * (layer.fan_in + 1) * numbers;
+    fn new(layer: &Layer, moments: usize) -> Self {
+        let neuron_bytes = 4 * (layer.numbers() + layer.optimized_numbers() * moments);
         Self {
             name: layer.name.clone(),
             neurons: layer.units,
             units: layer.unit_ranges().len(),
             neurons_per_unit: layer.neurons_per_unit,
             fan_in: layer.fan_in,
-            parameters: layer.units * (layer.fan_in + usize::from(layer.use_bias)),
+            parameters: layer.parameters(),
+            non_trainable_parameters: layer.non_trainable_parameters(),
             state_bytes: layer.units * neuron_bytes,
             store_items: layer.units * neuron_bytes.div_ceil(ITEM_BYTES),
         }

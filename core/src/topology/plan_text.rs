@@ -6,9 +6,13 @@ use super::plan::Plan;
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let non_trainable = match self.totals.non_trainable_parameters {
+            0 => String::new(),
+            numbers => format!(" and {} non-trainable", grouped(numbers as u64)),
+        };
         writeln!(
             f,
-            "run {}: {} inputs, {} neurons in {} layers, {} parameters\n",
+            "run {}: {} inputs, {} neurons in {} layers, {} parameters{non_trainable}\n",
             self.run,
             grouped(self.inputs as u64),
             grouped(self.totals.neurons as u64),

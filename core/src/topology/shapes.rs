@@ -137,7 +137,7 @@ pub(super) fn shapes(spec: &Spec, data: &DataShape, report: &mut Report<'_>) -> 
                     flow = Flow::Row(flow.features());
                 }
             }
-            LayerSpec::Dropout { .. } => {}
+            LayerSpec::BatchNormalization { .. } | LayerSpec::Dropout { .. } => {}
         }
     }
     given

@@ -228,6 +228,31 @@ pub enum LayerSpec {
         #[serde(default)]
         padding: Padding,
     },
+    /// Each neuron before it normalizes its values over the rows of a batch, and a filter over the places
+    /// of its map.
+    BatchNormalization {
+        /// What its tensors are called in exported files; as the layer before it by default.
+        #[serde(default)]
+        #[schemars(regex(pattern = r"^[a-z0-9]([a-z0-9_-]{0,38}[a-z0-9])?$"))]
+        name: Option<String>,
+        /// Share of the moving mean and variance that a training batch keeps.
+        #[serde(default = "default::momentum")]
+        #[schemars(range(min = 0.0, max = 1.0))]
+        momentum: f32,
+        /// Added to the variance, so that a neuron that always says the same divides by more than 0.
+        #[serde(default = "default::epsilon")]
+        #[schemars(range(min = 1e-7, max = 1.0))]
+        epsilon: f32,
+        /// Whether beta is learned and added.
+        #[serde(default = "default::yes")]
+        center: bool,
+        /// Whether gamma is learned and multiplied with.
+        #[serde(default = "default::yes")]
+        scale: bool,
+        /// What a neuron does with its normalized values.
+        #[serde(default)]
+        activation: Activation,
+    },
     /// Maps become numbers in a row, for a dense layer.
     Flatten {},
     /// Sets a random share of the activations of the layer before it to 0, in training only.
@@ -366,6 +391,12 @@ mod default {
     }
     pub fn pool_size() -> Extent {
         Extent::square(2)
+    }
+    pub fn momentum() -> f32 {
+        0.99
+    }
+    pub fn epsilon() -> f32 {
+        1e-3
     }
     pub fn yes() -> bool {
         true

@@ -109,16 +109,16 @@ fn trained(layer: &Layer, count: usize, source: &Batches) -> (Vec<Array2<f32>>, 
     let mut all = Vec::new();
     for (number, (index, rows)) in (1..).zip([(0, 30), (1, 30), (2, 20)]) {
         let inputs = source.inputs(batch(index, rows));
-        let activations = neurons.forward(&inputs);
+        let (pass, activations) = neurons.forward(&inputs, true);
         let errors = activations.mapv(|a| 0.1 * a - 0.01);
-        let errors = neurons.deltas(number, &activations, errors);
+        let (errors, _) = neurons.deltas(number, &pass, errors);
         let learning_rate = 0.1;
         let step = Step {
             learning_rate,
             number,
         };
         neurons.update(step, &errors, &inputs);
-        all.push(activations);
+        all.push(activations.as_ref().clone());
     }
     (all, neurons.snapshot())
 }
@@ -149,5 +149,5 @@ fn an_empty_part_has_an_empty_batch() {
     assert_eq!((inputs.n_rows(), inputs.n_features()), (0, FEATURES));
     let layer = classifier(7, &[FEATURES, 3, 2]).layers.remove(0);
     let neurons = Neurons::initial(&layer, 0, 0..1, 7, SGD);
-    assert_eq!(neurons.forward(&inputs).dim(), (1, 0));
+    assert_eq!(neurons.forward(&inputs, true).1.dim(), (1, 0));
 }

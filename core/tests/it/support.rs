@@ -10,7 +10,7 @@ use cuttlefish_core::math::stream::{Purpose, stream};
 use cuttlefish_core::math::{
     Activation, Initializer, Inputs, Loss, Maps, Optimizer, Regularizer, Schedule,
 };
-use cuttlefish_core::topology::{Graph, Head, Layer, Training};
+use cuttlefish_core::topology::{Graph, Head, Layer, Normalization, Training};
 use ndarray_rand::rand::Rng;
 
 /// A network with its data, ready for the machines.
@@ -112,6 +112,7 @@ pub fn classifier(seed: u64, widths: &[usize]) -> Graph {
             kernel_initializer: Initializer::GlorotUniform,
             bias_initializer: Initializer::Zeros,
             kernel_regularizer: Regularizer::default(),
+            normalization: None,
             dropout: 0.0,
             neurons_per_unit: 1,
         }
@@ -296,4 +297,27 @@ pub fn convolutions() -> Vec<Vec<Conv>> {
             },
         ],
     ]
+}
+
+/// Normalizes every layer, in ways that go around with `number` and the layer: before the pool and behind it,
+/// with and without an activation, learning both numbers.
+pub fn normalize(graph: &mut Graph, number: usize) {
+    let layers = graph.layers.len();
+    for (index, layer) in graph.layers.iter_mut().enumerate() {
+        let turn = number + index;
+        let is_pooled = layer.maps.is_some_and(|maps| maps.pool.is_some());
+        let activation = Activation::ALL[turn % Activation::ALL.len()];
+        layer.normalization = Some(Normalization {
+            name: layer.name.clone(),
+            momentum: 0.9,
+            epsilon: 1e-3,
+            center: true,
+            scale: true,
+            activation: match index + 1 == layers {
+                true => Activation::Linear,
+                false => activation,
+            },
+            after_pool: is_pooled && turn.is_multiple_of(2),
+        });
+    }
 }

@@ -1,6 +1,7 @@
 //! The rules that no schema can state, each seen failing and passing.
 
-use cuttlefish_core::topology::{DataShape, Grouping, TaskShape};
+use cuttlefish_core::math::Activation;
+use cuttlefish_core::topology::{DataShape, Grouping, Head, TaskShape};
 
 use crate::{
     BCE, BINARY, DIGITS, DROPOUT, HIDDEN, MSE, REGRESSION, SOFTMAX, SPARSE, VALID, document, file,
@@ -147,6 +148,112 @@ fn layers_that_cannot_follow_each_other_are_named() {
         &file(&[softmax], SPARSE, ""),
         &[
             "5:7: network.layers[0]: the last layer with weights is a convolution (add `{type: flatten}` and a `dense` layer for the answers)",
+        ],
+    );
+}
+
+const NORMAL: &str = "{type: batch_normalization}";
+
+#[test]
+fn a_normalization_is_a_part_of_the_layer_before_it() {
+    let conv = conv(", kernel_size: 2, name: maps");
+    let named = "{type: batch_normalization, name: normal, scale: false, activation: relu}";
+    let layers = [
+        &conv, named, POOL, FLATTEN, HIDDEN, NORMAL, DROPOUT, SOFTMAX,
+    ];
+    let graph = graph(&file(&layers, SPARSE, ""), &IMAGES, Grouping::FromFile);
+    let [maps, hidden, answers] = &graph.layers[..] else {
+        panic!("three layers")
+    };
+    let of_maps = maps.normalization.as_ref().unwrap();
+    assert_eq!(
+        (of_maps.name.as_str(), of_maps.after_pool),
+        ("normal", false)
+    );
+    assert_eq!((of_maps.momentum, of_maps.epsilon), (0.99, 1e-3));
+    assert_eq!(maps.numbers() - maps.fan_in, 5);
+    let of_hidden = hidden.normalization.as_ref().unwrap();
+    assert_eq!(of_hidden.name, "dense_2");
+    assert_eq!(hidden.dropout, 0.5);
+    assert_eq!(answers.normalization, None);
+    // As Keras counts them: one number of each filter and two of each neuron, and two of either.
+    assert_eq!(maps.parameters(), 3 * (4 + 1 + 1));
+    assert_eq!(hidden.parameters(), 8 * (27 + 1 + 2));
+    assert_eq!(
+        graph
+            .layers
+            .iter()
+            .map(|l| l.non_trainable_parameters())
+            .sum::<usize>(),
+        22
+    );
+    let words: Vec<String> = (0..3).map(|layer| graph.activation_words(layer)).collect();
+    assert_eq!(
+        words,
+        [
+            "batch_normalization, relu",
+            "relu, batch_normalization",
+            "softmax"
+        ]
+    );
+}
+
+#[test]
+fn a_normalization_comes_before_the_pool_or_behind_it_as_the_file_says() {
+    let conv = conv(", kernel_size: 2");
+    for (order, after_pool) in [([NORMAL, POOL], false), ([POOL, NORMAL], true)] {
+        let text = file(&[&conv, order[0], order[1], FLATTEN, SOFTMAX], SPARSE, "");
+        let graph = graph(&text, &IMAGES, Grouping::FromFile);
+        let normalization = graph.layers[0].normalization.as_ref();
+        assert_eq!(normalization.map(|n| n.after_pool), Some(after_pool));
+        assert_eq!(graph.layers[1].fan_in, 27);
+    }
+}
+
+#[test]
+fn the_last_layer_may_be_normalized_before_its_softmax() {
+    let linear = "{type: dense, units: 10}";
+    let softmax = "{type: batch_normalization, activation: softmax}";
+    let graph = graph(
+        &file(&[linear, softmax], SPARSE, ""),
+        &DIGITS,
+        Grouping::FromFile,
+    );
+    assert_eq!(graph.head, Head::Softmax);
+    let normalization = graph.layers[0].normalization.as_ref().unwrap();
+    assert_eq!(normalization.activation, Activation::Linear);
+    assert_eq!(graph.activation_words(0), "batch_normalization, softmax");
+    check(
+        &file(&[SOFTMAX, NORMAL], SPARSE, ""),
+        &[
+            "5:44: network.layers[0].activation: softmax is for the last layer only (use `relu` or `tanh` in hidden layers)",
+            "6:7: network.layers[1].activation: `sparse_categorical_crossentropy` needs a softmax output layer (use `activation: softmax` here, or another loss)",
+        ],
+    );
+}
+
+#[test]
+fn a_normalization_that_nothing_could_own_is_named() {
+    let conv = conv(", kernel_size: 2");
+    let layers = [
+        NORMAL, &conv, NORMAL, POOL, NORMAL, FLATTEN, NORMAL, HIDDEN, NORMAL, NORMAL, DROPOUT,
+        NORMAL, SOFTMAX,
+    ];
+    check(
+        &file(&layers, SPARSE, ""),
+        &[
+            "5:7: network.layers[0]: batch normalization before the first layer with weights (neurons normalize what they say themselves, and inputs are not neurons)",
+            "9:7: network.layers[4]: a second batch normalization of the same neurons (leave one of them out)",
+            "11:7: network.layers[6]: batch normalization behind flatten (put it before: each filter normalizes its map, not each place of it)",
+            "14:7: network.layers[9]: a second batch normalization of the same neurons (leave one of them out)",
+            "16:7: network.layers[11]: batch normalization behind dropout (put it before the dropout, which is the last thing that a neuron does)",
+        ],
+    );
+    let named = "{type: batch_normalization, name: dense_2}";
+    check(
+        &file(&[HIDDEN, named, SOFTMAX], SPARSE, ""),
+        &[
+            "6:41: network.layers[1].name: another layer has the name `dense_2` too (names of layers must differ)",
         ],
     );
 }

@@ -149,11 +149,18 @@ fn numbers(neuron: &NeuronView) -> String {
         figure(f64::from(neuron.weight_min)),
         figure(f64::from(neuron.weight_max))
     );
-    list(&[
-        ("bias", &figure(f64::from(neuron.bias))),
-        ("weights", &range),
-        ("weight norm", &figure(neuron.weight_norm)),
-    ])
+    let number = |number: f32| figure(f64::from(number));
+    let (bias, norm) = (number(neuron.bias), figure(neuron.weight_norm));
+    let mut items = vec![("bias", bias), ("weights", range), ("weight norm", norm)];
+    if let Some(normalizer) = neuron.normalizer {
+        items.extend([
+            ("gamma", number(normalizer.gamma)),
+            ("beta", number(normalizer.beta)),
+            ("moving mean", number(normalizer.moving_mean)),
+            ("moving variance", number(normalizer.moving_variance)),
+        ]);
+    }
+    list(&items)
 }
 
 fn batch(layer: &LayerAbout, batch: Option<&NeuronBatch>) -> String {
@@ -161,10 +168,10 @@ fn batch(layer: &LayerAbout, batch: Option<&NeuronBatch>) -> String {
         return "<p class=\"quiet\">No training batch in this timeline yet.</p>\n".to_owned();
     };
     let (outputs, title) = if layer.is_applied_by_trainer {
-        (
-            "sums",
-            format!("Sums of the last batch, before the {}", layer.activation),
-        )
+        // A normalization before it is the neuron's own.
+        let last = layer.activation.rsplit(", ").next().unwrap_or_default();
+        let title = format!("Sums of the last batch, before the {last}");
+        ("sums", title)
     } else {
         ("activations", "Activations of the last batch".to_owned())
     };
@@ -174,17 +181,17 @@ fn batch(layer: &LayerAbout, batch: Option<&NeuronBatch>) -> String {
         figure(f64::from(batch.activation.max))
     );
     let mut facts = list(&[
-        (outputs, &range),
-        ("mean", &figure(batch.activation.mean)),
-        ("exactly 0", &percent(batch.activation.zeros)),
-        ("gradient norm", &figure(batch.gradient.norm)),
-        ("gradient mean", &figure(batch.gradient.mean)),
+        (outputs, range),
+        ("mean", figure(batch.activation.mean)),
+        ("exactly 0", percent(batch.activation.zeros)),
+        ("gradient norm", figure(batch.gradient.norm)),
+        ("gradient mean", figure(batch.gradient.mean)),
     ]);
     facts += &format!("<h3>{title}</h3>\n{}", chart::histogram(&batch.activations));
     facts
 }
 
-fn list(items: &[(&str, &str)]) -> String {
+fn list(items: &[(&str, String)]) -> String {
     let rows: String = items
         .iter()
         .map(|(name, value)| format!("<div><dt>{name}</dt><dd>{value}</dd></div>\n"))

@@ -5,7 +5,7 @@ use cuttlefish_core::math::{Activation, Regularizer};
 use cuttlefish_core::topology::Graph;
 
 use super::plain::Plain;
-use crate::support::{Case, HEADS, classifier, convolutional, convolutions, noise};
+use crate::support::{Case, HEADS, classifier, convolutional, convolutions, noise, normalize};
 
 /// Largest difference between the gradient and (f(w + h) - f(w - h)) / 2h, relative to the
 /// largest component.
@@ -31,8 +31,9 @@ fn worst_difference(graph: Graph) -> f64 {
     let mut worst = 0.0f64;
     for l in 0..gradient.len() {
         for n in 0..gradient[l].len() {
-            let trained = case.graph.layers[l].fan_in + usize::from(case.graph.layers[l].use_bias);
-            for i in 0..trained {
+            let layer = &case.graph.layers[l];
+            for i in (0..layer.optimized_numbers()).filter(|&i| layer.use_bias || i != layer.fan_in)
+            {
                 let w = plain.weights[l][n][i];
                 plain.weights[l][n][i] = w + h;
                 let above = plain.objective(&x, &y, Some(1));
@@ -77,5 +78,19 @@ fn gradients_of_convolutions_are_those_of_finite_differences() {
         graph.layers[0].dropout = 0.3;
         let worst = worst_difference(graph);
         assert!(worst < 1e-7, "number {number}: {worst:e}");
+    }
+}
+
+#[test]
+fn gradients_of_normalizations_are_those_of_finite_differences() {
+    let convolutions = convolutions();
+    // Number 2 has a pool: normalized before it, and behind it.
+    for (number, turn) in [(0, 0), (1, 1), (2, 2), (2, 3), (4, 4)] {
+        let mut graph = convolutional(11, [7, 6], &convolutions[number], 3);
+        graph.training.batch_size = 5;
+        graph.layers[0].dropout = 0.3;
+        normalize(&mut graph, turn);
+        let worst = worst_difference(graph);
+        assert!(worst < 1e-6, "number {number}, {turn}: {worst:e}");
     }
 }

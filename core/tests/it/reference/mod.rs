@@ -5,6 +5,8 @@
     reason = "loops over indices, as in the formulas, are the point"
 )]
 
+mod geometry;
 mod gradients;
+mod normal;
 mod plain;
 mod training;

@@ -2,15 +2,16 @@
 //! library: only the order of rows, the dropout masks and the initial weights are taken from it.
 
 use cuttlefish_core::data::{BatchRef, BatchSource, Labels, Part, Values};
-use cuttlefish_core::math::conv::{PoolKind, Window};
 use cuttlefish_core::math::{Activation, Loss, Optimizer, dropout};
 use cuttlefish_core::topology::{Graph, Head, Layer};
 
+use super::geometry::{links, shares};
+use super::normal::{Normal, at};
 use crate::support::Case;
 
 pub struct Plain {
     pub graph: Graph,
-    /// `weights[layer][neuron]`: the weights, then the bias.
+    /// `weights[layer][neuron]`: the weights, the bias, and behind them what a normalization knows.
     pub weights: Vec<Vec<Vec<f64>>>,
     first: Vec<Vec<Vec<f64>>>,
     second: Vec<Vec<Vec<f64>>>,
@@ -22,72 +23,12 @@ struct Trace {
     x: Vec<Vec<f64>>,
     /// Sums, `[neuron and position][row]`.
     z: Vec<Vec<f64>>,
+    /// What is pooled, `[neuron and position][row]`.
+    map: Vec<Vec<f64>>,
+    /// Of each neuron.
+    normal: Vec<Option<Normal>>,
     /// Dropout factors, `[neuron and output][row]`.
     mask: Vec<Vec<f64>>,
-}
-
-/// The places of a map that a window sees at a position, without those outside.
-fn seen(window: &Window, position: usize) -> Vec<(usize, usize)> {
-    let (row, column) = (
-        position / window.positions.width,
-        position % window.positions.width,
-    );
-    let mut places = Vec::new();
-    for down in 0..window.size.height {
-        for across in 0..window.size.width {
-            let y = (row * window.strides.height + down) as isize - window.before.height as isize;
-            let x =
-                (column * window.strides.width + across) as isize - window.before.width as isize;
-            if (0..window.map.height as isize).contains(&y)
-                && (0..window.map.width as isize).contains(&x)
-            {
-                let place = y as usize * window.map.width + x as usize;
-                places.push((down * window.size.width + across, place));
-            }
-        }
-    }
-    places
-}
-
-/// Which weight meets which feature for a sum.
-fn links(layer: &Layer, position: usize) -> Vec<(usize, usize)> {
-    let Some(maps) = layer.maps else {
-        return (0..layer.fan_in).map(|i| (i, i)).collect();
-    };
-    let (kernel, map) = (maps.window.size.area(), maps.window.map.area());
-    let mut links = Vec::new();
-    for channel in 0..maps.channels {
-        for (weight, place) in seen(&maps.window, position) {
-            links.push((channel * kernel + weight, channel * map + place));
-        }
-    }
-    links
-}
-
-/// How much of each activation of a neuron is in each of its outputs, for one row.
-fn shares(layer: &Layer, activations: &[f64]) -> Vec<Vec<(usize, f64)>> {
-    let Some(pool) = layer.maps.and_then(|maps| maps.pool) else {
-        return (0..activations.len()).map(|p| vec![(p, 1.0)]).collect();
-    };
-    let of = |output| {
-        let places = seen(&pool.window, output);
-        match pool.kind {
-            PoolKind::Average => {
-                let share = 1.0 / places.len() as f64;
-                places.iter().map(|&(_, place)| (place, share)).collect()
-            }
-            PoolKind::Max => {
-                let mut best = places[0].1;
-                for &(_, place) in &places {
-                    if activations[place] > activations[best] {
-                        best = place;
-                    }
-                }
-                vec![(best, 1.0)]
-            }
-        }
-    };
-    (0..pool.window.positions.area()).map(of).collect()
 }
 
 pub fn activate(activation: Activation, z: f64) -> f64 {
@@ -113,7 +54,7 @@ pub fn activate(activation: Activation, z: f64) -> f64 {
     }
 }
 
-fn slope(activation: Activation, z: f64) -> f64 {
+pub fn slope(activation: Activation, z: f64) -> f64 {
     match activation {
         Activation::Linear | Activation::Softmax => 1.0,
         Activation::Relu => {
@@ -153,7 +94,14 @@ impl Plain {
                     .kernel_initializer
                     .weights(graph.seed, l, n, layer.fan_in, layer.fan_out())
             };
-            let neuron = |n| draw(n).iter().map(|&w| f64::from(w)).chain([0.0]).collect();
+            let normalized = match layer.normalization {
+                Some(_) => vec![1.0, 0.0, 0.0, 1.0],
+                None => vec![],
+            };
+            let neuron = |n| -> Vec<f64> {
+                let weights = draw(n).into_iter().map(f64::from).chain([0.0]);
+                weights.chain(normalized.clone()).collect()
+            };
             (0..layer.units).map(neuron).collect()
         };
         let weights: Vec<Vec<Vec<f64>>> = graph
@@ -214,6 +162,7 @@ impl Plain {
             let mut z = vec![vec![0.0; rows]; layer.units * positions];
             let mut mask = vec![vec![1.0; rows]; layer.units * outputs];
             let mut a = vec![vec![0.0; rows]; layer.units * outputs];
+            let (mut map, mut normal) = (Vec::new(), Vec::new());
             for n in 0..layer.units {
                 if let Some(step) = step {
                     let mut factors = vec![1.0f32; outputs * rows];
@@ -233,30 +182,48 @@ impl Plain {
                         }
                     }
                 }
+                let mut neuron_normal = None;
+                let mut normalize = |values: &mut Vec<Vec<f64>>, after_pool: bool| {
+                    if let Some(how) = at(layer, after_pool) {
+                        let row = &self.weights[l][n];
+                        let of = Normal::new(layer, how, row, values, step.is_some());
+                        *values = of.outputs(how);
+                        neuron_normal = Some(of);
+                    }
+                };
+                let sums = &z[n * positions..(n + 1) * positions];
+                let row = |z: &Vec<f64>| z.iter().map(|&z| activate(layer.activation, z)).collect();
+                let mut of_neuron: Vec<Vec<f64>> = sums.iter().map(row).collect();
+                normalize(&mut of_neuron, false);
+                let mut pooled = vec![vec![0.0; rows]; outputs];
                 for r in 0..rows {
-                    let activations = Self::activations(layer, &z, n, r);
-                    for (o, shares) in shares(layer, &activations).iter().enumerate() {
-                        let place = n * outputs + o;
+                    let values: Vec<f64> = of_neuron.iter().map(|place| place[r]).collect();
+                    for (o, shares) in shares(layer, &values).iter().enumerate() {
                         for &(p, share) in shares {
-                            a[place][r] += activations[p] * share * mask[place][r];
+                            pooled[o][r] += values[p] * share;
                         }
                     }
                 }
+                normalize(&mut pooled, true);
+                for o in 0..outputs {
+                    for r in 0..rows {
+                        let place = n * outputs + o;
+                        a[place][r] = pooled[o][r] * mask[place][r];
+                    }
+                }
+                map.extend(of_neuron);
+                normal.push(neuron_normal);
             }
-            traces.push(Trace { x, z, mask });
+            traces.push(Trace {
+                x,
+                z,
+                map,
+                normal,
+                mask,
+            });
             x = a;
         }
         (traces, x)
-    }
-
-    /// Activations of a neuron at each position for one row.
-    fn activations(layer: &Layer, z: &[Vec<f64>], n: usize, r: usize) -> Vec<f64> {
-        let positions = layer.positions();
-        let of_neuron = &z[n * positions..(n + 1) * positions];
-        of_neuron
-            .iter()
-            .map(|z| activate(layer.activation, z[r]))
-            .collect()
     }
 
     /// Mean loss of a batch and dLoss/d(output of the last layer).
@@ -351,25 +318,44 @@ impl Plain {
                         f64::from(regularizer.l1) * sign + 2.0 * f64::from(regularizer.l2) * w[i];
                 }
                 g[layer.fan_in] = 0.0;
+                let mut gains = [0.0, 0.0];
+                let mut denormalize = |errors: &mut Vec<Vec<f64>>, after_pool: bool| {
+                    if let (Some(how), Some(normal)) = (at(layer, after_pool), &trace.normal[n]) {
+                        gains = normal.backward(how, w[layer.fan_in + 1], errors);
+                    }
+                };
+                let mut pooled = errors[n * outputs..(n + 1) * outputs].to_vec();
+                for o in 0..outputs {
+                    for r in 0..rows {
+                        pooled[o][r] *= trace.mask[n * outputs + o][r];
+                    }
+                }
+                denormalize(&mut pooled, true);
+                let mut delta = vec![vec![0.0; rows]; positions];
                 for r in 0..rows {
-                    let activations = Self::activations(layer, &trace.z, n, r);
-                    let mut delta = vec![0.0; positions];
-                    for (o, shares) in shares(layer, &activations).iter().enumerate() {
-                        let place = n * outputs + o;
+                    let map = &trace.map[n * positions..(n + 1) * positions];
+                    let map: Vec<f64> = map.iter().map(|place| place[r]).collect();
+                    for (o, shares) in shares(layer, &map).iter().enumerate() {
                         for &(p, share) in shares {
-                            delta[p] += errors[place][r] * trace.mask[place][r] * share;
+                            delta[p][r] += pooled[o][r] * share;
                         }
                     }
-                    for p in 0..positions {
-                        delta[p] *= slope(layer.activation, trace.z[n * positions + p][r]);
+                }
+                denormalize(&mut delta, false);
+                for p in 0..positions {
+                    for r in 0..rows {
+                        delta[p][r] *= slope(layer.activation, trace.z[n * positions + p][r]);
                         for (i, feature) in links(layer, p) {
-                            g[i] += delta[p] * trace.x[feature][r];
-                            below[feature][r] += delta[p] * w[i];
+                            g[i] += delta[p][r] * trace.x[feature][r];
+                            below[feature][r] += delta[p][r] * w[i];
                         }
                         if layer.use_bias {
-                            g[layer.fan_in] += delta[p];
+                            g[layer.fan_in] += delta[p][r];
                         }
                     }
+                }
+                if layer.normalization.is_some() {
+                    g[layer.fan_in + 1..].copy_from_slice(&[gains[0], gains[1], 0.0, 0.0]);
                 }
             }
             errors = below;
@@ -380,10 +366,12 @@ impl Plain {
     /// One optimizer step.
     pub fn step(&mut self, x: &[Vec<f64>], y: &[Vec<f64>], step: u64, lr: f32) {
         let gradients = self.gradient(x, y, Some(step));
+        let (traces, _) = self.forward(x, Some(step));
         let lr = f64::from(lr);
         for l in 0..self.weights.len() {
             for n in 0..self.weights[l].len() {
-                for i in 0..self.weights[l][n].len() {
+                let layer = &self.graph.layers[l];
+                for i in 0..layer.optimized_numbers() {
                     let g = gradients[l][n][i];
                     let (w, m, s) = (
                         &mut self.weights[l][n][i],
@@ -421,6 +409,13 @@ impl Plain {
                             let e = f64::from(epsilon) / (1.0 - b2.powi(step as i32)).sqrt();
                             *w -= lr * m / (s.sqrt() + e);
                         }
+                    }
+                }
+                if let (Some(how), Some(normal)) = (&layer.normalization, &traces[l].normal[n]) {
+                    let momentum = f64::from(how.momentum);
+                    let moving = &mut self.weights[l][n][layer.fan_in + 3..];
+                    for (moving, now) in moving.iter_mut().zip(normal.batch) {
+                        *moving = momentum * *moving + (1.0 - momentum) * now;
                     }
                 }
             }

@@ -1,13 +1,15 @@
 //! The weights after training: the same bits for every grouping, and the reference's numbers.
 
+use cuttlefish_core::data::{BatchRef, Part};
 use cuttlefish_core::machine::NeuronState;
 use cuttlefish_core::math::{Activation, Optimizer, Regularizer};
+use cuttlefish_core::network::Network;
 use cuttlefish_core::topology::Graph;
 
 use super::plain::Plain;
 use crate::simulator::random::Calm;
 use crate::simulator::world::World;
-use crate::support::{Case, HEADS, classifier, convolutional, convolutions, noise};
+use crate::support::{Case, HEADS, classifier, convolutional, convolutions, noise, normalize};
 
 fn optimizers() -> Vec<Optimizer> {
     let sgd = |momentum, nesterov| Optimizer::Sgd {
@@ -41,6 +43,33 @@ fn optimizers() -> Vec<Optimizer> {
 fn case(graph: Graph) -> Case {
     let dataset = noise(2, graph.inputs, graph.outputs().max(2), [50, 3, 5]);
     Case::new(graph, dataset)
+}
+
+/// Evaluation takes the moving averages, which training has moved.
+#[test]
+fn a_normalized_network_evaluates_as_the_reference() {
+    let mut graph = convolutional(7, [7, 6], &convolutions()[3], 4);
+    graph.training.batch_size = 17;
+    normalize(&mut graph, 0);
+    let case = case(graph);
+    let states = trained(&case);
+    let mut states = states.into_iter();
+    let layers = case.graph.layers.iter();
+    let states: Vec<Vec<NeuronState>> = layers
+        .map(|layer| states.by_ref().take(layer.units).collect())
+        .collect();
+    let network = Network::restore(&case.graph, &states).unwrap();
+    let task = &case.dataset.task;
+    let ours = network.evaluate(&*case.batches, Part::Test, task).unwrap();
+    let batch = BatchRef {
+        part: Part::Test,
+        epoch: 1,
+        index: 0,
+        rows: 5,
+    };
+    let (x, y) = Plain::batch(&case, batch);
+    let theirs = Plain::train(&case).objective(&x, &y, None);
+    assert!((ours.loss - theirs).abs() < 1e-5, "{} {theirs}", ours.loss);
 }
 
 fn trained(case: &Case) -> Vec<NeuronState> {
@@ -118,6 +147,29 @@ fn convolutions_have_the_same_bits_in_every_grouping_and_the_numbers_of_the_refe
         graph.training.optimizer = optimizers()[number % optimizers().len()];
         graph.layers[0].dropout = 0.25;
         graph.layers[0].kernel_regularizer = Regularizer { l1: 1e-4, l2: 1e-3 };
+        let case = case(graph);
+        let whole = trained(&case.grouped(usize::MAX));
+        for units in [1, 3] {
+            assert_eq!(whole, trained(&case.grouped(units)), "number {number}");
+        }
+        let worst = difference(&whole, &Plain::train(&case));
+        assert!(worst < 1e-5, "number {number}: {worst:e}");
+    }
+}
+
+#[test]
+fn normalizations_have_the_same_bits_in_every_grouping_and_the_numbers_of_the_reference() {
+    for (number, convs) in convolutions().iter().enumerate() {
+        let mut graph = convolutional(7, [7, 6], convs, 4);
+        graph.training.batch_size = 17;
+        graph.training.optimizer = optimizers()[number % optimizers().len()];
+        graph.layers[0].dropout = 0.25;
+        graph.layers[0].use_bias = false;
+        normalize(&mut graph, number);
+        if let Some(normalization) = &mut graph.layers[0].normalization {
+            normalization.scale = number != 1;
+            normalization.center = number != 2;
+        }
         let case = case(graph);
         let whole = trained(&case.grouped(usize::MAX));
         for units in [1, 3] {

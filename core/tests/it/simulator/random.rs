@@ -10,7 +10,7 @@ use ndarray_rand::rand::{Rng, SeedableRng};
 use rayon::prelude::*;
 
 use super::world::{End, Fate, Statistics, StoreFate, World};
-use crate::support::{Case, Conv, byte_noise, classifier, convolutional, noise};
+use crate::support::{Case, Conv, byte_noise, classifier, convolutional, noise, normalize};
 
 /// Seeds of the big run.
 const SEEDS: u64 = 10_000;
@@ -134,7 +134,13 @@ fn random_case(seed: u64) -> Case {
     } else {
         classifier(seed, &widths)
     };
+    if rng.random_bool(0.3) {
+        normalize(&mut graph, rng.random_range(0..20));
+    }
     for layer in &mut graph.layers {
+        if rng.random_bool(0.2) {
+            layer.normalization = None;
+        }
         layer.neurons_per_unit = rng.random_range(1..=layer.units);
         layer.use_bias = rng.random_bool(0.8);
         if rng.random_bool(0.3) {

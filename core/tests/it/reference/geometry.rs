@@ -1,0 +1,68 @@
+//! Which values of a map belong together, counted out place by place.
+
+use cuttlefish_core::math::conv::{PoolKind, Window};
+use cuttlefish_core::topology::Layer;
+
+/// The places of a map that a window sees at a position, without those outside.
+fn seen(window: &Window, position: usize) -> Vec<(usize, usize)> {
+    let (row, column) = (
+        position / window.positions.width,
+        position % window.positions.width,
+    );
+    let mut places = Vec::new();
+    for down in 0..window.size.height {
+        for across in 0..window.size.width {
+            let y = (row * window.strides.height + down) as isize - window.before.height as isize;
+            let x =
+                (column * window.strides.width + across) as isize - window.before.width as isize;
+            if (0..window.map.height as isize).contains(&y)
+                && (0..window.map.width as isize).contains(&x)
+            {
+                let place = y as usize * window.map.width + x as usize;
+                places.push((down * window.size.width + across, place));
+            }
+        }
+    }
+    places
+}
+
+/// Which weight meets which feature for a sum.
+pub fn links(layer: &Layer, position: usize) -> Vec<(usize, usize)> {
+    let Some(maps) = layer.maps else {
+        return (0..layer.fan_in).map(|i| (i, i)).collect();
+    };
+    let (kernel, map) = (maps.window.size.area(), maps.window.map.area());
+    let mut links = Vec::new();
+    for channel in 0..maps.channels {
+        for (weight, place) in seen(&maps.window, position) {
+            links.push((channel * kernel + weight, channel * map + place));
+        }
+    }
+    links
+}
+
+/// How much of each activation of a neuron is in each of its outputs, for one row.
+pub fn shares(layer: &Layer, activations: &[f64]) -> Vec<Vec<(usize, f64)>> {
+    let Some(pool) = layer.maps.and_then(|maps| maps.pool) else {
+        return (0..activations.len()).map(|p| vec![(p, 1.0)]).collect();
+    };
+    let of = |output| {
+        let places = seen(&pool.window, output);
+        match pool.kind {
+            PoolKind::Average => {
+                let share = 1.0 / places.len() as f64;
+                places.iter().map(|&(_, place)| (place, share)).collect()
+            }
+            PoolKind::Max => {
+                let mut best = places[0].1;
+                for &(_, place) in &places {
+                    if activations[place] > activations[best] {
+                        best = place;
+                    }
+                }
+                vec![(best, 1.0)]
+            }
+        }
+    };
+    (0..pool.window.positions.area()).map(of).collect()
+}
