@@ -1,20 +1,31 @@
 //! Weights from Keras give Keras's answers, and come out again as they were. `tests/keras` has the case
 //! and the script that made it.
 
+use std::sync::Arc;
+
 use cuttlefish::{export, import};
-use cuttlefish_core::math::{Inputs, Panels};
+use cuttlefish_core::math::{Inputs, Panels, Step};
 use cuttlefish_core::network::Network;
-use cuttlefish_core::topology::{self, DataShape, Graph, Grouping, TaskShape};
-use ndarray::Array2;
+use cuttlefish_core::neuron::Neurons;
+use cuttlefish_core::topology::{self, DataShape, Graph, Grouping, Head, TaskShape};
+use cuttlefish_core::trainer::head::answer;
+use ndarray::{Array2, s};
 use safetensors::SafeTensors;
 use serde::Deserialize;
 
 const WEIGHTS: &[u8] = include_bytes!("../keras/case.safetensors");
+/// After two steps.
+const TRAINED: &[u8] = include_bytes!("../keras/trained.safetensors");
 
 #[derive(Deserialize)]
 struct Case {
     rows: Vec<Vec<f32>>,
     answers: Vec<Vec<f32>>,
+    classes: Vec<usize>,
+}
+
+fn case() -> Case {
+    serde_json::from_str(include_str!("../keras/case.json")).unwrap()
 }
 
 fn graph() -> Graph {
@@ -37,7 +48,7 @@ fn matrix(rows: &[Vec<f32>]) -> Array2<f32> {
 
 #[test]
 fn the_same_weights_give_the_same_answers() {
-    let case: Case = serde_json::from_str(include_str!("../keras/case.json")).unwrap();
+    let case = case();
     let graph = graph();
     let states = import::states(&graph, WEIGHTS).unwrap();
     let network = Network::restore(&graph, &states).unwrap();
@@ -47,6 +58,62 @@ fn the_same_weights_give_the_same_answers() {
     let worst = difference
         .iter()
         .fold(0.0f32, |worst, d| worst.max(d.abs()));
+    assert!(worst < 1e-5, "{worst:e}");
+}
+
+/// dLoss/d(sum) of softmax and cross-entropy, `[classes, rows]`.
+fn loss_gradient(sums: &Array2<f32>, classes: &[usize]) -> Array2<f32> {
+    let mut gradient = sums.clone();
+    answer(Head::Softmax, &mut gradient);
+    for (mut row, &class) in gradient.columns_mut().into_iter().zip(classes) {
+        row[class] -= 1.0;
+    }
+    gradient / classes.len() as f32
+}
+
+#[test]
+fn the_same_steps_give_the_same_weights() {
+    let case = case();
+    let graph = graph();
+    let optimizer = graph.training.optimizer;
+    let mut layers = Vec::new();
+    for (index, states) in import::states(&graph, WEIGHTS).unwrap().iter().enumerate() {
+        let layer = &graph.layers[index];
+        let mut neurons = Neurons::initial(layer, index, 0..layer.units, graph.seed, optimizer);
+        neurons.restore(states).unwrap();
+        layers.push(neurons);
+    }
+    let (rows, classes) = (matrix(&case.rows), &case.classes);
+    for (number, batch) in [(1, 0..3), (2, 3..4)] {
+        let mut values = Arc::new(rows.slice(s![batch.clone(), ..]).t().to_owned());
+        let mut passes = Vec::new();
+        for neurons in &layers {
+            let inputs = Inputs::new(Panels::pack(values.view()));
+            let (pass, outputs) = neurons.forward(&inputs, true);
+            passes.push((inputs, pass));
+            values = outputs;
+        }
+        let mut errors = loss_gradient(&values, &classes[batch]);
+        let step = Step {
+            learning_rate: optimizer.learning_rate(),
+            number,
+        };
+        for (neurons, (inputs, pass)) in layers.iter_mut().zip(&passes).rev() {
+            let (deltas, changes) = neurons.deltas(number, pass, errors);
+            errors = neurons.propagate(&deltas);
+            neurons.update(step, &deltas, inputs);
+            neurons.update_normalization(step, &changes);
+        }
+    }
+    let theirs = import::states(&graph, TRAINED).unwrap();
+    let pairs = layers.iter().zip(&theirs);
+    let states = pairs.flat_map(|(neurons, theirs)| neurons.snapshot().into_iter().zip(theirs));
+    let mut worst = 0.0f32;
+    for (ours, theirs) in states {
+        for (ours, theirs) in ours.weights.iter().zip(&theirs.weights) {
+            worst = worst.max((ours - theirs).abs());
+        }
+    }
     assert!(worst < 1e-5, "{worst:e}");
 }
 
@@ -78,9 +145,9 @@ fn a_file_that_does_not_fit_is_named_with_what_would() {
         file[at.unwrap()..][..from.len()].copy_from_slice(to.as_bytes());
         refused(&file)
     };
-    let said = renamed("full/bias", "fulx/bias");
+    let said = renamed("normal/beta", "norman/beta");
     assert!(
-        said.starts_with("find the tensor `full/bias` of shape [6]"),
+        said.starts_with("find the tensor `normal/beta` of shape [3]"),
         "{said}"
     );
     let said = renamed("[3,2,1,3]", "[3,2,3,1]");
