@@ -11,7 +11,8 @@ use crate::export::{self, Format, Metadata};
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Tensors are named as in Keras: `<layer>/kernel` with shape [fan_in, units], \
-    of a convolution [height, width, channels, filters], and `<layer>/bias`.\n\nExamples:\n  \
+    of a convolution [height, width, channels, filters], and `<layer>/bias`; of a batch normalization \
+    `gamma`, `beta`, `moving_mean` and `moving_variance`, behind its own name or else that of its layer.\n\nExamples:\n  \
     cuttlefish export digits --format safetensors -o digits.safetensors\n  \
     cuttlefish export digits --format npz -o digits.npz"
 )]

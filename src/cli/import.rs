@@ -13,7 +13,8 @@ use crate::store::Store as _;
     long_about = "Begin a run with weights that were trained elsewhere\n\n\
     The file is in safetensors format and has the tensors that `export` writes: \
     `<layer>/kernel` and `<layer>/bias`, shaped as in Keras ([fan_in, units]; of a convolution [height, \
-    width, channels, filters]; after `flatten` in the order of Keras). The run is at epoch 0 and \
+    width, channels, filters]; after `flatten` in the order of Keras), and `<name>/gamma` and so on of a \
+    batch normalization. The run is at epoch 0 and \
     predicts as the network did that the weights are from. With `--target docker` its containers come \
     up and train it on.",
     after_help = "Examples:\n  \

@@ -149,14 +149,18 @@ fn whole(run: &RunDir, saved: &SavedRun, states: &[Vec<NeuronState>]) -> Value {
                     "weight_norm": squares.sqrt(),
                 })
             });
-    json!({
+    let mut document = json!({
         "run": run.name(),
         "tick": saved.progress().tick,
         "generation": saved.generation,
         "parameters": saved.graph.parameters(),
         "weights_sha256": network::digest(states.iter().flatten()),
         "layers": layers.collect::<Vec<_>>(),
-    })
+    });
+    if let Some(augmentation) = saved.graph.training.augmentation {
+        document["augmentation"] = json!(augmentation);
+    }
+    document
 }
 
 fn neuron(layer: &Layer, state: &NeuronState, index: usize) -> Value {

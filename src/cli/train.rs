@@ -284,7 +284,8 @@ async fn train(args: &Args, prepared: Prepared) -> Result<Exit, Failure> {
         graph.seed,
         training.batch_size,
         training.shuffle,
-    );
+    )
+    .augmented(training.augmentation);
     let batches: Arc<dyn BatchSource> = Arc::new(source);
     let started = Instant::now();
     let timing = Timing::default();

@@ -53,15 +53,21 @@ pub fn load(spec: &Data, base_dir: &Path, data_dir: &Path) -> Result<Loaded, Err
         encoder: None,
     };
     match spec {
-        Data::Digits { validation_split } => {
+        Data::Digits {
+            validation_split, ..
+        } => {
             check_share("validation_split", *validation_split)?;
             Ok(images(digits::load(*validation_split)))
         }
-        Data::Mnist { validation_split } => {
+        Data::Mnist {
+            validation_split, ..
+        } => {
             check_share("validation_split", *validation_split)?;
             mnist::load(&mnist::MNIST, data_dir, *validation_split, &Fetcher::new()).map(images)
         }
-        Data::FashionMnist { validation_split } => {
+        Data::FashionMnist {
+            validation_split, ..
+        } => {
             check_share("validation_split", *validation_split)?;
             let source = &mnist::FASHION_MNIST;
             mnist::load(source, data_dir, *validation_split, &Fetcher::new()).map(images)
@@ -74,6 +80,7 @@ pub fn load(spec: &Data, base_dir: &Path, data_dir: &Path) -> Result<Loaded, Err
             ignore,
             test_split,
             validation_split,
+            augmentation: _,
         } => {
             check_share("test_split", *test_split)?;
             check_share("validation_split", *validation_split)?;

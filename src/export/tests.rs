@@ -38,6 +38,7 @@ fn graph() -> Graph {
             epochs: 1,
             batch_size: 1,
             shuffle: false,
+            augmentation: None,
             optimizer: Optimizer::Sgd {
                 learning_rate: 0.1,
                 momentum: 0.0,

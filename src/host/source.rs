@@ -77,12 +77,13 @@ impl Source {
             ));
         }
         let training = &graph.training;
-        Ok(Arc::new(Batches::lean(
+        let batches = Batches::lean(
             Arc::new(prepared.dataset),
             graph.seed,
             training.batch_size,
             training.shuffle,
-        )))
+        );
+        Ok(Arc::new(batches.augmented(training.augmentation)))
     }
 }
 

@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Dataset, Labels, Values};
+use super::augmentation::Augmenter;
+use super::{Augmentation, Dataset, Labels, Values};
 use crate::math::Inputs;
 use crate::math::inputs::{LANES, transpose_into};
 use crate::math::stream::{Purpose, shuffle, stream};
@@ -97,6 +98,8 @@ struct Rows {
     seed: u64,
     batch_size: usize,
     shuffle: bool,
+    /// What becomes of training rows, where that is anything.
+    augmenter: Option<Augmenter>,
     /// The order of the training rows in the epochs that were asked for last.
     orders: Mutex<VecDeque<(u32, Arc<Vec<u32>>)>>,
 }
@@ -112,10 +115,22 @@ impl Batches {
                 seed,
                 batch_size,
                 shuffle,
+                augmenter: None,
                 orders: Mutex::default(),
             }),
             kept: Mutex::default(),
         }
+    }
+
+    /// The same with the training rows of these batches augmented. Only images that are bytes can be.
+    pub fn augmented(mut self, how: Option<Augmentation>) -> Self {
+        // Nobody else can have these rows yet, which would gather them as they are.
+        if let (Some(how), Some(rows)) = (how, Arc::get_mut(&mut self.rows))
+            && let Some((height, width)) = rows.dataset.image
+        {
+            rows.augmenter = Some(Augmenter::new(how, rows.seed, [height, width]));
+        }
+        self
     }
 
     /// The same for a process that hosts few neurons: batches stay bytes if the data set is bytes,
@@ -216,19 +231,42 @@ impl Rows {
         order
     }
 
+    /// Rows that validate or test are taken as they are.
+    fn augmenter_of(&self, batch: BatchRef) -> Option<&Augmenter> {
+        let augmenter = self.augmenter.as_ref();
+        augmenter.filter(|_| batch.part == Part::Train)
+    }
+
     fn gather(&self, batch: BatchRef, memory: Option<Inputs>) -> Inputs {
         let (rows, width) = (batch.rows as usize, self.dataset.features);
         let (mut features, mut samples) = memory.map(Inputs::into_panels).unwrap_or_default();
         samples.reset(rows, width);
         features.reset(width, rows);
         let numbers = self.numbers(batch);
+        let augmenter = self.augmenter_of(batch);
+        let mut image = vec![0; if augmenter.is_some() { width } else { 0 }];
         for (i, &row) in numbers.iter().enumerate() {
             if let Some(&later) = numbers.get(i + ROWS_AHEAD) {
                 self.dataset.prefetch_row(later as usize);
             }
-            self.dataset.read_row(row as usize, |panel, values| {
-                samples.panel_mut(panel)[i] = values;
-            });
+            let mut put = |panel, values| samples.panel_mut(panel)[i] = values;
+            let range = row as usize * width..(row as usize + 1) * width;
+            match (&self.dataset.values, augmenter) {
+                (Values::Bytes { bytes, scale }, Some(augmenter)) => {
+                    augmenter.apply(batch.epoch, row, &bytes[range], &mut image);
+                    numbers_of(&image, *scale, put);
+                }
+                (Values::Bytes { bytes, scale }, None) => {
+                    numbers_of(&bytes[range], *scale, put);
+                }
+                (Values::Floats(values), _) => {
+                    for (number, chunk) in values[range].chunks(LANES).enumerate() {
+                        let mut lanes = [0.0; LANES];
+                        lanes[..chunk.len()].copy_from_slice(chunk);
+                        put(number, lanes);
+                    }
+                }
+            }
         }
         transpose_into(&samples, &mut features);
         Inputs::with_samples(features, samples)
@@ -245,13 +283,16 @@ impl Rows {
         let mut samples = memory.map(Inputs::into_bytes).unwrap_or_default();
         samples.reset(batch.rows as usize, width, scale);
         let numbers = self.numbers(batch);
+        let augmenter = self.augmenter_of(batch);
         for (i, &row) in numbers.iter().enumerate() {
             if let Some(&later) = numbers.get(i + ROWS_AHEAD) {
                 self.dataset.prefetch_row(later as usize);
             }
-            samples
-                .row_mut(i)
-                .copy_from_slice(&bytes[row as usize * width..][..width]);
+            let image = &bytes[row as usize * width..][..width];
+            match augmenter {
+                Some(augmenter) => augmenter.apply(batch.epoch, row, image, samples.row_mut(i)),
+                None => samples.row_mut(i).copy_from_slice(image),
+            }
         }
         Inputs::from_bytes(samples)
     }
@@ -305,27 +346,15 @@ impl Dataset {
         #[cfg(not(target_arch = "x86_64"))]
         let _ = row;
     }
+}
 
-    /// Calls `panel(number, features)` for each [`LANES`] features of a row, zeros behind the last.
-    fn read_row(&self, row: usize, mut panel: impl FnMut(usize, [f32; LANES])) {
-        let range = row * self.features..(row + 1) * self.features;
-        match &self.values {
-            Values::Bytes { bytes, scale } => {
-                for (number, chunk) in bytes[range].chunks(LANES).enumerate() {
-                    let mut lanes = [0.0; LANES];
-                    for (lane, &byte) in lanes.iter_mut().zip(chunk) {
-                        *lane = f32::from(byte) * scale;
-                    }
-                    panel(number, lanes);
-                }
-            }
-            Values::Floats(values) => {
-                for (number, chunk) in values[range].chunks(LANES).enumerate() {
-                    let mut lanes = [0.0; LANES];
-                    lanes[..chunk.len()].copy_from_slice(chunk);
-                    panel(number, lanes);
-                }
-            }
+/// Calls `panel(number, features)` for each [`LANES`] features of a row of bytes, zeros behind the last.
+fn numbers_of(bytes: &[u8], scale: f32, mut panel: impl FnMut(usize, [f32; LANES])) {
+    for (number, chunk) in bytes.chunks(LANES).enumerate() {
+        let mut lanes = [0.0; LANES];
+        for (lane, &byte) in lanes.iter_mut().zip(chunk) {
+            *lane = f32::from(byte) * scale;
         }
+        panel(number, lanes);
     }
 }

@@ -17,6 +17,8 @@ pub enum Purpose {
     Shuffle = 4,
     /// The fixed split of a source into training and test rows.
     Split = 5,
+    /// What becomes of a training image; `layer` is the epoch and `neuron` is the row.
+    Augmentation = 6,
 }
 
 /// The random stream of `purpose` for one neuron of one layer.

@@ -199,9 +199,15 @@ fn schedule(schedule: &Schedule, report: &mut Report<'_>) {
 }
 
 fn data(spec: &Spec, report: &mut Report<'_>) {
-    let (Data::Digits { validation_split }
-    | Data::Mnist { validation_split }
-    | Data::FashionMnist { validation_split }
+    let (Data::Digits {
+        validation_split, ..
+    }
+    | Data::Mnist {
+        validation_split, ..
+    }
+    | Data::FashionMnist {
+        validation_split, ..
+    }
     | Data::Csv {
         validation_split, ..
     }) = &spec.data;

@@ -135,6 +135,7 @@ impl Document {
                 epochs: training.epochs,
                 batch_size: training.batch_size,
                 shuffle: training.shuffle,
+                augmentation: spec.data.augmentation(),
                 optimizer: training.optimizer,
                 schedule: training.learning_rate_schedule,
                 warmup_epochs: training.warmup_epochs,

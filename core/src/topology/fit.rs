@@ -34,6 +34,10 @@ pub(super) fn fit(spec: &Spec, shape: &DataShape, report: &mut Report<'_>) -> Ve
             "use smaller splits or more data",
         );
     }
+    if spec.data.augmentation().is_some() && (shape.image.is_none() || shape.value_bytes != 1) {
+        let message = "only images of bytes can be augmented, and the data has none";
+        report.add("data.augmentation", message, "leave it out");
+    }
     outputs(spec, &layers, shape, report);
     let given = shapes(spec, shape, report);
     parameters(spec, &layers, &given, report);

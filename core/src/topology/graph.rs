@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::data::Augmentation;
 use crate::math::{Activation, Initializer, Loss, Maps, Optimizer, Regularizer, Schedule};
 
 /// A network whose shapes fit, with everything that training needs to know.
@@ -95,6 +96,8 @@ pub struct Training {
     pub batch_size: usize,
     /// Whether each epoch has its own order of rows.
     pub shuffle: bool,
+    /// How training images are changed in every epoch, if they are.
+    pub augmentation: Option<Augmentation>,
     /// How a gradient changes the weights.
     pub optimizer: Optimizer,
     /// How the learning rate changes.

@@ -6,7 +6,7 @@ use super::document::DataShape;
 use super::graph::{Graph, Layer};
 use super::names::{self, Queue};
 use super::traffic::{Traffic, traffic};
-use crate::data::Feed;
+use crate::data::{Augmentation, Feed};
 
 /// Bytes of a neuron's state that one item of the store takes: 400 KB less room for the names
 /// and the small attributes beside it.
@@ -33,6 +33,8 @@ pub struct Plan {
     pub per_tick: PerTick,
     /// How the epochs are cut into ticks.
     pub ticks: Ticks,
+    /// How training images are changed in every epoch, if they are.
+    pub augmentation: Option<Augmentation>,
     /// What all actors together hold, in bytes.
     pub memory: Memory,
     /// What is created at the broker; none for a run in one process.
@@ -201,6 +203,7 @@ impl Plan {
                     .sum(),
             },
             ticks: Ticks::new(graph, shape),
+            augmentation: graph.training.augmentation,
             feed,
             broker: deployed.then(|| BrokerPlan::new(graph, totals.units)),
             layers,

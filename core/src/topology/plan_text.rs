@@ -38,6 +38,9 @@ impl fmt::Display for Plan {
             grouped(ticks.validation_per_epoch),
             grouped(ticks.test),
         )?;
+        if let Some(augmentation) = &self.augmentation {
+            writeln!(f, "images    {augmentation}")?;
+        }
         let maps = match self.memory.maps {
             0 => String::new(),
             bytes => format!(", {} of maps before pooling", size(bytes)),

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::extent::Extent;
 use super::graph::Monitor;
+use crate::data::Augmentation;
 use crate::math::conv::Padding;
 use crate::math::{Activation, Initializer, Loss, Optimizer, Regularizer, Schedule};
 
@@ -44,6 +45,9 @@ pub enum Data {
         #[serde(default = "default::validation_split")]
         #[schemars(range(min = 0.0, max = 0.9))]
         validation_split: f64,
+        /// How training images are changed in every epoch; as they are by default.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        augmentation: Option<Augmentation>,
     },
     /// 70,000 handwritten digits of 28 x 28 pixels.
     Mnist {
@@ -51,6 +55,9 @@ pub enum Data {
         #[serde(default = "default::validation_split")]
         #[schemars(range(min = 0.0, max = 0.9))]
         validation_split: f64,
+        /// How training images are changed in every epoch; as they are by default.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        augmentation: Option<Augmentation>,
     },
     /// 70,000 pictures of clothes of 28 x 28 pixels.
     FashionMnist {
@@ -58,6 +65,9 @@ pub enum Data {
         #[serde(default = "default::validation_split")]
         #[schemars(range(min = 0.0, max = 0.9))]
         validation_split: f64,
+        /// How training images are changed in every epoch; as they are by default.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        augmentation: Option<Augmentation>,
     },
     /// A table in a CSV file with a header line.
     Csv {
@@ -83,7 +93,22 @@ pub enum Data {
         #[serde(default = "default::validation_split")]
         #[schemars(range(min = 0.0, max = 0.9))]
         validation_split: f64,
+        /// Only images can be changed, and a table has none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        augmentation: Option<Augmentation>,
     },
+}
+
+impl Data {
+    /// How training images are changed.
+    pub fn augmentation(&self) -> Option<Augmentation> {
+        match *self {
+            Self::Digits { augmentation, .. }
+            | Self::Mnist { augmentation, .. }
+            | Self::FashionMnist { augmentation, .. }
+            | Self::Csv { augmentation, .. } => augmentation,
+        }
+    }
 }
 
 /// What the target column of a CSV file is.

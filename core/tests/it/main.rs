@@ -1,5 +1,6 @@
 //! Tests of the core as a whole: the simulator, and an independent implementation to compare with.
 
+mod augmentation;
 mod batches;
 mod formulas;
 mod kernels;

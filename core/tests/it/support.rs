@@ -30,7 +30,7 @@ impl Case {
         let (batch_size, shuffle) = (training.batch_size, training.shuffle);
         let batches = Batches::new(dataset.clone(), graph.seed, batch_size, shuffle);
         Self {
-            batches: Arc::new(batches),
+            batches: Arc::new(batches.augmented(training.augmentation)),
             graph: Arc::new(graph),
             dataset,
             feed: Feed::Reference,
@@ -43,7 +43,7 @@ impl Case {
         let (batch_size, shuffle) = (training.batch_size, training.shuffle);
         let batches = Batches::lean(self.dataset.clone(), self.graph.seed, batch_size, shuffle);
         Self {
-            batches: Arc::new(batches),
+            batches: Arc::new(batches.augmented(training.augmentation)),
             ..self.clone()
         }
     }
@@ -128,6 +128,7 @@ pub fn classifier(seed: u64, widths: &[usize]) -> Graph {
             epochs: 2,
             batch_size: 2,
             shuffle: true,
+            augmentation: None,
             optimizer: Optimizer::Sgd {
                 learning_rate: 0.3,
                 momentum: 0.9,

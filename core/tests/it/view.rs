@@ -6,6 +6,7 @@ use std::time::Duration;
 use cuttlefish_core::data::{BatchRef, Part};
 use cuttlefish_core::ids::{Address, CommitPoint, Generation, Tick};
 use cuttlefish_core::machine::{Effect, Input, Machine, NeuronState, StoreReply};
+use cuttlefish_core::math::normalization::Normalizer;
 use cuttlefish_core::math::{Activation, Inputs, Panels};
 use cuttlefish_core::neuron::Unit;
 use cuttlefish_core::protocol::{Envelope, Message, TickHeader, Work};
@@ -17,7 +18,7 @@ use cuttlefish_core::view::{
 };
 use ndarray::{Array2, array};
 
-use crate::support::{Case, classifier, noise};
+use crate::support::{Case, classifier, noise, normalize};
 
 /// Three inputs, two hidden `relu` neurons, two outputs; 8 training rows in batches of 2.
 fn case() -> Case {
@@ -108,6 +109,26 @@ fn a_unit_without_weights_says_so() {
     assert_eq!(restoring.state, UnitState::Restoring);
     assert_eq!(restoring.generation, Generation(5));
     assert_eq!(restoring.neurons, []);
+}
+
+#[test]
+fn a_unit_shows_what_its_neurons_have_for_their_normalization() {
+    let mut graph = (*case().graph).clone();
+    normalize(&mut graph, 0);
+    let case = Case::new(graph, noise(1, 3, 2, [2, 0, 0]));
+    let mut unit = Unit::new(case.graph, case.batches, 0, 0);
+    let initial = CommitPoint {
+        number: 0,
+        tick: Tick(0),
+    };
+    hears(&mut unit, Message::Rewind(initial));
+    let normalizer = Normalizer {
+        gamma: 1.0,
+        beta: 0.0,
+        moving_mean: 0.0,
+        moving_variance: 1.0,
+    };
+    assert_eq!(unit_view(&unit).neurons[0].normalizer, Some(normalizer));
 }
 
 #[test]

@@ -54,6 +54,7 @@ fn the_defaults_are_those_of_the_specification() {
                 epochs: 10,
                 batch_size: 32,
                 shuffle: true,
+                augmentation: None,
                 optimizer: Optimizer::Sgd {
                     learning_rate: 0.01,
                     momentum: 0.0,

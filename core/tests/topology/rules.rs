@@ -152,6 +152,43 @@ fn layers_that_cannot_follow_each_other_are_named() {
     );
 }
 
+#[test]
+fn only_images_of_bytes_can_be_augmented() {
+    let text = file(&[HIDDEN, SOFTMAX], SPARSE, "").replace(
+        "source: digits",
+        "source: digits, augmentation: {shift: 1, elastic: {alpha: 34, sigma: 4}}",
+    );
+    let bytes = DataShape {
+        value_bytes: 1,
+        ..IMAGES
+    };
+    check_fit(&text, &bytes, &[]);
+    let training = graph(&text, &bytes, Grouping::FromFile).training;
+    assert_eq!(
+        training.augmentation.map(|how| (how.shift, how.rotate)),
+        Some((1, 0.0))
+    );
+    let refused = "2:38: data.augmentation: only images of bytes can be augmented, and the data has none (leave it out)";
+    for shape in [
+        DataShape {
+            image: None,
+            ..bytes
+        },
+        DataShape {
+            value_bytes: 4,
+            ..bytes
+        },
+    ] {
+        check_fit(&text, &shape, &[refused]);
+    }
+    check(
+        &text.replace("sigma: 4", "sigma: 0"),
+        &[
+            "2:77: data.augmentation.elastic.sigma: must be between 0.1 and 64, found `0` (standard deviation of the Gaussian, in pixels: 4 goes with an alpha of 34)",
+        ],
+    );
+}
+
 const NORMAL: &str = "{type: batch_normalization}";
 
 #[test]

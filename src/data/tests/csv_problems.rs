@@ -215,6 +215,7 @@ fn spec(path: &str, test_split: f64) -> Data {
         ignore: Vec::new(),
         test_split,
         validation_split: 0.0,
+        augmentation: None,
     }
 }
 

@@ -216,6 +216,7 @@ fn real_mnist_is_read() {
     let Some(dir) = real() else { return };
     let spec = Data::Mnist {
         validation_split: 0.1,
+        augmentation: None,
     };
     let dataset = load(&spec, Path::new(""), &dir).unwrap().dataset;
     let Values::Bytes { bytes, .. } = &dataset.values else {

@@ -318,6 +318,7 @@ pub(crate) fn knows(graph: &Graph, address: Address) -> String {
             graph.seed,
             training.batch_size,
             training.shuffle,
+            training.augmentation,
             training.optimizer,
         ]),
     };

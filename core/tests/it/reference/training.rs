@@ -8,7 +8,7 @@ use cuttlefish_core::topology::Graph;
 
 use super::plain::Plain;
 use crate::simulator::random::Calm;
-use crate::simulator::world::World;
+use crate::simulator::world::{End, World};
 use crate::support::{Case, HEADS, classifier, convolutional, convolutions, noise, normalize};
 
 fn optimizers() -> Vec<Optimizer> {
@@ -52,8 +52,8 @@ fn a_normalized_network_evaluates_as_the_reference() {
     graph.training.batch_size = 17;
     normalize(&mut graph, 0);
     let case = case(graph);
-    let states = trained(&case);
-    let mut states = states.into_iter();
+    let End { weights, progress } = end(&case);
+    let mut states = weights.into_iter();
     let layers = case.graph.layers.iter();
     let states: Vec<Vec<NeuronState>> = layers
         .map(|layer| states.by_ref().take(layer.units).collect())
@@ -61,6 +61,11 @@ fn a_normalized_network_evaluates_as_the_reference() {
     let network = Network::restore(&case.graph, &states).unwrap();
     let task = &case.dataset.task;
     let ours = network.evaluate(&*case.batches, Part::Test, task).unwrap();
+    assert_eq!(
+        progress.test.as_ref(),
+        Some(&ours),
+        "the units say the same"
+    );
     let batch = BatchRef {
         part: Part::Test,
         epoch: 1,
@@ -73,10 +78,11 @@ fn a_normalized_network_evaluates_as_the_reference() {
 }
 
 fn trained(case: &Case) -> Vec<NeuronState> {
-    World::new(case, Calm)
-        .run()
-        .expect("a calm run ends")
-        .weights
+    end(case).weights
+}
+
+fn end(case: &Case) -> End {
+    World::new(case, Calm).run().expect("a calm run ends")
 }
 
 /// Largest difference to the reference, relative to the largest weight of the neuron.

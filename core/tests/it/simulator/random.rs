@@ -1,6 +1,7 @@
 //! Random networks under random faults, each from a seed.
 
-use cuttlefish_core::data::Feed;
+use cuttlefish_core::data::augmentation::Elastic;
+use cuttlefish_core::data::{Augmentation, Feed};
 use cuttlefish_core::math::conv::{Padding, PoolKind};
 use cuttlefish_core::math::{Optimizer, Regularizer};
 use cuttlefish_core::protocol::Envelope;
@@ -192,7 +193,18 @@ fn random_case(seed: u64) -> Case {
     } else {
         byte_noise
     };
-    let dataset = noise(seed, graph.inputs, widths[layers], rows);
+    let mut dataset = noise(seed, graph.inputs, widths[layers], rows);
+    if rng.random_bool(0.3) {
+        dataset.image = Some((1, graph.inputs));
+        graph.training.augmentation = Some(Augmentation {
+            shift: rng.random_range(0..=2),
+            rotate: 30.0,
+            elastic: rng.random_bool(0.5).then_some(Elastic {
+                alpha: 2.0,
+                sigma: 1.0,
+            }),
+        });
+    }
     let mut case = Case::new(graph, dataset);
     if rng.random_bool(0.5) {
         case = case.lean();
