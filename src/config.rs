@@ -1,6 +1,8 @@
 //! The only reader of the environment: where data sets and runs are kept.
 
 use std::ffi::OsString;
+use std::io::Write;
+use std::os::fd::IntoRawFd;
 use std::path::{Path, PathBuf};
 
 use cuttlefish_core::data::Feed;
@@ -181,6 +183,31 @@ fn read(path: &Path) -> std::io::Result<String> {
 
 /// The value of [`ContainerConfig::FEED`] that is not the default.
 pub const BROADCAST: &str = "broadcast";
+
+/// The variable in which a platform without files for secrets has the certificates to trust, as PEM.
+pub const CERTIFICATES: &str = "CUTTLEFISH_SECRET_CERTIFICATES";
+
+/// Puts those certificates where the clients of broker and store look for them.
+///
+/// # Errors
+/// When there is no memory for them.
+///
+/// # Safety
+/// No other thread may read or write the environment meanwhile.
+#[expect(clippy::disallowed_methods, reason = "this is the one place")]
+pub unsafe fn trust_certificates() -> std::io::Result<()> {
+    let Some(pem) = std::env::var_os(CERTIFICATES) else {
+        return Ok(());
+    };
+    let fd = rustix::fs::memfd_create(c"certificates", rustix::fs::MemfdFlags::CLOEXEC)?;
+    let mut file = std::fs::File::from(fd);
+    file.write_all(pem.as_encoded_bytes())?;
+    // It is there as long as the process.
+    let path = format!("/proc/self/fd/{}", file.into_raw_fd());
+    // SAFETY: as the caller promises.
+    unsafe { std::env::set_var("SSL_CERT_FILE", path) };
+    Ok(())
+}
 
 /// The value of variables that name the run's store instead of a path.
 pub const IN_STORE: &str = "store";

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::ValueEnum;
+use cuttlefish_core::data::Feed;
 use cuttlefish_core::topology::{DataShape, Grouping, Plan};
 use serde_json::json;
 
@@ -13,6 +14,9 @@ use crate::data;
 use crate::deploy::docker::Docker;
 use crate::deploy::docker::cost::Cost;
 use crate::deploy::docker::limits::{Limit, Standing};
+use crate::deploy::ecs;
+use crate::deploy::ecs::desired::Site;
+use crate::deploy::ecs::stack::Stack;
 use crate::orchestrator::limits::Outlook;
 use crate::report::numbers::{size, thousands};
 use crate::report::table::aligned;
@@ -47,7 +51,7 @@ enum Target {
     /// Containers: shows queues, exchanges and messages, what they cost this machine, and whether
     /// its limits hold
     Docker,
-    /// As docker; this version cannot run it
+    /// Tasks of Amazon ECS: as docker, and shows services, their price, and AWS's rates and quotas
     Ecs,
 }
 
@@ -67,7 +71,11 @@ pub fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
     let run = RunDir::new(&config.runs_dir, &spec.name)?;
     let before = run.deployment().ok();
     let services = args.services.resolve(config, before.is_some())?;
-    let feed = services.feed(before.as_ref());
+    let feed = match args.target {
+        // Tasks share no disk.
+        Target::Ecs => Feed::Broadcast,
+        Target::Local | Target::Docker => services.feed(before.as_ref()),
+    };
     let plan = Plan::new(&graph, &shape, args.target != Target::Local, feed);
     let mut text = plan.to_string();
     let mut document = serde_json::to_value(&plan).map_err(|e| Failure::new(Exit::Failed, e))?;
@@ -86,6 +94,20 @@ pub fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
         document["host"] = json!(outlook.host);
         document["host_problem"] = json!(problem);
         document["limits"] = json!(outlook.limits);
+    }
+    if args.target == Target::Ecs {
+        let stack = Stack::planned();
+        let site = Site {
+            stack: &stack,
+            image: "",
+            region: "",
+            endpoint: None,
+        };
+        let wanted = ecs::desired::services(&graph, spec, &site);
+        let wanted = wanted.map_err(|problem| Failure::new(Exit::Usage, problem))?;
+        let cost = ecs::cost::cost(&wanted);
+        text.push_str(&cost.text(&wanted));
+        document["ecs"] = json!(cost);
     }
     if args.json {
         print_json(&document)?;

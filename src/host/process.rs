@@ -7,7 +7,7 @@ use anyhow::{Context as _, bail};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{container, probe, receiver, recorder, unwire};
-use crate::config::{ContainerConfig, StoreConfig};
+use crate::config::{ContainerConfig, StoreConfig, trust_certificates};
 use crate::{log, store};
 
 /// What is logged: of ours what happens, of libraries what goes wrong. The broker's client calls
@@ -23,6 +23,11 @@ pub const UNWIRE: &str = "unwire";
 /// or `unwire`.
 pub fn main() -> ExitCode {
     log::init(LOG);
+    // SAFETY: this is the only thread so far.
+    if let Err(error) = unsafe { trust_certificates() } {
+        tracing::error!("failed to keep the certificates: {error}");
+        return ExitCode::FAILURE;
+    }
     let role = std::env::args().nth(1).unwrap_or_default();
     let result = actix_rt::System::new().block_on(async {
         match role.as_str() {

@@ -10,11 +10,11 @@ use cuttlefish_core::topology::spec::Spec;
 use serde::{Deserialize, Serialize};
 
 use super::stack::{Capacity, Stack};
-use crate::config::{BROADCAST, ContainerConfig, IN_STORE};
+use crate::config::{BROADCAST, CERTIFICATES, ContainerConfig, IN_STORE};
 use crate::deploy::docker::desired::{COORDINATOR_MEMORY, knows, resources};
 
 /// CPU units of a processor.
-const UNITS_PER_CPU: f64 = 1024.0;
+pub(super) const UNITS_PER_CPU: f64 = 1024.0;
 /// What EC2 takes at least.
 const FEWEST_UNITS: u32 = 128;
 /// What Fargate offers: CPU units, and MiB from, to, in steps ("Task CPU and memory", ECS guide).
@@ -188,6 +188,7 @@ fn definition(
         secrets: vec![
             named((ContainerConfig::SECRET_BROKER, broker.clone())),
             named((ContainerConfig::SECRET_TOKEN, stack.token.clone())),
+            named((CERTIFICATES, stack.certificates.clone())),
         ],
         user: USER.to_owned(),
         task_role: stack.task_role.clone(),
@@ -223,8 +224,77 @@ fn size(capacity: Capacity, cpu: f64, memory: u64) -> Result<(u32, u32), String>
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
+    use cuttlefish_core::topology::{DataShape, Grouping, TaskShape, parse};
+
+    use super::super::stack::tests::outputs;
     use super::*;
+
+    /// The services of a network with one wide layer.
+    pub(in crate::deploy::ecs) fn services_of(hidden: usize) -> Vec<Service> {
+        let text = format!(
+            "name: wide\ndata: {{source: digits}}\nnetwork:\n  layers:\n    - {{type: dense, name: \
+             hidden, units: {hidden}, activation: relu}}\n    - {{type: dense, name: digit, units: 10, \
+             activation: softmax}}\n  loss: sparse_categorical_crossentropy\ntraining:\n  epochs: 1\n"
+        );
+        let document = parse(&text, &[]).unwrap();
+        let shape = DataShape {
+            features: 64,
+            image: Some((8, 8)),
+            value_bytes: 1,
+            task: TaskShape::Classification { classes: 10 },
+            train_rows: 100,
+            validation_rows: 0,
+            test_rows: 10,
+        };
+        let graph = document.graph(&shape, Grouping::FromFile).unwrap();
+        let stack = Stack::new("here", &outputs()).unwrap();
+        let site = Site {
+            stack: &stack,
+            image: "registry/neuron:1",
+            region: "eu-west-1",
+            endpoint: None,
+        };
+        services(&graph, document.spec(), &site).unwrap()
+    }
+
+    #[test]
+    fn a_layer_is_one_service_whose_tasks_are_told_the_layer_and_no_secret() {
+        let services = services_of(30);
+        let named: Vec<_> = services
+            .iter()
+            .map(|one| (one.name.as_str(), one.count))
+            .collect();
+        let expected = [
+            ("cf_wide_trainer", 1),
+            ("cf_wide_synapse", 1),
+            ("cf_wide_unit_hidden", 30),
+            ("cf_wide_unit_digit", 10),
+        ];
+        assert_eq!(named, expected);
+        let hidden = &services[2].definition;
+        let variable = |name: &str| {
+            let mut found = hidden.environment.iter().filter(|(one, _)| one == name);
+            found.next().map(|(_, value)| value.as_str())
+        };
+        assert_eq!(variable("CUTTLEFISH_ACTOR"), Some("hidden"));
+        assert_eq!(
+            variable("CUTTLEFISH_DATA"),
+            None,
+            "the trainer sends batches"
+        );
+        let secrets: Vec<_> = hidden
+            .secrets
+            .iter()
+            .map(|(name, _)| name.as_str())
+            .collect();
+        let expected = [
+            "CUTTLEFISH_SECRET_BROKER",
+            "CUTTLEFISH_SECRET_TOKEN",
+            "CUTTLEFISH_SECRET_CERTIFICATES",
+        ];
+        assert_eq!(secrets, expected);
+    }
 
     #[test]
     fn the_smallest_size_that_is_enough_is_taken() {

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`stack`] | what has to exist in the account; pure |
 //! | [`desired`] | the services that a run should have; pure |
+//! | [`cost`] | what that costs, and AWS's quotas; pure |
 //! | [`reconcile`] | what differs from those that are there; pure |
 //! | [`render`] | task definitions as the API wants them said, and back; pure |
 //! | this file | the API |
@@ -11,6 +12,7 @@
 //! Every request may be repeated: names are the run's own, and what is there is looked up first. The
 //! API is only eventually consistent, so nothing here depends on reading back what was just written.
 
+pub mod cost;
 pub mod desired;
 pub mod reconcile;
 pub mod render;

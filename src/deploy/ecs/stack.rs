@@ -33,6 +33,8 @@ pub struct Stack {
     pub actor_broker: String,
     /// ARN of the secret that those must know who look at actors.
     pub token: String,
+    /// ARN of the certificates that actors trust.
+    pub certificates: String,
 }
 
 /// Who runs the containers of a cluster.
@@ -84,6 +86,25 @@ pub enum StackError {
 }
 
 impl Stack {
+    /// The stack of a plan, which needs none: Fargate's, of no names.
+    pub fn planned() -> Self {
+        Self {
+            name: String::new(),
+            cluster: String::new(),
+            capacity: Capacity::Fargate,
+            subnets: Vec::new(),
+            security_group: String::new(),
+            task_role: String::new(),
+            execution_role: String::new(),
+            log_group: String::new(),
+            table: String::new(),
+            trainer_broker: String::new(),
+            actor_broker: String::new(),
+            token: String::new(),
+            certificates: String::new(),
+        }
+    }
+
     /// The stack `name` with these outputs.
     ///
     /// # Errors
@@ -113,6 +134,7 @@ impl Stack {
             trainer_broker: output("TrainerBrokerSecret"),
             actor_broker: output("ActorBrokerSecret"),
             token: output("TokenSecret"),
+            certificates: output("CertificatesSecret"),
             capacity: match output("Capacity").as_str() {
                 "EC2" => Capacity::Ec2,
                 "FARGATE" | "" => Capacity::Fargate,
@@ -157,6 +179,10 @@ pub(super) mod tests {
             (
                 "ActorBrokerSecret",
                 "arn:aws:secretsmanager:eu-west-1:1:secret:actor",
+            ),
+            (
+                "CertificatesSecret",
+                "arn:aws:secretsmanager:eu-west-1:1:secret:certificates",
             ),
             (
                 "TokenSecret",

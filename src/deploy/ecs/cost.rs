@@ -1,0 +1,157 @@
+//! What a run costs on ECS: money, requests, and the least time that AWS's rates allow. Pure.
+
+use serde::Serialize;
+
+use super::desired::{Service, UNITS_PER_CPU};
+
+/// On-demand price of Fargate, Linux on x86, N. Virginia, in US dollars: of a vCPU and of a GB, an hour.
+/// Other regions and architectures differ; storage, broker, table, endpoints and logs come on top.
+const PRICE: (f64, f64) = (0.04048, 0.004445);
+/// When these were the prices.
+const PRICES_OF: &str = "March 2026";
+
+/// Tasks that Fargate launches at once, and a second from then on ("AWS Fargate throttling quotas").
+const LAUNCH_BURST: u32 = 100;
+/// See [`LAUNCH_BURST`].
+const LAUNCH_RATE: f64 = 20.0;
+/// Tasks that ECS launches for one service in a minute ("Amazon ECS service quotas").
+const LAUNCHES_PER_SERVICE: f64 = 500.0;
+/// Tasks of a service, at most ("Amazon ECS service quotas").
+const TASKS_PER_SERVICE: u32 = 5000;
+
+/// A quota of AWS beside what a run needs of it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Quota {
+    /// What it is about.
+    pub what: String,
+    /// What the run needs.
+    pub needed: u32,
+    /// What AWS gives unless it is asked for more.
+    pub given: u32,
+}
+
+impl Quota {
+    /// Whether it is enough.
+    pub fn holds(&self) -> bool {
+        self.needed <= self.given
+    }
+}
+
+/// What a run costs.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Cost {
+    /// Tasks that are alive.
+    pub tasks: u32,
+    /// Of their processors.
+    pub vcpus: f64,
+    /// GiB of their memory.
+    pub memory: f64,
+    /// US dollars an hour, on Fargate.
+    pub dollars_per_hour: f64,
+    /// When that was the price.
+    pub prices_of: &'static str,
+    /// Requests of `up` that change something: a task definition and a service each.
+    pub requests: u32,
+    /// The least seconds until all tasks are launched, on Fargate.
+    pub launch_seconds: f64,
+    /// Quotas.
+    pub quotas: Vec<Quota>,
+}
+
+/// What these services cost.
+pub fn cost(services: &[Service]) -> Cost {
+    let tasks: u32 = services.iter().map(|service| service.count).sum();
+    let sum = |of: fn(&Service) -> f64| {
+        let each = services.iter().map(|one| f64::from(one.count) * of(one));
+        each.sum::<f64>()
+    };
+    let vcpus = sum(|one| f64::from(one.definition.cpu) / UNITS_PER_CPU);
+    let memory = sum(|one| f64::from(one.definition.memory) / 1024.0);
+    let slowest = services
+        .iter()
+        .map(|one| f64::from(one.count) / LAUNCHES_PER_SERVICE * 60.0);
+    let all = f64::from(tasks.saturating_sub(LAUNCH_BURST)) / LAUNCH_RATE;
+    let quotas = services.iter().map(|one| Quota {
+        what: format!("tasks of service {}", one.name),
+        needed: one.count,
+        given: TASKS_PER_SERVICE,
+    });
+    Cost {
+        tasks,
+        vcpus,
+        memory,
+        dollars_per_hour: vcpus * PRICE.0 + memory * PRICE.1,
+        prices_of: PRICES_OF,
+        requests: 2 * services.len() as u32,
+        launch_seconds: slowest.fold(all, f64::max),
+        quotas: quotas.collect(),
+    }
+}
+
+impl Cost {
+    /// The same for people. Prices and rates are Fargate's.
+    pub fn text(&self, services: &[Service]) -> String {
+        let mut text = String::from("\nservices on ECS\n");
+        for service in services {
+            let Service {
+                name,
+                count,
+                definition,
+            } = service;
+            text += &format!(
+                "  {name}: {count} x {} CPU units, {} MiB ({})\n",
+                definition.cpu,
+                definition.memory,
+                definition.capacity.word(),
+            );
+        }
+        text += &format!(
+            "\n{} tasks, {:.2} vCPU, {:.2} GB: {:.2} US dollars an hour on Fargate (on demand, Linux x86, \
+             N. Virginia, prices of {}; broker, table, endpoints and logs not counted)\n",
+            self.tasks, self.vcpus, self.memory, self.dollars_per_hour, self.prices_of
+        );
+        text += &format!(
+            "{} requests bring it up; Fargate's rates let all tasks be launched within {:.0} s at the \
+             earliest\n",
+            self.requests, self.launch_seconds
+        );
+        for quota in self.quotas.iter().filter(|quota| !quota.holds()) {
+            text += &format!(
+                "exceeded: {}: {} needed, {} given (ask AWS for more, or group neurons with \
+                 neurons_per_unit)\n",
+                quota.what, quota.needed, quota.given
+            );
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::desired::tests::services_of;
+    use super::*;
+
+    #[test]
+    fn a_thousand_neurons_take_few_requests_and_as_long_as_fargate_does() {
+        let services = services_of(1000);
+        let cost = cost(&services);
+        assert_eq!(cost.tasks, 1000 + 10 + 1 + 1);
+        // One definition a kind, never one a neuron.
+        assert_eq!(cost.requests, 8);
+        // 500 a minute of one service.
+        assert_eq!(cost.launch_seconds, 120.0);
+        assert!(cost.quotas.iter().all(Quota::holds));
+        let text = cost.text(&services);
+        assert!(text.contains("8 requests"), "{text}");
+    }
+
+    #[test]
+    fn a_layer_larger_than_a_service_can_be_is_said() {
+        let services = services_of(5001);
+        let text = cost(&services).text(&services);
+        assert!(
+            text.contains("exceeded: tasks of service cf_wide_unit_hidden: 5001"),
+            "{text}"
+        );
+    }
+}
