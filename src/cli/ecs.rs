@@ -21,7 +21,7 @@ use crate::host::Look;
 use crate::orchestrator::on_ecs::{OnEcs, Wanted};
 use crate::orchestrator::up::{Interrupted, Told};
 use crate::report::table::aligned;
-use crate::runs::RunDir;
+use crate::runs::{Record, RunDir};
 use crate::store::DynamoStore;
 
 /// How often the store is asked what there is to see. The trainer writes it once a second.
@@ -160,7 +160,15 @@ async fn bring_up(
             }
             screen.stop_listening();
             if error.is::<Interrupted>() {
-                return Err(Failure::new(Exit::Interrupted, "interrupted"));
+                let told = if is_new {
+                    "interrupted; what was made is removed again".to_owned()
+                } else {
+                    let run = run.name();
+                    format!(
+                        "interrupted; bring it up again, or remove it with `cuttlefish down {run}`"
+                    )
+                };
+                return Err(Failure::new(Exit::Interrupted, told));
             }
             Err(error.into())
         }
@@ -243,7 +251,7 @@ impl Watchable for Shown<'_> {
 pub async fn ps(run: RunDir, as_json: bool) -> Result<Exit, Failure> {
     let on_ecs = OnEcs::open(run).await?;
     let graph = recorded_graph(&on_ecs.deployment.record)?;
-    let observed = on_ecs.observe().await?;
+    let observed = on_ecs.observe(&graph).await?;
     let differs: Vec<String> = reconcile(&on_ecs.desired(&graph)?, &observed)
         .iter()
         .map(Action::told)
@@ -289,9 +297,24 @@ pub async fn ps(run: RunDir, as_json: bool) -> Result<Exit, Failure> {
     Ok(Exit::Ok)
 }
 
+/// What differs from what a file asks for, if the run is on ECS.
+pub async fn differences(
+    run: &RunDir,
+    record: &Record,
+    graph: &Graph,
+) -> Result<Vec<String>, Failure> {
+    let mut on_ecs = OnEcs::open(run.clone()).await?;
+    on_ecs.deployment.record = record.clone();
+    let observed = on_ecs.observe(graph).await?;
+    let actions = reconcile(&on_ecs.desired(graph)?, &observed);
+    Ok(actions.iter().map(Action::told).collect())
+}
+
 /// What works on a run on ECS, if anything does.
 pub async fn tasks(run: &RunDir) -> Option<String> {
-    let observed = OnEcs::open(run.clone()).await.ok()?.observe().await.ok()?;
+    let on_ecs = OnEcs::open(run.clone()).await.ok()?;
+    let graph = recorded_graph(&on_ecs.deployment.record).ok()?;
+    let observed = on_ecs.observe(&graph).await.ok()?;
     let (wanted, running) = observed.iter().fold((0, 0), |(wanted, running), one| {
         (wanted + one.count, running + one.running)
     });

@@ -95,6 +95,7 @@ pub fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
         document["host_problem"] = json!(problem);
         document["limits"] = json!(outlook.limits);
     }
+    let mut would_change = args.target != Target::Local;
     if args.target == Target::Ecs {
         let stack = Stack::planned();
         let site = Site {
@@ -108,6 +109,21 @@ pub fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
         let cost = ecs::cost::cost(&wanted);
         text.push_str(&cost.text(&wanted));
         document["ecs"] = json!(cost);
+        if run.is_on_ecs() {
+            let mut record = run.recorded()?;
+            record.topology = spec.clone();
+            record.grouping = grouping;
+            let differs = super::block_on(super::ecs::differences(&run, &record, &graph))?;
+            document["differs"] = json!(differs);
+            would_change = !differs.is_empty();
+            text.push_str("\n`up` would change\n");
+            for difference in &differs {
+                text.push_str(&format!("  {difference}\n"));
+            }
+            if differs.is_empty() {
+                text.push_str("  nothing\n");
+            }
+        }
     }
     if args.json {
         print_json(&document)?;
@@ -121,7 +137,10 @@ pub fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
         let saved = super::block_on(async { Ok(crate::runs::SavedRun::read(&run).await?) })?;
         Ok(saved.record.topology == *spec && saved.progress().finished)
     };
-    if args.detailed_exitcode && !(args.target == Target::Local && is_complete()?) {
+    if args.target == Target::Local && args.detailed_exitcode {
+        would_change = !is_complete()?;
+    }
+    if args.detailed_exitcode && would_change {
         return Ok(Exit::Usage);
     }
     Ok(Exit::Ok)

@@ -5,6 +5,7 @@
 //! nothing that this process knew was needed.
 
 use std::net::TcpListener;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -15,28 +16,28 @@ use cuttlefish_core::ids::Address;
 use cuttlefish_core::machine::{Fault, Input, Machine};
 use cuttlefish_core::neuron::StandIn;
 use cuttlefish_core::topology::{Graph, names};
-use cuttlefish_core::trainer::Timing;
+use cuttlefish_core::trainer::{Timing, Verdict};
 use cuttlefish_core::view::View;
 use futures_util::future::BoxFuture;
 use tokio::sync::mpsc;
 use tracing::{error, info, warn};
 
 use super::actor::ActorMailbox;
+use super::boot::{move_in, read_access};
 use super::process::{Request, Requests};
 use super::source::Source;
 use super::{End, Host, Look, Observer, Storekeeper, ending, machine};
-use crate::config::{ContainerConfig, DataPlace};
-use crate::inspect::{self, About, Access, Subject, routes::VIEW_WITHIN};
-use crate::runs::Record;
-use crate::store::{self, DynamoStore, Store};
+use crate::config::ContainerConfig;
+use crate::inspect::{self, About, Subject, routes::VIEW_WITHIN};
+use crate::store::DynamoStore;
 use crate::transport::amqp::Broker;
-use crate::transport::amqp::claim::{self, Claim};
+use crate::transport::amqp::claim::Claim;
 use crate::transport::amqp::session::{Link, LinkState, Session, Wired};
 
 /// Pause after the first failure; doubled after each further one, with up to half of it added or
 /// taken at random so that a thousand containers do not come back at the same moment.
 pub(super) const FIRST_PAUSE: Duration = Duration::from_millis(200);
-const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 /// The trainer is only one, and everybody else waits for the queues that it declares.
 const TRAINERS_LONGEST_PAUSE: Duration = Duration::from_millis(400);
@@ -102,21 +103,25 @@ impl Subject for Occupant {
 }
 
 /// An actor on its way through sessions.
-struct Resident {
-    graph: Arc<Graph>,
-    address: Address,
-    source: Source,
-    task: Task,
+pub(super) struct Resident {
+    pub(super) graph: Arc<Graph>,
+    pub(super) address: Address,
+    pub(super) source: Source,
+    pub(super) task: Task,
     /// Height and width of a row, where rows are images.
-    image: Option<(usize, usize)>,
-    feed: Feed,
-    store: DynamoStore,
-    broker: Broker,
-    /// What this process has become one of several actors by, until it listens as that.
-    claim: Mutex<Option<Claim>>,
-    link: Arc<Link>,
-    observer: Arc<Observer>,
-    began: Instant,
+    pub(super) image: Option<(usize, usize)>,
+    pub(super) feed: Feed,
+    pub(super) store: DynamoStore,
+    pub(super) broker: Broker,
+    /// Whether the platform does not say which one of several actors this is.
+    pub(super) is_one_of_several: bool,
+    /// What it has become one of them by, until it listens as that.
+    pub(super) claim: Mutex<Option<Claim>>,
+    /// Whether another process has become the same one.
+    pub(super) is_replaced: AtomicBool,
+    pub(super) link: Arc<Link>,
+    pub(super) observer: Arc<Observer>,
+    pub(super) began: Instant,
 }
 
 /// Runs the actor that the configuration names until the process is told to end, and returns how.
@@ -175,6 +180,9 @@ pub async fn run(config: &ContainerConfig) -> anyhow::Result<Request> {
                 return Ok(request);
             }
         }
+        if resident.is_replaced.load(Ordering::Relaxed) {
+            bail!("another process has become {actor} meanwhile; this one makes room");
+        }
         if started.elapsed() >= GOOD_SESSION {
             pause = FIRST_PAUSE;
         }
@@ -189,63 +197,6 @@ pub async fn run(config: &ContainerConfig) -> anyhow::Result<Request> {
             _ => LONGEST_PAUSE,
         });
     }
-}
-
-/// Finds out everything that the actor needs to know.
-async fn move_in(
-    config: &ContainerConfig,
-    link: Arc<Link>,
-    observer: Arc<Observer>,
-) -> anyhow::Result<Resident> {
-    let broker = read_broker(config)?;
-    let client = store::connect_from_environment().await;
-    let store = DynamoStore::new(client, &config.table, &config.run)?;
-    let record = wait_for_record(&store, &link).await;
-    let record = Record::parse(&record).map_err(anyhow::Error::msg)?;
-    let graph = record
-        .graph(record.grouping)
-        .map_err(|problems| anyhow::anyhow!("the run's record: {problems}"))?;
-    let candidates = claim::candidates(&graph, &config.actor);
-    let (address, claim) = match candidates.as_slice() {
-        [] => bail!("run `{}` has no actor `{}`", config.run, config.actor),
-        [address] => (*address, None),
-        _ => {
-            let claim = become_one(&broker, &graph, &candidates, &config.actor, &link).await;
-            (claim.address, Some(claim))
-        }
-    };
-    let task = record.rows.task();
-    let sha256 = &record.data_sha256;
-    let source = match &config.data {
-        None => Source::file(None, sha256),
-        Some(DataPlace::File(path)) => Source::file(Some(path.clone()), sha256),
-        Some(DataPlace::Store) => {
-            let data = store.get_data(sha256).await.map_err(anyhow::Error::msg)?;
-            let data =
-                data.context("the data set is not in the run's store (bring the run up again)")?;
-            Source::bytes(&data, sha256).context("failed to keep the data set in memory")?
-        }
-    };
-    // Products are not spread over threads: the other neurons of the host want the cores as well.
-    rayon::ThreadPoolBuilder::new()
-        .num_threads(1)
-        .use_current_thread()
-        .build_global()
-        .context("failed to prepare the arithmetic")?;
-    Ok(Resident {
-        graph: Arc::new(graph),
-        address,
-        source,
-        task,
-        image: record.rows.image,
-        feed: config.feed,
-        store,
-        broker,
-        claim: Mutex::new(claim),
-        link,
-        observer,
-        began: Instant::now(),
-    })
 }
 
 /// Declares the wiring again before anybody hears of a new generation: what was lost may have been a
@@ -275,6 +226,12 @@ async fn show_in_store(observer: Arc<Observer>, store: DynamoStore) {
         let mut look = observer.look(0);
         let old = look.notes.len().saturating_sub(NOTES_IN_STORE);
         look.notes.drain(..old);
+        // Neither is the end of the run: this process, or the one after it, goes on.
+        look.end.take_if(|end| match end {
+            End::StoreFailed(_) => true,
+            End::Finished(outcome) => outcome.verdict == Verdict::Stopped,
+            End::Failed(_) => false,
+        });
         let ends = look.end.is_some();
         if !(is_over && ends) {
             let text = serde_json::to_string(&look).unwrap_or_default();
@@ -285,55 +242,12 @@ async fn show_in_store(observer: Arc<Observer>, store: DynamoStore) {
     }
 }
 
-/// Who may look: those with the run's token.
-fn read_access(config: &ContainerConfig) -> anyhow::Result<Access> {
-    Ok(Access::with_token(config.secrets.token()?.trim())?.allow(&config.actor))
-}
-
-pub(super) fn read_broker(config: &ContainerConfig) -> anyhow::Result<Broker> {
-    // Whom to trust, if TLS is spoken, is said by a variable to every client.
-    Ok(Broker::parse(&config.secrets.broker()?, None)?)
-}
-
-/// Becomes one of several actors, as soon as the broker can say which of them is missing.
-async fn become_one(
-    broker: &Broker,
-    graph: &Graph,
-    candidates: &[Address],
-    group: &str,
-    link: &Link,
-) -> Claim {
-    let mut pause = FIRST_PAUSE;
-    loop {
-        match Claim::make(broker, graph, candidates, group).await {
-            Ok(claim) => return claim,
-            Err(error) => {
-                warn!(%error, group, "cannot become one of the actors yet");
-                link.set(LinkState::Lost(error.to_string()));
-            }
-        }
-        tokio::time::sleep(pause.mul_f64(rand::random_range(0.5..1.5))).await;
-        pause = (pause * 2).min(LONGEST_PAUSE);
-    }
-}
-
-/// The run's record, as soon as there is one.
-async fn wait_for_record(store: &DynamoStore, link: &Link) -> String {
-    let mut pause = FIRST_PAUSE;
-    loop {
-        let problem = match store.get_record().await {
-            Ok(Some(record)) => return record,
-            Ok(None) => "the store does not know the run yet".to_owned(),
-            Err(error) => format!("the store: {error}"),
-        };
-        warn!(problem, "waiting for the run's record");
-        link.set(LinkState::Lost(problem));
-        tokio::time::sleep(pause.mul_f64(rand::random_range(0.5..1.5))).await;
-        pause = (pause * 2).min(LONGEST_PAUSE);
-    }
-}
-
 impl Resident {
+    fn claimed(&self) -> Option<Claim> {
+        let mut claim = self.claim.lock().unwrap_or_else(PoisonError::into_inner);
+        claim.take()
+    }
+
     /// One life of the machine; ends when it has lost the broker or the store.
     async fn session(&self, mailbox: &ActorMailbox) {
         let made = self.machine();
@@ -357,11 +271,21 @@ impl Resident {
             end,
             wired,
             worker,
+            place,
         } = match open.await {
             Ok(session) => session,
             Err(error) => return self.link.set(LinkState::Lost(error.to_string())),
         };
-        drop(self.claim.lock().map(|mut claim| claim.take()));
+        if let Some(claim) = self.claimed() {
+            claim.release().await;
+        }
+        if self.is_one_of_several {
+            match place.is_ours_alone().await {
+                Ok(true) => {}
+                Ok(false) => return self.is_replaced.store(true, Ordering::Relaxed),
+                Err(error) => return self.link.set(LinkState::Lost(error.to_string())),
+            }
+        }
         if matches!(self.observer.ended(), Some(End::StoreFailed(_))) {
             self.observer.reopen();
         }

@@ -1,6 +1,7 @@
 //! Runs a machine: gives it inputs, executes its effects against a transport and the store.
 
 pub mod actor;
+mod boot;
 pub mod container;
 mod ending;
 pub mod observer;

@@ -128,7 +128,7 @@ impl Observer {
     /// The run is over; the first end counts.
     pub fn end(&self, end: End) {
         self.lock().end.get_or_insert(end);
-        self.ended.notify_one();
+        self.ended.notify_waiters();
     }
 
     /// The run goes on after all.
@@ -159,9 +159,12 @@ impl Observer {
 
     /// Waits for the end, at most so long.
     pub async fn wait(&self, at_most: Duration) {
+        let mut ended = std::pin::pin!(self.ended.notified());
+        // From here on an end is not missed, however many wait for it.
+        ended.as_mut().enable();
         if self.lock().end.is_none() {
             // Whether it was the end or the time, the state tells.
-            let _ = tokio::time::timeout(at_most, self.ended.notified()).await;
+            let _ = tokio::time::timeout(at_most, ended).await;
         }
     }
 

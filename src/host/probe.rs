@@ -5,7 +5,7 @@ use std::net::ToSocketAddrs;
 
 use anyhow::bail;
 
-use super::container::read_broker;
+use super::boot::read_broker;
 use crate::config::ContainerConfig;
 use crate::store::{self, DynamoStore, Store};
 use crate::transport::amqp::Broker;

@@ -2,7 +2,7 @@
 
 use anyhow::Context as _;
 
-use super::container::read_broker;
+use super::boot::read_broker;
 use crate::config::ContainerConfig;
 use crate::runs::Record;
 use crate::store::{self, DynamoStore, Store};

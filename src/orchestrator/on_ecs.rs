@@ -79,7 +79,19 @@ impl OnEcs {
         let deployment = deployment(wanted, before).await?;
         let this = Self::of(run, deployment).await;
         let services = this.desired(wanted.graph)?;
-        let actions = reconcile(&services, &this.own(this.observe().await?)?);
+        let mut observed = this.own(this.observe(wanted.graph).await?)?;
+        let leaving: Vec<String> = observed
+            .iter()
+            .filter(|found| found.is_leaving)
+            .map(|found| found.name.clone())
+            .collect();
+        if !leaving.is_empty() {
+            told.note("waiting for services that ECS is removing");
+            let gone = this.ecs.wait_until_gone(&leaving).await;
+            gone.map_err(failed_to)?;
+            observed.retain(|found| !found.is_leaving);
+        }
+        let actions = reconcile(&services, &observed);
         let store = this.store().await?;
         store.ensure_table().await.map_err(store_failed)?;
         go_on(told)?;
@@ -125,12 +137,17 @@ impl OnEcs {
         Ok(())
     }
 
-    /// The services of the run as they are.
+    /// The services of the run as they are, for a network that it has or should have.
     ///
     /// # Errors
     /// When ECS refuses.
-    pub async fn observe(&self) -> anyhow::Result<Vec<Observed>> {
-        self.ecs.observe().await.map_err(failed_to)
+    pub async fn observe(&self, graph: &Graph) -> anyhow::Result<Vec<Observed>> {
+        let expected: Vec<String> = self
+            .desired(graph)?
+            .into_iter()
+            .map(|service| service.name)
+            .collect();
+        self.ecs.observe(&expected).await.map_err(failed_to)
     }
 
     /// Refuses to work on services of the same names that are not ours.
@@ -191,22 +208,28 @@ impl OnEcs {
     /// # Errors
     /// Says what could not be removed; then the directory is left, so that `down` can be repeated.
     pub async fn down(self, lock: &Lock, told: &dyn Told) -> anyhow::Result<()> {
-        let observed = self.own(self.observe().await?)?;
-        let deletions: Vec<Action> = observed
-            .iter()
-            .map(|found| Action::Delete(found.name.clone()))
-            .collect();
-        self.apply("removing services", &deletions, told).await?;
-        for found in &observed {
-            let empty = self.ecs.wait_until_empty(&found.name).await;
-            empty.map_err(failed_to)?;
+        let record = &self.deployment.record;
+        let graph = record.graph(record.grouping);
+        let graph = graph.map_err(|problems| anyhow::anyhow!("the run's record: {problems}"))?;
+        let observed = self.own(self.observe(&graph).await?)?;
+        let names: Vec<String> = observed.iter().map(|found| found.name.clone()).collect();
+        if !names.is_empty() {
+            told.begin("removing services", names.len());
+            let removed = self.remove_services(&observed, told).await;
+            told.end();
+            removed?;
         }
         let trainer = trainer_service(self.run.name());
         if self.ecs.is_defined(&trainer).await.map_err(failed_to)? {
             // The broker need not be one that this machine reaches.
             told.note("removing queues");
-            let unwired = self.ecs.run_once(&trainer, process::UNWIRE).await;
-            unwired.map_err(failed_to)?;
+            if let Err(error) = self.ecs.run_once(&trainer, process::UNWIRE).await {
+                // A run that never came up has none, and must not stay for that.
+                told.note(&format!(
+                    "queues cf.{}.* may be left at the broker: failed to {error}",
+                    self.run.name()
+                ));
+            }
         }
         let retired = self.ecs.retire_definitions().await;
         retired.map_err(failed_to)?;
@@ -215,6 +238,22 @@ impl OnEcs {
             Err(error) => return Err(store_failed(error)),
         }
         self.run.remove(lock).map_err(failed_to)
+    }
+
+    async fn remove_services(&self, observed: &[Observed], told: &dyn Told) -> anyhow::Result<()> {
+        for found in observed.iter().filter(|found| !found.is_leaving) {
+            let removed = self.ecs.apply(&Action::Delete(found.name.clone())).await;
+            removed.map_err(failed_to)?;
+        }
+        // One after the other, so that a person sees how far it is.
+        for found in observed {
+            let gone = self.ecs.wait_until_gone(std::slice::from_ref(&found.name));
+            gone.await.map_err(failed_to)?;
+            let empty = self.ecs.wait_until_empty(&found.name).await;
+            empty.map_err(failed_to)?;
+            told.done(&found.name);
+        }
+        Ok(())
     }
 }
 
@@ -251,6 +290,18 @@ async fn deployment(
         );
     };
     let stack = ecs::read_stack(stack).await.map_err(failed_to)?;
+    let region = store::region_from_environment().await;
+    if let Some(before) = recorded
+        && (before.region != region || before.stack.cluster != stack.cluster)
+    {
+        bail!(
+            "the run is in cluster {} in {}, and the environment leads to cluster {} in {region} (set \
+             AWS_REGION and AWS_PROFILE as they were)",
+            before.stack.cluster,
+            before.region,
+            stack.cluster
+        );
+    }
     Ok(EcsDeployment::new(
         match recorded {
             Some(before) => before.owner.clone(),
@@ -258,7 +309,7 @@ async fn deployment(
         },
         image.to_owned(),
         stack,
-        store::region_from_environment().await,
+        region,
         wanted
             .endpoint
             .or(recorded.and_then(|before| before.endpoint.as_deref()))

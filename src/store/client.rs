@@ -19,6 +19,9 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(3);
 const ATTEMPT_WITHIN: Duration = Duration::from_secs(8);
 const OPERATION_WITHIN: Duration = Duration::from_secs(25);
 const ATTEMPTS: u32 = 5;
+/// The same where nobody waits but a person, for services that take few requests a second.
+const PATIENT_ATTEMPTS: u32 = 10;
+const PATIENT_OPERATION_WITHIN: Duration = Duration::from_secs(120);
 /// The SDK doubles this with full jitter.
 const FIRST_BACKOFF: Duration = Duration::from_millis(50);
 const MAX_BACKOFF: Duration = Duration::from_secs(2);
@@ -80,8 +83,16 @@ pub async fn region_from_environment() -> String {
 }
 
 /// What the environment says to every client of AWS, with our way to speak TLS.
+/// Requests are repeated as long as AWS says that there are too many of them.
 pub async fn sdk_from_environment() -> SdkConfig {
-    environment(&https()).await
+    let found = environment(&https()).await.into_builder();
+    let retries = RetryConfig::standard().with_max_attempts(PATIENT_ATTEMPTS);
+    let timeouts = TimeoutConfig::builder()
+        .connect_timeout(CONNECT_WITHIN)
+        .operation_attempt_timeout(ATTEMPT_WITHIN)
+        .operation_timeout(PATIENT_OPERATION_WITHIN)
+        .build();
+    found.retry_config(retries).timeout_config(timeouts).build()
 }
 
 /// The credentials that the environment names, as the lines of a profile, for containers that do

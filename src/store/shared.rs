@@ -2,8 +2,10 @@
 //! network but this: the data set, and what the trainer shows.
 //!
 //! ```text
-//! pk = <run>#data    sk = <sha256>#<part>     `data`, parts of the prepared data set, compressed
-//! pk = <run>#run     sk = look                `look`, JSON
+//! pk = <run>#data#<part>   sk = <sha256>   `data`, a part of the prepared data set, compressed; `parts`
+//! pk = <run>#run           sk = look       `look`, JSON
+//!
+//! A part has a partition of its own, as one takes only so much at once.
 //! ```
 
 use std::io::{Read, Write};
@@ -30,21 +32,17 @@ impl DynamoStore {
         let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
         let packed = encoder.write_all(prepared).and_then(|()| encoder.finish());
         let packed = packed.expect("memory can be written");
-        let parts: Vec<Vec<u8>> = packed.chunks(MAX_VALUE_BYTES).map(<[u8]>::to_vec).collect();
-        let total = parts.len();
-        let puts = parts.into_iter().enumerate().map(|(part, bytes)| {
+        let total = packed.len().div_ceil(MAX_VALUE_BYTES);
+        for (part, bytes) in packed.chunks(MAX_VALUE_BYTES).enumerate().rev() {
+            // One after the other, and not those that an earlier try has brought there: a table takes
+            // only so much a second.
+            if self.data_part(sha256, part).await?.is_some() {
+                continue;
+            }
             let mut item = self.data_key(sha256, part);
             item.insert("data".to_owned(), AttributeValue::B(Blob::new(bytes)));
             item.insert("parts".to_owned(), item::number(total));
-            item
-        });
-        let (first, rest): (Vec<_>, Vec<_>) = puts.enumerate().partition(|(part, _)| *part == 0);
-        for items in [rest, first] {
-            let jobs = items.into_iter().map(|(_, item)| {
-                let store = self.clone();
-                async move { store.put(item).await }
-            });
-            in_order(jobs).await?;
+            self.put(item).await?;
         }
         Ok(())
     }
@@ -82,8 +80,8 @@ impl DynamoStore {
     }
 
     fn data_key(&self, sha256: &str, part: usize) -> item::Item {
-        let pk = format!("{}data", item::run_prefix(&self.run));
-        item::key(pk, format!("{sha256}#{part:06}"))
+        let pk = format!("{}data#{part:06}", item::run_prefix(&self.run));
+        item::key(pk, sha256)
     }
 
     /// How many parts there are, and what is in this one.

@@ -157,10 +157,8 @@ fn a_run_on_ecs_has_the_bits_of_the_local_one_whatever_is_killed_or_changed_ther
     let trained = emulator.json(&live, &resume);
     let local = live.local_digest(&file, &["--epochs", &epochs]);
     assert_eq!(digest(&trained), local, "the bits after {epochs} epochs");
-    assert_eq!(
-        digest(&emulator.json(&live, &["digest", "onecs", "--json"])),
-        local
-    );
+    let (_, told) = emulator.ok(&live, &["digest", "onecs"]);
+    assert!(told.contains(&local), "{told}");
 
     let problem = live.fails(&["up", &file]).1;
     assert!(

@@ -19,6 +19,9 @@ const LAUNCHES_PER_SERVICE: f64 = 500.0;
 /// Tasks of a service, at most ("Amazon ECS service quotas").
 const TASKS_PER_SERVICE: u32 = 5000;
 
+/// vCPUs of Fargate tasks in an account that has not asked for more ("AWS Fargate service quotas").
+const VCPUS: u32 = 6;
+
 /// A quota of AWS beside what a run needs of it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Quota {
@@ -76,6 +79,11 @@ pub fn cost(services: &[Service]) -> Cost {
         needed: one.count,
         given: TASKS_PER_SERVICE,
     });
+    let processors = Quota {
+        what: "vCPUs of Fargate tasks in a new account".to_owned(),
+        needed: vcpus.ceil() as u32,
+        given: VCPUS,
+    };
     Cost {
         tasks,
         vcpus,
@@ -84,7 +92,7 @@ pub fn cost(services: &[Service]) -> Cost {
         prices_of: PRICES_OF,
         requests: 2 * services.len() as u32,
         launch_seconds: slowest.fold(all, f64::max),
-        quotas: quotas.collect(),
+        quotas: quotas.chain([processors]).collect(),
     }
 }
 
@@ -117,7 +125,7 @@ impl Cost {
         );
         for quota in self.quotas.iter().filter(|quota| !quota.holds()) {
             text += &format!(
-                "exceeded: {}: {} needed, {} given (ask AWS for more, or group neurons with \
+                "beyond AWS's default: {}: {} needed, {} given (ask AWS for more, or group neurons with \
                  neurons_per_unit)\n",
                 quota.what, quota.needed, quota.given
             );
@@ -140,7 +148,12 @@ mod tests {
         assert_eq!(cost.requests, 8);
         // 500 a minute of one service.
         assert_eq!(cost.launch_seconds, 120.0);
-        assert!(cost.quotas.iter().all(Quota::holds));
+        let exceeded: Vec<&Quota> = cost.quotas.iter().filter(|quota| !quota.holds()).collect();
+        assert_eq!(exceeded.len(), 1, "{exceeded:?}");
+        assert_eq!(
+            exceeded[0].needed, 255,
+            "quarters of a vCPU, and two whole ones"
+        );
         let text = cost.text(&services);
         assert!(text.contains("8 requests"), "{text}");
     }
@@ -150,7 +163,7 @@ mod tests {
         let services = services_of(5001);
         let text = cost(&services).text(&services);
         assert!(
-            text.contains("exceeded: tasks of service cf_wide_unit_hidden: 5001"),
+            text.contains("default: tasks of service cf_wide_unit_hidden: 5001"),
             "{text}"
         );
     }

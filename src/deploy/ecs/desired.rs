@@ -18,12 +18,16 @@ pub(super) const UNITS_PER_CPU: f64 = 1024.0;
 /// What EC2 takes at least.
 const FEWEST_UNITS: u32 = 128;
 /// What Fargate offers: CPU units, and MiB from, to, in steps ("Task CPU and memory", ECS guide).
-const FARGATE: [(u32, u32, u32, u32); 5] = [
-    (256, 512, 2048, 512),
+const FARGATE: [(u32, u32, u32, u32); 9] = [
+    (256, 512, 512, 512),
+    (256, 1024, 1024, 1024),
+    (256, 2048, 2048, 2048),
     (512, 1024, 4096, 1024),
     (1024, 2048, 8192, 1024),
     (2048, 4096, 16384, 1024),
     (4096, 8192, 30720, 1024),
+    (8192, 16384, 61440, 4096),
+    (16384, 32768, 122_880, 8192),
 ];
 
 /// The user of the image, who is nobody.
@@ -45,7 +49,7 @@ pub struct TaskDefinition {
     pub command: Vec<String>,
     /// Variables, by name; never a secret.
     pub environment: Vec<(String, String)>,
-    /// Variables that ECS fills in, and the ARNs of the secrets.
+    /// Variables that ECS fills in, by name, and the ARNs of the secrets.
     pub secrets: Vec<(String, String)>,
     /// User and group.
     pub user: String,
@@ -187,8 +191,8 @@ fn definition(
         environment,
         secrets: vec![
             named((ContainerConfig::SECRET_BROKER, broker.clone())),
-            named((ContainerConfig::SECRET_TOKEN, stack.token.clone())),
             named((CERTIFICATES, stack.certificates.clone())),
+            named((ContainerConfig::SECRET_TOKEN, stack.token.clone())),
         ],
         user: USER.to_owned(),
         task_role: stack.task_role.clone(),
@@ -290,8 +294,8 @@ pub(super) mod tests {
             .collect();
         let expected = [
             "CUTTLEFISH_SECRET_BROKER",
-            "CUTTLEFISH_SECRET_TOKEN",
             "CUTTLEFISH_SECRET_CERTIFICATES",
+            "CUTTLEFISH_SECRET_TOKEN",
         ];
         assert_eq!(secrets, expected);
     }
@@ -302,14 +306,17 @@ pub(super) mod tests {
         for (cpu, memory, expected) in [
             (0.1, mib(64), (256, 512)),
             (0.25, mib(513), (256, 1024)),
+            (0.25, mib(1500), (256, 2048)),
             (0.25, mib(4096), (512, 4096)),
             (1.0, mib(512), (1024, 2048)),
             (4.0, mib(30720), (4096, 30720)),
+            (8.0, mib(64), (8192, 16384)),
+            (8.0, mib(16385), (8192, 20480)),
         ] {
             assert_eq!(size(Capacity::Fargate, cpu, memory), Ok(expected));
         }
         assert_eq!(size(Capacity::Ec2, 0.1, mib(64)), Ok((128, 64)));
-        let error = size(Capacity::Fargate, 8.0, mib(64)).unwrap_err();
-        assert!(error.contains("8192 CPU units"), "{error}");
+        let error = size(Capacity::Fargate, 32.0, mib(64)).unwrap_err();
+        assert!(error.contains("32768 CPU units"), "{error}");
     }
 }

@@ -7,6 +7,7 @@
 //! | [`cost`] | what that costs, and AWS's quotas; pure |
 //! | [`reconcile`] | what differs from those that are there; pure |
 //! | [`render`] | task definitions as the API wants them said, and back; pure |
+//! | `tasks` | tasks that end, and one that does a single thing |
 //! | this file | the API |
 //!
 //! Every request may be repeated: names are the run's own, and what is there is looked up first. The
@@ -17,16 +18,16 @@ pub mod desired;
 pub mod reconcile;
 pub mod render;
 pub mod stack;
+mod tasks;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use aws_sdk_ecs::Client;
 use aws_sdk_ecs::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_ecs::types::{
-    AssignPublicIp, AwsVpcConfiguration, ContainerOverride, DeploymentConfiguration, DesiredStatus,
-    LaunchType, NetworkConfiguration, NetworkMode, PropagateTags, ServiceField, Tag,
-    TaskDefinitionStatus, TaskOverride,
+    self, AssignPublicIp, AwsVpcConfiguration, DeploymentConfiguration, LaunchType,
+    NetworkConfiguration, NetworkMode, PropagateTags, ServiceField, Tag,
 };
 
 use desired::{Service, TaskDefinition, prefix};
@@ -40,8 +41,6 @@ const DESCRIBED_AT_ONCE: usize = 10;
 const POLL_EVERY: Duration = Duration::from_secs(1);
 /// Tasks have 30 s to end, after which ECS kills them.
 const GONE_WITHIN: Duration = Duration::from_secs(180);
-/// A task of our own has to be placed and started first.
-const TASK_WITHIN: Duration = Duration::from_secs(300);
 
 /// Tags of everything of a run.
 const RUN_TAG: &str = "cuttlefish:run";
@@ -135,13 +134,14 @@ impl Ecs {
         }
     }
 
-    /// The services of the run as they are.
+    /// The services of the run as they are, those among them that ECS is still removing included.
+    /// `expected` are looked for by name: a list need not have yet what was just made.
     ///
     /// # Errors
     /// When ECS refuses.
-    pub async fn observe(&self) -> Result<Vec<Observed>, Error> {
+    pub async fn observe(&self, expected: &[String]) -> Result<Vec<Observed>, Error> {
         let cluster = &self.stack.cluster;
-        let mut names = Vec::new();
+        let mut names: BTreeSet<String> = expected.iter().cloned().collect();
         let pages = self.client.list_services().cluster(cluster);
         let mut pages = pages.into_paginator().send();
         while let Some(page) = pages.next().await {
@@ -154,33 +154,57 @@ impl Ecs {
             names.extend(own);
         }
         let mut observed = Vec::new();
+        for found in self.describe(names).await? {
+            let arn = found.task_definition().unwrap_or_default().to_owned();
+            let owner = found.tags().iter().find(|tag| tag.key() == Some(OWNER_TAG));
+            observed.push(Observed {
+                name: found.service_name().unwrap_or_default().to_owned(),
+                is_leaving: found.status() == Some("DRAINING"),
+                count: found.desired_count().unsigned_abs(),
+                running: found.running_count().unsigned_abs(),
+                definition: self.definition(&arn).await?,
+                definition_arn: arn,
+                owner: owner.and_then(|tag| tag.value()).map(str::to_owned),
+            });
+        }
+        observed.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(observed)
+    }
+
+    /// Those of these services that are there, or on their way out.
+    async fn describe(&self, names: BTreeSet<String>) -> Result<Vec<types::Service>, Error> {
+        let names: Vec<String> = names.into_iter().collect();
+        let mut found = Vec::new();
         for names in names.chunks(DESCRIBED_AT_ONCE) {
             let described = self
                 .client
                 .describe_services()
-                .cluster(cluster)
+                .cluster(&self.stack.cluster)
                 .set_services(Some(names.to_vec()))
                 .include(ServiceField::Tags)
                 .send()
                 .await
                 .map_err(request("describe services"))?;
-            // Deleted ones are described for a while; what was just made may be missing yet.
-            let alive = described.services().iter();
-            for found in alive.filter(|service| service.status() == Some("ACTIVE")) {
-                let arn = found.task_definition().unwrap_or_default().to_owned();
-                let owner = found.tags().iter().find(|tag| tag.key() == Some(OWNER_TAG));
-                observed.push(Observed {
-                    name: found.service_name().unwrap_or_default().to_owned(),
-                    count: found.desired_count().unsigned_abs(),
-                    running: found.running_count().unsigned_abs(),
-                    definition: self.definition(&arn).await?,
-                    definition_arn: arn,
-                    owner: owner.and_then(|tag| tag.value()).map(str::to_owned),
-                });
-            }
+            let services = described.services.unwrap_or_default().into_iter();
+            // Removed ones are described as inactive for a while.
+            found.extend(services.filter(|one| one.status() != Some("INACTIVE")));
         }
-        observed.sort_by(|a, b| a.name.cmp(&b.name));
-        Ok(observed)
+        Ok(found)
+    }
+
+    /// Waits until ECS has removed services, with all their tasks.
+    ///
+    /// # Errors
+    /// When that takes too long, or ECS refuses.
+    pub async fn wait_until_gone(&self, names: &[String]) -> Result<(), Error> {
+        let names: BTreeSet<String> = names.iter().cloned().collect();
+        let wait = async {
+            while !self.describe(names.clone()).await?.is_empty() {
+                tokio::time::sleep(POLL_EVERY).await;
+            }
+            Ok(())
+        };
+        within(GONE_WITHIN, "see ECS remove services".to_owned(), wait).await
     }
 
     /// What a task definition says.
@@ -304,173 +328,6 @@ impl Ecs {
             .send()
             .await
             .map_err(request(format!("delete service {service}")))?;
-        Ok(())
-    }
-
-    /// Waits until no task of a service is left.
-    ///
-    /// # Errors
-    /// When that takes too long, or ECS refuses.
-    pub async fn wait_until_empty(&self, service: &str) -> Result<(), Error> {
-        let what = format!("list the tasks of {service}");
-        let wait = async {
-            loop {
-                let listed = self
-                    .client
-                    .list_tasks()
-                    .cluster(&self.stack.cluster)
-                    .family(service)
-                    .desired_status(DesiredStatus::Running)
-                    .send()
-                    .await
-                    .map_err(request(what.clone()))?;
-                let ending = self
-                    .client
-                    .list_tasks()
-                    .cluster(&self.stack.cluster)
-                    .family(service)
-                    .desired_status(DesiredStatus::Stopped)
-                    .send()
-                    .await
-                    .map_err(request(what.clone()))?;
-                let arns = ending.task_arns().to_vec();
-                if listed.task_arns().is_empty() && self.are_stopped(arns).await? {
-                    return Ok(());
-                }
-                tokio::time::sleep(POLL_EVERY).await;
-            }
-        };
-        within(GONE_WITHIN, format!("see the tasks of {service} end"), wait).await
-    }
-
-    /// Whether tasks that are to stop have done so.
-    async fn are_stopped(&self, arns: Vec<String>) -> Result<bool, Error> {
-        for arns in arns.chunks(100) {
-            let described = self
-                .client
-                .describe_tasks()
-                .cluster(&self.stack.cluster)
-                .set_tasks(Some(arns.to_vec()))
-                .send()
-                .await
-                .map_err(request("describe tasks"))?;
-            let is_stopped = |status: Option<&str>| status == Some("STOPPED");
-            let mut tasks = described.tasks().iter();
-            if !tasks.all(|task| is_stopped(task.last_status())) {
-                return Ok(false);
-            }
-        }
-        Ok(true)
-    }
-
-    /// Runs a command in a task of a service's kind, to its end.
-    ///
-    /// # Errors
-    /// When it is not started, which ECS may say in an answer that is no error, or fails.
-    pub async fn run_once(&self, service: &str, command: &str) -> Result<(), Error> {
-        let failed = |problem: String| Error::Task {
-            family: service.to_owned(),
-            problem,
-        };
-        let instead = ContainerOverride::builder()
-            .name(render::CONTAINER)
-            .command(command)
-            .build();
-        let started = self
-            .client
-            .run_task()
-            .cluster(&self.stack.cluster)
-            .task_definition(service)
-            .launch_type(self.launch_type())
-            .network_configuration(self.network("run a task")?)
-            .overrides(TaskOverride::builder().container_overrides(instead).build())
-            .started_by(&self.owner)
-            .set_tags(Some(self.tags()))
-            .send()
-            .await
-            .map_err(request(format!("run a task of {service}")))?;
-        if let Some(failure) = started.failures().first() {
-            let reason = failure.reason().unwrap_or("no reason is given");
-            let detail = failure.detail().unwrap_or_default();
-            return Err(failed(format!("{reason} {detail}").trim().to_owned()));
-        }
-        let arn = started.tasks().first().and_then(|task| task.task_arn());
-        let arn = arn.ok_or_else(|| failed("ECS started none".to_owned()))?;
-        let wait = async {
-            loop {
-                tokio::time::sleep(POLL_EVERY).await;
-                let described = self
-                    .client
-                    .describe_tasks()
-                    .cluster(&self.stack.cluster)
-                    .tasks(arn)
-                    .send()
-                    .await
-                    .map_err(request("describe tasks"))?;
-                let Some(task) = described.tasks().first() else {
-                    continue;
-                };
-                if task.last_status() != Some("STOPPED") {
-                    continue;
-                }
-                let code = task.containers().first().and_then(|one| one.exit_code());
-                return match code {
-                    Some(0) => Ok(()),
-                    code => {
-                        let reason = task.stopped_reason().unwrap_or("it has stopped");
-                        let code = code.map_or("none".to_owned(), |code| code.to_string());
-                        let log = &self.stack.log_group;
-                        Err(failed(format!(
-                            "{reason}, exit code {code} (its log is in {log})"
-                        )))
-                    }
-                };
-            }
-        };
-        within(TASK_WITHIN, format!("see a task of {service} end"), wait).await
-    }
-
-    /// Whether tasks of a service's kind can be started.
-    ///
-    /// # Errors
-    /// When ECS refuses.
-    pub async fn is_defined(&self, service: &str) -> Result<bool, Error> {
-        let listed = self.client.list_task_definitions().family_prefix(service);
-        let listed = listed.status(TaskDefinitionStatus::Active).send().await;
-        let listed = listed.map_err(request("list task definitions"))?;
-        Ok(!listed.task_definition_arns().is_empty())
-    }
-
-    /// Makes the revisions of the run's task definitions inactive: ECS keeps them, but starts none.
-    ///
-    /// # Errors
-    /// When ECS refuses.
-    pub async fn retire_definitions(&self) -> Result<(), Error> {
-        let families = self.client.list_task_definition_families();
-        let mut families = families
-            .family_prefix(prefix(&self.run))
-            .into_paginator()
-            .send();
-        let mut arns = Vec::new();
-        while let Some(page) = families.next().await {
-            let page = page.map_err(request("list task definitions"))?;
-            for family in page.families() {
-                let listed = self.client.list_task_definitions().family_prefix(family);
-                let mut listed = listed
-                    .status(TaskDefinitionStatus::Active)
-                    .into_paginator()
-                    .send();
-                while let Some(page) = listed.next().await {
-                    let page = page.map_err(request("list task definitions"))?;
-                    arns.extend(page.task_definition_arns().to_vec());
-                }
-            }
-        }
-        for arn in arns {
-            let retire = self.client.deregister_task_definition();
-            let retired = retire.task_definition(&arn).send().await;
-            retired.map_err(request(format!("deregister task definition {arn}")))?;
-        }
         Ok(())
     }
 

@@ -9,6 +9,8 @@ use super::desired::{Service, TaskDefinition};
 pub struct Observed {
     /// Its name.
     pub name: String,
+    /// Whether ECS is removing it.
+    pub is_leaving: bool,
     /// Tasks that it should have.
     pub count: u32,
     /// Tasks that run.
@@ -144,6 +146,7 @@ mod tests {
     fn observed(service: &Service) -> Observed {
         Observed {
             name: service.name.clone(),
+            is_leaving: false,
             count: service.count,
             running: service.count,
             definition_arn: format!("{}:1", service.name),

@@ -81,6 +81,11 @@ pub fn read(found: &types::TaskDefinition) -> Option<TaskDefinition> {
         })
         .collect();
     environment.sort();
+    let secrets = container.secrets().iter();
+    let mut secrets: Vec<(String, String)> = secrets
+        .map(|secret| (secret.name().to_owned(), secret.value_from().to_owned()))
+        .collect();
+    secrets.sort();
     let is_hardened = container.readonly_root_filesystem() == Some(true)
         && container.privileged() != Some(true)
         && found.network_mode() == Some(&NetworkMode::Awsvpc);
@@ -99,11 +104,7 @@ pub fn read(found: &types::TaskDefinition) -> Option<TaskDefinition> {
         image: container.image()?.to_owned(),
         command: container.command().to_vec(),
         environment,
-        secrets: container
-            .secrets()
-            .iter()
-            .map(|secret| (secret.name().to_owned(), secret.value_from().to_owned()))
-            .collect(),
+        secrets,
         user: container.user()?.to_owned(),
         task_role: found.task_role_arn()?.to_owned(),
         execution_role: found.execution_role_arn()?.to_owned(),

@@ -3,8 +3,8 @@
 //! Where a platform starts copies without telling them apart, each takes the place of an actor that is
 //! missing. The broker says which those are, and keeps the order among those who come at the same
 //! moment: who listens to a queue and is still its only consumer has it, everybody else steps back.
-//! Should two have an actor after all (a process that was cut off comes back), the second one waits
-//! behind the first, as everywhere, and generations do the rest.
+//! Whoever comes back from a lost connection and finds another one in its place ends, so that the
+//! platform starts one that takes the place that is free now.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use cuttlefish_core::topology::{Graph, names};
 use futures_util::future::try_join_all;
 use lapin::options::{BasicCancelOptions, QueueDeclareOptions};
 use lapin::types::FieldTable;
-use lapin::{Channel, Connection};
+use lapin::{Channel, Connection, Consumer};
 
 use super::connection::SMALL_FRAMES;
 use super::session::{consume, is_not_found};
@@ -26,7 +26,10 @@ const PAUSE: Duration = Duration::from_millis(500);
 pub struct Claim {
     /// Whom we have become.
     pub address: Address,
-    _connection: Connection,
+    // Dropped, each of these gives up what it is about.
+    _consumer: Consumer,
+    _channel: Channel,
+    connection: Connection,
 }
 
 impl Claim {
@@ -47,10 +50,12 @@ impl Claim {
             // One that asked for a queue that is not there is closed.
             let channel = connection.create_channel().await?;
             match claim_one(&channel, graph, candidates).await {
-                Ok(Some(address)) => {
+                Ok(Some((address, consumer))) => {
                     return Ok(Self {
                         address,
-                        _connection: connection,
+                        _consumer: consumer,
+                        _channel: channel,
+                        connection,
                     });
                 }
                 Ok(None) => {}
@@ -61,13 +66,21 @@ impl Claim {
             tokio::time::sleep(PAUSE.mul_f64(rand::random_range(0.5..1.5))).await;
         }
     }
+
+    /// Gives it up, now that a session listens in its place. The broker knows of it when this returns.
+    pub async fn release(self) {
+        let _ = self
+            .connection
+            .close(200, "a session has begun".into())
+            .await;
+    }
 }
 
 async fn claim_one(
     channel: &Channel,
     graph: &Graph,
     candidates: &[Address],
-) -> lapin::Result<Option<Address>> {
+) -> lapin::Result<Option<(Address, Consumer)>> {
     let queues: Vec<String> = candidates
         .iter()
         .map(|&address| routes::inbox(graph, address).swap_remove(0))
@@ -84,7 +97,7 @@ async fn claim_one(
         let queue = &queues[candidate];
         let consumer = consume(channel, queue).await?;
         if consumers(channel, queue).await? == 1 {
-            return Ok(Some(candidates[candidate]));
+            return Ok(Some((candidates[candidate], consumer)));
         }
         let tag = consumer.tag();
         channel
@@ -95,7 +108,7 @@ async fn claim_one(
 }
 
 /// How many listen to a queue.
-async fn consumers(channel: &Channel, queue: &str) -> lapin::Result<u32> {
+pub(super) async fn consumers(channel: &Channel, queue: &str) -> lapin::Result<u32> {
     let options = QueueDeclareOptions {
         passive: true,
         ..QueueDeclareOptions::default()

@@ -23,7 +23,7 @@ use tracing::{debug, warn};
 use super::connection::{LARGE_FRAMES, SMALL_FRAMES};
 use super::routes::{self, Routes};
 use super::worker::Worker;
-use super::{Broker, Error, Wiring};
+use super::{Broker, Error, Wiring, claim};
 use crate::transport::{self, Transport};
 
 /// Listening to all queues, or wiring all of them.
@@ -117,6 +117,25 @@ pub struct Session {
     pub wired: Option<Wired>,
     /// The connection's thread, which may take over the inbox.
     pub worker: Worker,
+    /// To ask who else listens.
+    pub place: Place,
+}
+
+/// The queue that makes a machine who it is.
+pub struct Place {
+    channel: Channel,
+    queue: String,
+}
+
+impl Place {
+    /// Whether nobody else listens to the machine's queue. To be asked before the worker computes.
+    ///
+    /// # Errors
+    /// When the connection is lost.
+    pub async fn is_ours_alone(&self) -> Result<bool, Error> {
+        let asked = async { Ok(claim::consumers(&self.channel, &self.queue).await?) };
+        Ok(within("asking who listens", asked).await? <= 1)
+    }
 }
 
 /// Ends a session.
@@ -203,6 +222,10 @@ impl Session {
         let events = connection.events_listener().boxed();
         tokio::spawn(watch(events, link.clone(), end.clone(), dropped.clone()));
         let inbox = inbox(consumers, limits(graph), link.clone(), end.notify.clone());
+        let place = Place {
+            channel: channel.clone(),
+            queue: queues.into_iter().next().unwrap_or_default(),
+        };
         let transport = AmqpTransport {
             channel,
             connection,
@@ -220,6 +243,7 @@ impl Session {
             end,
             wired,
             worker,
+            place,
         })
     }
 }
