@@ -6,6 +6,7 @@
 mod alarm;
 mod bad_cases;
 mod chaos;
+mod claim;
 mod compose;
 mod convolutions;
 mod daemon;
