@@ -96,7 +96,7 @@ pub(super) struct Followed<'a> {
 impl Followed<'_> {
     /// Watches it to its end, and tells how it ended.
     pub(super) async fn to_the_end(
-        self,
+        &self,
         mut watched: impl Watchable,
         json: bool,
         quiet: bool,
