@@ -29,6 +29,7 @@ use crate::runs::{Lock, Record, RunDir};
     after_help = "Run it again after a change of the file: only what differs is changed.\n\n\
     Examples:\n  cuttlefish up topology/digits.yaml\n  \
     cuttlefish up topology/mnist.yaml --broker amqp://user:password@10.0.0.7:5672/%2f\n  \
+    cuttlefish up topology/digits.yaml --target ecs --stack cuttlefish --image REGISTRY/IMAGE:TAG\n  \
     cuttlefish attach digits\n  cuttlefish down digits"
 )]
 pub struct Args {

@@ -3,6 +3,7 @@
 mod actor;
 mod cli;
 mod docker;
+mod ecs;
 mod inspect;
 mod keras;
 mod store;

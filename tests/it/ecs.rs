@@ -1,0 +1,273 @@
+//! What an emulator of ECS does not show: too many requests, lists that lag behind, names that are still
+//! being left, and failures in answers that are no errors. A strict fake of the API shows them to the
+//! same client.
+
+use std::collections::{BTreeMap, HashMap};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use aws_sdk_ecs::Client;
+use aws_sdk_ecs::config::retry::RetryConfig;
+use aws_sdk_ecs::config::{BehaviorVersion, Credentials, Region};
+use cuttlefish::deploy::ecs::Ecs;
+use cuttlefish::deploy::ecs::desired::{Service, TaskDefinition};
+use cuttlefish::deploy::ecs::reconcile::{Action, reconcile};
+use cuttlefish::deploy::ecs::stack::{Capacity, Stack};
+use serde_json::{Value, json};
+
+/// What there is at the fake, and how it misbehaves.
+#[derive(Default)]
+struct Fake {
+    services: BTreeMap<String, Value>,
+    definitions: Vec<Value>,
+    /// Looks at a service that is being left until it is gone.
+    looks_until_gone: u32,
+    /// Requests of each kind that are too many.
+    throttled: u32,
+    requests: HashMap<String, u32>,
+}
+
+impl Fake {
+    /// Status and answer.
+    fn answer(&mut self, operation: &str, asked: &Value) -> (u16, Value) {
+        let count = self.requests.entry(operation.to_owned()).or_default();
+        *count += 1;
+        if *count <= self.throttled {
+            return refused("ThrottlingException", "Rate exceeded");
+        }
+        let text = |name: &str| asked[name].as_str().unwrap_or_default().to_owned();
+        match operation {
+            // It never has what is new.
+            "ListServices" => (200, json!({"serviceArns": []})),
+            "DescribeServices" => (200, self.describe(asked)),
+            "RegisterTaskDefinition" => {
+                let mut definition = asked.clone();
+                let family = text("family");
+                let revision = self.definitions.len();
+                definition["taskDefinitionArn"] = json!(format!("{family}:{revision}"));
+                if let Some(containers) = definition["containerDefinitions"].as_array_mut() {
+                    // ECS promises no order.
+                    for container in containers {
+                        for list in ["environment", "secrets"] {
+                            container[list].as_array_mut().unwrap().reverse();
+                        }
+                    }
+                }
+                self.definitions.push(definition.clone());
+                (200, json!({"taskDefinition": definition}))
+            }
+            "DescribeTaskDefinition" => {
+                let arn = text("taskDefinition");
+                let mut all = self.definitions.iter();
+                let found = all.find(|one| one["taskDefinitionArn"] == arn.as_str());
+                (200, json!({"taskDefinition": found}))
+            }
+            "CreateService" => match self.services.get(&text("serviceName")) {
+                Some(service) if service["status"] == "DRAINING" => refused(
+                    "InvalidParameterException",
+                    "Unable to Start a service that is still Draining.",
+                ),
+                Some(service) if service["status"] == "ACTIVE" => refused(
+                    "InvalidParameterException",
+                    "Creation of service was not idempotent.",
+                ),
+                _ => {
+                    let mut service = asked.clone();
+                    service["status"] = json!("ACTIVE");
+                    self.services.insert(text("serviceName"), service.clone());
+                    (200, json!({"service": service}))
+                }
+            },
+            "DeleteService" => {
+                let service = self.services.get_mut(&text("service")).unwrap();
+                service["status"] = json!("DRAINING");
+                (200, json!({"service": service}))
+            }
+            "RunTask" => {
+                let failure = json!({"arn": "instance", "reason": "RESOURCE:CPU"});
+                (200, json!({"tasks": [], "failures": [failure]}))
+            }
+            other => refused("InvalidAction", other),
+        }
+    }
+
+    fn describe(&mut self, asked: &Value) -> Value {
+        let names = asked["services"].as_array().unwrap();
+        assert!(names.len() <= 10, "more than DescribeServices takes");
+        let mut found = Vec::new();
+        let mut failures = Vec::new();
+        for name in names {
+            match self.services.get_mut(name.as_str().unwrap()) {
+                Some(service) => {
+                    if service["status"] == "DRAINING" {
+                        match self.looks_until_gone.checked_sub(1) {
+                            Some(left) => self.looks_until_gone = left,
+                            None => service["status"] = json!("INACTIVE"),
+                        }
+                    }
+                    found.push(service.clone());
+                }
+                None => failures.push(json!({"arn": name, "reason": "MISSING"})),
+            }
+        }
+        json!({"services": found, "failures": failures})
+    }
+}
+
+fn refused(kind: &str, message: &str) -> (u16, Value) {
+    (400, json!({"__type": kind, "message": message}))
+}
+
+/// Serves the fake on a connection, request after request.
+fn serve(stream: TcpStream, fake: &Mutex<Fake>) -> std::io::Result<()> {
+    let mut reader = BufReader::new(stream.try_clone()?);
+    let mut stream = stream;
+    loop {
+        let (mut operation, mut length) = (String::new(), 0);
+        loop {
+            let mut line = String::new();
+            if reader.read_line(&mut line)? == 0 {
+                return Ok(());
+            }
+            let Some((name, value)) = line.trim().split_once(':') else {
+                if line.trim().is_empty() {
+                    break;
+                }
+                continue;
+            };
+            let value = value.trim();
+            match name.to_ascii_lowercase().as_str() {
+                "x-amz-target" => {
+                    operation = value.rsplit('.').next().unwrap_or_default().to_owned();
+                }
+                "content-length" => length = value.parse().unwrap(),
+                _ => {}
+            }
+        }
+        let mut body = vec![0; length];
+        reader.read_exact(&mut body)?;
+        let asked = serde_json::from_slice(&body).unwrap_or_default();
+        let (status, answer) = fake.lock().unwrap().answer(&operation, &asked);
+        let answer = answer.to_string();
+        write!(
+            stream,
+            "HTTP/1.1 {status} x\r\ncontent-type: application/x-amz-json-1.1\r\ncontent-length: {}\r\n\r\n{answer}",
+            answer.len()
+        )?;
+    }
+}
+
+/// A fake, and a run in its cluster.
+fn start(fake: Fake) -> (Ecs, Arc<Mutex<Fake>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let fake = Arc::new(Mutex::new(fake));
+    let served = fake.clone();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let served = served.clone();
+            std::thread::spawn(move || serve(stream, &served));
+        }
+    });
+    let retries = RetryConfig::standard()
+        .with_max_attempts(10)
+        .with_initial_backoff(Duration::from_millis(1));
+    let config = aws_sdk_ecs::Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new("eu-west-1"))
+        .credentials_provider(Credentials::new("k", "s", None, None, "test"))
+        .http_client(aws_smithy_http_client::Builder::new().build_http())
+        .retry_config(retries)
+        .endpoint_url(url);
+    let client = Client::from_conf(config.build());
+    (Ecs::new(client, Stack::planned(), "run", "owner"), fake)
+}
+
+fn service(name: &str) -> Service {
+    let named = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    Service {
+        name: format!("cf_run_{name}"),
+        count: 3,
+        definition: TaskDefinition {
+            family: format!("cf_run_{name}"),
+            cpu: 256,
+            memory: 512,
+            image: "image:1".to_owned(),
+            command: vec!["actor".to_owned()],
+            environment: vec![named("A", "1"), named("B", "2")],
+            secrets: vec![named("C", "arn:c"), named("D", "arn:d")],
+            user: "65532:65532".to_owned(),
+            task_role: "arn:task".to_owned(),
+            execution_role: "arn:execution".to_owned(),
+            log_group: "/log".to_owned(),
+            region: "eu-west-1".to_owned(),
+            capacity: Capacity::Fargate,
+        },
+    }
+}
+
+fn services() -> Vec<Service> {
+    (0..12).map(|n| service(&format!("unit_{n:02}"))).collect()
+}
+
+fn names(services: &[Service]) -> Vec<String> {
+    services.iter().map(|one| one.name.clone()).collect()
+}
+
+#[tokio::test]
+async fn what_is_new_is_found_before_it_is_listed_and_too_many_requests_are_repeated() {
+    let (ecs, fake) = start(Fake {
+        throttled: 3,
+        ..Fake::default()
+    });
+    let wanted = services();
+    let found = ecs.observe(&names(&wanted)).await.unwrap();
+    for action in reconcile(&wanted, &found) {
+        ecs.apply(&action).await.unwrap();
+    }
+    // As if nothing had been done, it is looked at again.
+    let found = ecs.observe(&names(&wanted)).await.unwrap();
+    assert_eq!(reconcile(&wanted, &found), []);
+    assert!(
+        found
+            .iter()
+            .all(|one| one.owner.as_deref() == Some("owner"))
+    );
+    let requests = &fake.lock().unwrap().requests;
+    assert_eq!(requests["CreateService"], 12 + 3);
+    assert_eq!(requests["RegisterTaskDefinition"], 12 + 3);
+}
+
+#[tokio::test]
+async fn a_service_that_is_being_left_is_waited_for() {
+    let (ecs, _fake) = start(Fake {
+        looks_until_gone: 1,
+        ..Fake::default()
+    });
+    let wanted = [service("trainer")];
+    let create = Action::Create(Box::new(wanted[0].clone()));
+    ecs.apply(&create).await.unwrap();
+    ecs.apply(&Action::Delete(wanted[0].name.clone()))
+        .await
+        .unwrap();
+    let error = ecs.apply(&create).await.unwrap_err().to_string();
+    assert!(
+        error.contains("create service cf_run_trainer: InvalidParameterException"),
+        "{error}"
+    );
+    let found = ecs.observe(&names(&wanted)).await.unwrap();
+    assert!(found[0].is_leaving);
+    ecs.wait_until_gone(&names(&wanted)).await.unwrap();
+    assert_eq!(ecs.observe(&names(&wanted)).await.unwrap(), []);
+    ecs.apply(&create).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_task_that_finds_no_place_is_an_error_although_the_answer_is_none() {
+    let (ecs, _fake) = start(Fake::default());
+    let error = ecs.run_once("cf_run_trainer", "unwire").await.unwrap_err();
+    let text = error.to_string();
+    assert_eq!(text, "run a task of cf_run_trainer: RESOURCE:CPU");
+}
