@@ -11,7 +11,7 @@ use super::attach::{Followed, end_of_stopped};
 use super::services::ServiceArgs;
 use super::told::Screen;
 use super::train;
-use super::up::{Asked, read_file, read_run, remove};
+use super::up::{Asked, give_up, read_file, read_run, remove};
 use super::watch::Watchable;
 use super::{Exit, Failure, FileArgs, print, print_json, recorded_graph, tell};
 use crate::config::Config;
@@ -19,7 +19,7 @@ use crate::data::{self, Loaded};
 use crate::deploy::ecs::reconcile::{Action, reconcile};
 use crate::host::Look;
 use crate::orchestrator::on_ecs::{OnEcs, Wanted};
-use crate::orchestrator::up::{Interrupted, Told};
+use crate::orchestrator::up::Told;
 use crate::report::table::aligned;
 use crate::runs::{Record, RunDir};
 use crate::store::DynamoStore;
@@ -150,28 +150,7 @@ async fn bring_up(
             });
             Ok(on_ecs)
         }
-        Err(error) => {
-            if is_new && let Err(left) = remove(run, &lock, screen).await {
-                tell(format_args!(
-                    "{}\nwhat is left can be removed with `cuttlefish down {}`",
-                    left.message,
-                    run.name()
-                ));
-            }
-            screen.stop_listening();
-            if error.is::<Interrupted>() {
-                let told = if is_new {
-                    "interrupted; what was made is removed again".to_owned()
-                } else {
-                    let run = run.name();
-                    format!(
-                        "interrupted; bring it up again, or remove it with `cuttlefish down {run}`"
-                    )
-                };
-                return Err(Failure::new(Exit::Interrupted, told));
-            }
-            Err(error.into())
-        }
+        Err(error) => Err(give_up(run, &lock, is_new, error, screen).await),
     }
 }
 

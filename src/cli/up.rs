@@ -307,29 +307,36 @@ async fn bring_up_locked(
             screen.note(&told(deployed.run.name(), changes, started.elapsed()));
             Ok((deployed, wanted))
         }
-        Err(error) => {
-            if is_new && let Err(left) = remove(&run, &lock, screen).await {
-                let run = run.name();
-                tell(format_args!(
-                    "{}\nwhat is left can be removed with `cuttlefish down {run}`",
-                    left.message
-                ));
-            }
-            screen.stop_listening();
-            if error.is::<Interrupted>() {
-                let told = if is_new {
-                    "interrupted; what was made is removed again".to_owned()
-                } else {
-                    let run = run.name();
-                    format!(
-                        "interrupted; bring it up again, or remove it with `cuttlefish down {run}`"
-                    )
-                };
-                return Err(Failure::new(Exit::Interrupted, told));
-            }
-            Err(error.into())
-        }
+        Err(error) => Err(give_up(&run, &lock, is_new, error, screen).await),
     }
+}
+
+/// What a person is told when a run could not be brought up. What was not there before is removed again.
+pub(super) async fn give_up(
+    run: &RunDir,
+    lock: &Lock,
+    is_new: bool,
+    error: anyhow::Error,
+    screen: &Screen,
+) -> Failure {
+    if is_new && let Err(left) = remove(run, lock, screen).await {
+        let run = run.name();
+        tell(format_args!(
+            "{}\nwhat is left can be removed with `cuttlefish down {run}`",
+            left.message
+        ));
+    }
+    screen.stop_listening();
+    if !error.is::<Interrupted>() {
+        return error.into();
+    }
+    let told = if is_new {
+        "interrupted; what was made is removed again".to_owned()
+    } else {
+        let run = run.name();
+        format!("interrupted; bring it up again, or remove it with `cuttlefish down {run}`")
+    };
+    Failure::new(Exit::Interrupted, told)
 }
 
 /// Removes a run, deployed or not, or what an attempt to make one has left.

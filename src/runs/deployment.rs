@@ -105,17 +105,7 @@ impl RunDir {
 
     /// Reads how the run is deployed.
     pub fn deployment(&self) -> Result<Deployment, Error> {
-        let deployment: Deployment = self.read_json(FILE)?;
-        if deployment.version != VERSION {
-            return Err(Error::Broken {
-                run: self.name.clone(),
-                problem: format!(
-                    "its `{FILE}` has version {}, this program reads version {VERSION}",
-                    deployment.version
-                ),
-            });
-        }
-        Ok(deployment)
+        self.read_json(FILE, VERSION, |deployment: &Deployment| deployment.version)
     }
 
     /// What a run in containers was last brought up with, wherever those are.
@@ -134,14 +124,26 @@ impl RunDir {
         self.keep_json(FILE, deployment)
     }
 
-    /// Reads one of the run's documents.
-    pub(super) fn read_json<T: DeserializeOwned>(&self, file: &str) -> Result<T, Error> {
+    /// Reads one of the run's documents, of this version.
+    pub(super) fn read_json<T: DeserializeOwned>(
+        &self,
+        file: &str,
+        version: u32,
+        version_of: impl Fn(&T) -> u32,
+    ) -> Result<T, Error> {
         let path = self.path.join(file);
         let json = std::fs::read_to_string(&path).map_err(|source| super::io(&path, source))?;
-        serde_json::from_str(&json).map_err(|error| Error::Broken {
+        let broken = |problem: String| Error::Broken {
             run: self.name.clone(),
-            problem: format!("its `{file}`: {error}"),
-        })
+            problem: format!("its `{file}`{problem}"),
+        };
+        let document = serde_json::from_str(&json).map_err(|error| broken(format!(": {error}")))?;
+        match version_of(&document) {
+            found if found == version => Ok(document),
+            found => Err(broken(format!(
+                " has version {found}, this program reads version {version}"
+            ))),
+        }
     }
 
     /// Keeps one of the run's documents, whole or not at all.

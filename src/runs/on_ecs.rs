@@ -63,17 +63,9 @@ impl RunDir {
     /// # Errors
     /// When the file cannot be read, or is another program's.
     pub fn ecs_deployment(&self) -> Result<EcsDeployment, Error> {
-        let deployment: EcsDeployment = self.read_json(FILE)?;
-        if deployment.version != VERSION {
-            return Err(Error::Broken {
-                run: self.name.clone(),
-                problem: format!(
-                    "its `{FILE}` has version {}, this program reads version {VERSION}",
-                    deployment.version
-                ),
-            });
-        }
-        Ok(deployment)
+        self.read_json(FILE, VERSION, |deployment: &EcsDeployment| {
+            deployment.version
+        })
     }
 
     /// Keeps how the run is on ECS, whole or not at all.
