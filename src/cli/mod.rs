@@ -281,6 +281,12 @@ async fn read(run: &RunDir) -> Result<SavedRun, Failure> {
 /// A run in containers.
 async fn deployed(run: &str, config: &Config) -> Result<Deployed, Failure> {
     let dir = RunDir::existing(&config.runs_dir, run)?;
+    if dir.is_on_ecs() {
+        let text = format_args!(
+            "run `{run}` is on ECS, whose tasks this command does not reach (CloudWatch has their logs)"
+        );
+        return Err(Failure::new(Exit::Run, text));
+    }
     if !dir.is_deployed() {
         let text = format_args!("run `{run}` has no containers: it trains in one process");
         return Err(Failure::new(Exit::Run, text));

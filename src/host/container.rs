@@ -127,8 +127,9 @@ pub(super) struct Resident {
 /// Runs the actor that the configuration names until the process is told to end, and returns how.
 ///
 /// # Errors
-/// When the configuration cannot be right: no such actor, unreadable data. Not when broker or store
-/// are away: those are waited for.
+/// When the configuration cannot be right: no such actor, unreadable data; or when this is one of
+/// several actors and another process has become the same. Not when broker or store are away: those are
+/// waited for.
 pub async fn run(config: &ContainerConfig) -> anyhow::Result<Request> {
     let mut requests = Requests::listen()?;
     // Bound first, so that a port that is taken is told at once.
