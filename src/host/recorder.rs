@@ -59,9 +59,9 @@ enum Kept {
 async fn keep(store: &DynamoStore, record: &str) -> Result<Kept, store::Error> {
     store.ensure_table().await?;
     match store.get_record().await? {
-        None => store.put_record(record).await.map(|()| Kept::Now),
+        None if store.put_record_once(record).await? => Ok(Kept::Now),
         Some(found) if found == record => Ok(Kept::Before),
-        Some(_) => Ok(Kept::Another),
+        _ => Ok(Kept::Another),
     }
 }
 

@@ -13,6 +13,7 @@
 //! | [`secrets`] | the run's secrets, as files |
 //! | [`companion`] | what the services are started with that a run brings along; pure |
 //! | [`manifests`] | a run as files that others bring up |
+//! | [`ecs_manifests`] | the same for Amazon ECS |
 //! | [`staging`] | a directory that appears whole or not at all |
 //!
 //! It decides nothing about training: that is the trainer's. It may end at any moment and be started
@@ -20,6 +21,7 @@
 
 pub mod companion;
 pub mod down;
+pub mod ecs_manifests;
 mod given;
 pub mod limits;
 pub mod manifests;

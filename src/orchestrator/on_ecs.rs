@@ -170,15 +170,7 @@ impl OnEcs {
     /// # Errors
     /// When the stack cannot give a task what it needs.
     pub fn desired(&self, graph: &Graph) -> anyhow::Result<Vec<Service>> {
-        let endpoint = self.deployment.endpoint.as_deref().map(from_containers);
-        let site = Site {
-            stack: &self.deployment.stack,
-            image: &self.deployment.image,
-            region: &self.deployment.region,
-            endpoint: endpoint.as_deref(),
-        };
-        let spec = &self.deployment.record.topology;
-        desired::services(graph, spec, &site).map_err(anyhow::Error::msg)
+        services(&self.deployment, graph)
     }
 
     /// The run's store.
@@ -257,7 +249,20 @@ impl OnEcs {
     }
 }
 
-fn store_failed(error: store::Error) -> anyhow::Error {
+/// The services of a network that is deployed so.
+pub(super) fn services(deployment: &EcsDeployment, graph: &Graph) -> anyhow::Result<Vec<Service>> {
+    let endpoint = deployment.endpoint.as_deref().map(from_containers);
+    let site = Site {
+        stack: &deployment.stack,
+        image: &deployment.image,
+        region: &deployment.region,
+        endpoint: endpoint.as_deref(),
+    };
+    let spec = &deployment.record.topology;
+    desired::services(graph, spec, &site).map_err(anyhow::Error::msg)
+}
+
+pub(super) fn store_failed(error: store::Error) -> anyhow::Error {
     anyhow::anyhow!("the store failed: {error}")
 }
 

@@ -8,7 +8,8 @@ use crate::deploy::ecs::stack::Stack;
 /// The version of deployments on ECS that this program writes.
 const VERSION: u32 = 1;
 
-const FILE: &str = "ecs.json";
+/// The file that says so in a run's directory.
+pub const FILE: &str = "ecs.json";
 
 /// Where and how a run is on ECS. No secret is in it: tasks have those from the stack.
 #[derive(Clone, Debug, Serialize, Deserialize)]

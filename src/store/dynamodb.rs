@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{
     AttributeValue, DeleteRequest, ReturnValue, ReturnValuesOnConditionCheckFailure, WriteRequest,
@@ -28,6 +29,7 @@ const MAX_TEXT_BYTES: usize = item::MAX_VALUE_BYTES;
 const DELETE_BATCH: usize = 25;
 
 const RUN_SK: &str = "run";
+const RECORD: &str = "record";
 const LEDGER_SK: &str = "ledger";
 
 /// One run's items in one table. Clones share the connection.
@@ -79,6 +81,33 @@ impl DynamoStore {
             Ok(_) => Ok(()),
             Err(error) => Err(Error::from_sdk("PutItem", &self.table, error)),
         }
+    }
+
+    /// Keeps the run's record unless there is another one, and says whether it is kept.
+    ///
+    /// # Errors
+    /// When the store refuses.
+    pub async fn put_record_once(&self, record: &str) -> Result<bool, Error> {
+        let put = self.client.put_item().table_name(&*self.table);
+        let put = put
+            .set_item(Some(self.record_item(record)?))
+            .condition_expression("attribute_not_exists(#record) OR #record = :record")
+            .expression_attribute_names("#record", RECORD)
+            .expression_attribute_values(":record", item::text(record));
+        match put.send().await {
+            Ok(_) => Ok(true),
+            Err(error) => match error.as_service_error() {
+                Some(PutItemError::ConditionalCheckFailedException(_)) => Ok(false),
+                _ => Err(Error::from_sdk("PutItem", &self.table, error)),
+            },
+        }
+    }
+
+    fn record_item(&self, record: &str) -> Result<Item, Error> {
+        check_size("the run's record", record)?;
+        let mut item = item::key(item::run_pk(&self.run), RUN_SK);
+        item.insert(RECORD.to_owned(), item::text(record));
+        Ok(item)
     }
 
     /// Reads generation and ledger out of the ledger item.
@@ -245,10 +274,7 @@ impl Store for DynamoStore {
     }
 
     async fn put_record(&self, record: &str) -> Result<(), Error> {
-        check_size("the run's record", record)?;
-        let mut item = item::key(item::run_pk(&self.run), RUN_SK);
-        item.insert("record".to_owned(), item::text(record));
-        self.put(item).await
+        self.put(self.record_item(record)?).await
     }
 
     async fn get_record(&self) -> Result<Option<String>, Error> {
@@ -256,7 +282,7 @@ impl Store for DynamoStore {
         let record = self
             .get(key)
             .await?
-            .and_then(|mut item| item.remove("record"));
+            .and_then(|mut item| item.remove(RECORD));
         Ok(match record {
             Some(AttributeValue::S(record)) => Some(record),
             _ => None,

@@ -1,36 +1,24 @@
 //! An embedded DynamoDB: the local target's store, a `SQLite` file in the run's directory.
 //!
-//! The client is the SDK's own, with a connector that hands each request to the database in this
-//! process instead of to a socket: everything above it is the code that talks to the real one,
-//! and nobody else on the machine can reach the data but through the file's permissions.
+//! The client is the SDK's own, whose requests are answered by the database in this process
+//! (`in_process`): everything above it is the code that talks to the real one, and nobody else on
+//! the machine can reach the data but through the file's permissions.
 //!
 //! What was acknowledged survives `kill -9`: `SQLite` runs with a write-ahead log and its default
 //! `synchronous = FULL`, which also covers a power cut as far as the disk keeps its word.
 //! Several processes may have the file open, as for a look at a run while it trains; the fence of
 //! the generations works between them as it does on a server.
 
-use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::config::http::{HttpRequest, HttpResponse};
-use aws_sdk_dynamodb::config::{Credentials, Region, RuntimeComponents, SharedHttpClient};
-use aws_smithy_runtime_api::client::http::{
-    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
-};
-use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_sdk_dynamodb::config::{Credentials, Region};
 use dynoxide::{Database, DynoxideError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::Error;
-use super::client;
-
-/// The header that names the operation.
-pub(super) const TARGET_HEADER: &str = "x-amz-target";
-
-pub(super) const CONTENT_TYPE: &str = "application/x-amz-json-1.0";
+use super::{Error, client, in_process};
 
 /// The code of an error that only the embedded database has.
 pub(super) const STORAGE_FAILURE: &str = "StorageFailure";
@@ -40,7 +28,9 @@ pub(super) const STORAGE_FAILURE: &str = "StorageFailure";
 ///
 /// Blocks while another process brings the file up to date, at most half a minute.
 pub fn open(path: &Path) -> Result<Client, Error> {
-    let http = SharedHttpClient::new(InProcess(database(path)?));
+    let database = database(path)?;
+    // The database blocks: on its lock, on the disk, on another process.
+    let http = in_process::http(move |target, body| answer_to(&database, target, body));
     let config = client::config(http)
         // Requests are signed as the protocol wants it; nobody checks.
         .region(Region::new("local"))
@@ -65,53 +55,6 @@ fn unopenable(path: &Path, source: Box<dyn std::error::Error + Send + Sync>) -> 
     } else {
         Error::Unopenable { path, source }
     }
-}
-
-/// The connector, and the client that always selects it.
-#[derive(Clone)]
-struct InProcess(Arc<Database>);
-
-impl fmt::Debug for InProcess {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("InProcess")
-    }
-}
-
-impl HttpClient for InProcess {
-    fn http_connector(
-        &self,
-        _: &HttpConnectorSettings,
-        _: &RuntimeComponents,
-    ) -> SharedHttpConnector {
-        SharedHttpConnector::new(self.clone())
-    }
-}
-
-impl HttpConnector for InProcess {
-    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let database = Arc::clone(&self.0);
-        HttpConnectorFuture::new(async move {
-            // The database blocks: on its lock, on the disk, on another process.
-            tokio::task::spawn_blocking(move || respond(&database, &request))
-                .await
-                .map_err(|error| ConnectorError::other(error.into(), None))?
-        })
-    }
-}
-
-fn respond(database: &Database, request: &HttpRequest) -> Result<HttpResponse, ConnectorError> {
-    let target = request.headers().get(TARGET_HEADER).unwrap_or_default();
-    let body = request
-        .body()
-        .bytes()
-        .ok_or_else(|| ConnectorError::user("the request's body is a stream".into()))?;
-    let (status, json) = answer_to(database, target, body);
-    let status = status
-        .try_into()
-        .map_err(|error| ConnectorError::other(Box::new(error), None))?;
-    let mut response = HttpResponse::new(status, json.into());
-    response.headers_mut().insert("content-type", CONTENT_TYPE);
-    Ok(response)
 }
 
 /// Status and JSON of the answer to a request with this target (`DynamoDB_20120810.GetItem`).

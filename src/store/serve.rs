@@ -13,7 +13,8 @@ use dynoxide::Database;
 use sha2::{Digest, Sha256};
 
 use super::Error;
-use super::embedded::{self, CONTENT_TYPE, TARGET_HEADER};
+use super::embedded;
+use super::in_process::{CONTENT_TYPE, TARGET_HEADER};
 
 /// DynamoDB's own limit for a request.
 const MAX_REQUEST: usize = 16 << 20;

@@ -1,90 +1,16 @@
-//! A run on Amazon ECS, as an emulator shows it: its services start real containers on this machine's
-//! Docker, and replace those that are killed.
+//! A run on Amazon ECS, as an emulator shows it.
 
-use std::process::Command;
-
-use cuttlefish::transport::amqp::Broker;
-use cuttlefish::transport::amqp::management::Management;
-use serde_json::Value;
-
-use crate::support::{Live, digest, docker, live, service, text, wait_until};
-
-/// An emulator with a stack, stopped when dropped.
-struct Emulator {
-    environment: Vec<(String, String)>,
-}
-
-fn script(args: &[&str]) -> String {
-    let output = Command::new("scripts/ecs-emulator").args(args).output();
-    let output = output.expect("the emulator's script starts");
-    let stderr = text(&output.stderr);
-    assert!(output.status.success(), "{args:?}: {stderr}");
-    text(&output.stdout)
-}
-
-impl Emulator {
-    fn start(stack: &str, broker: &str) -> Self {
-        script(&["start"]);
-        let environment = script(&["env"])
-            .lines()
-            .filter_map(|line| line.strip_prefix("export ")?.split_once('='))
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .collect();
-        let emulator = Self { environment };
-        script(&["stack", stack, broker]);
-        emulator
-    }
-
-    /// The program, with the emulator as its AWS.
-    fn command(&self, live: &Live, args: &[&str]) -> Command {
-        let mut command = live.command(args);
-        command.envs(self.environment.iter().cloned());
-        command
-    }
-
-    /// What it tells people, and what it prints.
-    fn ok(&self, live: &Live, args: &[&str]) -> (String, String) {
-        let output = self.command(live, args).output().expect("the program");
-        let stderr = text(&output.stderr);
-        assert!(output.status.success(), "{args:?}: {stderr}");
-        (stderr, text(&output.stdout))
-    }
-
-    fn json(&self, live: &Live, args: &[&str]) -> Value {
-        let (_, stdout) = self.ok(live, args);
-        serde_json::from_str(&stdout).unwrap_or_else(|e| panic!("{args:?}: {e}: {stdout}"))
-    }
-
-    fn fails(&self, live: &Live, args: &[&str]) -> String {
-        let output = self.command(live, args).output().expect("the program");
-        assert!(!output.status.success(), "{args:?} must fail");
-        text(&output.stderr)
-    }
-}
-
-impl Drop for Emulator {
-    fn drop(&mut self) {
-        let _ = Command::new("scripts/ecs-emulator").arg("stop").status();
-    }
-}
-
-/// Numbers of the running containers of a service.
-fn tasks(service: &str) -> Vec<String> {
-    let filter = format!("label=com.amazonaws.ecs.task-definition-family={service}");
-    docker(&["ps", "-q", "--filter", &filter])
-}
+use crate::emulator::{Emulator, STACK, script, tasks};
+use crate::support::{digest, docker, live, wait_until};
 
 #[test]
 fn a_run_on_ecs_has_the_bits_of_the_local_one_whatever_is_killed_or_changed_there() {
     let Some(live) = live() else { return };
-    let url = service("CUTTLEFISH_BROKER");
-    let broker = Broker::parse(&url, None).unwrap();
-    let seen_by_tasks = broker.at("host.docker.internal", broker.port());
-    let emulator = Emulator::start("here", &seen_by_tasks.secret_url());
+    let emulator = Emulator::start();
     let file = live.file("onecs", "");
     let image = live.ok(&["image", "build"]);
     let image = image.trim();
-    let on_ecs = ["--target", "ecs", "--stack", "here", "--image", image];
+    let on_ecs = ["--target", "ecs", "--stack", STACK, "--image", image];
 
     let without = ["up", &file, "--target", "ecs", "--image", image];
     let problem = emulator.fails(&live, &without);
@@ -169,8 +95,6 @@ fn a_run_on_ecs_has_the_bits_of_the_local_one_whatever_is_killed_or_changed_ther
     for service in ["unit_hidden", "unit_digit", "synapse", "trainer"] {
         assert_eq!(tasks(&format!("cf_onecs_{service}")), [""; 0]);
     }
-    let api = service("CUTTLEFISH_BROKER_API");
-    let left = Management::new(Some(&api), &broker).queues("/", "cf.onecs.");
-    assert_eq!(left.unwrap().len(), 0, "queues");
+    assert_eq!(emulator.queues("onecs"), 0, "queues");
     assert!(!live.path("runs/onecs").exists(), "its directory");
 }

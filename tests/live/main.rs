@@ -12,6 +12,8 @@ mod convolutions;
 mod daemon;
 mod doors;
 mod ecs;
+mod ecs_manifests;
+mod emulator;
 mod encrypted;
 mod given_services;
 mod killed_command;

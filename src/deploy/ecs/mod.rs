@@ -7,6 +7,7 @@
 //! | [`cost`] | what that costs, and AWS's quotas; pure |
 //! | [`reconcile`] | what differs from those that are there; pure |
 //! | [`render`] | task definitions as the API wants them said, and back; pure |
+//! | [`manifests`] | the same requests as files that others send |
 //! | `tasks` | tasks that end, and one that does a single thing |
 //! | this file | the API |
 //!
@@ -15,6 +16,7 @@
 
 pub mod cost;
 pub mod desired;
+pub mod manifests;
 pub mod reconcile;
 pub mod render;
 pub mod stack;

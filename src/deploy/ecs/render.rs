@@ -14,7 +14,7 @@ use crate::config::ContainerConfig;
 pub const CONTAINER: &str = "actor";
 
 /// What CloudWatch calls the streams of a task's log.
-const LOG_PREFIX: &str = "cf";
+pub(super) const LOG_PREFIX: &str = "cf";
 
 const LOG_GROUP: &str = "awslogs-group";
 const LOG_REGION: &str = "awslogs-region";

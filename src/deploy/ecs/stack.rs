@@ -37,6 +37,29 @@ pub struct Stack {
     pub certificates: String,
 }
 
+/// What the AWS CLI prints of stacks.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Described {
+    stacks: Vec<DescribedStack>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct DescribedStack {
+    stack_id: String,
+    stack_name: String,
+    #[serde(default)]
+    outputs: Vec<DescribedOutput>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct DescribedOutput {
+    output_key: String,
+    output_value: String,
+}
+
 /// Who runs the containers of a cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
@@ -71,6 +94,14 @@ pub enum StackError {
         /// The outputs that it does not have.
         missing: Vec<&'static str>,
     },
+    /// What is said of it is not what the AWS CLI prints.
+    #[error(
+        "read the stack: {problem} (give what `aws cloudformation describe-stacks --stack-name NAME` prints)"
+    )]
+    Unreadable {
+        /// What is wrong.
+        problem: String,
+    },
     /// An output has an unknown value.
     #[error("use stack `{stack}`: its output {output} is `{value}`, not {expected}")]
     Value {
@@ -103,6 +134,28 @@ impl Stack {
             token: String::new(),
             certificates: String::new(),
         }
+    }
+
+    /// The only stack that `aws cloudformation describe-stacks` has printed, and its region.
+    ///
+    /// # Errors
+    /// When it is none, or names every output that is missing.
+    pub fn described(printed: &str) -> Result<(Self, String), StackError> {
+        let unreadable = |problem: String| StackError::Unreadable { problem };
+        let printed: Described =
+            serde_json::from_str(printed).map_err(|error| unreadable(error.to_string()))?;
+        let [stack] = printed.stacks.as_slice() else {
+            return Err(unreadable(format!("it is {} stacks", printed.stacks.len())));
+        };
+        // arn:aws:cloudformation:REGION:ACCOUNT:stack/NAME/NUMBER
+        let region = stack.stack_id.split(':').nth(3).unwrap_or_default();
+        if region.is_empty() {
+            return Err(unreadable(format!("`{}` is no ARN", stack.stack_id)));
+        }
+        let outputs = stack.outputs.iter();
+        let outputs = outputs.map(|one| (one.output_key.clone(), one.output_value.clone()));
+        let region = region.to_owned();
+        Ok((Self::new(&stack.stack_name, &outputs.collect())?, region))
     }
 
     /// The stack `name` with these outputs.
@@ -191,6 +244,36 @@ pub(super) mod tests {
         ]
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .into()
+    }
+
+    #[test]
+    fn a_stack_that_the_aws_cli_has_printed_is_the_one_that_would_be_read() {
+        let outputs: Vec<_> = outputs()
+            .into_iter()
+            .map(|(key, value)| serde_json::json!({"OutputKey": key, "OutputValue": value}))
+            .collect();
+        let stack = serde_json::json!({
+            "StackId": "arn:aws:cloudformation:eu-west-1:1:stack/here/0",
+            "StackName": "here",
+            "StackStatus": "CREATE_COMPLETE",
+            "Outputs": outputs,
+        });
+        let printed = |stacks: &[&serde_json::Value]| {
+            Stack::described(&serde_json::json!({"Stacks": stacks}).to_string())
+        };
+        let (found, region) = printed(&[&stack]).unwrap();
+        assert_eq!(found, Stack::new("here", &self::outputs()).unwrap());
+        assert_eq!(region, "eu-west-1");
+        let problem = |found: Result<_, StackError>| found.unwrap_err().to_string();
+        assert!(problem(printed(&[])).contains("it is 0 stacks"));
+        assert!(problem(printed(&[&stack, &stack])).contains("it is 2 stacks"));
+        let mut odd = stack.clone();
+        odd["StackId"] = serde_json::json!("here");
+        assert!(problem(printed(&[&odd])).contains("`here` is no ARN"));
+        assert!(problem(Stack::described("here")).contains("describe-stacks"));
+        let mut bare = stack.clone();
+        bare.as_object_mut().unwrap().remove("Outputs");
+        assert!(problem(printed(&[&bare])).contains("no output Cluster"));
     }
 
     #[test]

@@ -65,15 +65,12 @@ impl Ecs {
         Ok(true)
     }
 
-    /// Runs a command in a task of a service's kind, to its end.
+    /// Starts a task of a service's kind with a command of its own, and returns its ARN.
     ///
     /// # Errors
-    /// When it is not started, which ECS may say in an answer that is no error, or fails.
-    pub async fn run_once(&self, service: &str, command: &str) -> Result<(), Error> {
-        let failed = |problem: String| Error::Task {
-            family: service.to_owned(),
-            problem,
-        };
+    /// When it is not started, which ECS may say in an answer that is no error.
+    pub async fn start_once(&self, service: &str, command: &str) -> Result<String, Error> {
+        let failed = |problem: String| failed(service, problem);
         let instead = ContainerOverride::builder()
             .name(render::CONTAINER)
             .command(command)
@@ -97,7 +94,16 @@ impl Ecs {
             return Err(failed(format!("{reason} {detail}").trim().to_owned()));
         }
         let arn = started.tasks().first().and_then(|task| task.task_arn());
-        let arn = arn.ok_or_else(|| failed("ECS started none".to_owned()))?;
+        arn.map(str::to_owned)
+            .ok_or_else(|| failed("ECS started none".to_owned()))
+    }
+
+    /// Runs a command in a task of a service's kind, to its end.
+    ///
+    /// # Errors
+    /// When it is not started, or fails.
+    pub async fn run_once(&self, service: &str, command: &str) -> Result<(), Error> {
+        let arn = self.start_once(service, command).await?;
         let wait = async {
             loop {
                 tokio::time::sleep(POLL_EVERY).await;
@@ -105,7 +111,7 @@ impl Ecs {
                     .client
                     .describe_tasks()
                     .cluster(&self.stack.cluster)
-                    .tasks(arn)
+                    .tasks(&arn)
                     .send()
                     .await
                     .map_err(request("describe tasks"))?;
@@ -122,9 +128,8 @@ impl Ecs {
                         let reason = task.stopped_reason().unwrap_or("it has stopped");
                         let code = code.map_or("none".to_owned(), |code| code.to_string());
                         let log = &self.stack.log_group;
-                        Err(failed(format!(
-                            "{reason}, exit code {code} (its log is in {log})"
-                        )))
+                        let problem = format!("{reason}, exit code {code} (its log is in {log})");
+                        Err(failed(service, problem))
                     }
                 };
             }
@@ -174,5 +179,12 @@ impl Ecs {
             retired.map_err(request(format!("deregister task definition {arn}")))?;
         }
         Ok(())
+    }
+}
+
+fn failed(service: &str, problem: String) -> Error {
+    Error::Task {
+        family: service.to_owned(),
+        problem,
     }
 }

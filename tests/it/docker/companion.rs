@@ -8,8 +8,8 @@ use cuttlefish_core::topology::names;
 use regex_lite::Regex;
 use serde_json::Value;
 
-use super::snapshot::assert_snapshot;
 use super::{document, graph, shapes, with_companions};
+use crate::snapshot::assert_snapshot;
 
 fn passwords() -> Passwords {
     Passwords {

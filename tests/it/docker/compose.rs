@@ -9,8 +9,8 @@ use cuttlefish::deploy::docker::render;
 use cuttlefish_core::topology::{Problems, yaml};
 use serde_json::{Value, json};
 
-use super::snapshot::assert_text;
 use super::{document, graph, in_a_directory, shapes};
+use crate::snapshot::assert_text;
 
 fn containers(site: &Site) -> Vec<Container> {
     let record = Path::new("./record/record.json");

@@ -8,8 +8,8 @@ use cuttlefish::deploy::docker::desired::{
 use cuttlefish_core::data::Feed;
 use serde_json::{Value, json};
 
-use super::snapshot::assert_snapshot;
 use super::{document, graph, shapes, with_companions, with_given_services};
+use crate::snapshot::assert_snapshot;
 
 /// Containers as people read them, by name; what is known of the network is a hash.
 fn shown(containers: &[Container]) -> Value {

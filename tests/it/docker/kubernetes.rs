@@ -15,8 +15,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::snapshot::assert_text;
 use super::{document, graph, in_a_directory};
+use crate::snapshot::assert_text;
 
 const DATA: Data = Data::Inside("rows.ctlf", b"CTLFROWS");
 

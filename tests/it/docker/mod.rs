@@ -8,7 +8,6 @@ mod compose;
 mod desired;
 mod kubernetes;
 mod render;
-mod snapshot;
 
 use std::path::PathBuf;
 

@@ -4,8 +4,8 @@ use cuttlefish::deploy::docker::desired::Container;
 use cuttlefish::deploy::docker::render;
 use serde_json::{Value, json};
 
-use super::snapshot::assert_snapshot;
 use super::{shapes, with_companions};
+use crate::snapshot::assert_snapshot;
 
 /// What creates the container of an actor. Its fingerprint, a hash of the rest, is checked here.
 fn request(actor: &str) -> Value {

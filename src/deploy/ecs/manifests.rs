@@ -1,0 +1,303 @@
+//! A run on ECS as files, for those who bring it up without this program: what would be asked of ECS, the
+//! same as a template of CloudFormation, and scripts that give it to the AWS CLI. Held to its form by
+//! snapshots.
+//!
+//! The requests are those of [`Ecs`] itself, written down instead of sent.
+
+use aws_sdk_ecs::Client;
+use aws_sdk_ecs::config::{BehaviorVersion, Credentials, Region};
+use serde_json::{Map, Value, json};
+
+use super::desired::{Service, prefix, trainer_service};
+use super::reconcile::Action;
+use super::render::{CONTAINER, LOG_PREFIX};
+use super::stack::Stack;
+use super::{Ecs, Error, OWNER_TAG};
+use crate::deploy::bundle::FIRST_LINE;
+use crate::store::requests::{Request, Requests};
+
+/// What to know about the directory; it begins with [`FIRST_LINE`].
+pub const README: &str = "README.md";
+/// Brings the run up.
+pub const APPLY: (&str, &str) = ("apply", include_str!("scripts/apply"));
+/// Removes it.
+pub const REMOVE: (&str, &str) = ("remove", include_str!("scripts/remove"));
+/// What both know.
+pub const RUN: &str = "run.sh";
+/// What `aws ecs register-task-definition` takes, a file a service.
+pub const DEFINITIONS: &str = "task-definitions";
+/// What `aws ecs create-service` takes.
+pub const SERVICES: &str = "services";
+/// What `aws ecs run-task` takes to have the queues removed.
+pub const UNWIRE: &str = "unwire.json";
+/// What `aws dynamodb put-item` takes.
+pub const STORE: &str = "store";
+/// Task definitions and services for CloudFormation.
+pub const TEMPLATE: &str = "template.json";
+
+/// A run, as far as its services do not say it.
+#[derive(Clone, Copy, Debug)]
+pub struct Run<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// What its services are tagged with.
+    pub owner: &'a str,
+    /// What carries it.
+    pub stack: &'a Stack,
+    /// Where that is.
+    pub region: &'a str,
+}
+
+/// What is asked of ECS for a service.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Manifest {
+    /// Its name.
+    pub name: String,
+    /// The request that registers its task definition.
+    pub definition: Value,
+    /// The request that makes it, with the newest revision of that.
+    pub service: Value,
+}
+
+/// What is asked of ECS to bring up these services, and to have a task remove the queues with `unwire`.
+///
+/// # Errors
+/// When a request cannot be made.
+pub async fn requests(
+    run: &Run<'_>,
+    services: &[Service],
+    unwire: &str,
+) -> Result<(Vec<Manifest>, Value), Error> {
+    let requests = Requests::default();
+    let config = aws_sdk_ecs::Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new(run.region.to_owned()))
+        .credentials_provider(Credentials::new("local", "local", None, None, "requests"))
+        .http_client(requests.http(answer))
+        .endpoint_url("http://requests.invalid");
+    let client = Client::from_conf(config.build());
+    let ecs = Ecs::new(client, run.stack.clone(), run.name, run.owner);
+    let mut manifests = Vec::new();
+    for service in services {
+        ecs.apply(&Action::Create(Box::new(service.clone())))
+            .await?;
+        let mut asked = requests.take().into_iter();
+        let mut body = |operation: &str| {
+            let request = asked.find(|request| request.operation == operation);
+            request.map(|request| request.body).unwrap_or_default()
+        };
+        manifests.push(Manifest {
+            name: service.name.clone(),
+            definition: body("RegisterTaskDefinition"),
+            service: body("CreateService"),
+        });
+    }
+    ecs.start_once(&trainer_service(run.name), unwire).await?;
+    let mut unwire = requests
+        .take()
+        .pop()
+        .map(|one| one.body)
+        .unwrap_or_default();
+    if let Some(unwire) = unwire.as_object_mut() {
+        // With the token of another time ECS would start nothing.
+        unwire.remove("clientToken");
+    }
+    Ok((manifests, unwire))
+}
+
+/// What ECS answers, as far as it is looked at.
+fn answer(request: &Request) -> Value {
+    match request.operation.as_str() {
+        // A family alone means its newest revision.
+        "RegisterTaskDefinition" => {
+            json!({"taskDefinition": {"taskDefinitionArn": request.body["family"]}})
+        }
+        "RunTask" => json!({"tasks": [{"taskArn": "task"}]}),
+        _ => json!({}),
+    }
+}
+
+/// The same task definitions and services as a template of CloudFormation.
+pub fn template(run: &Run, manifests: &[Manifest]) -> Value {
+    let mut resources = Map::new();
+    for manifest in manifests {
+        let id = logical_id(run.name, &manifest.name);
+        let definition = format!("{id}Definition");
+        let mut service = manifest.service.clone();
+        service["taskDefinition"] = json!({"Ref": definition});
+        resources.insert(
+            definition,
+            json!({
+                "Type": "AWS::ECS::TaskDefinition",
+                "Properties": capitalized(&manifest.definition),
+            }),
+        );
+        resources.insert(
+            format!("{id}Service"),
+            json!({"Type": "AWS::ECS::Service", "Properties": capitalized(&service)}),
+        );
+    }
+    json!({
+        "AWSTemplateFormatVersion": "2010-09-09",
+        "Description": format!("Run {} of Cuttlefish, made by `cuttlefish render`", run.name),
+        "Resources": resources,
+    })
+}
+
+/// CloudFormation's names are those of the API with a capital at the beginning, but for the options of a
+/// log driver, which are the driver's.
+fn capitalized(value: &Value) -> Value {
+    match value {
+        Value::Array(items) => items.iter().map(capitalized).collect(),
+        Value::Object(entries) => {
+            let entries = entries.iter().map(|(name, value)| {
+                let value = match name.as_str() {
+                    "options" => value.clone(),
+                    _ => capitalized(value),
+                };
+                (with_capital(name), value)
+            });
+            Value::Object(entries.collect())
+        }
+        other => other.clone(),
+    }
+}
+
+fn with_capital(name: &str) -> String {
+    let mut letters = name.chars();
+    let first = letters.next().map(|first| first.to_ascii_uppercase());
+    first.into_iter().chain(letters).collect()
+}
+
+/// A name of letters and digits for a service. No two services have the same: their own names have no
+/// capitals.
+fn logical_id(run: &str, service: &str) -> String {
+    let name = service.strip_prefix(&prefix(run)).unwrap_or(service);
+    let name = match name.strip_prefix("unit_") {
+        Some(layer) => format!("Unit{}", with_capital(layer)),
+        None => with_capital(name),
+    };
+    name.replace('-', "Dash").replace('_', "Underscore")
+}
+
+/// What `apply` and `remove` know.
+pub fn settings(run: &Run, manifests: &[Manifest]) -> String {
+    let services: Vec<String> = manifests.iter().map(|one| quoted(&one.name)).collect();
+    let trainer = trainer_service(run.name);
+    let values: [(&str, &str); 8] = [
+        ("run", run.name),
+        ("owner_tag", OWNER_TAG),
+        ("owner", run.owner),
+        ("cluster", &run.stack.cluster),
+        ("table", &run.stack.table),
+        ("log_group", &run.stack.log_group),
+        ("trainer", &trainer),
+        ("export AWS_REGION", run.region),
+    ];
+    let values = values.map(|(name, value)| format!("{name}={}\n", quoted(value)));
+    format!(
+        "# shellcheck shell=bash disable=SC2034\n{FIRST_LINE}\n# What apply and remove know of the run.\n\n{}services=({})\n\n{}",
+        values.concat(),
+        services.join(" "),
+        include_str!("scripts/run.sh")
+    )
+}
+
+/// A word of a shell.
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+/// What to know about the directory.
+pub fn readme(run: &Run, services: &[Service]) -> String {
+    let Run {
+        name,
+        stack,
+        region,
+        ..
+    } = run;
+    let Stack {
+        name: stack,
+        cluster,
+        table,
+        log_group,
+        ..
+    } = stack;
+    let tasks: u32 = services.iter().map(|service| service.count).sum();
+    let (n_services, trainer) = (services.len(), trainer_service(name));
+    let (apply, remove) = (APPLY.0, REMOVE.0);
+    format!(
+        "{FIRST_LINE}
+
+Run `{name}` for Amazon ECS: {n_services} services with {tasks} tasks in cluster `{cluster}` in {region}, which stack `{stack}`
+carries. It takes bash and the AWS CLI of version 2 (version 1 encodes binary values twice), as somebody who has the
+stack's OperatorPolicy. No password is in here: tasks have theirs from the stack.
+
+    ./{apply}
+
+stores what the run is and its data set in table `{table}` (`{STORE}/`, for `aws dynamodb put-item`), and makes the services
+(`{DEFINITIONS}/`, for `aws ecs register-task-definition`, and `{SERVICES}/`, for `aws ecs create-service`). What is there
+stays as it is, so it may be repeated. The trainer's log, for those who may read its group, ends with the digest of the weights:
+
+    export AWS_REGION={region}
+    task=$(aws ecs list-tasks --cluster {cluster} --service-name {trainer} --query 'taskArns[0]' --output text)
+    aws logs tail {log_group} --follow --log-stream-name-prefix \"{LOG_PREFIX}/{CONTAINER}/${{task##*/}}\"
+
+ECS goes on to keep the tasks when training has ended.
+
+    ./{remove}
+
+removes services, queues and task definitions. The weights stay in the table, and `./{apply}` goes on from there;
+`./{remove} --weights` removes them too.
+
+`{TEMPLATE}` has the same task definitions and services for CloudFormation, instead of `aws ecs`:
+
+    ./{apply} --store-only
+    aws cloudformation deploy --stack-name cuttlefish-{name} --template-file {TEMPLATE}
+
+A template of more than 51,200 bytes needs `--s3-bucket`. To remove the run, call `./{remove}` first and then
+`aws cloudformation delete-stack --stack-name cuttlefish-{name}`.
+
+`ecs.json` is for Cuttlefish: as `{name}/ecs.json` in its directory of runs it makes this a run that was brought up with
+`up --target ecs`, for `attach`, `ps`, `digest`, `export` and `down`.
+"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_service_has_a_name_of_letters_and_digits_for_itself() {
+        for (service, expected) in [
+            ("cf_a-b_trainer", "Trainer"),
+            ("cf_a-b_synapse", "Synapse"),
+            ("cf_a-b_unit_hidden", "UnitHidden"),
+            ("cf_a-b_unit_trainer", "UnitTrainer"),
+            ("cf_a-b_unit_conv-1", "UnitConvDash1"),
+            ("cf_a-b_unit_conv_1", "UnitConvUnderscore1"),
+            ("cf_a-b_unit_1", "Unit1"),
+        ] {
+            assert_eq!(logical_id("a-b", service), expected);
+        }
+    }
+
+    #[test]
+    fn names_get_a_capital_but_for_those_of_a_log_driver() {
+        let given = json!({
+            "logConfiguration": {"logDriver": "awslogs", "options": {"awslogs-group": "/log"}},
+            "environment": [{"name": "a", "value": "b"}],
+        });
+        let expected = json!({
+            "LogConfiguration": {"LogDriver": "awslogs", "Options": {"awslogs-group": "/log"}},
+            "Environment": [{"Name": "a", "Value": "b"}],
+        });
+        assert_eq!(capitalized(&given), expected);
+    }
+
+    #[test]
+    fn a_shell_reads_a_word_as_it_is() {
+        assert_eq!(quoted("it's $5"), r"'it'\''s $5'");
+    }
+}
