@@ -12,7 +12,7 @@ use aws_sdk_ecs::Client;
 use aws_sdk_ecs::config::retry::RetryConfig;
 use aws_sdk_ecs::config::{BehaviorVersion, Credentials, Region};
 use cuttlefish::deploy::ecs::Ecs;
-use cuttlefish::deploy::ecs::desired::{Service, TaskDefinition};
+use cuttlefish::deploy::ecs::desired::{Network, Service, TaskDefinition};
 use cuttlefish::deploy::ecs::reconcile::{Action, reconcile};
 use cuttlefish::deploy::ecs::stack::{Capacity, Stack};
 use serde_json::{Value, json};
@@ -80,6 +80,17 @@ impl Fake {
                     (200, json!({"service": service}))
                 }
             },
+            "UpdateService" => match self.services.get_mut(&text("service")) {
+                Some(service) if service["status"] == "ACTIVE" => {
+                    let changed = asked.as_object().unwrap().iter();
+                    for (name, value) in changed.filter(|(name, _)| *name != "service") {
+                        assert_ne!(name, "launchType", "UpdateService has none");
+                        service[name] = value.clone();
+                    }
+                    (200, json!({"service": service}))
+                }
+                _ => refused("ServiceNotActiveException", "Service was not ACTIVE."),
+            },
             "DeleteService" => {
                 let service = self.services.get_mut(&text("service")).unwrap();
                 service["status"] = json!("DRAINING");
@@ -107,7 +118,13 @@ impl Fake {
                             None => service["status"] = json!("INACTIVE"),
                         }
                     }
-                    found.push(service.clone());
+                    let mut service = service.clone();
+                    // ECS promises no order.
+                    let vpc = &mut service["networkConfiguration"]["awsvpcConfiguration"];
+                    if let Some(subnets) = vpc["subnets"].as_array_mut() {
+                        subnets.reverse();
+                    }
+                    found.push(service);
                 }
                 None => failures.push(json!({"arn": name, "reason": "MISSING"})),
             }
@@ -205,6 +222,11 @@ fn service(name: &str) -> Service {
             region: "eu-west-1".to_owned(),
             capacity: Capacity::Fargate,
         },
+        network: Network {
+            subnets: ["subnet-1", "subnet-2"].map(str::to_owned).into(),
+            security_groups: ["sg-1".to_owned()].into(),
+            is_public: false,
+        },
     }
 }
 
@@ -270,4 +292,48 @@ async fn a_task_that_finds_no_place_is_an_error_although_the_answer_is_none() {
     let error = ecs.run_once("cf_run_trainer", "unwire").await.unwrap_err();
     let text = error.to_string();
     assert_eq!(text, "run a task of cf_run_trainer: RESOURCE:CPU");
+}
+
+#[tokio::test]
+async fn a_service_that_somebody_has_moved_is_brought_back() {
+    let (ecs, fake) = start(Fake {
+        looks_until_gone: 2,
+        ..Fake::default()
+    });
+    let wanted = [service("moved"), service("relaunched")];
+    for service in &wanted {
+        let create = Action::Create(Box::new(service.clone()));
+        ecs.apply(&create).await.unwrap();
+    }
+    {
+        let services = &mut fake.lock().unwrap().services;
+        let moved = services.get_mut("cf_run_moved").unwrap();
+        moved["networkConfiguration"]["awsvpcConfiguration"] = json!({
+            "subnets": ["subnet-2", "subnet-3"],
+            "securityGroups": ["sg-1"],
+            "assignPublicIp": "ENABLED",
+        });
+        services.get_mut("cf_run_relaunched").unwrap()["launchType"] = json!("EC2");
+    }
+    let found = ecs.observe(&names(&wanted)).await.unwrap();
+    let actions = reconcile(&wanted, &found);
+    let told: Vec<String> = actions.iter().map(Action::told).collect();
+    assert_eq!(
+        told,
+        [
+            "update cf_run_moved: subnets subnet-1 subnet-2 instead of subnet-2 subnet-3, private \
+             addresses instead of public ones",
+            "replace cf_run_relaunched: launch type FARGATE instead of EC2",
+        ]
+    );
+    for action in &actions {
+        ecs.apply(action).await.unwrap();
+    }
+    let found = ecs.observe(&names(&wanted)).await.unwrap();
+    assert_eq!(reconcile(&wanted, &found), []);
+    let requests = &fake.lock().unwrap().requests;
+    assert_eq!(
+        requests["RegisterTaskDefinition"], 3,
+        "one for the new service"
+    );
 }

@@ -1,5 +1,7 @@
 //! A run on Amazon ECS, as an emulator shows it.
 
+use serde_json::json;
+
 use crate::emulator::{Emulator, STACK, script, tasks};
 use crate::support::{digest, docker, live, wait_until};
 
@@ -53,16 +55,21 @@ fn a_run_on_ecs_has_the_bits_of_the_local_one_whatever_is_killed_or_changed_ther
     let (told, _) = emulator.ok(&live, &up);
     assert!(told.contains("nothing to change"), "{told}");
     let cluster = ps()["cluster"].as_str().expect("a name").to_owned();
-    script(&["scale", &cluster, "cf_onecs_unit_digit", "3"]);
-    let differs = ps()["differs"].clone();
+    let elsewhere = json!({"subnets": ["subnet-elsewhere"], "securityGroups": []});
+    for (service, change) in [
+        ("cf_onecs_unit_digit", json!({"desiredCount": 3})),
+        (
+            "cf_onecs_synapse",
+            json!({"networkConfiguration": {"awsvpcConfiguration": elsewhere}}),
+        ),
+    ] {
+        script(&["update", &cluster, service, &change.to_string()]);
+    }
+    let differs = ps()["differs"].to_string();
     let n_digits = tasks("cf_onecs_unit_digit").len();
-    assert_eq!(
-        differs[0]
-            .as_str()
-            .map(|text| text.contains("tasks instead of 3")),
-        Some(true),
-        "{differs} of {n_digits}"
-    );
+    for wanted in ["tasks instead of 3", "instead of subnet-elsewhere"] {
+        assert!(differs.contains(wanted), "{differs} of {n_digits}");
+    }
     let larger = ["--set", "deployment.resources.memory=80MiB"];
     let (told, _) = emulator.ok(&live, &[&up[..], &larger].concat());
     assert!(
@@ -70,10 +77,9 @@ fn a_run_on_ecs_has_the_bits_of_the_local_one_whatever_is_killed_or_changed_ther
         "{told}"
     );
     assert!(told.contains("instead of 3"), "{told}");
+    assert!(told.contains("update cf_onecs_synapse: subnets"), "{told}");
     assert!(!told.contains("update cf_onecs_trainer"), "{told}");
-    wait_until("the change is made", || {
-        ps()["differs"] == serde_json::json!([])
-    });
+    wait_until("the change is made", || ps()["differs"] == json!([]));
     goes_on("the changed run goes on");
 
     let epochs = (epoch() + 60).to_string();

@@ -105,6 +105,7 @@ impl Cost {
                 name,
                 count,
                 definition,
+                ..
             } = service;
             text += &format!(
                 "  {name}: {count} x {} CPU units, {} MiB ({})\n",

@@ -4,6 +4,8 @@
 //! synapses and one for the trainer, and each task becomes the actor that is missing
 //! (`transport/amqp/claim.rs`). ECS replaces what dies; nothing of ours has to be there.
 
+use std::collections::BTreeSet;
+
 use cuttlefish_core::ids::Address;
 use cuttlefish_core::topology::graph::Graph;
 use cuttlefish_core::topology::spec::Spec;
@@ -65,8 +67,30 @@ pub struct TaskDefinition {
     pub capacity: Capacity,
 }
 
+/// Where in an account's network tasks are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Network {
+    /// Their subnets.
+    pub subnets: BTreeSet<String>,
+    /// Their security groups.
+    pub security_groups: BTreeSet<String>,
+    /// Whether they have addresses of the internet.
+    pub is_public: bool,
+}
+
+impl Network {
+    /// That of a stack's tasks.
+    pub fn of(stack: &Stack) -> Self {
+        Self {
+            subnets: stack.subnets.iter().cloned().collect(),
+            security_groups: BTreeSet::from([stack.security_group.clone()]),
+            is_public: false,
+        }
+    }
+}
+
 /// A number of tasks that ECS keeps alive.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Service {
     /// Its name, and its task definition's.
     pub name: String,
@@ -74,6 +98,8 @@ pub struct Service {
     pub count: u32,
     /// What they are started from.
     pub definition: TaskDefinition,
+    /// Where they are.
+    pub network: Network,
 }
 
 /// Where a run's tasks find things.
@@ -113,6 +139,7 @@ pub fn services(graph: &Graph, spec: &Spec, site: &Site<'_>) -> Result<Vec<Servi
             name,
             count: count as u32,
             definition,
+            network: Network::of(site.stack),
         });
     };
     let coordinator = size(site.stack.capacity, 1.0, COORDINATOR_MEMORY)?;

@@ -28,13 +28,13 @@ use std::time::Duration;
 use aws_sdk_ecs::Client;
 use aws_sdk_ecs::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_ecs::types::{
-    self, AssignPublicIp, AwsVpcConfiguration, DeploymentConfiguration, LaunchType,
-    NetworkConfiguration, NetworkMode, PropagateTags, ServiceField, Tag,
+    self, DeploymentConfiguration, NetworkConfiguration, NetworkMode, PropagateTags, ServiceField,
+    Tag,
 };
 
-use desired::{Service, TaskDefinition, prefix};
-use reconcile::{Action, Observed};
-use stack::{Capacity, Stack, StackError};
+use desired::{Network, Service, TaskDefinition, prefix};
+use reconcile::{Action, Changes, Observed};
+use stack::{Stack, StackError};
 
 use crate::store;
 
@@ -166,6 +166,8 @@ impl Ecs {
                 running: found.running_count().unsigned_abs(),
                 definition: self.definition(&arn).await?,
                 definition_arn: arn,
+                network: found.network_configuration().and_then(render::read_network),
+                launch_type: found.launch_type().and_then(render::read_launch_type),
                 owner: owner.and_then(|tag| tag.value()).map(str::to_owned),
             });
         }
@@ -229,25 +231,13 @@ impl Ecs {
         match action {
             Action::Create(service) => self.create(service).await,
             Action::Update {
-                service,
-                definition,
-                ..
-            } => {
-                let revision = if *definition {
-                    Some(self.register(&service.definition).await?)
-                } else {
-                    None
-                };
-                self.client
-                    .update_service()
-                    .cluster(&self.stack.cluster)
-                    .service(&service.name)
-                    .desired_count(service.count as i32)
-                    .set_task_definition(revision)
-                    .send()
-                    .await
-                    .map_err(request(format!("update service {}", service.name)))?;
-                Ok(())
+                service, changes, ..
+            } => self.update(service, *changes).await,
+            Action::Replace { service, .. } => {
+                self.delete(&service.name).await?;
+                let name = std::slice::from_ref(&service.name);
+                self.wait_until_gone(name).await?;
+                self.create(service).await
             }
             Action::Delete(name) => self.delete(name).await,
         }
@@ -282,11 +272,31 @@ impl Ecs {
             .service_name(&service.name)
             .task_definition(revision)
             .desired_count(service.count as i32)
-            .launch_type(self.launch_type())
-            .network_configuration(self.network(&what)?)
+            .launch_type(render::launch_type(service.definition.capacity))
+            .network_configuration(network(&service.network, &what)?)
             .deployment_configuration(deployment)
             .propagate_tags(PropagateTags::Service)
             .set_tags(Some(self.tags()))
+            .send()
+            .await
+            .map_err(request(what))?;
+        Ok(())
+    }
+
+    async fn update(&self, service: &Service, changes: Changes) -> Result<(), Error> {
+        let what = format!("update service {}", service.name);
+        let revision = match changes.definition {
+            true => Some(self.register(&service.definition).await?),
+            false => None,
+        };
+        let place = changes.network.then(|| network(&service.network, &what));
+        self.client
+            .update_service()
+            .cluster(&self.stack.cluster)
+            .service(&service.name)
+            .desired_count(service.count as i32)
+            .set_task_definition(revision)
+            .set_network_configuration(place.transpose()?)
             .send()
             .await
             .map_err(request(what))?;
@@ -338,28 +348,14 @@ impl Ecs {
             .map(|(key, value)| Tag::builder().key(key).value(value).build())
             .to_vec()
     }
+}
 
-    fn launch_type(&self) -> LaunchType {
-        match self.stack.capacity {
-            Capacity::Fargate => LaunchType::Fargate,
-            Capacity::Ec2 => LaunchType::Ec2,
-        }
-    }
-
-    fn network(&self, what: &str) -> Result<NetworkConfiguration, Error> {
-        let vpc = AwsVpcConfiguration::builder()
-            .set_subnets(Some(self.stack.subnets.clone()))
-            .security_groups(&self.stack.security_group)
-            .assign_public_ip(AssignPublicIp::Disabled)
-            .build();
-        let vpc = vpc.map_err(|error| Error::Request {
-            what: what.to_owned(),
-            problem: error.to_string(),
-        })?;
-        Ok(NetworkConfiguration::builder()
-            .awsvpc_configuration(vpc)
-            .build())
-    }
+/// Where tasks are, as a request wants it said.
+fn network(network: &Network, what: &str) -> Result<NetworkConfiguration, Error> {
+    render::network(network).map_err(|error| Error::Request {
+        what: what.to_owned(),
+        problem: error.to_string(),
+    })
 }
 
 async fn within<T>(

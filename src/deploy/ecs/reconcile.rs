@@ -1,8 +1,9 @@
 //! What has to be done so that the services that are there become those that should be. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::desired::{Service, TaskDefinition};
+use super::desired::{Network, Service, TaskDefinition};
+use super::stack::Capacity;
 
 /// A service as ECS describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +20,10 @@ pub struct Observed {
     pub definition_arn: String,
     /// What that says, if it is of a form that we write.
     pub definition: Option<TaskDefinition>,
+    /// Where its tasks are.
+    pub network: Option<Network>,
+    /// Who runs them; none where that is left to capacity providers.
+    pub launch_type: Option<Capacity>,
     /// Whose it is, by its tag.
     pub owner: Option<String>,
 }
@@ -28,12 +33,19 @@ pub struct Observed {
 pub enum Action {
     /// Make a service, with a new revision of its task definition.
     Create(Box<Service>),
-    /// Change the number of its tasks, and its task definition where `definition` says so.
+    /// Change the number of its tasks, and what else `changes` says.
     Update {
         /// What should be.
         service: Box<Service>,
-        /// Whether a new revision is needed.
-        definition: bool,
+        /// What else.
+        changes: Changes,
+        /// What differs, for people.
+        why: String,
+    },
+    /// Remove it and make it anew: ECS does not change the launch type of a service.
+    Replace {
+        /// What should be.
+        service: Box<Service>,
         /// What differs, for people.
         why: String,
     },
@@ -41,11 +53,22 @@ pub enum Action {
     Delete(String),
 }
 
+/// What of a service is to be changed. Each makes ECS start its tasks anew.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// Its task definition, by a new revision.
+    pub definition: bool,
+    /// Where its tasks are.
+    pub network: bool,
+}
+
 impl Action {
     /// The service that it is about.
     pub fn service(&self) -> &str {
         match self {
-            Self::Create(service) | Self::Update { service, .. } => &service.name,
+            Self::Create(service)
+            | Self::Update { service, .. }
+            | Self::Replace { service, .. } => &service.name,
             Self::Delete(name) => name,
         }
     }
@@ -55,6 +78,7 @@ impl Action {
         match self {
             Self::Create(service) => format!("create {}: {} tasks", service.name, service.count),
             Self::Update { service, why, .. } => format!("update {}: {why}", service.name),
+            Self::Replace { service, why } => format!("replace {}: {why}", service.name),
             Self::Delete(name) => format!("delete {name}"),
         }
     }
@@ -72,30 +96,75 @@ pub fn reconcile(desired: &[Service], observed: &[Observed]) -> Vec<Action> {
             steps.push(Action::Create(Box::new(service.clone())));
             continue;
         };
-        let mut why = Vec::new();
-        if found.count != service.count {
-            why.push(format!(
-                "{} tasks instead of {}",
-                service.count, found.count
-            ));
-        }
-        let definition = found.definition.as_ref() != Some(&service.definition);
-        if definition {
-            why.push(match &found.definition {
-                Some(found) => difference(found, &service.definition),
-                None => format!("task definition {} is not ours", found.definition_arn),
-            });
-        }
-        if !why.is_empty() {
-            steps.push(Action::Update {
-                service: Box::new(service.clone()),
-                definition,
-                why: why.join(", "),
-            });
-        }
+        steps.extend(step(service, found));
     }
     let deletions = left.into_keys().map(|name| Action::Delete(name.to_owned()));
     deletions.chain(steps).collect()
+}
+
+/// What has to be done to a service that is there, if anything has.
+fn step(service: &Service, found: &Observed) -> Option<Action> {
+    let (wanted, boxed) = (service.definition.capacity, Box::new(service.clone()));
+    if found.launch_type != Some(wanted) {
+        let other = found.launch_type.map(Capacity::word);
+        let other = other.unwrap_or("capacity providers");
+        let why = format!("launch type {} instead of {other}", wanted.word());
+        return Some(Action::Replace {
+            service: boxed,
+            why,
+        });
+    }
+    let mut why = Vec::new();
+    if found.count != service.count {
+        why.push(format!(
+            "{} tasks instead of {}",
+            service.count, found.count
+        ));
+    }
+    let changes = Changes {
+        definition: found.definition.as_ref() != Some(&service.definition),
+        network: found.network.as_ref() != Some(&service.network),
+    };
+    if changes.definition {
+        why.push(match &found.definition {
+            Some(found) => difference(found, &service.definition),
+            None => format!("task definition {} is not ours", found.definition_arn),
+        });
+    }
+    if changes.network {
+        why.push(match &found.network {
+            Some(found) => moved(found, &service.network),
+            None => "network".to_owned(),
+        });
+    }
+    (!why.is_empty()).then(|| Action::Update {
+        service: boxed,
+        changes,
+        why: why.join(", "),
+    })
+}
+
+/// Which parts of a network differ.
+fn moved(found: &Network, wanted: &Network) -> String {
+    let list = |names: &BTreeSet<String>| Vec::from_iter(names.iter().cloned()).join(" ");
+    let part = |what: &str, found: &BTreeSet<String>, wanted: &BTreeSet<String>| {
+        let (wanted_list, found_list) = (list(wanted), list(found));
+        (found != wanted).then(|| format!("{what} {wanted_list} instead of {found_list}"))
+    };
+    let address = |is_public: bool| if is_public { "public" } else { "private" };
+    let parts = [
+        part("subnets", &found.subnets, &wanted.subnets),
+        part(
+            "security groups",
+            &found.security_groups,
+            &wanted.security_groups,
+        ),
+        (found.is_public != wanted.is_public).then(|| {
+            let (wanted, found) = (address(wanted.is_public), address(found.is_public));
+            format!("{wanted} addresses instead of {found} ones")
+        }),
+    ];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
 /// Which parts of a task definition differ.
@@ -118,8 +187,15 @@ fn difference(found: &TaskDefinition, wanted: &TaskDefinition) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::stack::Capacity;
     use super::*;
+
+    fn network(subnet: &str) -> Network {
+        Network {
+            subnets: BTreeSet::from(["subnet-1".to_owned(), subnet.to_owned()]),
+            security_groups: BTreeSet::from(["sg-1".to_owned()]),
+            is_public: false,
+        }
+    }
 
     fn service(name: &str, count: u32, memory: u32) -> Service {
         Service {
@@ -140,6 +216,7 @@ mod tests {
                 region: String::new(),
                 capacity: Capacity::Fargate,
             },
+            network: network("subnet-2"),
         }
     }
 
@@ -151,6 +228,8 @@ mod tests {
             running: service.count,
             definition_arn: format!("{}:1", service.name),
             definition: Some(service.definition.clone()),
+            network: Some(service.network.clone()),
+            launch_type: Some(service.definition.capacity),
             owner: None,
         }
     }
@@ -196,11 +275,47 @@ mod tests {
                 action,
                 Action::Create(_)
                     | Action::Update {
-                        definition: true,
+                        changes: Changes {
+                            definition: true,
+                            ..
+                        },
                         ..
                     }
             )
         });
         assert_eq!(revisions.count(), 3);
+    }
+    #[test]
+    fn a_service_that_is_elsewhere_is_brought_back_and_one_of_another_launch_type_replaced() {
+        let desired = ["moved", "guarded", "public", "bare", "on-ec2", "provided"];
+        let desired = desired.map(|name| service(name, 1, 512));
+        let mut found = desired.clone().map(|service| observed(&service));
+        let [moved, guarded, public, bare, on_ec2, provided] = &mut found;
+        moved.network = Some(network("subnet-3"));
+        guarded.network.as_mut().unwrap().security_groups = BTreeSet::new();
+        public.network.as_mut().unwrap().is_public = true;
+        bare.network = None;
+        on_ec2.launch_type = Some(Capacity::Ec2);
+        provided.launch_type = None;
+        let actions = reconcile(&desired, &found);
+        let told: Vec<String> = actions.iter().map(Action::told).collect();
+        assert_eq!(
+            told,
+            [
+                "update moved: subnets subnet-1 subnet-2 instead of subnet-1 subnet-3",
+                "update guarded: security groups sg-1 instead of ",
+                "update public: private addresses instead of public ones",
+                "update bare: network",
+                "replace on-ec2: launch type FARGATE instead of EC2",
+                "replace provided: launch type FARGATE instead of capacity providers",
+            ]
+        );
+        let only_network = Changes {
+            definition: false,
+            network: true,
+        };
+        for action in &actions[..4] {
+            assert!(matches!(action, Action::Update { changes, .. } if *changes == only_network));
+        }
     }
 }

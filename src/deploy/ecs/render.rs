@@ -1,12 +1,15 @@
-//! A task definition as the ECS API wants it said, and back. Pure.
+//! Task definitions, and where tasks run, as the ECS API wants them said, and back. Pure.
+
+use std::collections::BTreeSet;
 
 use aws_sdk_ecs::error::BuildError;
 use aws_sdk_ecs::types::{
-    self, Compatibility, ContainerDefinition, KernelCapabilities, KeyValuePair, LinuxParameters,
-    LogConfiguration, LogDriver, NetworkMode, PortMapping, Secret, TransportProtocol,
+    self, AssignPublicIp, AwsVpcConfiguration, Compatibility, ContainerDefinition,
+    KernelCapabilities, KeyValuePair, LaunchType, LinuxParameters, LogConfiguration, LogDriver,
+    NetworkConfiguration, NetworkMode, PortMapping, Secret, TransportProtocol,
 };
 
-use super::desired::TaskDefinition;
+use super::desired::{Network, TaskDefinition};
 use super::stack::Capacity;
 use crate::config::ContainerConfig;
 
@@ -25,6 +28,48 @@ pub fn compatibility(capacity: Capacity) -> Compatibility {
         Capacity::Fargate => Compatibility::Fargate,
         Capacity::Ec2 => Compatibility::Ec2,
     }
+}
+
+/// What a task is launched by.
+pub fn launch_type(capacity: Capacity) -> LaunchType {
+    match capacity {
+        Capacity::Fargate => LaunchType::Fargate,
+        Capacity::Ec2 => LaunchType::Ec2,
+    }
+}
+
+/// What [`launch_type`] says; none where that is nothing that we write.
+pub fn read_launch_type(found: &LaunchType) -> Option<Capacity> {
+    [Capacity::Fargate, Capacity::Ec2]
+        .into_iter()
+        .find(|capacity| launch_type(*capacity) == *found)
+}
+
+/// Where tasks are in a network.
+pub fn network(network: &Network) -> Result<NetworkConfiguration, BuildError> {
+    let list = |names: &BTreeSet<String>| Some(names.iter().cloned().collect());
+    let vpc = AwsVpcConfiguration::builder()
+        .set_subnets(list(&network.subnets))
+        .set_security_groups(list(&network.security_groups))
+        .assign_public_ip(if network.is_public {
+            AssignPublicIp::Enabled
+        } else {
+            AssignPublicIp::Disabled
+        })
+        .build()?;
+    Ok(NetworkConfiguration::builder()
+        .awsvpc_configuration(vpc)
+        .build())
+}
+
+/// What [`network`] says.
+pub fn read_network(found: &NetworkConfiguration) -> Option<Network> {
+    let vpc = found.awsvpc_configuration()?;
+    Some(Network {
+        subnets: vpc.subnets().iter().cloned().collect(),
+        security_groups: vpc.security_groups().iter().cloned().collect(),
+        is_public: vpc.assign_public_ip() == Some(&AssignPublicIp::Enabled),
+    })
 }
 
 /// The container of a task.

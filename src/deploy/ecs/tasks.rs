@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use aws_sdk_ecs::types::{ContainerOverride, DesiredStatus, TaskDefinitionStatus, TaskOverride};
 
-use super::desired::prefix;
-use super::{Ecs, Error, GONE_WITHIN, POLL_EVERY, render, request, within};
+use super::desired::{Network, prefix};
+use super::{Ecs, Error, GONE_WITHIN, POLL_EVERY, network, render, request, within};
 
 /// A task of our own has to be placed and started first.
 const TASK_WITHIN: Duration = Duration::from_secs(300);
@@ -80,8 +80,8 @@ impl Ecs {
             .run_task()
             .cluster(&self.stack.cluster)
             .task_definition(service)
-            .launch_type(self.launch_type())
-            .network_configuration(self.network("run a task")?)
+            .launch_type(render::launch_type(self.stack.capacity))
+            .network_configuration(network(&Network::of(&self.stack), "run a task")?)
             .overrides(TaskOverride::builder().container_overrides(instead).build())
             .started_by(&self.owner)
             .set_tags(Some(self.tags()))
