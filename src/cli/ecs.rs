@@ -174,7 +174,7 @@ async fn watch(
         on_ecs,
         store,
         last: Look::default(),
-        has_left: false,
+        is_stopping: false,
     };
     followed.to_the_end(shown, json, quiet).await
 }
@@ -185,8 +185,8 @@ struct Shown<'a> {
     store: DynamoStore,
     /// What was seen last: shown as long as the store cannot be reached.
     last: Look,
-    /// Whether the trainer has been asked to end, and has.
-    has_left: bool,
+    /// Whether the trainer has been asked to commit and end.
+    is_stopping: bool,
 }
 
 impl Watchable for Shown<'_> {
@@ -197,7 +197,8 @@ impl Watchable for Shown<'_> {
             let text = format_args!("run `{run}` has been taken down meanwhile");
             return Err(Failure::new(Exit::Run, text));
         }
-        if self.has_left {
+        if self.is_stopping {
+            self.on_ecs.wait_for_trainer().await?;
             self.last.end = Some(end_of_stopped(&self.store).await?);
             return Ok(self.last.clone());
         }
@@ -214,14 +215,18 @@ impl Watchable for Shown<'_> {
     }
 
     async fn interrupted(&mut self) -> Result<&'static str, Failure> {
+        self.is_stopping = true;
         self.on_ecs.stop_trainer().await?;
-        self.has_left = true;
-        Ok("the trainer has committed and ended")
+        Ok("committing; press Ctrl-C again to leave that to the trainer")
     }
 
     fn abandoned(&mut self) -> Failure {
         let run = self.on_ecs.run.name();
-        let text = format_args!("left; see how it goes with `cuttlefish attach {run}`");
+        // The first Ctrl-C is what makes this possible.
+        let text = format_args!(
+            "left while the trainer is asked to commit and end; the other services of run {run} stay: go \
+             on with `cuttlefish train --resume {run}`, or remove it with `cuttlefish down {run}`"
+        );
         Failure::new(Exit::Interrupted, text)
     }
 }

@@ -106,12 +106,20 @@ impl<'a> Watch<'a> {
                         });
                     }
                 }
-                None if std::mem::replace(&mut asked, true) => {
-                    self.view.finish();
-                    return Err(run.abandoned());
-                }
                 None => {
-                    let note = run.interrupted().await?;
+                    let note = match std::mem::replace(&mut asked, true) {
+                        true => None,
+                        // Nor is the second one kept waiting by what the first one takes.
+                        false => tokio::select! {
+                            note = run.interrupted() => Some(note?),
+                            _ = interrupts.recv() => None,
+                            _ = terminations.recv() => None,
+                        },
+                    };
+                    let Some(note) = note else {
+                        self.view.finish();
+                        return Err(run.abandoned());
+                    };
                     self.view.note(note);
                 }
             }
@@ -214,5 +222,63 @@ impl<'a> Watch<'a> {
                 .saturating_sub(self.began)
                 .mul_f64(left / done as f64),
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+    use std::sync::Arc;
+
+    use cuttlefish_core::data::Batches;
+    use cuttlefish_core::topology::{DataShape, Grouping, parse};
+    use rustix::process::{Signal, getpid, kill_process};
+
+    use super::*;
+    use crate::cli::Exit;
+    use crate::data::digits;
+
+    /// A run that never gets anywhere, while somebody presses Ctrl-C.
+    struct Stuck;
+
+    fn press() {
+        kill_process(getpid(), Signal::INT).expect("our own process");
+    }
+
+    impl Watchable for Stuck {
+        async fn look(&mut self, _: u64, _: Duration) -> Result<Look, Failure> {
+            press();
+            pending().await
+        }
+
+        async fn interrupted(&mut self) -> Result<&'static str, Failure> {
+            press();
+            pending().await
+        }
+
+        fn abandoned(&mut self) -> Failure {
+            Failure::new(Exit::Interrupted, "left")
+        }
+    }
+
+    #[tokio::test]
+    async fn a_second_ctrl_c_is_heard_while_the_first_one_is_waited_for() {
+        let text = "name: stuck\ndata: {source: digits}\nnetwork:\n  layers: [{type: dense, name: digit, \
+                    units: 10, activation: softmax}]\n  loss: sparse_categorical_crossentropy\n";
+        let dataset = digits::load(0.1);
+        let shape = DataShape::from(&dataset);
+        let document = parse(text, &[]).unwrap();
+        let graph = document.graph(&shape, Grouping::FromFile).unwrap();
+        let batches = Batches::new(Arc::new(dataset), 1, 64, true);
+        let view = ProgressView::new(false, true, 1);
+        let mut watch = Watch::new(view, &graph, &batches, 0);
+        let mut stuck = Stuck;
+        let ended = watch.until_the_end(&mut stuck);
+        let ended = tokio::time::timeout(Duration::from_secs(60), ended).await;
+        let failure = ended.expect("nobody waits").err().expect("it was left");
+        assert_eq!(
+            (failure.exit, failure.message.as_str()),
+            (Exit::Interrupted, "left")
+        );
     }
 }

@@ -183,13 +183,21 @@ impl OnEcs {
         Ok(DynamoStore::new(client, table, self.run.name())?)
     }
 
-    /// Asks the trainer to commit and end, and waits until it has.
+    /// Asks the trainer to commit and end.
     ///
     /// # Errors
     /// When ECS refuses.
     pub async fn stop_trainer(&self) -> anyhow::Result<()> {
         let trainer = trainer_service(self.run.name());
-        self.ecs.scale(&trainer, 0).await.map_err(failed_to)?;
+        self.ecs.scale(&trainer, 0).await.map_err(failed_to)
+    }
+
+    /// Waits until a trainer that was asked to end has.
+    ///
+    /// # Errors
+    /// When that takes too long, or ECS refuses.
+    pub async fn wait_for_trainer(&self) -> anyhow::Result<()> {
+        let trainer = trainer_service(self.run.name());
         let empty = self.ecs.wait_until_empty(&trainer).await;
         empty.map_err(failed_to)
     }
