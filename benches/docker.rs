@@ -6,12 +6,12 @@
 //! `scripts/bench docker --data-dir DIR [--epochs N] [--hidden N]... [--program FILE]`
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, ensure};
 use clap::Parser;
 use cuttlefish::data;
 use cuttlefish::orchestrator::Deployed;
@@ -28,6 +28,11 @@ use lapin::types::FieldTable;
 use lapin::{BasicProperties, Channel};
 use serde_json::Value;
 use tokio::sync::Notify;
+
+#[path = "support/containers.rs"]
+mod containers;
+
+use containers::{Program, best_epoch, json};
 
 /// Ticks that the bare publisher is ahead of its consumers at most: as training has it.
 const IN_FLIGHT: u64 = 2;
@@ -63,10 +68,14 @@ fn main() -> anyhow::Result<()> {
             name: format!("bench{hidden}"),
             args: &args,
             runs: runs.path(),
+            program: Program {
+                runs: runs.path(),
+                data: &args.data_dir,
+            },
         };
         let measured = bench.measure(hidden);
         // Whatever went wrong, no containers are left.
-        let removed = bench.cuttlefish(&["down", &bench.name]);
+        let removed = bench.program.stdout(&["down", &bench.name]);
         measured?;
         removed?;
     }
@@ -77,6 +86,7 @@ struct Bench<'a> {
     name: String,
     args: &'a Args,
     runs: &'a Path,
+    program: Program<'a>,
 }
 
 impl Bench<'_> {
@@ -93,7 +103,7 @@ impl Bench<'_> {
             .map_err(|p| anyhow::anyhow!(p.to_string()))?;
         let plan = Plan::new(&graph, &shape, true, Feed::Reference);
 
-        let local = self.cuttlefish(&[
+        let local = self.program.stdout(&[
             "train",
             file,
             "--json",
@@ -106,7 +116,7 @@ impl Bench<'_> {
         if let Some(program) = &self.args.program {
             train.extend(["--program", program.to_str().context("a plain path")?]);
         }
-        let (trained, told) = self.run(&train)?;
+        let (trained, told) = self.program.run(&train)?;
         let (local, trained) = (json(&local)?, json(&trained)?);
         ensure!(
             trained["weights_sha256"] == local["weights_sha256"],
@@ -192,28 +202,6 @@ impl Bench<'_> {
         let address = String::from_utf8(output.stdout)?;
         Ok(deployed.broker().await?.at(address.trim(), 5672))
     }
-
-    /// Stdout of the program.
-    fn cuttlefish(&self, args: &[&str]) -> anyhow::Result<String> {
-        Ok(self.run(args)?.0)
-    }
-
-    /// Its stdout and stderr.
-    fn run(&self, args: &[&str]) -> anyhow::Result<(String, String)> {
-        let output = Command::new(env!("CARGO_BIN_EXE_cuttlefish"))
-            .args(args)
-            .env("CUTTLEFISH_RUNS_DIR", self.runs)
-            .env("CUTTLEFISH_DATA_DIR", &self.args.data_dir)
-            .env_remove("CUTTLEFISH_BROKER")
-            .stdin(Stdio::null())
-            .stderr(Stdio::piped())
-            .output()?;
-        if !output.status.success() {
-            bail!("{args:?}: {}", String::from_utf8_lossy(&output.stderr));
-        }
-        let text = String::from_utf8;
-        Ok((text(output.stdout)?, text(output.stderr)?))
-    }
 }
 
 fn topology_file(name: &str, hidden: usize, epochs: u32) -> String {
@@ -233,10 +221,6 @@ training:
   optimizer: {{type: sgd, learning_rate: 0.1, momentum: 0.9}}
 "
     )
-}
-
-fn json(text: &str) -> anyhow::Result<Value> {
-    serde_json::from_str(text).with_context(|| format!("not JSON: {text}"))
 }
 
 /// Messages of one kind and layer, as the bare publisher sends them.
@@ -278,17 +262,6 @@ fn parcels(graph: &Graph, plan: &Plan) -> Vec<Parcels> {
         }
     };
     plan.traffic.iter().map(parcels).collect()
-}
-
-/// Samples a second in the best epoch, as the lines of the epochs say.
-fn best_epoch(told: &str) -> Option<f64> {
-    let speed = |line: &str| {
-        let (before, _) = line.split_once(" samples/s")?;
-        let number = before.rsplit(' ').next()?.replace(',', "");
-        number.parse::<f64>().ok()
-    };
-    let epochs = told.lines().filter(|line| line.starts_with("epoch"));
-    epochs.filter_map(speed).reduce(f64::max)
 }
 
 /// How many ticks' messages a bare publisher and consumers move in a second: the better of two

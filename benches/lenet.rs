@@ -1,19 +1,25 @@
 //! Training speed of LeNet-5 on MNIST, batch 128: through the actors, and, in the same run, the same
-//! arithmetic written directly on ndarray in one loop (im2col, Chellapilla et al. 2006).
+//! arithmetic written directly on ndarray in one loop (im2col, Chellapilla et al. 2006). Then one epoch of
+//! it as containers, a filter or neuron each, which has to end with the digest of one process.
 //!
-//! `scripts/bench lenet --data-dir DIR [--neurons-per-unit N] [--epochs N]`
+//! `scripts/bench lenet --data-dir DIR [--neurons-per-unit N] [--epochs N] [--no-containers]`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use anyhow::{Context as _, ensure};
 use clap::Parser;
 use cuttlefish_core::data::{BatchRef, BatchSource, Batches, Dataset, Part, Targets, Values};
 use cuttlefish_core::topology::{self, DataShape, Grouping};
 use ndarray::linalg::general_mat_mul;
 use ndarray::{Array1, Array2, Axis};
 
+#[path = "support/containers.rs"]
+mod containers;
 mod support;
+
+use containers::{Program, best_epoch, json};
 
 const BATCH: usize = 128;
 const LEARNING_RATE: f32 = 0.05;
@@ -30,6 +36,9 @@ struct Args {
     /// Epochs of each measurement; the fastest counts.
     #[arg(long, default_value_t = 2)]
     epochs: u32,
+    /// Leaves out the run in containers, which needs Docker and a broker image.
+    #[arg(long)]
+    no_containers: bool,
     /// Given by `cargo bench`.
     #[arg(long, hide = true)]
     bench: bool,
@@ -64,7 +73,43 @@ fn main() -> anyhow::Result<()> {
         speed(actors),
         speed(actors) / speed(plain)
     );
+    if !args.no_containers {
+        let containers = container_epoch(&args.data_dir)?;
+        println!(
+            "236 containers               {containers:8.0} samples/s  ratio to ndarray {:.3}, digest as in one process",
+            containers / speed(plain)
+        );
+    }
     Ok(())
+}
+
+/// Samples a second of an epoch with every filter and neuron in a container of its own.
+fn container_epoch(data: &Path) -> anyhow::Result<f64> {
+    let runs = tempfile::tempdir()?;
+    let program = Program {
+        runs: runs.path(),
+        data,
+    };
+    let file = runs.path().join("bench-lenet.yaml");
+    std::fs::write(&file, include_str!("../topology/lenet5.yaml"))?;
+    let file = file.to_str().context("a plain path")?;
+    let train = |name: &str, target: &str| {
+        let name = format!("name={name}");
+        program.run(&[
+            "train", file, "--target", target, "--epochs", "1", "--json", "--set", &name,
+        ])
+    };
+    let measured = train("bench-lenet", "docker").and_then(|(trained, told)| {
+        let digest = |text: &str| Ok::<_, anyhow::Error>(json(text)?["weights_sha256"].clone());
+        let (local, trained) = (digest(&train("local", "local")?.0)?, digest(&trained)?);
+        ensure!(local == trained, "the digests differ: {trained} {local}");
+        best_epoch(&told).context("lines of epochs")
+    });
+    // Whatever went wrong, no containers are left.
+    let removed = program.stdout(&["down", "bench-lenet"]);
+    let speed = measured?;
+    removed?;
+    Ok(speed)
 }
 
 /// Weights of a layer, `[outputs, inputs]`, with momentum.

@@ -6,10 +6,11 @@ use crate::support::{Live, assert_gone, digest, docker, live, text, wait_until};
 
 const NETWORK: &str = "
 seed: 7
-data: {source: digits, validation_split: 0.1}
+data: {source: digits, validation_split: 0.1, augmentation: {shift: 1}}
 network:
   layers:
-    - {type: conv2d, name: small, filters: 4, kernel_size: 3, padding: same, activation: relu}
+    - {type: conv2d, name: small, filters: 4, kernel_size: 3, padding: same}
+    - {type: batch_normalization, activation: relu}
     - {type: max_pooling2d}
     - {type: conv2d, name: large, filters: 6, kernel_size: 3, activation: relu,
        resources: {memory: 96MiB}}
