@@ -51,7 +51,7 @@ pub struct Args {
     /// NAME-kubernetes, NAME-ecs]
     #[arg(long, value_name = "DIR")]
     into: Option<PathBuf>,
-    /// Replace what was rendered there before, and the weights in its store
+    /// Replace what was rendered there before; for Compose, the weights in its store too
     #[arg(long)]
     overwrite: bool,
     #[command(flatten)]
@@ -158,7 +158,7 @@ fn render(args: &Args, config: &Config, told: &dyn Told) -> Result<Exit, Failure
         }
         Platform::Ecs => {
             let (graph, dataset) = (asked.graph, asked.dataset);
-            let deployment = ecs::deployment(args, asked.record, config)?;
+            let deployment = ecs::deployment(args, asked.record, &place, config)?;
             let staging = stage()?;
             let write = ecs_manifests::write(&deployment, &graph, &dataset, staging.path(), told);
             let written = Handle::current().block_on(write);

@@ -138,10 +138,12 @@ fn a_rendered_run_trains_on_ecs_by_the_aws_cli_alone_to_the_local_digest() {
     let (_, told) = emulator.ok(&live, &["digest", "given"]);
     assert_eq!(told.trim(), local);
 
-    another_run_of_the_name_is_refused(&live, &emulator, &file, image);
+    let other = another_run_of_the_name_is_refused(&live, &emulator, &file, image);
 
     // Taken down and brought up again it is where it was.
     bundle.script("remove", &[]);
+    let problem = other.script_fails("remove", &["--weights"]);
+    assert!(problem.contains("another run given"), "{problem}");
     assert_eq!(all_tasks("given"), [""; 0]);
     assert_eq!(emulator.queues("given"), 0, "queues");
     bundle.script("remove", &[]);
@@ -156,13 +158,19 @@ fn a_rendered_run_trains_on_ecs_by_the_aws_cli_alone_to_the_local_digest() {
 }
 
 /// One whose seed is another, and so its record.
-fn another_run_of_the_name_is_refused(live: &Live, emulator: &Emulator, file: &str, image: &str) {
+fn another_run_of_the_name_is_refused<'a>(
+    live: &Live,
+    emulator: &'a Emulator,
+    file: &str,
+    image: &str,
+) -> Bundle<'a> {
     let args = [file, "--image", image, "--set", "seed=8"];
     let other = Bundle::render(live, emulator, "other", &args);
     let problem = other.script_fails("apply", &[]);
     assert!(problem.contains("another run given"), "{problem}");
     let problem = other.script_fails("remove", &[]);
     assert!(problem.contains("belongs to another run"), "{problem}");
+    other
 }
 
 /// They do not train there: the emulator's CloudFormation loses the names of a container's secrets.

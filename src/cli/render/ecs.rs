@@ -1,5 +1,7 @@
 //! `render --to ecs`: what it takes instead of the options of others.
 
+use std::path::Path;
+
 use tokio::runtime::Handle;
 
 use super::super::services::DataArg;
@@ -9,7 +11,7 @@ use crate::config::Config;
 use crate::deploy::ecs;
 use crate::deploy::ecs::stack::Stack;
 use crate::orchestrator::secrets;
-use crate::runs::{EcsDeployment, Record};
+use crate::runs::{EcsDeployment, Record, on_ecs};
 use crate::store;
 
 /// Whether the options are those of the platform.
@@ -54,7 +56,13 @@ pub fn check_options(args: &Args) -> Result<(), Failure> {
 }
 
 /// How a new run of this record is to be there. Looks at the stack, and changes nothing.
-pub fn deployment(args: &Args, record: Record, config: &Config) -> Result<EcsDeployment, Failure> {
+/// Where this run was rendered before, it is the same run.
+pub fn deployment(
+    args: &Args,
+    record: Record,
+    place: &Path,
+    config: &Config,
+) -> Result<EcsDeployment, Failure> {
     let usage = |text: &str| Failure::new(Exit::Usage, text);
     let Some(image) = &args.image else {
         return Err(usage(
@@ -63,14 +71,25 @@ pub fn deployment(args: &Args, record: Record, config: &Config) -> Result<EcsDep
         ));
     };
     let (stack, region) = stack(args, config)?;
+    let owner = match rendered_before(place, &record) {
+        Some(before) => before.owner,
+        None => secrets::random()?,
+    };
     Ok(EcsDeployment::new(
-        secrets::random()?,
+        owner,
         image.clone(),
         stack,
         region,
         config.services.dynamodb.clone(),
         record,
     ))
+}
+
+/// What is to be replaced, where that is a run of this name.
+fn rendered_before(place: &Path, record: &Record) -> Option<EcsDeployment> {
+    let text = std::fs::read_to_string(place.join(on_ecs::FILE)).ok()?;
+    let before: EcsDeployment = serde_json::from_str(&text).ok()?;
+    (before.record.topology.name == record.topology.name).then_some(before)
 }
 
 /// The stack, and its region.

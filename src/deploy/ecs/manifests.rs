@@ -255,11 +255,12 @@ removes services, queues and task definitions. The weights stay in the table, an
     ./{apply} --store-only
     aws cloudformation deploy --stack-name cuttlefish-{name} --template-file {TEMPLATE}
 
-A template of more than 51,200 bytes needs `--s3-bucket`. To remove the run, call `./{remove}` first and then
+That takes rights for CloudFormation, which OperatorPolicy does not give. A template of more than 51,200 bytes needs `--s3-bucket`. To remove the run, call `./{remove}` first and then
 `aws cloudformation delete-stack --stack-name cuttlefish-{name}`.
 
 `ecs.json` is for Cuttlefish: as `{name}/ecs.json` in its directory of runs it makes this a run that was brought up with
-`up --target ecs`, for `attach`, `ps`, `digest`, `export` and `down`.
+`up --target ecs`, for `attach`, `ps`, `digest`, `export` and `down`. `./{remove}` knows the services that are written here: what an `up` of
+another network has made, `down` removes.
 "
     )
 }

@@ -167,7 +167,10 @@ impl Ecs {
                 definition: self.definition(&arn).await?,
                 definition_arn: arn,
                 network: found.network_configuration().and_then(render::read_network),
-                launch_type: found.launch_type().and_then(render::read_launch_type),
+                launch_type: match found.capacity_provider_strategy() {
+                    [] => found.launch_type().and_then(render::read_launch_type),
+                    _ => None,
+                },
                 owner: owner.and_then(|tag| tag.value()).map(str::to_owned),
             });
         }

@@ -42,7 +42,7 @@ pub enum Action {
         /// What differs, for people.
         why: String,
     },
-    /// Remove it and make it anew: ECS does not change the launch type of a service.
+    /// Remove it and make it anew: ECS does not change one launch type into another.
     Replace {
         /// What should be.
         service: Box<Service>,

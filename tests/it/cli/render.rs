@@ -172,6 +172,9 @@ fn stack_file(program: &Program) -> String {
 /// Says what it is called with, and answers as if there were nothing, or `FOUND`.
 const AWS: &str = r#"#!/bin/sh
 echo "$*" >>"$CALLS"
+case "$FOUND $1 $2" in
+    "DENIED ecs describe-services" | "TAKEN dynamodb put-item") echo "An error occurred" >&2; exit 254 ;;
+esac
 case "$1 $2" in
     "--version ") echo "aws-cli/$VERSION" ;;
     "ecs describe-services") if [ -e "$CALLS.$6" ]; then echo INACTIVE; else echo "${FOUND:-None}"; fi ;;
@@ -259,6 +262,8 @@ fn a_directory_for_ecs_has_requests_scripts_and_no_secret() {
     let (_, refused) = render(&program, "ecs", "deploy", &more);
     assert_eq!(refused.status.code(), Some(2));
     assert!(text(&refused.stderr).contains("--overwrite"));
+    let settings = || std::fs::read_to_string(dir.join("run.sh")).unwrap();
+    let before = settings();
     let (_, output) = render(
         &program,
         "ecs",
@@ -266,6 +271,7 @@ fn a_directory_for_ecs_has_requests_scripts_and_no_secret() {
         &[&more[..], &["--overwrite"]].concat(),
     );
     assert!(output.status.success(), "{}", text(&output.stderr));
+    assert_eq!(settings(), before, "a run that is up stays its own");
 }
 
 #[test]
@@ -323,6 +329,10 @@ fn the_scripts_for_ecs_make_what_is_missing_and_remove_what_is_theirs() {
             "another run digits",
         ),
         (&["apply"], "DRAINING\tOWNER", "2.9.19", "try again"),
+        (&["apply"], "DENIED", "2.9.19", "An error occurred"),
+        (&["remove", "--weights"], "DENIED", "2.9.19", "occurred"),
+        (&["apply"], "TAKEN", "2.9.19", "another run digits"),
+        (&["remove", "--weights"], "TAKEN", "2.9.19", "another run"),
         (&["apply"], "", "1.46.2", "version 2"),
         (&["apply", "--weights"], "", "2.9.19", "`--weights`"),
         (&["remove", "--all"], "", "2.9.19", "`--all`"),

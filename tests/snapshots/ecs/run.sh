@@ -26,11 +26,12 @@ command -v aws >/dev/null || die 'the AWS CLI is missing (version 2)'
 [[ $(aws --version 2>&1) != aws-cli/1.* ]] ||
     die 'the AWS CLI has version 1, which encodes binary values twice (install version 2)'
 
-# Prints the status of a service, and fails where that is another run's.
+# Prints the status of a service, and fails where that is another run's or not known. (In a substitution
+# `set -e` does not hold.)
 status_of() {
     local found status found_owner
     found=$(aws ecs describe-services --cluster "$cluster" --services "$1" --include TAGS \
-        --query "services[0].[status, tags[?key=='$owner_tag'].value | [0]]" --output text)
+        --query "services[0].[status, tags[?key=='$owner_tag'].value | [0]]" --output text) || exit 1
     read -r status found_owner <<<"$found"
     if [[ $status == ACTIVE || $status == DRAINING ]] && [[ $found_owner != "$owner" ]]; then
         die "service $1 in cluster $cluster belongs to another run $run (render this one with \`--set name=...\`)"
