@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use serde::{Deserialize, Serialize};
 
 use super::augmentation::Augmenter;
-use super::{Augmentation, Dataset, Labels, Values};
-use crate::math::Inputs;
+use super::{Augmentation, Dataset, Labels, Storage, Values};
 use crate::math::inputs::{LANES, transpose_into};
 use crate::math::stream::{Purpose, shuffle, stream};
+use crate::math::{ByteMatrix, Inputs};
 
 /// Batches whose values are kept, so that all neurons of a process share one copy: as many ticks
 /// as can be in flight.
@@ -275,15 +275,20 @@ impl Rows {
     fn gather_bytes(
         &self,
         batch: BatchRef,
-        bytes: &[u8],
+        bytes: &Storage<u8>,
         scale: f32,
         memory: Option<Inputs>,
     ) -> Inputs {
         let width = self.dataset.features;
-        let mut samples = memory.map(Inputs::into_bytes).unwrap_or_default();
-        samples.reset(batch.rows as usize, width, scale);
         let numbers = self.numbers(batch);
         let augmenter = self.augmenter_of(batch);
+        if augmenter.is_none()
+            && let Some(samples) = ByteMatrix::shared(bytes, &numbers, width, scale)
+        {
+            return Inputs::from_bytes(samples);
+        }
+        let mut samples = memory.map(Inputs::into_bytes).unwrap_or_default();
+        samples.reset(batch.rows as usize, width, scale);
         for (i, &row) in numbers.iter().enumerate() {
             if let Some(&later) = numbers.get(i + ROWS_AHEAD) {
                 self.dataset.prefetch_row(later as usize);

@@ -1,18 +1,38 @@
-//! A batch as bytes: a quarter of the memory of its numbers, an eighth of both of their layouts.
+//! A batch as bytes: a quarter of the memory of its numbers, an eighth of both of their layouts, and
+//! nothing at all where they stay in the data set.
 
-use std::ops::{Index, Range};
+use std::ops::Range;
 
 use super::inputs::LANES;
+use super::transpose::transpose;
+use crate::data::Storage;
 
-/// A matrix whose elements are `f32::from(byte) * scale`, kept as bytes, row by row.
+/// A matrix whose elements are `f32::from(byte) * scale`, kept as bytes.
 ///
-/// Rows and columns are padded with zeros to whole blocks of [`LANES`] x [`LANES`].
+/// Rows can be read in whole cells of [`LANES`] bytes, as many of them as whole cells hold. What is behind
+/// the last column and the last row is arbitrary.
 #[derive(Clone, Debug, Default)]
 pub struct ByteMatrix {
     rows: usize,
     columns: usize,
     scale: f32,
-    cells: Vec<[u8; LANES]>,
+    /// Where each row begins, and as many that are no rows as fill the last cell of a column.
+    starts: Vec<usize>,
+    bytes: Bytes,
+}
+
+#[derive(Clone, Debug)]
+enum Bytes {
+    /// Row by row, in whole cells.
+    Own(Vec<[u8; LANES]>),
+    /// Wherever the rows are.
+    Shared(Storage<u8>),
+}
+
+impl Default for Bytes {
+    fn default() -> Self {
+        Self::Own(Vec::new())
+    }
 }
 
 impl ByteMatrix {
@@ -23,18 +43,51 @@ impl ByteMatrix {
         matrix
     }
 
+    /// The rows of a larger matrix that have these numbers, without a copy; none where the end of
+    /// `bytes` is too close to one of them for whole cells.
+    pub fn shared(bytes: &Storage<u8>, rows: &[u32], columns: usize, scale: f32) -> Option<Self> {
+        let cells = columns.next_multiple_of(LANES);
+        let mut starts: Vec<usize> = rows.iter().map(|&row| row as usize * columns).collect();
+        let last = starts.iter().max().copied().unwrap_or_default();
+        if last + cells > bytes.len() {
+            return None;
+        }
+        starts.resize(rows.len().next_multiple_of(LANES), last);
+        Some(Self {
+            rows: rows.len(),
+            columns,
+            scale,
+            starts,
+            bytes: Bytes::Shared(bytes.clone()),
+        })
+    }
+
     /// Becomes a matrix of this shape and keeps its memory. Its elements are arbitrary unless they
-    /// are set; the padding is zero.
+    /// are set.
     pub fn reset(&mut self, rows: usize, columns: usize, scale: f32) {
         self.scale = scale;
-        if (rows, columns) == (self.rows, self.columns) {
+        let is_own = matches!(self.bytes, Bytes::Own(_));
+        if is_own && (rows, columns) == (self.rows, self.columns) {
             return;
         }
-        self.rows = rows;
-        self.columns = columns;
-        self.cells.clear();
-        let cells = rows.next_multiple_of(LANES) * self.panels();
-        self.cells.resize(cells, [0; LANES]);
+        (self.rows, self.columns) = (rows, columns);
+        let (all_rows, panels) = (rows.next_multiple_of(LANES), self.panels());
+        self.starts.clear();
+        self.starts
+            .extend((0..all_rows).map(|row| row * panels * LANES));
+        let cells = self.own();
+        cells.clear();
+        cells.resize(all_rows * panels, [0; LANES]);
+    }
+
+    fn own(&mut self) -> &mut Vec<[u8; LANES]> {
+        if let Bytes::Shared(_) = self.bytes {
+            self.bytes = Bytes::default();
+        }
+        match &mut self.bytes {
+            Bytes::Own(cells) => cells,
+            Bytes::Shared(_) => unreachable!("replaced above"),
+        }
     }
 
     /// Rows of the matrix.
@@ -42,7 +95,7 @@ impl ByteMatrix {
         self.rows
     }
 
-    /// Columns of the matrix, padding left out.
+    /// Columns of the matrix.
     pub fn columns(&self) -> usize {
         self.columns
     }
@@ -59,35 +112,49 @@ impl ByteMatrix {
 
     /// The bytes of one row.
     pub fn row(&self, row: usize) -> &[u8] {
-        &self.cells[self.row_cells(row)].as_flattened()[..self.columns]
+        &self.bytes()[self.starts[row]..][..self.columns]
     }
 
     /// The bytes of one row, to be set.
+    ///
+    /// # Panics
+    ///
+    /// Where they are somebody else's.
     pub fn row_mut(&mut self, row: usize) -> &mut [u8] {
-        let cells = self.row_cells(row);
-        &mut self.cells[cells].as_flattened_mut()[..self.columns]
+        let Bytes::Own(cells) = &mut self.bytes else {
+            panic!("a shared matrix stays as it is");
+        };
+        &mut cells.as_flattened_mut()[self.starts[row]..][..self.columns]
     }
 
     /// The numbers of one row, [`LANES`] at a time, zeros behind the last one.
     pub fn numbers(&self, row: usize) -> impl Iterator<Item = [f32; LANES]> {
-        let cells = self.cells[self.row_cells(row)].iter();
-        cells.map(|cell| cell.map(|byte| f32::from(byte) * self.scale))
+        let chunks = self.row(row).chunks(LANES);
+        chunks.map(|chunk| {
+            let mut cell = [0; LANES];
+            cell[..chunk.len()].copy_from_slice(chunk);
+            cell.map(|byte| f32::from(byte) * self.scale)
+        })
     }
 
-    fn row_cells(&self, row: usize) -> Range<usize> {
-        row * self.panels()..(row + 1) * self.panels()
+    fn bytes(&self) -> &[u8] {
+        match &self.bytes {
+            Bytes::Own(cells) => cells.as_flattened(),
+            Bytes::Shared(bytes) => bytes,
+        }
     }
 
-    /// One panel: [`LANES`] columns of every row.
-    pub fn panel(&self, panel: usize) -> BytePanel<'_> {
-        BytePanel {
-            cells: self.cells.get(panel..).unwrap_or_default(),
-            stride: self.panels(),
+    /// The panels of [`LANES`] columns from this one on.
+    pub fn panels_from(&self, panel: usize) -> BytePanels<'_> {
+        BytePanels {
+            bytes: self.bytes(),
+            starts: &self.starts,
+            first: panel * LANES,
         }
     }
 
     /// Becomes the transpose of some rows and columns of a matrix, whole blocks of [`LANES`] unless
-    /// they are its last ones. The padding is arbitrary.
+    /// they are its last ones.
     pub(super) fn transpose_part(
         &mut self,
         from: &Self,
@@ -95,56 +162,28 @@ impl ByteMatrix {
         columns: Range<usize>,
     ) {
         self.reset(columns.len(), rows.len(), from.scale);
-        let (stride, from_stride) = (self.panels(), from.panels());
-        for (panel, from_row) in rows.step_by(LANES).enumerate() {
-            for (row, from_column) in (0..).step_by(LANES).zip(columns.clone().step_by(LANES)) {
-                let first = from_row * from_stride + from_column / LANES;
-                let block = std::array::from_fn(|lane| from.cells[first + lane * from_stride]);
-                let first = row * stride + panel;
-                for (lane, cell) in transpose(block).into_iter().enumerate() {
-                    self.cells[first + lane * stride] = cell;
-                }
-            }
-        }
+        let panels = self.panels();
+        let starts = &from.starts[rows.start..rows.end.next_multiple_of(LANES)];
+        transpose(from.bytes(), starts, columns, self.own(), panels);
     }
 }
 
-/// [`LANES`] columns of every row of a [`ByteMatrix`].
+/// Neighbouring panels of a [`ByteMatrix`], whose cells in a row are neighbours too.
 #[derive(Clone, Copy, Debug)]
-pub struct BytePanel<'a> {
-    /// From the panel's cell of the first row on.
-    cells: &'a [[u8; LANES]],
-    /// Cells from one row to the next.
-    stride: usize,
+pub struct BytePanels<'a> {
+    bytes: &'a [u8],
+    /// Where each row begins.
+    starts: &'a [usize],
+    /// The first of the columns.
+    first: usize,
 }
 
-impl Index<usize> for BytePanel<'_> {
-    type Output = [u8; LANES];
-
-    fn index(&self, row: usize) -> &[u8; LANES] {
-        &self.cells[row * self.stride]
+impl<'a> BytePanels<'a> {
+    /// The first panels' cells in a row.
+    #[inline]
+    pub fn cells<const PANELS: usize>(&self, row: usize) -> &'a [[u8; LANES]; PANELS] {
+        let start = self.starts[row] + self.first;
+        let cells = self.bytes[start..].as_chunks().0.first_chunk();
+        cells.expect("rows can be read in whole cells")
     }
-}
-
-/// Transposes a block. Each of four rounds interleaves its halves, which turns the eight bits of
-/// (row, column) by one; four bits further the two have changed places.
-fn transpose(block: [[u8; LANES]; LANES]) -> [[u8; LANES]; LANES] {
-    interleave(interleave(interleave(interleave(block))))
-}
-
-/// Written so that a compiler sees two instructions of its vector unit in each pair of rows.
-#[inline]
-fn interleave(block: [[u8; LANES]; LANES]) -> [[u8; LANES]; LANES] {
-    const HALF: usize = LANES / 2;
-    let mut out = [[0; LANES]; LANES];
-    for row in 0..HALF {
-        let (upper, lower) = (block[row], block[row + HALF]);
-        for lane in 0..HALF {
-            out[2 * row][2 * lane] = upper[lane];
-            out[2 * row][2 * lane + 1] = lower[lane];
-            out[2 * row + 1][2 * lane] = upper[lane + HALF];
-            out[2 * row + 1][2 * lane + 1] = lower[lane + HALF];
-        }
-    }
-    out
 }

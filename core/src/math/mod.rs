@@ -14,6 +14,7 @@ pub mod optimizer;
 pub mod regularizer;
 pub mod schedule;
 pub mod stream;
+mod transpose;
 
 pub use activation::Activation;
 pub use bytes::ByteMatrix;

@@ -5,14 +5,15 @@
 //! function can only be compiled for an instruction set that it names itself.
 
 use super::Rows;
-use crate::math::bytes::ByteMatrix;
+use crate::math::bytes::{ByteMatrix, BytePanels};
 use crate::math::inputs::{LANES, Panels};
 
 /// Defines `sweep(a, b, c)`, which adds `a * b` to `c` on one thread, with `b` a `$right`.
 ///
 /// `$rows` x `$panels` are the shapes of the tiles: the largest first, which does most of the work,
 /// down to a single row. Fewer rows take more panels, which keeps as many sums in flight.
-/// `$vector` holds [`LANES`] numbers, and `$load` makes one of a cell of `b`.
+/// `$vector` holds [`LANES`] numbers, and `$load` makes one of a cell of `b`. `streams` and `cells` beside
+/// it find the cells of neighbouring panels in a row of `b`.
 macro_rules! sweep {
     (
         $(#[$target:meta])*
@@ -80,11 +81,12 @@ macro_rules! sweep {
                     };
                 }
             }
-            let streams: [_; PANELS] = std::array::from_fn(|p| b.panel(panel + p));
+            let streams = streams::<PANELS>(b, panel);
             let left: [&[f32]; ROWS] = std::array::from_fn(|r| a.row(row + r));
             for k in 0..a.inner {
+                let cells = cells::<PANELS>(&streams, k);
                 let right: [$vector; PANELS] = std::array::from_fn(|p| {
-                    let ($b, $cell) = (b, &streams[p][k]);
+                    let ($b, $cell) = (b, &cells[p]);
                     $load
                 });
                 for r in 0..ROWS {
@@ -117,14 +119,42 @@ macro_rules! sweeps {
             use super::*;
 
             sweep!($(#[$target])* Panels, $shapes, $vector, |_b, cell| load(cell));
+
+            type Stream<'a> = &'a [[f32; LANES]];
+
+            #[inline]
+            fn streams<const PANELS: usize>(b: &Panels, panel: usize) -> [Stream<'_>; PANELS] {
+                std::array::from_fn(|p| b.panel(panel + p))
+            }
+
+            #[inline]
+            fn cells<'a, const PANELS: usize>(
+                streams: &[Stream<'a>; PANELS],
+                row: usize,
+            ) -> [&'a [f32; LANES]; PANELS] {
+                std::array::from_fn(|p| &streams[p][row])
+            }
         }
 
         /// Products with bytes, each made a number as it is used.
         pub mod bytes {
-            use super::super::{ByteMatrix, LANES, Rows};
+            use super::super::{ByteMatrix, BytePanels, LANES, Rows};
             use super::*;
 
             sweep!($(#[$target])* ByteMatrix, $shapes, $vector, |b, cell| widen(cell, b.scale()));
+
+            #[inline]
+            fn streams<const PANELS: usize>(b: &ByteMatrix, panel: usize) -> BytePanels<'_> {
+                b.panels_from(panel)
+            }
+
+            #[inline]
+            fn cells<'a, const PANELS: usize>(
+                streams: &BytePanels<'a>,
+                row: usize,
+            ) -> &'a [[u8; LANES]; PANELS] {
+                streams.cells(row)
+            }
         }
     };
 }

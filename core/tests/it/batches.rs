@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use cuttlefish_core::data::{
-    BatchRef, BatchSource, Batches, Dataset, Part, Split, Storage, Values,
+    Augmentation, BatchRef, BatchSource, Batches, Dataset, Part, Split, Storage, Values,
 };
 use cuttlefish_core::machine::NeuronState;
 use cuttlefish_core::math::{Optimizer, Step};
@@ -71,8 +71,36 @@ fn a_lean_source_has_the_same_batches() {
 }
 
 #[test]
+fn a_lean_source_leaves_rows_where_they_are() {
+    let dataset = Arc::new(bytes());
+    let Values::Bytes { bytes, .. } = &dataset.values else {
+        panic!("they are bytes");
+    };
+    let lean = Batches::lean(dataset.clone(), 7, 20, true);
+    for index in 0..4 {
+        let numbers = lean.row_numbers(batch(index, 20));
+        // Of the last one a kernel would read more than there is.
+        let is_copied = numbers.contains(&99);
+        let inputs = lean.inputs(batch(index, 20));
+        for (row, &number) in numbers.iter().enumerate() {
+            let given = inputs.bytes().unwrap().row(row);
+            let there = &bytes[number as usize * FEATURES..][..FEATURES];
+            assert_eq!(given, there);
+            assert_eq!(given.as_ptr() != there.as_ptr(), is_copied, "row {number}");
+        }
+    }
+}
+
+#[test]
 fn a_lean_source_keeps_two_batches_and_uses_their_memory_again() {
-    let lean = Batches::lean(Arc::new(bytes()), 7, 20, true);
+    let mut images = bytes();
+    images.image = Some((1, FEATURES));
+    let changed = Augmentation {
+        shift: 1,
+        rotate: 0.0,
+        elastic: None,
+    };
+    let lean = Batches::lean(Arc::new(images), 7, 20, true).augmented(Some(changed));
     let place = |index| {
         lean.inputs(batch(index, 20))
             .bytes()

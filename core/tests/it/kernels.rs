@@ -1,7 +1,8 @@
 //! The product has the same bits however it is cut, and they are those of its definition.
 
+use cuttlefish_core::data::Storage;
 use cuttlefish_core::math::conv::{Padding, Size, Window};
-use cuttlefish_core::math::inputs::transpose;
+use cuttlefish_core::math::inputs::{LANES, transpose};
 use cuttlefish_core::math::kernel::{
     Rows, multiply_add, multiply_add_bytes, multiply_add_bytes_transposed, multiply_add_here,
 };
@@ -15,8 +16,17 @@ fn random(rng: &mut SmallRng, rows: usize, columns: usize) -> Array2<f32> {
     Array2::from_shape_simple_fn((rows, columns), || rng.random_range(-1.0..1.0))
 }
 
+/// With its own bytes, or some rows of a larger matrix.
 fn random_bytes(rng: &mut SmallRng, rows: usize, columns: usize) -> ByteMatrix {
-    let mut matrix = ByteMatrix::zeros(rows, columns, rng.random_range(1e-3..1.0));
+    let scale = rng.random_range(1e-3..1.0);
+    if rng.random() {
+        let all = 2 * rows + 1;
+        let bytes: Vec<u8> = (0..all * columns + LANES).map(|_| rng.random()).collect();
+        let numbers: Vec<u32> = (0..rows).map(|_| rng.random_range(0..all as u32)).collect();
+        let shared = ByteMatrix::shared(&Storage::from(bytes), &numbers, columns, scale);
+        return shared.expect("there is a cell behind the last row");
+    }
+    let mut matrix = ByteMatrix::zeros(rows, columns, scale);
     for row in 0..rows {
         matrix.row_mut(row).fill_with(|| rng.random());
     }
