@@ -215,17 +215,21 @@ impl Watchable for Shown<'_> {
     }
 
     async fn interrupted(&mut self) -> Result<&'static str, Failure> {
-        self.is_stopping = true;
         self.on_ecs.stop_trainer().await?;
+        self.is_stopping = true;
         Ok("committing; press Ctrl-C again to leave that to the trainer")
     }
 
     fn abandoned(&mut self) -> Failure {
         let run = self.on_ecs.run.name();
-        // The first Ctrl-C is what makes this possible.
+        // The second Ctrl-C may come before ECS has answered the first.
+        let left = match self.is_stopping {
+            true => "left while the trainer commits and ends; the other services",
+            false => "left before ECS has confirmed that the trainer is to end; the services",
+        };
         let text = format_args!(
-            "left while the trainer is asked to commit and end; the other services of run {run} stay: go \
-             on with `cuttlefish train --resume {run}`, or remove it with `cuttlefish down {run}`"
+            "{left} of run {run} stay: go on with `cuttlefish train --resume {run}`, or remove it with \
+             `cuttlefish down {run}`"
         );
         Failure::new(Exit::Interrupted, text)
     }

@@ -103,6 +103,7 @@ pub fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
             image: "",
             region: "",
             endpoint: None,
+            data_bytes: shape.bytes(),
         };
         let wanted = ecs::desired::services(&graph, spec, &site);
         let wanted = wanted.map_err(|problem| Failure::new(Exit::Usage, problem))?;

@@ -158,7 +158,7 @@ fn render(args: &Args, config: &Config, told: &dyn Told) -> Result<Exit, Failure
         }
         Platform::Ecs => {
             let (graph, dataset) = (asked.graph, asked.dataset);
-            let deployment = ecs::deployment(args, asked.record, &place, config)?;
+            let deployment = ecs::deployment(args, asked.record, &dataset, &place, config)?;
             let staging = stage()?;
             let write = ecs_manifests::write(&deployment, &graph, &dataset, staging.path(), told);
             let written = Handle::current().block_on(write);

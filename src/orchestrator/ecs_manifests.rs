@@ -18,7 +18,7 @@ use crate::deploy::ecs::cost::{Cost, cost};
 use crate::deploy::ecs::manifests::{
     self, APPLY, DEFINITIONS, README, REMOVE, RUN, Run, SERVICES, STORE, TEMPLATE, UNWIRE,
 };
-use crate::host::process;
+use crate::host::{Look, process};
 use crate::runs::{EcsDeployment, on_ecs};
 use crate::store::requests;
 
@@ -54,6 +54,7 @@ pub async fn write(
         owner: &deployment.owner,
         stack: &deployment.stack,
         region: &deployment.region,
+        endpoint: deployment.endpoint.as_deref(),
     };
     let asked = manifests::requests(&run, &services, process::UNWIRE).await;
     let (manifests, unwire) = asked.map_err(failed_to)?;
@@ -80,8 +81,8 @@ pub async fn write(
     Ok((cost(&services), services.len()))
 }
 
-/// Writes what the store is asked to keep: the run's record, and the parts of its data set in the order
-/// of their names, the last of which completes it.
+/// Writes what the store is asked to keep: the run's record, what its trainer shows before it has begun,
+/// and the parts of its data set in the order of their names, the last of which completes it.
 async fn write_store(
     deployment: &EcsDeployment,
     run: &Run<'_>,
@@ -92,13 +93,13 @@ async fn write_store(
     let sha256 = &deployment.record.data_sha256;
     let rows = prepared::bytes(dataset, sha256)?;
     let table = &run.stack.table;
-    let puts = requests::of_run(table, run.name, &record, sha256, &rows).await;
-    for (number, put) in puts.map_err(store_failed)?.iter().enumerate() {
-        let file = match number {
-            0 => "record.json".to_owned(),
-            _ => format!("data.{number:06}.json"),
-        };
-        write_json(&dir.join(file), put)?;
+    let look = serde_json::to_string(&Look::default())?;
+    let puts = requests::of_run(table, run.name, (&record, &look), sha256, &rows).await;
+    let puts = puts.map_err(store_failed)?;
+    write_json(&dir.join("record.json"), &puts.record)?;
+    write_json(&dir.join("look.json"), &puts.look)?;
+    for (number, put) in puts.data.iter().enumerate() {
+        write_json(&dir.join(format!("data.{number:06}.json")), put)?;
     }
     Ok(())
 }

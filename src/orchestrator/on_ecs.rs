@@ -265,6 +265,7 @@ pub(super) fn services(deployment: &EcsDeployment, graph: &Graph) -> anyhow::Res
         image: &deployment.image,
         region: &deployment.region,
         endpoint: endpoint.as_deref(),
+        data_bytes: deployment.data_bytes,
     };
     let spec = &deployment.record.topology;
     desired::services(graph, spec, &site).map_err(anyhow::Error::msg)
@@ -328,5 +329,6 @@ async fn deployment(
             .or(recorded.and_then(|before| before.endpoint.as_deref()))
             .map(str::to_owned),
         wanted.record.clone(),
+        wanted.dataset,
     ))
 }

@@ -1,5 +1,7 @@
 //! A run on Amazon ECS: what its directory keeps of that.
 
+use cuttlefish_core::data::Dataset;
+use cuttlefish_core::topology::DataShape;
 use serde::{Deserialize, Serialize};
 
 use super::{Error, Record, RunDir};
@@ -29,10 +31,13 @@ pub struct EcsDeployment {
     pub endpoint: Option<String>,
     /// What the run was started with, as its store has it.
     pub record: Record,
+    /// Bytes of the data set; 0 where a program wrote this that did not look at them.
+    #[serde(default)]
+    pub data_bytes: u64,
 }
 
 impl EcsDeployment {
-    /// A new deployment of this program's version.
+    /// A new deployment of this program's version, which trains with that data set.
     pub fn new(
         owner: String,
         image: String,
@@ -40,6 +45,7 @@ impl EcsDeployment {
         region: String,
         endpoint: Option<String>,
         record: Record,
+        dataset: &Dataset,
     ) -> Self {
         Self {
             version: VERSION,
@@ -49,6 +55,7 @@ impl EcsDeployment {
             region,
             endpoint,
             record,
+            data_bytes: DataShape::from(dataset).bytes(),
         }
     }
 }

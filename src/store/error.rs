@@ -179,6 +179,14 @@ pub enum Error {
         /// The SDK's error.
         source: Source,
     },
+    /// A request that was to be written down was not made.
+    #[error(
+        "{operation} was not asked for by the SDK (a defect of this program: please report it)"
+    )]
+    NotAsked {
+        /// Which call.
+        operation: &'static str,
+    },
     /// The embedded database cannot write to its file, or cannot read it.
     #[error(
         "{operation} failed: {message} (make room on the disk, or restore the run's directory; what was committed is kept)"

@@ -11,6 +11,8 @@ use serde_json::{Value, json};
 
 use super::{DynamoStore, Error, client, in_process};
 
+const PUT: &str = "PutItem";
+
 /// A request that was not sent.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Request {
@@ -30,7 +32,10 @@ impl Requests {
     pub fn http(&self, answer: fn(&Request) -> Value) -> SharedHttpClient {
         let requests = self.clone();
         in_process::http(move |target, body| {
-            let mut body: Value = serde_json::from_slice(body).unwrap_or_default();
+            let mut body: Value = match serde_json::from_slice(body) {
+                Ok(body) => body,
+                Err(error) => return (400, json!({"message": error.to_string()}).to_string()),
+            };
             // Items are maps, which have no order of their own.
             body.sort_all_objects();
             let operation = target.rsplit('.').next().unwrap_or_default().to_owned();
@@ -41,9 +46,21 @@ impl Requests {
         })
     }
 
-    /// What has been asked since this was called last.
-    pub fn take(&self) -> Vec<Request> {
-        std::mem::take(&mut self.locked())
+    /// The bodies of the requests for an operation that have been made since this was called last; the
+    /// others stay.
+    pub fn take(&self, operation: &str) -> Vec<Value> {
+        let is_one = |request: &mut Request| request.operation == operation;
+        let mut requests = self.locked();
+        requests
+            .extract_if(.., is_one)
+            .map(|request| request.body)
+            .collect()
+    }
+
+    /// The body of the only one; none where there are none or several.
+    pub fn take_only(&self, operation: &str) -> Option<Value> {
+        let [only] = <[Value; 1]>::try_from(self.take(operation)).ok()?;
+        Some(only)
     }
 
     fn locked(&self) -> std::sync::MutexGuard<'_, Vec<Request>> {
@@ -51,18 +68,29 @@ impl Requests {
     }
 }
 
-/// Requests that store what a run is and its prepared data set, which has this hash. The first one is
-/// refused where there is another run of that name, the last one completes the data set.
+/// Requests that store a run.
+#[derive(Clone, Debug)]
+pub struct Puts {
+    /// What it is. Refused where there is another run of that name.
+    pub record: Value,
+    /// What a trainer shows that has not begun.
+    pub look: Value,
+    /// The parts of the prepared data set, the last of which completes it.
+    pub data: Vec<Value>,
+}
+
+/// Requests that store what a run is, what its trainer shows before it has begun, and the prepared data
+/// set of this hash.
 ///
 /// # Errors
 /// When one of them cannot be made.
 pub async fn of_run(
     table: &str,
     run: &str,
-    record: &str,
+    (record, look): (&str, &str),
     sha256: &str,
     prepared: &[u8],
-) -> Result<Vec<Value>, Error> {
+) -> Result<Puts, Error> {
     let requests = Requests::default();
     // Nothing is there.
     let http = requests.http(|_| json!({}));
@@ -71,13 +99,17 @@ pub async fn of_run(
         .credentials_provider(Credentials::new("local", "local", None, None, "requests"))
         .endpoint_url("http://requests.invalid");
     let store = DynamoStore::new(Client::from_conf(config.build()), table, run)?;
+    let put = || {
+        let put = requests.take_only(PUT);
+        put.ok_or(Error::NotAsked { operation: PUT })
+    };
     store.put_record_once(record).await?;
+    let record = put()?;
+    store.put_look(look).await?;
+    let look = put()?;
     store.put_data(sha256, prepared).await?;
-    let puts = requests.take().into_iter();
-    Ok(puts
-        .filter(|one| one.operation == "PutItem")
-        .map(|one| one.body)
-        .collect())
+    let data = requests.take(PUT);
+    Ok(Puts { record, look, data })
 }
 
 #[cfg(test)]
@@ -118,11 +150,12 @@ mod tests {
         })
         .take(1_000_000)
         .collect();
-        let asked = of_run(DEFAULT_TABLE, "run", "a record", "hash", &data);
+        let texts = ("a record", "a look");
+        let asked = of_run(DEFAULT_TABLE, "run", texts, "hash", &data);
         let asked = asked.await.unwrap();
-        assert_eq!(asked.len(), 1 + 3, "noise cannot be compressed");
+        assert_eq!(asked.data.len(), 3, "noise cannot be compressed");
         assert_eq!(
-            asked[0]["ConditionExpression"],
+            asked.record["ConditionExpression"],
             "attribute_not_exists(#record) OR #record = :record"
         );
 
@@ -130,12 +163,14 @@ mod tests {
         let client = embedded::open(&home.path().join("store.db")).unwrap();
         let store = DynamoStore::new(client, DEFAULT_TABLE, "run").unwrap();
         store.ensure_table().await.unwrap();
-        for body in &asked {
+        for body in [&asked.record, &asked.look].into_iter().chain(&asked.data) {
             assert!(!store.has_data("hash").await.unwrap(), "whole or not there");
             store.put(item(body)).await.unwrap();
         }
         let record = store.get_record().await.unwrap();
         assert_eq!(record.as_deref(), Some("a record"));
+        let look = store.get_look().await.unwrap();
+        assert_eq!(look.as_deref(), Some("a look"));
         assert_eq!(store.get_data("hash").await.unwrap(), Some(data));
     }
 

@@ -58,6 +58,16 @@ fn stack() -> Stack {
     Stack::new("here", &outputs).unwrap()
 }
 
+fn run(stack: &Stack) -> Run<'_> {
+    Run {
+        name: "shapes",
+        owner: "0wner",
+        stack,
+        region: "eu-west-1",
+        endpoint: None,
+    }
+}
+
 fn shapes(stack: &Stack) -> Vec<Service> {
     let document = parse(SHAPES, &[]).unwrap();
     let shape = DataShape {
@@ -75,6 +85,7 @@ fn shapes(stack: &Stack) -> Vec<Service> {
         image: "registry/neuron:1",
         region: "eu-west-1",
         endpoint: None,
+        data_bytes: shape.bytes(),
     };
     services(&graph, document.spec(), &site).unwrap()
 }
@@ -82,12 +93,7 @@ fn shapes(stack: &Stack) -> Vec<Service> {
 #[tokio::test]
 async fn a_run_is_files_for_the_aws_cli_and_a_template_for_cloudformation() {
     let stack = stack();
-    let run = Run {
-        name: "shapes",
-        owner: "0wner",
-        stack: &stack,
-        region: "eu-west-1",
-    };
+    let run = run(&stack);
     let services = shapes(&stack);
     let (manifests, unwire) = requests(&run, &services, "unwire").await.unwrap();
     let names: Vec<&str> = manifests.iter().map(|one| one.name.as_str()).collect();
@@ -112,12 +118,7 @@ async fn a_run_is_files_for_the_aws_cli_and_a_template_for_cloudformation() {
 #[tokio::test]
 async fn each_service_starts_the_newest_revision_of_its_own_definition() {
     let stack = stack();
-    let run = Run {
-        name: "shapes",
-        owner: "0wner",
-        stack: &stack,
-        region: "eu-west-1",
-    };
+    let run = run(&stack);
     let services = shapes(&stack);
     let (manifests, unwire) = requests(&run, &services, "unwire").await.unwrap();
     let template = template(&run, &manifests);

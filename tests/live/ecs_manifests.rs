@@ -42,6 +42,8 @@ impl<'a> Bundle<'a> {
             .args(args)
             .current_dir(&self.dir)
             .envs(self.emulator.environment())
+            // The directory says by itself where the table is.
+            .env_remove("AWS_ENDPOINT_URL_DYNAMODB")
             .env("PATH", format!("{}:/usr/bin:/bin", self.bin.display()));
         command
     }
@@ -72,12 +74,15 @@ impl<'a> Bundle<'a> {
 }
 
 /// A directory in which `aws` is [`AWS`] at the emulator, also where it is of before 2.13 and does not know
-/// the variable.
+/// the variable. For DynamoDB it has to be told.
 fn with_aws(live: &Live) -> PathBuf {
     assert!(Path::new(AWS).exists(), "{AWS} (apt-get install awscli)");
     let dir = live.path("bin");
     std::fs::create_dir_all(&dir).expect("a directory");
-    let script = format!("#!/bin/sh\nexec {AWS} --endpoint-url \"$AWS_ENDPOINT_URL\" \"$@\"\n");
+    let script = format!(
+        "#!/bin/sh\n[ \"$1\" != dynamodb ] || unset AWS_ENDPOINT_URL\n\
+         exec {AWS} ${{AWS_ENDPOINT_URL:+--endpoint-url \"$AWS_ENDPOINT_URL\"}} \"$@\"\n"
+    );
     std::fs::write(dir.join("aws"), script).expect("a file");
     let all = std::fs::Permissions::from_mode(0o755);
     std::fs::set_permissions(dir.join("aws"), all).expect("our own file");

@@ -41,6 +41,14 @@ pub struct DataShape {
     pub test_rows: usize,
 }
 
+impl DataShape {
+    /// Bytes of the whole data set: of each row its values, its right answer and its number.
+    pub fn bytes(&self) -> u64 {
+        let rows = self.train_rows + self.validation_rows + self.test_rows;
+        rows as u64 * (self.features * self.value_bytes + 8) as u64
+    }
+}
+
 /// What is to be learned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TaskShape {

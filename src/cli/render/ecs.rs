@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use cuttlefish_core::data::Dataset;
 use tokio::runtime::Handle;
 
 use super::super::services::DataArg;
@@ -60,6 +61,7 @@ pub fn check_options(args: &Args) -> Result<(), Failure> {
 pub fn deployment(
     args: &Args,
     record: Record,
+    dataset: &Dataset,
     place: &Path,
     config: &Config,
 ) -> Result<EcsDeployment, Failure> {
@@ -82,6 +84,7 @@ pub fn deployment(
         region,
         config.services.dynamodb.clone(),
         record,
+        dataset,
     ))
 }
 

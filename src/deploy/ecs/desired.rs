@@ -113,6 +113,8 @@ pub struct Site<'a> {
     pub region: &'a str,
     /// `http://host:port` of an emulated DynamoDB, as tasks reach it.
     pub endpoint: Option<&'a str>,
+    /// Bytes of the data set.
+    pub data_bytes: u64,
 }
 
 /// What the names of everything of a run begin with; a run's own name has no underscore.
@@ -142,13 +144,14 @@ pub fn services(graph: &Graph, spec: &Spec, site: &Site<'_>) -> Result<Vec<Servi
             network: Network::of(site.stack),
         });
     };
-    let coordinator = size(site.stack.capacity, 1.0, COORDINATOR_MEMORY)?;
+    let coordinator = |memory| size(site.stack.capacity, 1.0, memory);
     let trainer = trainer_service(run);
     add(
         trainer,
         "trainer",
         1,
-        coordinator,
+        coordinator(trainer_memory(site.data_bytes))
+            .map_err(|problem| format!("the data set: {problem}"))?,
         knows(graph, Address::Trainer),
     );
     let synapses = graph.layers.len() - 1;
@@ -157,7 +160,8 @@ pub fn services(graph: &Graph, spec: &Spec, site: &Site<'_>) -> Result<Vec<Servi
         let all: String = (0..synapses)
             .map(|below| knows(graph, Address::Synapse(below)))
             .collect();
-        add(name, "synapse", synapses, coordinator, all);
+        let size = coordinator(COORDINATOR_MEMORY)?;
+        add(name, "synapse", synapses, size, all);
     }
     for (layer, plan) in graph.layers.iter().enumerate() {
         let wanted = resources(graph, spec, layer);
@@ -230,6 +234,12 @@ fn definition(
     }
 }
 
+/// Bytes for a trainer that has the data set in memory: packed, while it is unpacked into a buffer that
+/// may be moved as it grows.
+fn trainer_memory(data_bytes: u64) -> u64 {
+    COORDINATOR_MEMORY.max(COORDINATOR_MEMORY / 2 + 3 * data_bytes)
+}
+
 /// CPU units and MiB for so many processors and bytes: exactly that on instances, the smallest size
 /// that is enough on Fargate.
 ///
@@ -285,6 +295,7 @@ pub(super) mod tests {
             image: "registry/neuron:1",
             region: "eu-west-1",
             endpoint: None,
+            data_bytes: shape.bytes(),
         };
         services(&graph, document.spec(), &site).unwrap()
     }
@@ -325,6 +336,13 @@ pub(super) mod tests {
             "CUTTLEFISH_SECRET_TOKEN",
         ];
         assert_eq!(secrets, expected);
+    }
+
+    #[test]
+    fn a_trainer_has_room_for_its_data_set() {
+        let memory = |bytes| trainer_memory(bytes) >> 20;
+        assert_eq!(memory(60_000 * 792), 512, "MNIST");
+        assert_eq!(memory(400 << 20), 256 + 1200);
     }
 
     #[test]

@@ -46,6 +46,8 @@ pub struct Run<'a> {
     pub stack: &'a Stack,
     /// Where that is.
     pub region: &'a str,
+    /// `http://host:port` of an emulated DynamoDB; none for the region's own.
+    pub endpoint: Option<&'a str>,
 }
 
 /// What is asked of ECS for a service.
@@ -81,28 +83,28 @@ pub async fn requests(
     for service in services {
         ecs.apply(&Action::Create(Box::new(service.clone())))
             .await?;
-        let mut asked = requests.take().into_iter();
-        let mut body = |operation: &str| {
-            let request = asked.find(|request| request.operation == operation);
-            request.map(|request| request.body).unwrap_or_default()
-        };
         manifests.push(Manifest {
             name: service.name.clone(),
-            definition: body("RegisterTaskDefinition"),
-            service: body("CreateService"),
+            definition: asked(&requests, "RegisterTaskDefinition")?,
+            service: asked(&requests, "CreateService")?,
         });
     }
     ecs.start_once(&trainer_service(run.name), unwire).await?;
-    let mut unwire = requests
-        .take()
-        .pop()
-        .map(|one| one.body)
-        .unwrap_or_default();
+    let mut unwire = asked(&requests, "RunTask")?;
     if let Some(unwire) = unwire.as_object_mut() {
         // With the token of another time ECS would start nothing.
         unwire.remove("clientToken");
     }
     Ok((manifests, unwire))
+}
+
+fn asked(requests: &Requests, operation: &str) -> Result<Value, Error> {
+    let only = requests.take_only(operation);
+    only.ok_or_else(|| Error::Request {
+        what: format!("write down {operation}"),
+        problem: "the SDK has not asked for it once (a defect of this program: please report it)"
+            .to_owned(),
+    })
 }
 
 /// What ECS answers, as far as it is looked at.
@@ -184,12 +186,13 @@ fn logical_id(run: &str, service: &str) -> String {
 pub fn settings(run: &Run, manifests: &[Manifest]) -> String {
     let services: Vec<String> = manifests.iter().map(|one| quoted(&one.name)).collect();
     let trainer = trainer_service(run.name);
-    let values: [(&str, &str); 8] = [
+    let values: [(&str, &str); 9] = [
         ("run", run.name),
         ("owner_tag", OWNER_TAG),
         ("owner", run.owner),
         ("cluster", &run.stack.cluster),
         ("table", &run.stack.table),
+        ("dynamodb_endpoint", run.endpoint.unwrap_or_default()),
         ("log_group", &run.stack.log_group),
         ("trainer", &trainer),
         ("export AWS_REGION", run.region),

@@ -182,7 +182,9 @@ case "$1 $2" in
     "ecs run-task") echo task-1 ;;
     "ecs describe-tasks") echo 0 ;;
     "ecs list-task-definitions") echo "arn:$4:1" ;;
-    "dynamodb scan") [ -e "$CALLS.scanned" ] || echo '{"networks": [{"DeleteRequest": {}}]}'; : >"$CALLS.scanned" ;;
+    "dynamodb scan")
+        [ -e "$CALLS.scanned" ] || seq 60 | sed 's/.*/digits#0#&\ta/'
+        : >"$CALLS.scanned" ;;
 esac
 "#;
 
@@ -239,7 +241,7 @@ fn a_directory_for_ecs_has_requests_scripts_and_no_secret() {
     assert_eq!(names(&dir), expected);
     assert_eq!(
         names(&dir.join("store")),
-        ["data.000001.json", "record.json"]
+        ["data.000000.json", "look.json", "record.json"]
     );
     let services = [
         "cf_digits_synapse.json",
@@ -290,13 +292,17 @@ fn the_scripts_for_ecs_make_what_is_missing_and_remove_what_is_theirs() {
     let stored = calls.find("store/record.json").expect(&calls);
     let made = calls.find("register-task-definition").expect(&calls);
     assert!(stored < made, "{calls}");
+    let look = calls.find("store/look.json").expect(&calls);
+    assert!(look < made, "{calls}");
+    assert!(!calls.contains("--endpoint-url"), "{calls}");
     assert_eq!(calls.matches("ecs create-service").count(), 4, "{calls}");
     let (_, calls) = script(&program, &dir, &["apply", "--store-only"], "", "2.9.19");
-    assert!(!calls.contains("ecs "), "{calls}");
+    assert!(!calls.contains("ecs create-service"), "{calls}");
     let ours = format!("ACTIVE\t{owner}");
     let (output, calls) = script(&program, &dir, &["apply"], &ours, "2.9.19");
     assert!(output.status.success(), "{}", text(&output.stderr));
     assert!(!calls.contains("create-service"), "{calls}");
+    assert!(!calls.contains("look.json"), "a trainer is there: {calls}");
 
     let (output, calls) = script(&program, &dir, &["remove"], &ours, "2.9.19");
     assert!(output.status.success(), "{}", text(&output.stderr));
@@ -312,7 +318,14 @@ fn the_scripts_for_ecs_make_what_is_missing_and_remove_what_is_theirs() {
         "INACTIVE",
         "2.9.19",
     );
-    assert_eq!(calls.matches("batch-write-item").count(), 1, "{calls}");
+    assert_eq!(calls.matches("dynamodb scan").count(), 2, "{calls}");
+    let batches: Vec<&str> = calls.split("batch-write-item").skip(1).collect();
+    let sizes = batches
+        .iter()
+        .map(|one| one.matches("DeleteRequest").count());
+    assert_eq!(sizes.collect::<Vec<_>>(), [25, 25, 10], "{calls}");
+    let key = r#"{"Key": {"pk": {"S": "digits#0#60"}, "sk": {"S": "a"}}}"#;
+    assert!(batches[2].contains(key), "{calls}");
     assert!(!calls.contains("delete-service"), "{calls}");
 
     for (args, found, version, wanted) in [

@@ -7,6 +7,7 @@ owner_tag='cuttlefish:owner'
 owner='0wner'
 cluster='neurons'
 table='cuttlefish'
+dynamodb_endpoint=''
 log_group='/cuttlefish'
 trainer='cf_shapes_trainer'
 export AWS_REGION='eu-west-1'
@@ -25,6 +26,11 @@ die() {
 command -v aws >/dev/null || die 'the AWS CLI is missing (version 2)'
 [[ $(aws --version 2>&1) != aws-cli/1.* ]] ||
     die 'the AWS CLI has version 1, which encodes binary values twice (install version 2)'
+
+# The AWS CLI of before 2.13 knows no variable for the endpoint.
+dynamodb() {
+    aws dynamodb ${dynamodb_endpoint:+--endpoint-url "$dynamodb_endpoint"} "$@"
+}
 
 # Prints the status of a service, and fails where that is another run's or not known. (In a substitution
 # `set -e` does not hold.)
