@@ -51,7 +51,7 @@ struct Args {
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
     /// Epochs of training in a turn.
-    #[arg(long, default_value_t = 2)]
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..))]
     epochs: u32,
     /// Neurons of the hidden layer; may be given several times.
     #[arg(long, default_values_t = [64, 128])]
@@ -125,7 +125,8 @@ impl Bench<'_> {
                 if round == 1 {
                     self.compare_counts(&deployed, &plan, &trained).await?;
                 }
-                bare_ticks_per_second(&self.broker(&deployed).await?, &graph, &plan).await
+                let broker = self.broker(&deployed).await?;
+                bare_ticks_per_second(&broker, &graph, &plan, self.args.epochs).await
             })?;
             let bare = bare * graph.training.batch_size as f64;
             let ratio = training / bare;
@@ -289,9 +290,14 @@ fn parcels(graph: &Graph, plan: &Plan) -> Vec<Parcels> {
     plan.traffic.iter().map(parcels).collect()
 }
 
-/// How many ticks' messages a bare publisher and consumers move in a second: the better of two
+/// How many ticks' messages a bare publisher and consumers move in a second, in the best of some
 /// epochs.
-async fn bare_ticks_per_second(broker: &Broker, graph: &Graph, plan: &Plan) -> anyhow::Result<f64> {
+async fn bare_ticks_per_second(
+    broker: &Broker,
+    graph: &Graph,
+    plan: &Plan,
+    epochs: u32,
+) -> anyhow::Result<f64> {
     let mut graph = graph.clone();
     graph.name.push_str("-bare");
     let parcels = parcels(&graph, plan);
@@ -330,7 +336,7 @@ async fn bare_ticks_per_second(broker: &Broker, graph: &Graph, plan: &Plan) -> a
     let ticks = plan.ticks.train_per_epoch;
     let mut best: f64 = 0.0;
     let mut sent = 0;
-    for _ in 0..2 {
+    for _ in 0..epochs {
         let started = Instant::now();
         for _ in 0..ticks {
             while sent >= received.load(Ordering::Relaxed) / plan.per_tick.messages + IN_FLIGHT {

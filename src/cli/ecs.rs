@@ -285,14 +285,16 @@ pub async fn ps(run: RunDir, as_json: bool) -> Result<Exit, Failure> {
     Ok(Exit::Ok)
 }
 
-/// What differs from what a file asks for, if the run is on ECS.
+/// What differs from what a file asks for, with a data set of so many bytes, if the run is on ECS.
 pub async fn differences(
     run: &RunDir,
     record: &Record,
     graph: &Graph,
+    data_bytes: u64,
 ) -> Result<Vec<String>, Failure> {
     let mut on_ecs = OnEcs::open(run.clone()).await?;
     on_ecs.deployment.record = record.clone();
+    on_ecs.deployment.data_bytes = data_bytes;
     let observed = on_ecs.observe(graph).await?;
     let actions = reconcile(&on_ecs.desired(graph)?, &observed);
     Ok(actions.iter().map(Action::told).collect())

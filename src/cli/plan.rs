@@ -114,7 +114,9 @@ pub fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
             let mut record = run.recorded()?;
             record.topology = spec.clone();
             record.grouping = grouping;
-            let differs = super::block_on(super::ecs::differences(&run, &record, &graph))?;
+            let data_bytes = shape.bytes();
+            let differs = super::ecs::differences(&run, &record, &graph, data_bytes);
+            let differs = super::block_on(differs)?;
             document["differs"] = json!(differs);
             would_change = !differs.is_empty();
             text.push_str("\n`up` would change\n");

@@ -145,7 +145,7 @@ mod tests {
     /// Three blocks of rows: a pair, and one by itself.
     #[test]
     fn blocks_are_the_same_in_pairs_and_alone() {
-        let from: Vec<u8> = (0..4000_u32).map(|i| (i * 7919 >> 3) as u8).collect();
+        let from: Vec<u8> = (0..4000_u32).map(|i| ((i * 7919) >> 3) as u8).collect();
         let starts: Vec<usize> = (0..3 * LANES).map(|row| row * 61 % 47 * 80).collect();
         let columns = 5..5 + 2 * LANES;
         let stride = 3;

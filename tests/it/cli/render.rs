@@ -342,6 +342,12 @@ fn the_scripts_for_ecs_make_what_is_missing_and_remove_what_is_theirs() {
             "another run digits",
         ),
         (&["apply"], "DRAINING\tOWNER", "2.9.19", "try again"),
+        (
+            &["apply", "--store-only"],
+            "DRAINING\tOWNER",
+            "2.9.19",
+            "try again",
+        ),
         (&["apply"], "DENIED", "2.9.19", "An error occurred"),
         (&["remove", "--weights"], "DENIED", "2.9.19", "occurred"),
         (&["apply"], "TAKEN", "2.9.19", "another run digits"),
