@@ -1,41 +1,33 @@
 //! Training of 784-64-10 and 784-128-10 on MNIST with batches of 256 in containers, one neuron each,
-//! and, in turns with it, what it is measured by: a bare publisher and consumers that move the same
-//! number and sizes of messages through the same broker, without arithmetic. Also counts what the
-//! broker has handed out against what `plan` says.
+//! and, in turns with it, what it is measured by: a bare publisher and consumer that move the same
+//! number and sizes of messages through the same broker, without arithmetic; and the same once more
+//! with a connection for every actor, as training has them. Also counts what the broker has handed
+//! out against what `plan` says.
 //!
 //! `scripts/bench docker --data-dir DIR [--rounds N] [--epochs N] [--hidden N]... [--program FILE]`
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use clap::Parser;
 use cuttlefish::data;
 use cuttlefish::orchestrator::Deployed;
 use cuttlefish::runs::RunDir;
-use cuttlefish::transport::amqp::connection::LARGE_FRAMES;
-use cuttlefish::transport::amqp::{Broker, Wiring};
+use cuttlefish::transport::amqp::Broker;
 use cuttlefish_core::data::Feed;
-use cuttlefish_core::topology::names::{self, Queue};
 use cuttlefish_core::topology::traffic::{Kind, Traffic};
-use cuttlefish_core::topology::{self, DataShape, Graph, Grouping, Plan};
-use futures_util::StreamExt;
-use lapin::options::{BasicConsumeOptions, BasicPublishOptions};
-use lapin::types::FieldTable;
-use lapin::{BasicProperties, Channel};
+use cuttlefish_core::topology::{self, DataShape, Grouping, Plan};
 use serde_json::Value;
-use tokio::sync::Notify;
 
+#[path = "support/bare.rs"]
+mod bare;
 #[path = "support/containers.rs"]
 mod containers;
 
+use bare::Connections;
 use containers::{Program, best_epoch, json};
-
-/// Ticks that the bare publisher is ahead of its consumers at most: as training has it.
-const IN_FLIGHT: u64 = 2;
 
 /// How often connections report to the broker's API, and a little more.
 const FIGURES_EVERY: Duration = Duration::from_secs(6);
@@ -111,7 +103,7 @@ impl Bench<'_> {
             "784-{hidden}-10, {} containers of neurons, batch {}",
             plan.totals.units, plan.ticks.batch_size
         );
-        let mut ratios = Vec::new();
+        let [mut ratios, mut ratios_of_actors] = [Vec::new(), Vec::new()];
         let mut digest = Value::Null;
         for round in 1..=self.args.rounds {
             let (trained, told) = self.train(file, round)?;
@@ -120,27 +112,33 @@ impl Bench<'_> {
                 .worker_threads(2)
                 .enable_all()
                 .build()?;
-            let bare = runtime.block_on(async {
+            let (pair, actors) = runtime.block_on(async {
                 let deployed = Deployed::open(RunDir::new(self.runs, &self.name)?).await?;
                 if round == 1 {
                     self.compare_counts(&deployed, &plan, &trained).await?;
                 }
                 let broker = self.broker(&deployed).await?;
-                bare_ticks_per_second(&broker, &graph, &plan, self.args.epochs).await
+                let bare =
+                    |who| bare::ticks_per_second(&broker, &graph, &plan, self.args.epochs, who);
+                anyhow::Ok((
+                    bare(Connections::Pair).await?,
+                    bare(Connections::Actors).await?,
+                ))
             })?;
-            let bare = bare * graph.training.batch_size as f64;
-            let ratio = training / bare;
+            let samples = |ticks| ticks * graph.training.batch_size as f64;
+            let (pair, actors) = (samples(pair), samples(actors));
             println!(
-                "  round {round}: training {training:6.0} samples/s, bare messages {bare:6.0} samples/s' \
-                 worth, ratio {ratio:.2}"
+                "  round {round}: training {training:6.0} samples/s; bare messages: {pair:6.0} samples/s' \
+                 worth, with every actor's connection {actors:6.0}"
             );
-            ratios.push(ratio);
+            ratios.push(training / pair);
+            ratios_of_actors.push(training / actors);
             digest = trained["weights_sha256"].clone();
         }
-        ratios.sort_by(f64::total_cmp);
         println!(
-            "  ratio             {:8.2} (median)",
-            ratios[ratios.len() / 2]
+            "  ratio             {:8.2} (median), {:.2} to bare messages on as many connections",
+            median(ratios),
+            median(ratios_of_actors)
         );
         let all = (self.args.rounds * self.args.epochs).to_string();
         let local = ["train", file, "--json", "-q", "--overwrite"];
@@ -249,126 +247,7 @@ training:
     )
 }
 
-/// Messages of one kind and layer, as the bare publisher sends them.
-struct Parcels {
-    exchange: String,
-    keys: Vec<String>,
-    payload: Vec<u8>,
-}
-
-/// A training tick's messages in the order of the protocol.
-fn parcels(graph: &Graph, plan: &Plan) -> Vec<Parcels> {
-    let run = graph.name.as_str();
-    let parcels = |traffic: &Traffic| {
-        let layer = graph
-            .layers
-            .iter()
-            .find(|layer| layer.name == traffic.layer);
-        let layer = layer.expect("the plan is of this graph");
-        let payload = vec![0; (traffic.wire_bytes / traffic.messages) as usize];
-        let queue = match traffic.kind {
-            Kind::Forward => {
-                return Parcels {
-                    exchange: names::layer_exchange(run, &layer.name),
-                    keys: vec![String::new()],
-                    payload,
-                };
-            }
-            Kind::Backward => Queue::In,
-            Kind::Activation => Queue::Out,
-            Kind::Contribution | Kind::Propagated => Queue::Back,
-        };
-        let units = 0..traffic.messages as usize;
-        Parcels {
-            exchange: names::exchange(run),
-            keys: units
-                .map(|unit| names::unit_queue(run, layer, unit, queue))
-                .collect(),
-            payload,
-        }
-    };
-    plan.traffic.iter().map(parcels).collect()
-}
-
-/// How many ticks' messages a bare publisher and consumers move in a second, in the best of some
-/// epochs.
-async fn bare_ticks_per_second(
-    broker: &Broker,
-    graph: &Graph,
-    plan: &Plan,
-    epochs: u32,
-) -> anyhow::Result<f64> {
-    let mut graph = graph.clone();
-    graph.name.push_str("-bare");
-    let parcels = parcels(&graph, plan);
-    let (publishing, consuming) = (
-        broker.connect("bare publisher", LARGE_FRAMES).await?,
-        broker.connect("bare consumers", LARGE_FRAMES).await?,
-    );
-    let channel = consuming.create_channel().await?;
-    let wiring = Wiring::new(&graph);
-    wiring.declare(&channel).await?;
-    let (received, progress) = (Arc::new(AtomicU64::new(0)), Arc::new(Notify::new()));
-    for queue in &wiring.queues {
-        let options = BasicConsumeOptions {
-            no_ack: true,
-            ..BasicConsumeOptions::default()
-        };
-        let consumer = channel.basic_consume(
-            queue.as_str().into(),
-            "".into(),
-            options,
-            FieldTable::default(),
-        );
-        let mut consumer = consumer.await?;
-        let (received, progress) = (received.clone(), progress.clone());
-        let per_tick = plan.per_tick.messages;
-        tokio::spawn(async move {
-            while let Some(Ok(delivery)) = consumer.next().await {
-                std::hint::black_box(&delivery.data);
-                if (received.fetch_add(1, Ordering::Relaxed) + 1) % per_tick == 0 {
-                    progress.notify_one();
-                }
-            }
-        });
-    }
-    let publisher = publishing.create_channel().await?;
-    let ticks = plan.ticks.train_per_epoch;
-    let mut best: f64 = 0.0;
-    let mut sent = 0;
-    for _ in 0..epochs {
-        let started = Instant::now();
-        for _ in 0..ticks {
-            while sent >= received.load(Ordering::Relaxed) / plan.per_tick.messages + IN_FLIGHT {
-                progress.notified().await;
-            }
-            publish(&publisher, &parcels).await?;
-            sent += 1;
-        }
-        while received.load(Ordering::Relaxed) < sent * plan.per_tick.messages {
-            progress.notified().await;
-        }
-        best = best.max(ticks as f64 / started.elapsed().as_secs_f64());
-    }
-    wiring.remove(&channel).await?;
-    for connection in [publishing, consuming] {
-        connection.close(200, "done".into()).await?;
-    }
-    Ok(best)
-}
-
-async fn publish(channel: &Channel, parcels: &[Parcels]) -> anyhow::Result<()> {
-    for parcels in parcels {
-        for key in &parcels.keys {
-            let published = channel.basic_publish(
-                parcels.exchange.as_str().into(),
-                key.as_str().into(),
-                BasicPublishOptions::default(),
-                &parcels.payload,
-                BasicProperties::default(),
-            );
-            published.await?;
-        }
-    }
-    Ok(())
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
 }

@@ -1,0 +1,212 @@
+//! The messages of training without the training: what a broker and its client can do at best.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use cuttlefish::transport::amqp::connection::LARGE_FRAMES;
+use cuttlefish::transport::amqp::{Broker, Wiring, routes};
+use cuttlefish_core::ids::Address;
+use cuttlefish_core::topology::names::{self, Queue};
+use cuttlefish_core::topology::traffic::{Kind, Traffic};
+use cuttlefish_core::topology::{Graph, Plan};
+use futures_util::StreamExt;
+use lapin::options::{BasicConsumeOptions, BasicPublishOptions};
+use lapin::types::FieldTable;
+use lapin::{BasicProperties, Channel, Connection};
+use tokio::sync::Notify;
+
+/// Ticks that the publisher is ahead of its consumers at most: as training has it.
+const IN_FLIGHT: u64 = 2;
+
+/// Who has a connection.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Connections {
+    /// One publisher and one consumer: a read or a write of theirs carries many messages.
+    Pair,
+    /// Every actor, as in training.
+    Actors,
+}
+
+/// Messages of one kind and layer.
+struct Parcels {
+    exchange: String,
+    /// Who sends which.
+    keys: Vec<(Address, String)>,
+    payload: Vec<u8>,
+}
+
+/// A training tick's messages in the order of the protocol.
+fn parcels(graph: &Graph, plan: &Plan) -> Vec<Parcels> {
+    plan.traffic
+        .iter()
+        .map(|traffic| of_one_kind(graph, traffic))
+        .collect()
+}
+
+fn of_one_kind(graph: &Graph, traffic: &Traffic) -> Parcels {
+    let run = graph.name.as_str();
+    let mut layers = graph.layers.iter();
+    let index = layers.position(|layer| layer.name == traffic.layer);
+    let index = index.expect("the plan is of this graph");
+    let layer = &graph.layers[index];
+    let below = match index {
+        0 => Address::Trainer,
+        _ => Address::Synapse(index - 1),
+    };
+    let above = match index + 1 == graph.layers.len() {
+        true => Address::Trainer,
+        false => Address::Synapse(index),
+    };
+    let payload = vec![0; (traffic.wire_bytes / traffic.messages) as usize];
+    let queue = match traffic.kind {
+        Kind::Forward => {
+            return Parcels {
+                exchange: names::layer_exchange(run, &layer.name),
+                keys: vec![(below, String::new())],
+                payload,
+            };
+        }
+        Kind::Backward => Queue::In,
+        Kind::Activation => Queue::Out,
+        Kind::Contribution | Kind::Propagated => Queue::Back,
+    };
+    let key = |unit| {
+        let sender = match queue {
+            Queue::In => above,
+            _ => Address::Unit {
+                layer: index,
+                index: unit,
+            },
+        };
+        (sender, names::unit_queue(run, layer, unit, queue))
+    };
+    Parcels {
+        exchange: names::exchange(run),
+        keys: (0..traffic.messages as usize).map(key).collect(),
+        payload,
+    }
+}
+
+/// Where each actor's messages leave, and where they arrive.
+struct Places {
+    connections: Vec<Connection>,
+    channels: BTreeMap<Address, (Channel, Channel)>,
+}
+
+impl Places {
+    async fn open(broker: &Broker, graph: &Graph, who: Connections) -> anyhow::Result<Self> {
+        let mut places = Self {
+            connections: Vec::new(),
+            channels: BTreeMap::new(),
+        };
+        let mut pair = None;
+        if who == Connections::Pair {
+            let publisher = places.channel(broker, "bare publisher").await?;
+            pair = Some((publisher, places.channel(broker, "bare consumer").await?));
+        }
+        for actor in names::actors(graph) {
+            let channels = match &pair {
+                Some(pair) => pair.clone(),
+                None => {
+                    let name = format!("bare {}", names::actor(graph, actor));
+                    let channel = places.channel(broker, &name).await?;
+                    (channel.clone(), channel)
+                }
+            };
+            places.channels.insert(actor, channels);
+        }
+        Ok(places)
+    }
+
+    async fn channel(&mut self, broker: &Broker, name: &str) -> anyhow::Result<Channel> {
+        let connection = broker.connect(name, LARGE_FRAMES).await?;
+        let channel = connection.create_channel().await?;
+        self.connections.push(connection);
+        Ok(channel)
+    }
+
+    async fn close(self) -> anyhow::Result<()> {
+        for connection in self.connections {
+            connection.close(200, "done".into()).await?;
+        }
+        Ok(())
+    }
+}
+
+/// How many ticks' messages are moved in a second, in the best of some epochs, by who does nothing
+/// else.
+pub async fn ticks_per_second(
+    broker: &Broker,
+    graph: &Graph,
+    plan: &Plan,
+    epochs: u32,
+    who: Connections,
+) -> anyhow::Result<f64> {
+    let mut graph = graph.clone();
+    graph.name.push_str("-bare");
+    let parcels = parcels(&graph, plan);
+    let places = Places::open(broker, &graph, who).await?;
+    let (wires, _) = &places.channels[&Address::Trainer];
+    let wiring = Wiring::new(&graph);
+    wiring.declare(wires).await?;
+    let (received, progress) = (Arc::new(AtomicU64::new(0)), Arc::new(Notify::new()));
+    for (&actor, (_, channel)) in &places.channels {
+        for queue in routes::inbox(&graph, actor) {
+            let options = BasicConsumeOptions {
+                no_ack: true,
+                ..BasicConsumeOptions::default()
+            };
+            let consumer =
+                channel.basic_consume(queue.into(), "".into(), options, FieldTable::default());
+            let mut consumer = consumer.await?;
+            let (received, progress) = (received.clone(), progress.clone());
+            let per_tick = plan.per_tick.messages;
+            tokio::spawn(async move {
+                while let Some(Ok(delivery)) = consumer.next().await {
+                    std::hint::black_box(&delivery.data);
+                    if (received.fetch_add(1, Ordering::Relaxed) + 1) % per_tick == 0 {
+                        progress.notify_one();
+                    }
+                }
+            });
+        }
+    }
+    let ticks = plan.ticks.train_per_epoch;
+    let mut best: f64 = 0.0;
+    let mut sent = 0;
+    for _ in 0..epochs {
+        let started = Instant::now();
+        for _ in 0..ticks {
+            while sent >= received.load(Ordering::Relaxed) / plan.per_tick.messages + IN_FLIGHT {
+                progress.notified().await;
+            }
+            publish(&places, &parcels).await?;
+            sent += 1;
+        }
+        while received.load(Ordering::Relaxed) < sent * plan.per_tick.messages {
+            progress.notified().await;
+        }
+        best = best.max(ticks as f64 / started.elapsed().as_secs_f64());
+    }
+    wiring.remove(wires).await?;
+    places.close().await?;
+    Ok(best)
+}
+
+async fn publish(places: &Places, parcels: &[Parcels]) -> anyhow::Result<()> {
+    for parcels in parcels {
+        for (sender, key) in &parcels.keys {
+            let published = places.channels[sender].0.basic_publish(
+                parcels.exchange.as_str().into(),
+                key.as_str().into(),
+                BasicPublishOptions::default(),
+                &parcels.payload,
+                BasicProperties::default(),
+            );
+            published.await?;
+        }
+    }
+    Ok(())
+}
