@@ -19,7 +19,7 @@ use crate::runs::Record;
 use crate::store::{self, DynamoStore, Store};
 use crate::transport::amqp::Broker;
 use crate::transport::amqp::claim::{self, Claim};
-use crate::transport::amqp::session::{Link, LinkState};
+use crate::transport::amqp::{Link, LinkState};
 
 /// Finds out everything that the actor needs to know.
 pub(super) async fn move_in(

@@ -32,7 +32,8 @@ use crate::inspect::{self, About, Subject, routes::VIEW_WITHIN};
 use crate::store::DynamoStore;
 use crate::transport::amqp::Broker;
 use crate::transport::amqp::claim::Claim;
-use crate::transport::amqp::session::{Link, LinkState, Session, Wired};
+use crate::transport::amqp::session::{Session, Wired};
+use crate::transport::amqp::{Link, LinkState};
 
 /// Pause after the first failure; doubled after each further one, with up to half of it added or
 /// taken at random so that a thousand containers do not come back at the same moment.

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cuttlefish::transport::Error;
+use cuttlefish::transport::amqp::LinkState;
 use cuttlefish::transport::amqp::connection::SMALL_FRAMES;
-use cuttlefish::transport::amqp::session::LinkState;
 use cuttlefish::transport::amqp::{Broker, Link, Session, Wiring};
 use cuttlefish_core::ids::{Address, CommitPoint, Generation};
 use cuttlefish_core::protocol::{Envelope, Message};

@@ -6,8 +6,10 @@
 //! | [`wiring`] | the exchanges, queues and bindings of a run |
 //! | [`routes`] | which queues a machine listens to, and where its messages go |
 //! | [`claim`] | becoming the actor that is missing |
+//! | [`link`] | how a machine's link to the broker is, and what it has carried |
 //! | [`session`] | one machine's connection: sends, receives, and says when it is lost |
 //! | [`worker`] | a connection whose own thread runs the machine |
+//! | `stream` | the socket of such a connection |
 //! | [`management`] | the run's own virtual host and users, where the broker's HTTP API allows |
 //!
 //! The broker is a wire: nothing in it has to survive, so messages are not persistent, and there
@@ -15,14 +17,17 @@
 
 pub mod claim;
 pub mod connection;
+pub mod link;
 pub mod management;
 pub mod routes;
 pub mod session;
+mod stream;
 pub mod wiring;
 pub mod worker;
 
 pub use connection::{AddressError, Broker};
-pub use session::{Link, Session};
+pub use link::{Link, LinkState};
+pub use session::Session;
 pub use wiring::Wiring;
 
 /// What can go wrong with a broker.

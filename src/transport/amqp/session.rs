@@ -2,8 +2,7 @@
 //! senders back (a memory or disk alarm) reads nothing from them, but goes on writing what they wait
 //! for.
 
-use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -21,6 +20,7 @@ use tokio::sync::Notify;
 use tracing::{debug, warn};
 
 use super::connection::{LARGE_FRAMES, SMALL_FRAMES};
+use super::link::{Link, LinkState};
 use super::routes::{self, Routes};
 use super::worker::Worker;
 use super::{Broker, Error, Wiring, claim};
@@ -34,76 +34,6 @@ const WIRING_PAUSE: Duration = Duration::from_millis(500);
 
 /// AMQP's number for it.
 const NOT_FOUND: u16 = 404;
-
-/// A machine's link to the broker, over all its sessions: what it carried, and how it is.
-#[derive(Debug, Default)]
-pub struct Link {
-    /// Messages and bytes sent.
-    pub sent: Count,
-    /// Messages and bytes received, refused ones included.
-    pub received: Count,
-    /// Messages that were not ours to understand.
-    pub refused: AtomicU64,
-    /// Sessions so far.
-    pub sessions: AtomicU64,
-    state: Mutex<LinkState>,
-}
-
-/// Messages with their bytes.
-#[derive(Debug, Default)]
-pub struct Count {
-    /// How many.
-    pub messages: AtomicU64,
-    /// Their encoded size.
-    pub bytes: AtomicU64,
-}
-
-/// How a link is.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum LinkState {
-    /// Connecting for the first time.
-    #[default]
-    Connecting,
-    /// At work.
-    Connected,
-    /// The broker takes no messages; it says why.
-    Blocked(String),
-    /// Lost, and not back yet; the text says why.
-    Lost(String),
-}
-
-impl fmt::Display for LinkState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Connecting => f.write_str("connecting to the broker"),
-            Self::Connected => f.write_str("connected"),
-            Self::Blocked(reason) => write!(f, "the broker takes no messages: {reason}"),
-            Self::Lost(reason) => write!(f, "not connected: {reason}"),
-        }
-    }
-}
-
-impl Link {
-    /// How it is now.
-    pub fn state(&self) -> LinkState {
-        self.state
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-    }
-
-    /// Notes how it is.
-    pub fn set(&self, state: LinkState) {
-        *self.state.lock().unwrap_or_else(PoisonError::into_inner) = state;
-    }
-}
-
-impl Count {
-    fn add(&self, bytes: usize) {
-        self.messages.fetch_add(1, Ordering::Relaxed);
-        self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
-    }
-}
 
 /// An open session: what to send through, and what comes in.
 pub struct Session {

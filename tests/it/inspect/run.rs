@@ -272,6 +272,6 @@ fn busy_link() -> Link {
     for (count, value) in counts {
         count.store(value, Ordering::Relaxed);
     }
-    link.set(cuttlefish::transport::amqp::session::LinkState::Connected);
+    link.set(cuttlefish::transport::amqp::LinkState::Connected);
     link
 }
