@@ -29,6 +29,9 @@ mod containers;
 use bare::Connections;
 use containers::{Program, best_epoch, json};
 
+/// Far longer than the messages of some epochs take.
+const BARE_WITHIN: Duration = Duration::from_secs(300);
+
 /// How often connections report to the broker's API, and a little more.
 const FIGURES_EVERY: Duration = Duration::from_secs(6);
 
@@ -118,8 +121,12 @@ impl Bench<'_> {
                     self.compare_counts(&deployed, &plan, &trained).await?;
                 }
                 let broker = self.broker(&deployed).await?;
-                let bare =
-                    |who| bare::ticks_per_second(&broker, &graph, &plan, self.args.epochs, who);
+                let bare = async |who| {
+                    let epochs = self.args.epochs;
+                    let moved = bare::ticks_per_second(&broker, &graph, &plan, epochs, who);
+                    let moved = tokio::time::timeout(BARE_WITHIN, moved).await;
+                    moved.context("bare messages have got lost")?
+                };
                 anyhow::Ok((
                     bare(Connections::Pair).await?,
                     bare(Connections::Actors).await?,

@@ -1,4 +1,5 @@
-//! The messages of training without the training: what a broker and its client can do at best.
+//! The messages of training without the training, moved by one process: what a broker and its client do
+//! when nobody computes, and when nothing waits for an answer.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -25,19 +26,19 @@ const IN_FLIGHT: u64 = 2;
 pub enum Connections {
     /// One publisher and one consumer: a read or a write of theirs carries many messages.
     Pair,
-    /// Every actor, as in training.
+    /// Every actor has one, as in training.
     Actors,
 }
 
 /// Messages of one kind and layer.
 struct Parcels {
     exchange: String,
-    /// Who sends which.
+    /// Sender and routing key of each.
     keys: Vec<(Address, String)>,
     payload: Vec<u8>,
 }
 
-/// A training tick's messages in the order of the protocol.
+/// A training tick's messages, layer by layer.
 fn parcels(graph: &Graph, plan: &Plan) -> Vec<Parcels> {
     plan.traffic
         .iter()

@@ -43,6 +43,9 @@ pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// The trainer is only one, and everybody else waits for the queues that it declares.
 const TRAINERS_LONGEST_PAUSE: Duration = Duration::from_millis(400);
 
+/// How often an actor without its data set looks for it.
+pub(crate) const LOOKS_FOR_DATA_EVERY: Duration = Duration::from_secs(2);
+
 /// How often the end is looked at, which is told anyway.
 const CHECK_EVERY: Duration = Duration::from_secs(60);
 
@@ -364,7 +367,7 @@ impl Resident {
     /// Resolves when there is a data set that can be used.
     async fn data_is_back(&self) {
         while self.source.batches(&self.graph, self.address).is_err() {
-            tokio::time::sleep(LONGEST_PAUSE).await;
+            tokio::time::sleep(LOOKS_FOR_DATA_EVERY).await;
         }
     }
 

@@ -23,13 +23,14 @@ use crate::transport::amqp::management::Management;
 use crate::trust::system_certificates;
 
 impl Deployed {
-    /// Writes what containers read: secrets, data, the store's directory.
-    pub(super) async fn prepare(&self, wanted: &Wanted) -> anyhow::Result<()> {
+    /// Writes what containers read: secrets, data, the store's directory. Returns whether the data was not
+    /// there.
+    pub(super) async fn prepare(&self, wanted: &Wanted) -> anyhow::Result<bool> {
         let site = self.site()?;
         let made = self.secrets.make_dir(&site.store_dir);
         made.with_context(|| format!("failed to make `{}`", site.store_dir.display()))?;
         let sha256 = &wanted.record.data_sha256;
-        write_data(&self.secrets, &site.data_dir, &wanted.dataset, sha256)?;
+        let is_new = write_data(&self.secrets, &site.data_dir, &wanted.dataset, sha256)?;
         let token = self.secrets.number("token")?;
         let credentials = match &self.deployment.store {
             StorePlace::Companion => {
@@ -40,7 +41,8 @@ impl Deployed {
         };
         let files = companion::reader_files(&token, &credentials);
         self.secrets.write_all(&files)?;
-        self.write_certificates(wanted).await
+        self.write_certificates(wanted).await?;
+        Ok(is_new)
     }
 
     /// Writes down whom containers have to trust at the services that are given.
@@ -187,22 +189,23 @@ impl Deployed {
     }
 }
 
-/// Writes the data set for containers to `dir`, unless it is there.
+/// Writes the data set for containers to `dir`, unless it is there; returns whether it was not.
 pub(super) fn write_data(
     secrets: &Secrets,
     dir: &Path,
     dataset: &Dataset,
     sha256: &str,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<bool> {
     let made = secrets.make_dir(dir);
     made.with_context(|| format!("failed to make `{}`", dir.display()))?;
     let file = data_file(dir);
     if prepared::map(&file).is_ok_and(|found| found.sha256 == sha256) {
-        return Ok(());
+        return Ok(false);
     }
     prepared::write(dataset, sha256, &file)
         .and_then(|()| secrets.hand_over(&file))
-        .with_context(|| format!("failed to write `{}`", file.display()))
+        .with_context(|| format!("failed to write `{}`", file.display()))?;
+    Ok(true)
 }
 
 /// What says to containers where their DynamoDB is.

@@ -15,6 +15,7 @@ use crate::deploy::docker::image::{self, Program};
 use crate::deploy::docker::reconcile::{Action, Observed, reconcile};
 use crate::deploy::docker::{Docker, owner_of};
 use crate::host::End;
+use crate::host::container::LOOKS_FOR_DATA_EVERY;
 use crate::import;
 use crate::runs::deployment::{BrokerPlace, StorePlace};
 use crate::runs::{Deployment, Record, RunDir};
@@ -197,7 +198,12 @@ pub async fn up(
         docker,
         secrets,
     };
-    deployed.prepare(wanted).await?;
+    let is_new_data = deployed.prepare(wanted).await?;
+    if is_new_data && before.is_some() {
+        // Whoever lacked it would make the trainer fail again until then.
+        tokio::time::sleep(LOOKS_FOR_DATA_EVERY + POLL_EVERY).await;
+        go_on(told)?;
+    }
     let shares = deployed.docker.shares_images().await.map_err(failed_to)?;
     deployed.keep_program(image.program.as_ref().filter(|_| !shares))?;
     let desired = deployed.desired(&wanted.graph)?;

@@ -116,6 +116,13 @@ fn a_unit_without_its_data_ends_the_run_by_name() {
     assert!(stderr.contains("rows.ctlf"), "{stderr}");
     assert!(listed(&live, "nodata", "hidden.0")["state"] != "restarting");
 
+    // It is written anew, and the run goes on by that alone.
+    let tick = |unit: &str| listed(&live, "nodata", unit)["tick"].as_f64();
+    wait_until("the others have stopped", || tick("hidden.1").is_some());
+    let stopped_at = tick("hidden.1");
+    live.ok(&[&["up", &file][..], &args].concat());
+    wait_until("the run trains again", || tick("hidden.0") > stopped_at);
+
     live.ok(&["down", "nodata"]);
     assert_gone(&live, "nodata");
 }

@@ -32,6 +32,7 @@ const MAX_PROGRAM: u64 = 256 << 20;
 /// The containers' program, read and checked.
 pub struct Program {
     bytes: Vec<u8>,
+    /// Of the program, and of how its image is made.
     sha256: String,
 }
 
@@ -60,12 +61,15 @@ impl Program {
                 "build it with the repository's `.cargo/config.toml` in force",
             ));
         }
-        let digest = Sha256::digest(&bytes);
+        let digest = Sha256::new_with_prefix(&bytes)
+            .chain_update(DOCKERFILE)
+            .finalize();
         let sha256 = digest.iter().map(|byte| format!("{byte:02x}")).collect();
         Ok(Self { bytes, sha256 })
     }
 
-    /// The image's name and tag: other programs have other tags, so that an image never changes.
+    /// The image's name and tag: another program has another tag, as has one that is built in another way, so that an image
+    /// never changes.
     pub fn image(&self) -> String {
         format!("{NAME}:{}", &self.sha256[..12])
     }
