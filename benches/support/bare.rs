@@ -56,9 +56,10 @@ fn of_one_kind(graph: &Graph, traffic: &Traffic) -> Parcels {
         0 => Address::Trainer,
         _ => Address::Synapse(index - 1),
     };
-    let above = match index + 1 == graph.layers.len() {
-        true => Address::Trainer,
-        false => Address::Synapse(index),
+    let above = if index + 1 == graph.layers.len() {
+        Address::Trainer
+    } else {
+        Address::Synapse(index)
     };
     let payload = vec![0; (traffic.wire_bytes / traffic.messages) as usize];
     let queue = match traffic.kind {
