@@ -9,8 +9,7 @@ use cuttlefish_core::view::{NeuronView, TrainerView, UnitState, UnitView, View};
 
 use super::About;
 use crate::host::Look;
-use crate::transport::amqp::Link;
-use crate::transport::amqp::LinkState;
+use crate::transport::amqp::{Link, LinkState};
 
 /// What the process knows of itself.
 #[derive(Clone, Copy, Debug)]

@@ -68,8 +68,8 @@ impl Program {
         Ok(Self { bytes, sha256 })
     }
 
-    /// The image's name and tag: another program has another tag, as has one that is built in another way, so that an image
-    /// never changes.
+    /// The image's name and tag: another program has another one, and so has the same program in an image
+    /// that is built in another way, so that an image never changes.
     pub fn image(&self) -> String {
         format!("{NAME}:{}", &self.sha256[..12])
     }
