@@ -1,8 +1,8 @@
 //! Training of 784-64-10 and 784-128-10 on MNIST with batches of 256 in containers, one neuron each,
-//! and, in turns with it, what it is measured by: a bare publisher and consumer that move the same
-//! number and sizes of messages through the same broker, without arithmetic; and the same once more
-//! with a connection for every actor, as training has them. Also counts what the broker has handed
-//! out against what `plan` says.
+//! and, in turns with it, what it is measured by: a bare publisher and its consumers, one for every
+//! actor, that move the same number and sizes of messages through the same broker, without arithmetic;
+//! and the same once more with a single consumer for all of them. Also counts what the broker has
+//! handed out against what `plan` says.
 //!
 //! `scripts/bench docker --data-dir DIR [--rounds N] [--epochs N] [--hidden N]... [--program FILE]`
 
@@ -26,7 +26,7 @@ mod bare;
 #[path = "support/containers.rs"]
 mod containers;
 
-use bare::Connections;
+use bare::Consumers;
 use containers::{Program, best_epoch, json};
 
 /// Far longer than the messages of some epochs take.
@@ -106,7 +106,7 @@ impl Bench<'_> {
             "784-{hidden}-10, {} containers of neurons, batch {}",
             plan.totals.units, plan.ticks.batch_size
         );
-        let [mut ratios, mut ratios_of_actors] = [Vec::new(), Vec::new()];
+        let [mut ratios, mut ratios_to_one] = [Vec::new(), Vec::new()];
         let mut digest = Value::Null;
         for round in 1..=self.args.rounds {
             let (trained, told) = self.train(file, round)?;
@@ -115,37 +115,34 @@ impl Bench<'_> {
                 .worker_threads(2)
                 .enable_all()
                 .build()?;
-            let (pair, actors) = runtime.block_on(async {
+            let (actors, one) = runtime.block_on(async {
                 let deployed = Deployed::open(RunDir::new(self.runs, &self.name)?).await?;
                 if round == 1 {
                     self.compare_counts(&deployed, &plan, &trained).await?;
                 }
                 let broker = self.broker(&deployed).await?;
-                let bare = async |who| {
+                let bare = async |consumers| {
                     let epochs = self.args.epochs;
-                    let moved = bare::ticks_per_second(&broker, &graph, &plan, epochs, who);
+                    let moved = bare::ticks_per_second(&broker, &graph, &plan, epochs, consumers);
                     let moved = tokio::time::timeout(BARE_WITHIN, moved).await;
                     moved.context("bare messages have got lost")?
                 };
-                anyhow::Ok((
-                    bare(Connections::Pair).await?,
-                    bare(Connections::Actors).await?,
-                ))
+                anyhow::Ok((bare(Consumers::Actors).await?, bare(Consumers::One).await?))
             })?;
             let samples = |ticks| ticks * graph.training.batch_size as f64;
-            let (pair, actors) = (samples(pair), samples(actors));
+            let (actors, one) = (samples(actors), samples(one));
             println!(
-                "  round {round}: training {training:6.0} samples/s; bare messages: {pair:6.0} samples/s' \
-                 worth, with every actor's connection {actors:6.0}"
+                "  round {round}: training {training:6.0} samples/s; bare messages: {actors:6.0} samples/s' \
+                 worth to a consumer for every actor, {one:6.0} to one for all"
             );
-            ratios.push(training / pair);
-            ratios_of_actors.push(training / actors);
+            ratios.push(training / actors);
+            ratios_to_one.push(training / one);
             digest = trained["weights_sha256"].clone();
         }
         println!(
-            "  ratio             {:8.2} (median), {:.2} to bare messages on as many connections",
+            "  ratio             {:8.2} (median) to a consumer for every actor, {:.2} to one for all",
             median(ratios),
-            median(ratios_of_actors)
+            median(ratios_to_one)
         );
         let all = (self.args.rounds * self.args.epochs).to_string();
         let local = ["train", file, "--json", "-q", "--overwrite"];
