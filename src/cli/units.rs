@@ -122,7 +122,7 @@ impl Unit {
             self.figure(name)
                 .map_or("-".to_owned(), |n| format!("{n:.0}"))
         };
-        let memory = self.figure("process_resident_memory_bytes");
+        let memory = self.figure("cuttlefish_private_memory_bytes");
         vec![
             self.observed.actor.clone(),
             self.state().to_owned(),
@@ -144,6 +144,7 @@ impl Unit {
             "status": self.observed.status,
             "tick": self.figure("cuttlefish_tick"),
             "generation": self.figure("cuttlefish_generation"),
+            "private_bytes": self.figure("cuttlefish_private_memory_bytes"),
             "resident_bytes": self.figure("process_resident_memory_bytes"),
             "messages_refused": self.figure("cuttlefish_messages_refused_total"),
             "messages_foreign": self.figure("cuttlefish_messages_foreign_total"),

@@ -8,17 +8,9 @@ use cuttlefish_core::trainer::{Evaluation, Event};
 use cuttlefish_core::view::{NeuronView, TrainerView, UnitState, UnitView, View};
 
 use super::About;
+use super::process::Process;
 use crate::host::Look;
 use crate::transport::amqp::{Link, LinkState};
-
-/// What the process knows of itself.
-#[derive(Clone, Copy, Debug)]
-pub struct Process {
-    /// When it began, in seconds since 1970.
-    pub started: f64,
-    /// Memory that is not swapped out, where the system tells.
-    pub resident_bytes: Option<u64>,
-}
 
 /// What there is to measure at a moment.
 pub struct Measured<'a> {
@@ -58,19 +50,8 @@ pub fn render(measured: &Measured<'_>) -> String {
     if let Some(link) = measured.link {
         broker(&mut text, link);
     }
-    process(&mut text.text, measured.process);
+    text.text += &measured.process.metrics();
     text.text
-}
-
-/// Memory of this process that is not swapped out, where the system tells. `status` has it in
-/// kilobytes; `statm` would need the size of a page.
-pub fn resident_bytes() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))?;
-    let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kilobytes * 1024)
 }
 
 /// Metrics with the labels that all of them have.
@@ -354,23 +335,6 @@ fn broker(text: &mut Text, link: &Link) {
     );
 }
 
-/// The names that every exporter has for these, without labels of ours.
-fn process(text: &mut String, process: Process) {
-    *text += &format!(
-        "# HELP process_start_time_seconds Start time of the process since unix epoch in seconds.\n\
-         # TYPE process_start_time_seconds gauge\n\
-         process_start_time_seconds {}\n",
-        number(process.started)
-    );
-    if let Some(bytes) = process.resident_bytes {
-        *text += &format!(
-            "# HELP process_resident_memory_bytes Resident memory size in bytes.\n\
-             # TYPE process_resident_memory_bytes gauge\n\
-             process_resident_memory_bytes {bytes}\n"
-        );
-    }
-}
-
 /// A label's value between its quotes.
 fn escaped(value: &str) -> String {
     value
@@ -380,7 +344,7 @@ fn escaped(value: &str) -> String {
 }
 
 /// A number as Prometheus reads it.
-fn number(value: f64) -> String {
+pub(super) fn number(value: f64) -> String {
     if value.is_infinite() {
         return if value > 0.0 { "+Inf" } else { "-Inf" }.to_owned();
     }

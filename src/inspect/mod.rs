@@ -10,6 +10,7 @@
 //! | [`page`] | the page for people |
 //! | [`picture`] | weights as a heat map |
 //! | [`metrics`] | the text that Prometheus reads |
+//! | [`process`] | when the process began, and its memory |
 //!
 //! It only reads: `GET` and `HEAD`, no bodies, nothing that changes the machine. It must not hold
 //! the machine up either, so at most one question at a time waits in the machine's mailbox,
@@ -22,6 +23,7 @@ pub mod neurons;
 pub mod page;
 pub mod picture;
 pub mod problem;
+pub mod process;
 pub mod routes;
 
 use std::io;

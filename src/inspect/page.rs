@@ -16,6 +16,7 @@ use cuttlefish_core::view::{TrainerPhase, UnitState, View};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::About;
+use super::process::Memory;
 use crate::host::{End, Look};
 use crate::report::numbers::{duration, size, thousands};
 use crate::transport::amqp::Link;
@@ -38,7 +39,7 @@ pub struct Seen<'a> {
     /// Whether all is well.
     pub health: Result<(), String>,
     /// Memory of the process.
-    pub resident_bytes: Option<u64>,
+    pub memory: Option<Memory>,
     /// The token, if it came in the address.
     pub token: Option<&'a str>,
     /// The first neuron to show.
@@ -161,8 +162,8 @@ fn network(about: &About) -> String {
 
 fn footer(seen: &Seen<'_>) -> String {
     let mut facts = vec![format!("up {}", duration(seen.about.started.elapsed()))];
-    if let Some(bytes) = seen.resident_bytes {
-        facts.push(format!("{} in memory", size(bytes)));
+    if let Some(memory) = seen.memory {
+        facts.push(format!("{} of memory for itself", size(memory.private)));
     }
     if let Some(link) = seen.link {
         let (sent, received) = (&link.sent, &link.received);

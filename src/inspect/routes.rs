@@ -15,9 +15,10 @@ use cuttlefish_core::view::View;
 use serde::Deserialize;
 use tokio::sync::Mutex;
 
-use super::metrics::{self, Measured, Process};
+use super::metrics::{self, Measured};
 use super::page::{self, Seen};
 use super::problem::Problem;
+use super::process::{Memory, Process};
 use super::{About, Access, Subject, neurons};
 
 /// How long the machine may take to show itself, its turn included. A unit that computes a large
@@ -204,7 +205,7 @@ async fn page(served: Data<Served>, request: HttpRequest) -> Result<HttpResponse
         look: look.as_ref(),
         link: served.subject.link(),
         health: served.subject.health(),
-        resident_bytes: metrics::resident_bytes(),
+        memory: Memory::now(),
         token: query.token.as_deref(),
         from: query.from,
     };
@@ -233,7 +234,7 @@ async fn measure(served: Data<Served>) -> HttpResponse {
         link: served.subject.link(),
         process: Process {
             started: served.started,
-            resident_bytes: metrics::resident_bytes(),
+            memory: Memory::now(),
         },
     });
     HttpResponse::Ok()
