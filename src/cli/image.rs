@@ -10,6 +10,11 @@ use crate::orchestrator::up;
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
     /// Build the neuron image, without a base image and without a registry
+    #[command(
+        after_help = "Prints the image's name. `up` does the same by itself; for a cluster, push the \
+        image to its registry.\n\nExamples:\n  cuttlefish image build\n  \
+        docker tag $(cuttlefish image build) REGISTRY/IMAGE:TAG"
+    )]
     Build {
         /// The program in it [default: cuttlefish-neuron beside this program]
         #[arg(long, value_name = "FILE")]

@@ -31,6 +31,10 @@ pub struct Args {
 }
 
 #[derive(Debug, clap::Args)]
+#[command(
+    after_help = "The same for the same weights, wherever they were trained.\n\n\
+    Examples:\n  cuttlefish digest digits"
+)]
 pub struct DigestArgs {
     /// The run
     run: String,

@@ -13,6 +13,11 @@ use crate::report::table::aligned;
 use crate::runs::{RunDir, SavedRun};
 
 #[derive(Debug, clap::Args)]
+#[command(
+    after_help = "For a run in containers: each with its state, tick, the memory that it has for \
+    itself, and the messages that wait for it. The program's memory and the data's are shared by all.\n\n\
+    Examples:\n  cuttlefish ps\n  cuttlefish ps digits\n  cuttlefish ps digits --json"
+)]
 pub struct PsArgs {
     /// Only this run
     run: Option<String>,
@@ -22,6 +27,10 @@ pub struct PsArgs {
 }
 
 #[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Of a run in containers: containers, networks, queues, users and secrets; what was \
+    given to it, a broker or a store, stays.\n\nExamples:\n  cuttlefish down digits"
+)]
 pub struct DownArgs {
     /// The run
     run: String,

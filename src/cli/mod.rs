@@ -101,11 +101,12 @@ enum Command {
     Digest(inspect::DigestArgs),
     /// Look at a run, a layer or one neuron
     Inspect(inspect::Args),
-    /// List runs
+    /// List runs, or what one run consists of
     Ps(list::PsArgs),
     /// Remove a run and everything that belongs to it
     Down(list::DownArgs),
     /// Print a script that completes commands in a shell
+    #[command(after_help = "Examples:\n  source <(cuttlefish completions bash)")]
     Completions {
         /// The shell
         shell: clap_complete::Shell,

@@ -1,5 +1,6 @@
 //! The program as a person uses it.
 
+mod help;
 mod life;
 mod render;
 mod usage;
