@@ -7,10 +7,13 @@ fn every_command_shows_how_it_is_used() {
     let program = Program::new();
     let help = program.ok(&["--help"]);
     let commands = help.lines().skip_while(|line| *line != "Commands:").skip(1);
-    let commands = commands.take_while(|line| !line.is_empty());
-    let names = commands.filter_map(|line| line.split_whitespace().next());
     let mut seen = 0;
-    for name in names.filter(|name| *name != "help") {
+    for line in commands.take_while(|line| !line.is_empty()) {
+        // What a command does may take another line.
+        let name = line[2..].split(' ').next().unwrap_or_default();
+        if name.is_empty() || name == "help" {
+            continue;
+        }
         let asked = match name {
             "image" => vec!["image", "build", "--help"],
             _ => vec![name, "--help"],
