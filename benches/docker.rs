@@ -1,10 +1,11 @@
 //! Training of 784-64-10 and 784-128-10 on MNIST with batches of 256 in containers, one neuron each,
-//! and, in turns with it, what it is measured by: a bare publisher and its consumers, one for every
-//! actor, that move the same number and sizes of messages through the same broker, without arithmetic;
-//! and the same once more with a single consumer for all of them. Also counts what the broker has
-//! handed out against what `plan` says.
+//! and, in turns with it, what it is measured by: a bare publisher and consumer that move the same
+//! number and sizes of messages through the same broker, without arithmetic; and the same once more
+//! with a connection for every actor, as training has them. Also counts what the broker has handed
+//! out against what `plan` says.
 //!
-//! `scripts/bench docker --data-dir DIR [--rounds N] [--epochs N] [--hidden N]... [--program FILE]`
+//! `scripts/bench docker --data-dir DIR [--rounds N] [--epochs N] [--hidden N]... [--program FILE]
+//! [--data reference|broadcast] [--neurons-per-unit N]`
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -26,7 +27,7 @@ mod bare;
 #[path = "support/containers.rs"]
 mod containers;
 
-use bare::Consumers;
+use bare::Connections;
 use containers::{Program, best_epoch, json};
 
 /// Far longer than the messages of some epochs take.
@@ -51,6 +52,12 @@ struct Args {
     /// Neurons of the hidden layer; may be given several times.
     #[arg(long, default_values_t = [64, 128])]
     hidden: Vec<usize>,
+    /// How rows reach the first layer.
+    #[arg(long, default_value = "reference", value_parser = ["reference", "broadcast"])]
+    data: String,
+    /// Neurons of a container.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    neurons_per_unit: u32,
     /// The containers' program; built when it is stale, without.
     #[arg(long)]
     program: Option<PathBuf>,
@@ -98,51 +105,61 @@ impl Bench<'_> {
         let loaded = data::load(&parsed.spec().data, Path::new(""), &self.args.data_dir)?;
         let shape = DataShape::from(&loaded.dataset);
         let graph = parsed
-            .graph(&shape, Grouping::Units(1))
+            .graph(&shape, Grouping::Units(self.args.neurons_per_unit as usize))
             .map_err(|p| anyhow::anyhow!(p.to_string()))?;
-        let plan = Plan::new(&graph, &shape, true, Feed::Reference);
+        let feed = match self.args.data.as_str() {
+            "broadcast" => Feed::Broadcast,
+            _ => Feed::Reference,
+        };
+        let plan = Plan::new(&graph, &shape, true, feed);
 
         println!(
             "784-{hidden}-10, {} containers of neurons, batch {}",
             plan.totals.units, plan.ticks.batch_size
         );
-        let [mut ratios, mut ratios_to_one] = [Vec::new(), Vec::new()];
+        let [mut ratios, mut ratios_of_actors] = [Vec::new(), Vec::new()];
         let mut digest = Value::Null;
         for round in 1..=self.args.rounds {
             let (trained, told) = self.train(file, round)?;
             let training = best_epoch(&told).context("lines of epochs")?;
+            if let Some(up) = told.lines().find(|line| line.contains(" is up: ")) {
+                println!("  {up}");
+            }
             let runtime = tokio::runtime::Builder::new_multi_thread()
                 .worker_threads(2)
                 .enable_all()
                 .build()?;
-            let (actors, one) = runtime.block_on(async {
+            let (pair, actors) = runtime.block_on(async {
                 let deployed = Deployed::open(RunDir::new(self.runs, &self.name)?).await?;
                 if round == 1 {
                     self.compare_counts(&deployed, &plan, &trained).await?;
                 }
                 let broker = self.broker(&deployed).await?;
-                let bare = async |consumers| {
+                let bare = async |who| {
                     let epochs = self.args.epochs;
-                    let moved = bare::ticks_per_second(&broker, &graph, &plan, epochs, consumers);
+                    let moved = bare::ticks_per_second(&broker, &graph, &plan, epochs, who);
                     let moved = tokio::time::timeout(BARE_WITHIN, moved).await;
                     moved.context("bare messages have got lost")?
                 };
-                anyhow::Ok((bare(Consumers::Actors).await?, bare(Consumers::One).await?))
+                anyhow::Ok((
+                    bare(Connections::Pair).await?,
+                    bare(Connections::Actors).await?,
+                ))
             })?;
             let samples = |ticks| ticks * graph.training.batch_size as f64;
-            let (actors, one) = (samples(actors), samples(one));
+            let (pair, actors) = (samples(pair), samples(actors));
             println!(
-                "  round {round}: training {training:6.0} samples/s; bare messages: {actors:6.0} samples/s' \
-                 worth to a consumer for every actor, {one:6.0} to one for all"
+                "  round {round}: training {training:6.0} samples/s; bare messages: {pair:6.0} samples/s' \
+                 worth, with every actor's connection {actors:6.0}"
             );
-            ratios.push(training / actors);
-            ratios_to_one.push(training / one);
+            ratios.push(training / pair);
+            ratios_of_actors.push(training / actors);
             digest = trained["weights_sha256"].clone();
         }
         println!(
-            "  ratio             {:8.2} (median) to a consumer for every actor, {:.2} to one for all",
+            "  ratio             {:8.2} (median), {:.2} to bare messages on as many connections",
             median(ratios),
-            median(ratios_to_one)
+            median(ratios_of_actors)
         );
         let all = (self.args.rounds * self.args.epochs).to_string();
         let local = ["train", file, "--json", "-q", "--overwrite"];
@@ -159,8 +176,12 @@ impl Bench<'_> {
     /// A turn of training: its document, and what it has told.
     fn train(&self, file: &str, round: u32) -> anyhow::Result<(Value, String)> {
         let epochs = (round * self.args.epochs).to_string();
+        let per_unit = self.args.neurons_per_unit.to_string();
         let mut train = match round {
-            1 => vec!["train", file, "--target", "docker"],
+            1 => {
+                let how = ["--data", &self.args.data, "--neurons-per-unit", &per_unit];
+                [&["train", file, "--target", "docker"], &how[..]].concat()
+            }
             _ => vec!["train", "--resume", &self.name],
         };
         train.extend(["--epochs", &epochs, "--json"]);
@@ -207,16 +228,20 @@ impl Bench<'_> {
         let planned = training * plan.per_tick.messages as f64 + tests * forward(|t| t.messages);
         let planned_bytes =
             training * plan.per_tick.wire_bytes as f64 + tests * forward(|t| t.wire_bytes);
+        let per_neuron = deliveries / ticks / plan.totals.neurons as f64;
         println!(
             "  deliveries        {deliveries:8.0} by the broker, ratio to the plan {:.3}, {:.2} a neuron and tick",
             deliveries / planned,
-            deliveries / ticks / plan.totals.neurons as f64,
+            per_neuron,
         );
         println!(
             "  megabytes         {:8.1} by the broker, ratio to the plan {:.3}",
             bytes / 1e6,
             bytes / planned_bytes
         );
+        ensure!(per_neuron <= 4.0, "more than 4 deliveries a neuron");
+        let is_as_planned = (0.9..1.1).contains(&(bytes / planned_bytes));
+        ensure!(is_as_planned, "more than a tenth off the plan's bytes");
         Ok(())
     }
 

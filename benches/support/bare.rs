@@ -1,5 +1,5 @@
 //! The messages of training without the training, moved by one process: what a broker and its client do
-//! when nobody computes, and when nothing waits for an answer.
+//! when nobody computes, and when no message waits for another of its tick.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use cuttlefish_core::ids::Address;
 use cuttlefish_core::topology::names::{self, Queue};
 use cuttlefish_core::topology::traffic::{Kind, Traffic};
 use cuttlefish_core::topology::{Graph, Plan};
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use lapin::options::{BasicConsumeOptions, BasicPublishOptions};
 use lapin::types::FieldTable;
 use lapin::{BasicProperties, Channel, Connection};
@@ -21,20 +21,20 @@ use tokio::sync::Notify;
 /// Ticks that the publisher is ahead of its consumers at most: as training has it.
 const IN_FLIGHT: u64 = 2;
 
-/// Who receives what the publisher sends.
+/// Who has a connection.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Consumers {
-    /// Every actor on a connection of its own, as in training.
+pub enum Connections {
+    /// One publisher and one consumer: a read or a write of theirs carries many messages.
+    Pair,
+    /// Every actor has one, as in training.
     Actors,
-    /// One for all of them: a read or a write on its connection carries many messages.
-    One,
 }
 
 /// Messages of one kind and layer.
 struct Parcels {
     exchange: String,
-    /// One for each.
-    routing_keys: Vec<String>,
+    /// Sender and routing key of each.
+    keys: Vec<(Address, String)>,
     payload: Vec<u8>,
 }
 
@@ -49,14 +49,24 @@ fn parcels(graph: &Graph, plan: &Plan) -> Vec<Parcels> {
 fn of_one_kind(graph: &Graph, traffic: &Traffic) -> Parcels {
     let run = graph.name.as_str();
     let mut layers = graph.layers.iter();
-    let layer = layers.find(|layer| layer.name == traffic.layer);
-    let layer = layer.expect("the plan is of this graph");
+    let index = layers.position(|layer| layer.name == traffic.layer);
+    let index = index.expect("the plan is of this graph");
+    let layer = &graph.layers[index];
+    let below = match index {
+        0 => Address::Trainer,
+        _ => Address::Synapse(index - 1),
+    };
+    let above = if index + 1 == graph.layers.len() {
+        Address::Trainer
+    } else {
+        Address::Synapse(index)
+    };
     let payload = vec![0; (traffic.wire_bytes / traffic.messages) as usize];
     let queue = match traffic.kind {
         Kind::Forward => {
             return Parcels {
                 exchange: names::layer_exchange(run, &layer.name),
-                routing_keys: vec![String::new()],
+                keys: vec![(below, String::new())],
                 payload,
             };
         }
@@ -64,48 +74,59 @@ fn of_one_kind(graph: &Graph, traffic: &Traffic) -> Parcels {
         Kind::Activation => Queue::Out,
         Kind::Contribution | Kind::Propagated => Queue::Back,
     };
-    let key = |unit| names::unit_queue(run, layer, unit, queue);
+    let key = |unit| {
+        let sender = match queue {
+            Queue::In => above,
+            _ => Address::Unit {
+                layer: index,
+                index: unit,
+            },
+        };
+        (sender, names::unit_queue(run, layer, unit, queue))
+    };
     Parcels {
         exchange: names::exchange(run),
-        routing_keys: (0..traffic.messages as usize).map(key).collect(),
+        keys: (0..traffic.messages as usize).map(key).collect(),
         payload,
     }
 }
 
-/// Where messages leave, and where each actor's arrive.
+/// Where each actor's messages leave, and where they arrive.
 struct Places {
     connections: Vec<Connection>,
-    publisher: Channel,
-    inboxes: BTreeMap<Address, Channel>,
+    channels: BTreeMap<Address, (Channel, Channel)>,
 }
 
 impl Places {
-    async fn open(broker: &Broker, graph: &Graph, consumers: Consumers) -> anyhow::Result<Self> {
-        let mut connections = Vec::new();
-        let mut channel = async |name: &str| {
-            let connection = broker.connect(name, LARGE_FRAMES).await?;
-            let channel = connection.create_channel().await?;
-            connections.push(connection);
-            anyhow::Ok(channel)
+    async fn open(broker: &Broker, graph: &Graph, who: Connections) -> anyhow::Result<Self> {
+        let mut places = Self {
+            connections: Vec::new(),
+            channels: BTreeMap::new(),
         };
-        let publisher = channel("bare publisher").await?;
-        let mut inboxes = BTreeMap::new();
-        let one = match consumers {
-            Consumers::One => Some(channel("bare consumer").await?),
-            Consumers::Actors => None,
-        };
-        for actor in names::actors(graph) {
-            let inbox = match &one {
-                Some(one) => one.clone(),
-                None => channel(&format!("bare {}", names::actor(graph, actor))).await?,
-            };
-            inboxes.insert(actor, inbox);
+        let mut pair = None;
+        if who == Connections::Pair {
+            let publisher = places.channel(broker, "bare publisher").await?;
+            pair = Some((publisher, places.channel(broker, "bare consumer").await?));
         }
-        Ok(Self {
-            connections,
-            publisher,
-            inboxes,
-        })
+        for actor in names::actors(graph) {
+            let channels = match &pair {
+                Some(pair) => pair.clone(),
+                None => {
+                    let name = format!("bare {}", names::actor(graph, actor));
+                    let channel = places.channel(broker, &name).await?;
+                    (channel.clone(), channel)
+                }
+            };
+            places.channels.insert(actor, channels);
+        }
+        Ok(places)
+    }
+
+    async fn channel(&mut self, broker: &Broker, name: &str) -> anyhow::Result<Channel> {
+        let connection = broker.connect(name, LARGE_FRAMES).await?;
+        let channel = connection.create_channel().await?;
+        self.connections.push(connection);
+        Ok(channel)
     }
 
     async fn close(self) -> anyhow::Result<()> {
@@ -123,23 +144,24 @@ pub async fn ticks_per_second(
     graph: &Graph,
     plan: &Plan,
     epochs: u32,
-    consumers: Consumers,
+    who: Connections,
 ) -> anyhow::Result<f64> {
     let mut graph = graph.clone();
     graph.name.push_str("-bare");
     let parcels = parcels(&graph, plan);
-    let places = Places::open(broker, &graph, consumers).await?;
+    let places = Places::open(broker, &graph, who).await?;
+    let (wires, _) = &places.channels[&Address::Trainer];
     let wiring = Wiring::new(&graph);
-    wiring.declare(&places.publisher).await?;
+    wiring.declare(wires).await?;
     let (received, progress) = (Arc::new(AtomicU64::new(0)), Arc::new(Notify::new()));
-    for (&actor, inbox) in &places.inboxes {
+    for (&actor, (_, channel)) in &places.channels {
         for queue in routes::inbox(&graph, actor) {
             let options = BasicConsumeOptions {
                 no_ack: true,
                 ..BasicConsumeOptions::default()
             };
             let consumer =
-                inbox.basic_consume(queue.into(), "".into(), options, FieldTable::default());
+                channel.basic_consume(queue.into(), "".into(), options, FieldTable::default());
             let mut consumer = consumer.await?;
             let (received, progress) = (received.clone(), progress.clone());
             let per_tick = plan.per_tick.messages;
@@ -162,7 +184,7 @@ pub async fn ticks_per_second(
             while sent >= received.load(Ordering::Relaxed) / plan.per_tick.messages + IN_FLIGHT {
                 progress.notified().await;
             }
-            publish(&places, &parcels).await?;
+            publish(&places, &parcels)?;
             sent += 1;
         }
         while received.load(Ordering::Relaxed) < sent * plan.per_tick.messages {
@@ -170,22 +192,25 @@ pub async fn ticks_per_second(
         }
         best = best.max(ticks as f64 / started.elapsed().as_secs_f64());
     }
-    wiring.remove(&places.publisher).await?;
+    wiring.remove(wires).await?;
     places.close().await?;
     Ok(best)
 }
 
-async fn publish(places: &Places, parcels: &[Parcels]) -> anyhow::Result<()> {
+fn publish(places: &Places, parcels: &[Parcels]) -> anyhow::Result<()> {
     for parcels in parcels {
-        for key in &parcels.routing_keys {
-            let published = places.publisher.basic_publish(
+        for (sender, key) in &parcels.keys {
+            let published = places.channels[sender].0.basic_publish(
                 parcels.exchange.as_str().into(),
                 key.as_str().into(),
                 BasicPublishOptions::default(),
                 &parcels.payload,
                 BasicProperties::default(),
             );
-            published.await?;
+            // The first poll hands it over; the rest would only tell when it has left.
+            if let Some(published) = published.now_or_never() {
+                published?;
+            }
         }
     }
     Ok(())

@@ -14,8 +14,8 @@ use crate::runs::{RunDir, SavedRun};
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "For a run in containers: each with its state, tick, the memory that it has for \
-    itself, and the messages that wait for it. The program's memory and the data's are shared by all.\n\n\
+    after_help = "For a run in containers: each unit with its state, tick, the memory that no other \
+    process maps (the program's and the data's are shared), and the messages in its queues.\n\n\
     Examples:\n  cuttlefish ps\n  cuttlefish ps digits\n  cuttlefish ps digits --json"
 )]
 pub struct PsArgs {
@@ -28,8 +28,9 @@ pub struct PsArgs {
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Of a run in containers: containers, networks, queues, users and secrets; what was \
-    given to it, a broker or a store, stays.\n\nExamples:\n  cuttlefish down digits"
+    after_help = "Its weights too: `cuttlefish export` keeps them. Of a run in containers also the \
+    containers, networks, queues, users and secrets; a broker, a store or a stack that it was given \
+    stays, without what the run had there.\n\nExamples:\n  cuttlefish down digits"
 )]
 pub struct DownArgs {
     /// The run

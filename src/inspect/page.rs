@@ -163,7 +163,11 @@ fn network(about: &About) -> String {
 fn footer(seen: &Seen<'_>) -> String {
     let mut facts = vec![format!("up {}", duration(seen.about.started.elapsed()))];
     if let Some(memory) = seen.memory {
-        facts.push(format!("{} of memory for itself", size(memory.private)));
+        let resident = format!("{} in memory", size(memory.resident));
+        facts.push(match memory.private {
+            Some(private) => format!("{resident}, {} of it its own", size(private)),
+            None => resident,
+        });
     }
     if let Some(link) = seen.link {
         let (sent, received) = (&link.sent, &link.received);

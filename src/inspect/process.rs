@@ -16,31 +16,36 @@ pub struct Process {
 /// Memory of a process that is not swapped out, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Memory {
-    /// All of it: with the program and the mapped data, whose pages all containers of a host share.
+    /// All of it, whoever else maps it too: the program and the mapped data with it.
     pub resident: u64,
-    /// What it shares with no other process: what one more of them would take.
-    pub private: u64,
+    /// What no other process maps, which its end would free (the "unique set size"). Where the system
+    /// tells.
+    pub private: Option<u64>,
 }
 
 impl Memory {
-    /// This process's, from `/proc`. `status` has it in kilobytes; `statm` would need the size of a
-    /// page.
+    /// This process's, from `/proc`.
     pub fn now() -> Option<Self> {
-        Self::parse(&fs::read_to_string("/proc/self/status").ok()?)
+        let status = fs::read_to_string("/proc/self/status").ok()?;
+        let sums = fs::read_to_string("/proc/self/smaps_rollup").unwrap_or_default();
+        Self::parse(&status, &sums)
     }
 
-    fn parse(status: &str) -> Option<Self> {
-        let bytes = |name: &str| -> Option<u64> {
-            let mut lines = status.lines();
-            let line = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
-            let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-            Some(kilobytes * 1024)
-        };
+    fn parse(status: &str, sums: &str) -> Option<Self> {
+        let private = bytes(sums, "Private_Clean").zip(bytes(sums, "Private_Dirty"));
         Some(Self {
-            resident: bytes("VmRSS")?,
-            private: bytes("RssAnon")?,
+            resident: bytes(status, "VmRSS")?,
+            private: private.map(|(clean, dirty)| clean + dirty),
         })
     }
+}
+
+/// What a file of `/proc` says in kilobytes.
+fn bytes(text: &str, name: &str) -> Option<u64> {
+    let mut lines = text.lines();
+    let line = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
+    let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kilobytes * 1024)
 }
 
 impl Process {
@@ -63,11 +68,13 @@ impl Process {
                 "Resident memory size in bytes.",
                 memory.resident as f64,
             );
-            gauge(
-                "cuttlefish_private_memory_bytes",
-                "Resident memory that no other process shares, in bytes.",
-                memory.private as f64,
-            );
+            if let Some(private) = memory.private {
+                gauge(
+                    "cuttlefish_private_memory_bytes",
+                    "Resident memory that no other process maps, in bytes.",
+                    private as f64,
+                );
+            }
         }
         text
     }
@@ -79,13 +86,15 @@ mod tests {
 
     #[test]
     fn memory_is_read_as_the_kernel_writes_it() {
-        let status =
-            "Name:\tx\nVmRSS:\t   69000 kB\nRssAnon:\t    3904 kB\nRssFile:\t   65096 kB\n";
-        let memory = Memory {
+        let status = "Name:\tx\nVmRSS:\t   69000 kB\nRssAnon:\t    3904 kB\n";
+        let sums = "Rss:  69000 kB\nPrivate_Clean:    96 kB\nPrivate_Dirty:  3904 kB\n";
+        let mut memory = Memory {
             resident: 69_000 << 10,
-            private: 3_904 << 10,
+            private: Some(4_000 << 10),
         };
-        assert_eq!(Memory::parse(status), Some(memory));
-        assert_eq!(Memory::parse("Name:\tx\nVmRSS:\t 1 kB\n"), None);
+        assert_eq!(Memory::parse(status, sums), Some(memory));
+        memory.private = None;
+        assert_eq!(Memory::parse(status, ""), Some(memory));
+        assert_eq!(Memory::parse("Name:\tx\n", sums), None);
     }
 }

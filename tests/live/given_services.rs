@@ -1,7 +1,7 @@
 //! A run at a broker that was there: with a virtual host and users of its own.
 
 use cuttlefish::transport::amqp::Broker;
-use cuttlefish::transport::amqp::management::Management;
+use cuttlefish::transport::amqp::management::{Management, Permissions};
 
 use crate::support::{assert_gone, digest, live, setting, wait_until};
 
@@ -40,6 +40,45 @@ fn a_run_has_its_own_part_of_a_given_broker_and_leaves_none_of_it() {
     assert!(!users().contains("cf.given"), "users");
     let vhosts = management.get("/api/vhosts").unwrap().to_string();
     assert!(!vhosts.contains("cf.given"), "{vhosts}");
+}
+
+/// Who may make no users and no virtual hosts is given one, and shares it with others.
+#[test]
+fn a_run_of_a_plain_user_leaves_none_of_its_queues() {
+    let Some(live) = live() else { return };
+    let url = setting("CUTTLEFISH_BROKER").expect("scripts/test starts a broker");
+    let api = setting("CUTTLEFISH_BROKER_API").expect("scripts/test starts a broker");
+    let broker = Broker::parse(&url, None).unwrap();
+    let management = Management::new(Some(&api), &broker);
+    let (vhost, user) = ("shared", "plain");
+    let all = || ".*".to_owned();
+    let everything = Permissions {
+        configure: all(),
+        write: all(),
+        read: all(),
+    };
+    management.ensure_vhost(vhost, "of a test").unwrap();
+    management.ensure_user(user, "word").unwrap();
+    management.permit(vhost, user, &everything).unwrap();
+    let plain = broker.for_user(user, "word", vhost).secret_url();
+    let file = live.file("plain", "");
+    let local = live.local_digest(&file, &[]);
+    let mut args = vec!["train", &file, "--target", "docker", "--json"];
+    args.extend(["--neurons-per-unit", "4", "--broker", &plain]);
+    assert_eq!(digest(&live.json(&args)), local);
+    let queues = || management.queues(vhost, "").unwrap();
+    assert_eq!(queues().len(), 3 * 2 + 3 * 3 + 2);
+    let users = management.get("/api/users").unwrap().to_string();
+    assert!(!users.contains("cf.plain"), "{users}");
+    live.ok(&["down", "plain"]);
+    assert_gone(&live, "plain");
+    let left = queues();
+    assert!(left.is_empty(), "{left:?}");
+    let exchanges = format!("/api/exchanges/{vhost}");
+    let exchanges = management.get(&exchanges).unwrap().to_string();
+    assert!(!exchanges.contains("cf."), "{exchanges}");
+    management.remove_vhost(vhost).unwrap();
+    management.remove_user(user).unwrap();
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! A run in containers from its first to its last moment, with the broker and store that it brings.
 
 use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
 
 use serde_json::Value;
 
@@ -42,6 +44,8 @@ fn a_run_in_containers_lives_and_ends_as_the_local_one() {
     assert!(told.contains("nothing to change"), "{told}");
     // The image that would have been built is the same when somebody names it.
     let image = docker(&["inspect", "-f", "{{.Config.Image}}", "cf.life.trainer"]).remove(0);
+    let size = docker(&["image", "inspect", "-f", "{{.Size}}", &image]).remove(0);
+    assert!(size.parse::<u64>().unwrap() <= 30_000_000, "{size} bytes");
     let told = live.told(&["up", &file, "--image", &image]);
     assert!(told.contains("nothing to change"), "{told}");
     assert_eq!(containers("life"), made);
@@ -55,8 +59,9 @@ fn a_run_in_containers_lives_and_ends_as_the_local_one() {
     let neuron = find("hidden.03");
     assert_eq!(neuron["state"], "running");
     assert_eq!(neuron["tick"].as_f64(), trained["ticks"].as_f64());
-    for unit in units.iter().filter(|unit| unit["role"] == "unit") {
-        // What one more neuron takes; the program's pages are everybody's.
+    let neurons: Vec<_> = units.iter().filter(|unit| unit["role"] == "unit").collect();
+    assert_eq!(neurons.len(), 22);
+    for unit in neurons {
         let private = unit["private_bytes"].as_f64().unwrap();
         assert!(private < 12e6, "{unit}");
         assert!(unit["resident_bytes"].as_f64().unwrap() > private);
@@ -78,6 +83,7 @@ fn a_run_in_containers_lives_and_ends_as_the_local_one() {
         live.ok(&["logs", "life", "trainer"])
             .contains("epoch finished")
     );
+    the_log_is_followed(&live);
     let npz = live.path("life.npz");
     live.ok(&[
         "export",
@@ -103,6 +109,23 @@ fn a_run_in_containers_lives_and_ends_as_the_local_one() {
 
     live.ok(&["down", "life"]);
     assert_gone(&live, "life");
+}
+
+/// `logs --follow` goes on after what there is.
+fn the_log_is_followed(live: &Live) {
+    let tail = live.ok(&["logs", "life", "trainer", "--tail", "2"]);
+    assert_eq!(tail.lines().count(), 2, "{tail}");
+    let mut following = live
+        .command(&["logs", "life", "trainer", "--tail", "2", "--follow"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(following.stdout.take().unwrap()).lines();
+    let lines: Vec<String> = lines.take(2).map(Result::unwrap).collect();
+    assert_eq!(lines, tail.lines().collect::<Vec<_>>());
+    assert!(following.try_wait().unwrap().is_none(), "it goes on");
+    following.kill().unwrap();
+    following.wait().unwrap();
 }
 
 /// The run's weights evaluate and answer rows as those of `local`, trained on the same file.
@@ -254,11 +277,13 @@ fn values_on_the_wire_and_other_groupings_change_no_bit() {
     let Some(live) = live() else { return };
     let file = live.file("wire", "");
     let local = live.local_digest(&file, &[]);
-    let grouped = ["--neurons-per-unit", "8", "--data", "broadcast", "--down"];
-    let mut args = vec!["train", &file, "--target", "docker", "--json"];
-    args.extend(grouped);
-    assert_eq!(digest(&live.json(&args)), local);
-    assert_gone(&live, "wire");
+    for (per_unit, data) in [("8", "broadcast"), ("1", "broadcast"), ("8", "reference")] {
+        let how = ["--neurons-per-unit", per_unit, "--data", data, "--down"];
+        let mut args = vec!["train", &file, "--target", "docker", "--json"];
+        args.extend(how);
+        assert_eq!(digest(&live.json(&args)), local, "{how:?}");
+        assert_gone(&live, "wire");
+    }
 }
 
 #[test]

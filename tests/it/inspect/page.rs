@@ -53,6 +53,7 @@ fn the_page_of_a_unit_shows_its_neurons() {
         "<img src=\"/neurons/3/weights?format=png\"",
         "<svg class=\"histogram\"",
         "Activations of the last batch",
+        "B of it its own",
         "broker: connected",
         "<a href=\"/metrics\">",
     ] {
