@@ -177,6 +177,26 @@ fn a_name_that_somebody_else_has_is_refused_and_theirs_is_left_alone() {
 }
 
 #[test]
+fn a_network_that_somebody_else_uses_is_named_and_goes_when_they_have_left() {
+    let Some(live) = live() else { return };
+    let file = live.file("busy", "");
+    live.ok(&["up", &file, "--neurons-per-unit", "8"]);
+    // The broker's image has a shell's programs.
+    let image = docker(&["inspect", "-f", "{{.Config.Image}}", "cf.busy.broker"]).remove(0);
+    let guest = ["--name", "cf-guest", "--entrypoint", "sleep", &image, "600"];
+    let run = ["run", "--detach", "--network", "cf.busy.0"];
+    docker(&[&run[..], &guest].concat());
+    let (_, stderr) = live.fails(&["down", "busy"]);
+    docker(&["rm", "--force", "cf-guest"]);
+    assert!(
+        stderr.contains("remove network cf.busy.0: Docker counts containers on it"),
+        "{stderr}"
+    );
+    live.ok(&["down", "busy"]);
+    assert_gone(&live, "busy");
+}
+
+#[test]
 fn a_run_that_the_host_cannot_carry_is_refused_and_leaves_nothing() {
     let Some(live) = live() else { return };
     let file = live.file("too-large", "");

@@ -104,6 +104,16 @@ pub enum Error {
         /// Why not.
         problem: String,
     },
+    /// A network that is in use after all containers of the run are gone, as Docker thinks.
+    #[error(
+        "remove network {network}: Docker counts containers on it (disconnect those that `docker network \
+         inspect {network}` names; where it names none it has miscounted, moby/moby#42119, until its daemon is \
+         restarted; then do this again)"
+    )]
+    InUse {
+        /// Which.
+        network: String,
+    },
     /// A command in a container that does not end.
     #[error("{what}: no end within {seconds} s")]
     Endless {
@@ -190,6 +200,11 @@ pub(super) fn is_gone(error: &ClientError) -> bool {
         Some(409) => says(error, "already in progress"),
         _ => false,
     }
+}
+
+/// Whether it is about a network that has containers, or that Docker thinks has.
+pub(super) fn is_in_use(error: &ClientError) -> bool {
+    status(error) == Some(403) && says(error, "has active endpoints")
 }
 
 /// Whether the error or one of its causes says this.

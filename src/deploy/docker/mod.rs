@@ -282,6 +282,7 @@ impl Docker {
         let options = ListNetworksOptions {
             filters: Some(of_run(Some(run))),
         };
+        let mut in_use = None;
         let listed = self.client.list_networks(Some(options)).await;
         for network in listed.map_err(|error| Error::api("list networks", error))? {
             let labels = network.labels.unwrap_or_default();
@@ -290,13 +291,16 @@ impl Docker {
                 continue;
             }
             match self.client.remove_network(&name).await {
+                Err(error) if error::is_in_use(&error) => {
+                    in_use = Some(Error::InUse { network: name });
+                }
                 Err(error) if !error::is_gone(&error) => {
                     return Err(Error::api(&format!("remove network {name}"), error));
                 }
                 _ => {}
             }
         }
-        Ok(())
+        in_use.map_or(Ok(()), Err)
     }
 
     /// The lines that a container has written, and with `follow` those to come.
