@@ -3,15 +3,16 @@
 use cuttlefish::transport::amqp::Broker;
 use cuttlefish::transport::amqp::management::{Management, Permissions};
 
-use crate::support::{assert_gone, digest, live, setting, wait_until};
+use crate::support::{assert_gone, digest, live, service, wait_until};
 
 #[test]
 fn a_run_has_its_own_part_of_a_given_broker_and_leaves_none_of_it() {
     let Some(live) = live() else { return };
-    let url = setting("CUTTLEFISH_BROKER").expect("scripts/test starts a broker");
-    let api = setting("CUTTLEFISH_BROKER_API").expect("scripts/test starts a broker");
-    let broker = Broker::parse(&url, None).unwrap();
-    let management = Management::new(Some(&api), &broker);
+    let (url, api) = (
+        service("CUTTLEFISH_BROKER"),
+        service("CUTTLEFISH_BROKER_API"),
+    );
+    let management = Management::new(Some(&api), &Broker::parse(&url, None).unwrap());
     let file = live.file("given", "");
     let local = live.local_digest(&file, &[]);
     let broker = ["--broker", &url, "--broker-api", &api];
@@ -46,10 +47,8 @@ fn a_run_has_its_own_part_of_a_given_broker_and_leaves_none_of_it() {
 #[test]
 fn a_run_of_a_plain_user_leaves_none_of_its_queues() {
     let Some(live) = live() else { return };
-    let url = setting("CUTTLEFISH_BROKER").expect("scripts/test starts a broker");
-    let api = setting("CUTTLEFISH_BROKER_API").expect("scripts/test starts a broker");
-    let broker = Broker::parse(&url, None).unwrap();
-    let management = Management::new(Some(&api), &broker);
+    let broker = Broker::parse(&service("CUTTLEFISH_BROKER"), None).unwrap();
+    let management = Management::new(Some(&service("CUTTLEFISH_BROKER_API")), &broker);
     let (vhost, user) = ("shared", "plain");
     let all = || ".*".to_owned();
     let everything = Permissions {
@@ -84,8 +83,7 @@ fn a_run_of_a_plain_user_leaves_none_of_its_queues() {
 #[test]
 fn a_wrong_password_is_named_and_leaves_nothing() {
     let Some(live) = live() else { return };
-    let url = setting("CUTTLEFISH_BROKER").expect("scripts/test starts a broker");
-    let broker = Broker::parse(&url, None).unwrap();
+    let broker = Broker::parse(&service("CUTTLEFISH_BROKER"), None).unwrap();
     let wrong = broker
         .for_user("cuttlefish", "wrong-one", broker.vhost())
         .secret_url();
