@@ -18,6 +18,7 @@ use cuttlefish::orchestrator::Deployed;
 use cuttlefish::runs::RunDir;
 use cuttlefish::transport::amqp::Broker;
 use cuttlefish_core::data::Feed;
+use cuttlefish_core::protocol::codec::fixed_len;
 use cuttlefish_core::topology::traffic::{Kind, Traffic};
 use cuttlefish_core::topology::{self, DataShape, Grouping, Plan};
 use serde_json::Value;
@@ -216,18 +217,23 @@ impl Bench<'_> {
             }
             before = now;
         };
-        // Evaluations go forward only.
-        let forward = |of: fn(&Traffic) -> u64| -> f64 {
+        // Evaluations go forward only. By reference, the first layer is told of each in a message of its
+        // own. The first of them comes with errors, but the run's first training tick does not.
+        let told = match plan.feed {
+            Feed::Reference => plan.layers[0].units as u64,
+            Feed::Broadcast => 0,
+        };
+        let forward = |of: fn(&Traffic) -> u64, of_a_telling: u64| -> f64 {
             let kinds = plan.traffic.iter();
             let forward = kinds.filter(|t| matches!(t.kind, Kind::Forward | Kind::Activation));
-            forward.map(of).sum::<u64>() as f64
+            (forward.map(of).sum::<u64>() + told * of_a_telling) as f64
         };
         let ticks = trained["ticks"].as_f64().context("ticks")?;
         let tests = plan.ticks.test as f64;
         let training = ticks - tests;
-        let planned = training * plan.per_tick.messages as f64 + tests * forward(|t| t.messages);
-        let planned_bytes =
-            training * plan.per_tick.wire_bytes as f64 + tests * forward(|t| t.wire_bytes);
+        let planned = training * plan.per_tick.messages as f64 + tests * forward(|t| t.messages, 1);
+        let planned_bytes = training * plan.per_tick.wire_bytes as f64
+            + tests * forward(|t| t.wire_bytes, fixed_len::FORWARD as u64);
         let per_neuron = deliveries / ticks / plan.totals.neurons as f64;
         println!(
             "  deliveries        {deliveries:8.0} by the broker, ratio to the plan {:.3}, {:.2} a neuron and tick",

@@ -30,6 +30,7 @@ pub struct Synapse {
 
 /// What the errors of the layer below are computed from.
 struct Contributions {
+    next: Option<TickHeader>,
     /// `[neurons above, positions * rows]`
     deltas: Array2<f32>,
     /// `[neurons above, fan_in]`
@@ -80,11 +81,14 @@ impl Synapse {
             } => self.activation(header, first, &values, effects),
             Message::Contribution {
                 tick,
+                next,
                 first,
                 deltas,
                 weights,
-            } => self.contribution(tick, first, &deltas, &weights, effects),
-            Message::Propagated { tick, errors } => self.pass_back(tick, &errors, effects),
+            } => self.contribution(tick, next, first, &deltas, &weights, effects),
+            Message::Propagated { tick, next, errors } => {
+                self.pass_back(tick, next, &errors, effects);
+            }
             _ => self.dropped.foreign += 1,
         }
     }
@@ -136,6 +140,7 @@ impl Synapse {
     fn contribution(
         &mut self,
         tick: Tick,
+        next: Option<TickHeader>,
         first: usize,
         deltas: &Array2<f32>,
         weights: &Array2<f32>,
@@ -152,6 +157,7 @@ impl Synapse {
             return;
         }
         let gather = entry(&mut self.contributions, tick, units, || Contributions {
+            next,
             deltas: Array2::zeros((units, width)),
             weights: Array2::zeros((units, fan_in)),
         });
@@ -169,15 +175,26 @@ impl Synapse {
             gathered.deltas.slice_mut(place).assign(deltas);
             gathered.weights.slice_mut(place).assign(weights);
         });
-        if let Some(Contributions { deltas, weights }) = complete {
+        if let Some(Contributions {
+            next,
+            deltas,
+            weights,
+        }) = complete
+        {
             let weights = weights.as_slice().expect("a new array is contiguous");
             let above = &self.graph.layers[self.below + 1];
             let errors = Arc::new(propagate(above, weights, fan_in, &deltas));
-            self.hand_down(tick, &errors, effects);
+            self.hand_down(tick, next, &errors, effects);
         }
     }
 
-    fn pass_back(&mut self, tick: Tick, errors: &Arc<Array2<f32>>, effects: &mut dyn Effects) {
+    fn pass_back(
+        &mut self,
+        tick: Tick,
+        next: Option<TickHeader>,
+        errors: &Arc<Array2<f32>>,
+        effects: &mut dyn Effects,
+    ) {
         if errors.nrows() != self.graph.layers[self.below].features() {
             self.dropped.foreign += 1;
             return;
@@ -186,23 +203,37 @@ impl Synapse {
             self.dropped.duplicate += 1;
             return;
         }
-        self.hand_down(tick, errors, effects);
+        self.hand_down(tick, next, errors, effects);
     }
 
-    fn hand_down(&mut self, tick: Tick, errors: &Arc<Array2<f32>>, effects: &mut dyn Effects) {
+    fn hand_down(
+        &mut self,
+        tick: Tick,
+        next: Option<TickHeader>,
+        errors: &Arc<Array2<f32>>,
+        effects: &mut dyn Effects,
+    ) {
         self.contributions.insert(tick, Gather::Done);
         forget_old(&mut self.contributions);
         let generation = self.generation;
-        send_errors(&self.graph, self.below, generation, tick, errors, effects);
+        send_errors(
+            &self.graph,
+            self.below,
+            generation,
+            (tick, next),
+            errors,
+            effects,
+        );
     }
 }
 
-/// Sends each unit of a layer the rows of `errors` that are for its neurons.
+/// Sends each unit of a layer the rows of `errors` that are for its neurons, with the tick and what the
+/// first layer begins after it.
 pub fn send_errors(
     graph: &Graph,
     layer: usize,
     generation: Generation,
-    tick: Tick,
+    (tick, next): (Tick, Option<TickHeader>),
     errors: &Arc<Array2<f32>>,
     effects: &mut dyn Effects,
 ) {
@@ -219,6 +250,7 @@ pub fn send_errors(
         };
         let message = Message::Backward {
             tick,
+            next,
             first,
             errors,
         };

@@ -217,43 +217,10 @@ impl Unit {
             return self.say_hello(generation, effects);
         }
         match message {
-            Message::Forward { header, inputs } => {
-                if header.tick <= running.applied
-                    || running
-                        .current
-                        .as_ref()
-                        .is_some_and(|c| c.header.tick >= header.tick)
-                {
-                    self.dropped.duplicate += 1;
-                    return;
-                }
-                if header.tick.0 > running.applied.0 + IN_FLIGHT_BOUND {
-                    // Possible only if messages were lost while another copy of this unit answered
-                    // for it, or if the message is forged. Either way the way out is the same.
-                    self.dropped.foreign += 1;
-                    effects.push(Effect::Report(Event::BeyondInFlightBound {
-                        at: self.address,
-                        tick: header.tick,
-                        applied: running.applied,
-                    }));
-                    return self.say_hello(generation, effects);
-                }
-                let fits = match &inputs {
-                    // Only the first layer can read the data set, and only where there is one.
-                    None => self.neurons.layer == 0 && self.batches.is_readable(),
-                    Some(inputs) => {
-                        inputs.n_features() == self.graph.layers[self.neurons.layer].inputs()
-                            && inputs.n_rows() == header.batch.rows as usize
-                    }
-                };
-                if fits {
-                    running.waiting.insert(header.tick, (header, inputs));
-                } else {
-                    self.dropped.foreign += 1;
-                }
-            }
+            Message::Forward { header, inputs } => self.take(header, inputs, effects),
             Message::Backward {
                 tick,
+                next,
                 first,
                 errors,
             } => {
@@ -267,11 +234,51 @@ impl Unit {
                     }
                     return;
                 }
-                self.backward(first, &errors, effects);
+                self.backward(first, next, &errors, effects);
             }
             _ => self.dropped.foreign += 1,
         }
         self.advance(effects);
+    }
+
+    /// Takes in a tick, whose turn may not have come.
+    fn take(&mut self, header: TickHeader, inputs: Option<Arc<Inputs>>, effects: &mut dyn Effects) {
+        let State::Running(running) = &mut self.state else {
+            return;
+        };
+        if header.tick <= running.applied
+            || running
+                .current
+                .as_ref()
+                .is_some_and(|c| c.header.tick >= header.tick)
+        {
+            self.dropped.duplicate += 1;
+            return;
+        }
+        if header.tick.0 > running.applied.0 + IN_FLIGHT_BOUND {
+            // Possible only if messages were lost while another copy of this unit answered
+            // for it, or if the message is forged. Either way the way out is the same.
+            self.dropped.foreign += 1;
+            effects.push(Effect::Report(Event::BeyondInFlightBound {
+                at: self.address,
+                tick: header.tick,
+                applied: running.applied,
+            }));
+            return self.say_hello(self.generation, effects);
+        }
+        let fits = match &inputs {
+            // Only the first layer can read the data set, and only where there is one.
+            None => self.neurons.layer == 0 && self.batches.is_readable(),
+            Some(inputs) => {
+                inputs.n_features() == self.graph.layers[self.neurons.layer].inputs()
+                    && inputs.n_rows() == header.batch.rows as usize
+            }
+        };
+        if fits {
+            running.waiting.insert(header.tick, (header, inputs));
+        } else {
+            self.dropped.foreign += 1;
+        }
     }
 
     /// Works on the ticks whose turn it is.
@@ -330,7 +337,13 @@ impl Unit {
         }
     }
 
-    fn backward(&mut self, first: usize, errors: &Array2<f32>, effects: &mut dyn Effects) {
+    fn backward(
+        &mut self,
+        first: usize,
+        next: Option<TickHeader>,
+        errors: &Array2<f32>,
+        effects: &mut dyn Effects,
+    ) {
         let range = self.neurons;
         let outputs = self.graph.layers[range.layer].outputs();
         let State::Running(running) = &mut self.state else {
@@ -369,11 +382,13 @@ impl Unit {
         } else if range.count == self.graph.layers[range.layer].units {
             Some(Message::Propagated {
                 tick: header.tick,
+                next,
                 errors: Arc::new(running.weights.propagate(&deltas)),
             })
         } else {
             Some(Message::Contribution {
                 tick: header.tick,
+                next,
                 first: range.first,
                 deltas: deltas.clone(),
                 weights: Arc::new(running.weights.kernel()),
@@ -402,6 +417,11 @@ impl Unit {
             deltas,
         });
         self.commit_if_marked(header, effects);
+        if let Some(next) = next
+            && range.layer == 0
+        {
+            self.take(next, None, effects);
+        }
     }
 
     fn commit_if_marked(&self, header: TickHeader, effects: &mut dyn Effects) {

@@ -9,7 +9,7 @@
 //! | offset | type | field |
 //! |---|---|---|
 //! | 0 | 4 bytes | magic, `CTLF` |
-//! | 4 | u8 | version, 1 |
+//! | 4 | u8 | version, 2 |
 //! | 5 | u8 | kind |
 //! | 6 | u16 | flags, 0: none is defined |
 //! | 8 | u64 | generation |
@@ -25,9 +25,9 @@
 //! | 5 | `Committed` | from: address, commit | 44 | |
 //! | 6 | `Forward` | tick header, encoding: u8, 3 bytes 0, features: u32, rows: u32 | 72 | the values in the encoding |
 //! | 7 | `Activation` | tick header, first: u32, neurons: u32, rows: u32 | 72 | values `[neurons, rows]` |
-//! | 8 | `Backward` | tick: u64, first: u32, neurons: u32, rows: u32 | 36 | errors `[neurons, rows]` |
-//! | 9 | `Contribution` | tick: u64, first: u32, neurons: u32, rows: u32, fan_in: u32 | 40 | deltas `[neurons, rows]`, weights `[neurons, fan_in]` |
-//! | 10 | `Propagated` | tick: u64, fan_in: u32, rows: u32 | 32 | errors `[fan_in, rows]` |
+//! | 8 | `Backward` | tick: u64, next, first: u32, neurons: u32, rows: u32 | 80 | errors `[neurons, rows]` |
+//! | 9 | `Contribution` | tick: u64, next, first: u32, neurons: u32, rows: u32, fan_in: u32 | 84 | deltas `[neurons, rows]`, weights `[neurons, fan_in]` |
+//! | 10 | `Propagated` | tick: u64, next, fan_in: u32, rows: u32 | 76 | errors `[fan_in, rows]` |
 //! | 11 | `Diverged` | from: address, neuron: u32, tick: u64 | 40 | |
 //!
 //! Of a convolution, `neurons` of an activation and of errors counts outputs (`first` always counts neurons),
@@ -41,6 +41,7 @@
 //! | commit | 16 | number: u64, tick: u64 |
 //! | address | 12 | who: u8 (0 trainer, 1 synapse, 2 unit, 3 layer), 3 bytes 0, layer: u32, index: u32 |
 //! | tick header | 44 | tick: u64, mark: u64, step: u64, learning rate: f32, epoch: u32, batch: u32, rows: u32, part: u8 (0 train, 1 validation, 2 test), work: u8 (0 evaluate, 1 train), marked: u8 (0 no, 1 yes), 1 byte 0 |
+//! | next | 44 | the header of the tick that follows, or zeros: none comes with this one |
 //!
 //! | encoding of `Forward`'s values | payload |
 //! |---|---|
@@ -63,7 +64,7 @@ use write::Writer;
 pub const MAGIC: [u8; 4] = *b"CTLF";
 
 /// The version of the format that this build writes, and the only one that it reads.
-pub const VERSION: u8 = 1;
+pub const VERSION: u8 = 2;
 
 /// Bytes of a problem's text: a longer one is cut when it is sent, and refused when it comes.
 pub const MAX_PROBLEM_LEN: usize = 4096;
@@ -92,17 +93,17 @@ pub mod fixed_len {
     /// `Activation`
     pub const ACTIVATION: usize = HEADER + TICK_HEADER + 12;
     /// `Backward`
-    pub const BACKWARD: usize = HEADER + 20;
+    pub const BACKWARD: usize = HEADER + TICK_HEADER + 20;
     /// `Contribution`
-    pub const CONTRIBUTION: usize = HEADER + 24;
+    pub const CONTRIBUTION: usize = HEADER + TICK_HEADER + 24;
     /// `Propagated`
-    pub const PROPAGATED: usize = HEADER + 16;
+    pub const PROPAGATED: usize = HEADER + TICK_HEADER + 16;
     /// `Diverged`
     pub const DIVERGED: usize = HEADER + ADDRESS + 12;
 
     const COMMIT: usize = 16;
     const ADDRESS: usize = 12;
-    const TICK_HEADER: usize = 44;
+    pub(super) const TICK_HEADER: usize = 44;
 }
 
 mod kind {

@@ -62,7 +62,8 @@ pub enum Message {
         commit: CommitPoint,
     },
     /// To the units of a layer: the layer's inputs for a tick, as bytes where the trainer sends
-    /// rows of a data set of bytes.
+    /// rows of a data set of bytes. The first layer gets none for a tick that came as the `next` of
+    /// a `Backward`.
     Forward {
         /// The tick.
         header: TickHeader,
@@ -82,6 +83,9 @@ pub enum Message {
     Backward {
         /// The tick.
         tick: Tick,
+        /// The tick that the first layer begins when this one is applied, if its units read the rows
+        /// by themselves: it saves them a message of its own.
+        next: Option<TickHeader>,
         /// Index in the layer of the neuron that the first row of `errors` is for.
         first: usize,
         /// dLoss/d(output), `[outputs of the neurons, rows]`; a unit takes the rows of its neurons.
@@ -91,6 +95,8 @@ pub enum Message {
     Contribution {
         /// The tick.
         tick: Tick,
+        /// As in `Backward`, on its way to the first layer.
+        next: Option<TickHeader>,
         /// Index of the unit's first neuron in its layer.
         first: usize,
         /// dLoss/dz, `[neurons of the unit, positions * rows]`
@@ -102,6 +108,8 @@ pub enum Message {
     Propagated {
         /// The tick.
         tick: Tick,
+        /// As in `Backward`, on its way to the first layer.
+        next: Option<TickHeader>,
         /// dLoss/d(output) of the layer below, `[inputs, rows]`
         errors: Arc<Array2<f32>>,
     },

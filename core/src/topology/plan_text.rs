@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::plan::Plan;
+use crate::data::Feed;
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -51,7 +52,11 @@ impl fmt::Display for Plan {
             size(self.memory.state),
             size(self.memory.in_flight)
         )?;
-        writeln!(f, "\none training tick of {} rows\n", ticks.batch_size)?;
+        write!(f, "\none training tick of {} rows", ticks.batch_size)?;
+        if let (Feed::Reference, Some(first)) = (self.feed, self.layers.first()) {
+            write!(f, ", which {} reads by itself", first.name)?;
+        }
+        write!(f, "\n\n")?;
         table(f, &self.traffic_rows())?;
         if let Some(broker) = &self.broker {
             writeln!(

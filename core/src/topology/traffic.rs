@@ -10,12 +10,16 @@
 //! | kind | from, to | messages | bytes, all messages together | each message's own |
 //! |---|---|---|---|---|
 //! | forward | trainer or synapse below, to each unit | `units` deliveries of one | `units * rows * fan_in * 4` | 72 |
-//! | the first layer's, by reference | trainer, to each unit | `units` deliveries of one | 0: each unit reads the batch itself | 72 |
+//! | the first layer's, by reference | | none: each unit reads the batch itself, and begins it after `backward` | 0 | |
 //! | the first layer's, broadcast | trainer, to each unit | `units` deliveries of one | `units * rows * fan_in`, times 4 unless the data set is bytes | 72, and 4 for the scale of bytes |
 //! | activation | each unit, to the synapse above or the trainer | `units` | `neurons * rows * 4` | 72 |
-//! | backward | trainer or synapse above, to each unit | `units` | `neurons * rows * 4` | 36 |
-//! | contribution | each unit, to the synapse below | `units` | `neurons * (rows + fan_in) * 4`: deltas, and the weights before the update | 40 |
-//! | propagated | the only unit of a layer, to the synapse below | 1 | `fan_in * rows * 4`: finished errors instead of a contribution | 32 |
+//! | backward | trainer or synapse above, to each unit | `units` | `neurons * rows * 4` | 80 |
+//! | contribution | each unit, to the synapse below | `units` | `neurons * (rows + fan_in) * 4`: deltas, and the weights before the update | 84 |
+//! | propagated | the only unit of a layer, to the synapse below | 1 | `fan_in * rows * 4`: finished errors instead of a contribution | 76 |
+//!
+//! Of a tick that no training tick comes before (an evaluation behind an evaluation, the first tick behind one, the
+//! first after a rewind) the first layer is told by reference too: one message of 72 bytes, and as many deliveries as
+//! it has units.
 
 use serde::Serialize;
 
@@ -75,9 +79,9 @@ pub fn traffic(graph: &Graph, shape: &DataShape, feed: Feed) -> Vec<Traffic> {
     layers
         .flat_map(|(index, layer)| {
             let forward = match (index, feed) {
-                (0, Feed::Reference) => Forward::BY_REFERENCE,
-                (0, Feed::Broadcast) if shape.value_bytes == 1 => Forward::BYTES,
-                _ => Forward::NUMBERS,
+                (0, Feed::Reference) => None,
+                (0, Feed::Broadcast) if shape.value_bytes == 1 => Some(Forward::BYTES),
+                _ => Some(Forward::NUMBERS),
             };
             of_layer(layer, forward, index == 0, rows)
         })
@@ -93,10 +97,6 @@ struct Forward {
 }
 
 impl Forward {
-    const BY_REFERENCE: Self = Self {
-        value: 0,
-        fixed: fixed_len::FORWARD,
-    };
     const BYTES: Self = Self {
         value: 1,
         fixed: fixed_len::FORWARD + fixed_len::SCALE,
@@ -107,17 +107,18 @@ impl Forward {
     };
 }
 
-fn of_layer(layer: &Layer, forward: Forward, is_first: bool, rows: u64) -> Vec<Traffic> {
+fn of_layer(layer: &Layer, forward: Option<Forward>, is_first: bool, rows: u64) -> Vec<Traffic> {
     let units = layer.unit_ranges().len() as u64;
     let (neurons, fan_in) = (layer.units as u64, layer.fan_in as u64);
     let features = layer.inputs() as u64;
     let values = 4 * neurons * rows * layer.outputs() as u64;
-    let inputs = units * rows * features * forward.value;
-    let mut kinds = vec![
-        (Kind::Forward, units, inputs, forward.fixed),
+    let inputs = units * rows * features;
+    let forward = forward.map(|of| (Kind::Forward, units, inputs * of.value, of.fixed));
+    let mut kinds = Vec::from_iter(forward);
+    kinds.extend([
         (Kind::Activation, units, values, fixed_len::ACTIVATION),
         (Kind::Backward, units, values, fixed_len::BACKWARD),
-    ];
+    ]);
     if !is_first {
         kinds.push(if units == 1 {
             let errors = 4 * features * rows;

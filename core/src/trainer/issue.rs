@@ -11,54 +11,29 @@ use crate::protocol::{Message, TickHeader, Work};
 use crate::topology::{Graph, Monitor};
 
 impl Trainer {
-    /// Issues every tick that may go out now, and ends the run when there is nothing left.
+    /// Sends every tick that may go out now, and ends the run when there is nothing left.
     pub(super) fn issue(&mut self, now: Duration, effects: &mut dyn Effects) {
-        loop {
-            let Phase::Running(running) = &mut self.phase else {
-                return;
+        let Phase::Running(running) = &self.phase else {
+            return;
+        };
+        let is_idle = running.unfinished.is_empty() && running.pending.is_none();
+        if is_idle && running.progress.tick == running.ledger.progress.tick {
+            let verdict = if running.progress.finished {
+                Some(Verdict::Completed)
+            } else {
+                self.stop_asked.then_some(Verdict::Stopped)
             };
-            let is_idle = running.unfinished.is_empty() && running.pending.is_none();
-            if is_idle && running.progress.tick == running.ledger.progress.tick {
-                let verdict = if running.progress.finished {
-                    Some(Verdict::Completed)
-                } else {
-                    self.stop_asked.then_some(Verdict::Stopped)
-                };
-                if let Some(verdict) = verdict {
-                    effects.push(Effect::Finish(Outcome {
-                        verdict,
-                        ledger: running.ledger.clone(),
-                        rewinds: self.rewinds,
-                    }));
-                    self.phase = Phase::Over;
-                    return;
-                }
-            }
-            let Some(mut header) = running.next_header(&self.graph, &*self.batches) else {
+            if let Some(verdict) = verdict {
+                effects.push(Effect::Finish(Outcome {
+                    verdict,
+                    ledger: running.ledger.clone(),
+                    rewinds: self.rewinds,
+                }));
+                self.phase = Phase::Over;
                 return;
-            };
-            let is_last = running.is_last(&header, &*self.batches, self.graph.training.batch_size);
-            let must_mark = is_last || self.stop_asked;
-            if running.pending.is_some() {
-                // At most one commit point is ahead of the ledger.
-                if must_mark {
-                    return;
-                }
-            } else if must_mark || now >= running.next_mark(&self.timing) {
-                let commit = CommitPoint {
-                    number: running.ledger.commit.number + 1,
-                    tick: header.tick,
-                };
-                header.mark = Some(commit.number);
-                running.pending = Some(Pending {
-                    commit,
-                    written_by: Default::default(),
-                    progress: None,
-                    requested: false,
-                });
-                running.last_mark = now;
             }
-            running.unfinished.push_back((header, now));
+        }
+        while let Some(header) = self.next_tick(now) {
             let inputs = match self.feed {
                 Feed::Reference => None,
                 Feed::Broadcast => Some(self.batches.inputs(header.batch)),
@@ -69,6 +44,37 @@ impl Trainer {
                 effects,
             );
         }
+    }
+
+    /// Issues the next tick, if it may go out now: the caller sends it.
+    pub(super) fn next_tick(&mut self, now: Duration) -> Option<TickHeader> {
+        let Phase::Running(running) = &mut self.phase else {
+            return None;
+        };
+        let mut header = running.next_header(&self.graph, &*self.batches)?;
+        let is_last = running.is_last(&header, &*self.batches, self.graph.training.batch_size);
+        let must_mark = is_last || self.stop_asked;
+        if running.pending.is_some() {
+            // At most one commit point is ahead of the ledger.
+            if must_mark {
+                return None;
+            }
+        } else if must_mark || now >= running.next_mark(&self.timing) {
+            let commit = CommitPoint {
+                number: running.ledger.commit.number + 1,
+                tick: header.tick,
+            };
+            header.mark = Some(commit.number);
+            running.pending = Some(Pending {
+                commit,
+                written_by: Default::default(),
+                progress: None,
+                requested: false,
+            });
+            running.last_mark = now;
+        }
+        running.unfinished.push_back((header, now));
+        Some(header)
     }
 }
 

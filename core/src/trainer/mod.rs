@@ -240,15 +240,17 @@ impl Trainer {
             let took = now.saturating_sub(issued);
             let of_late = self.longest_tick.map(|tick| tick * 99 / 100);
             self.longest_tick = of_late.max(Some(took));
-            if !self.finish_tick(header, &values, effects) {
+            if !self.finish_tick(now, header, &values, effects) {
                 return;
             }
         }
     }
 
-    /// Loss, gradient and metrics of a tick. False if the run failed.
+    /// Loss, gradient and metrics of a tick; a training tick's errors, with what follows it. False if the
+    /// run failed.
     fn finish_tick(
         &mut self,
+        now: Duration,
         header: TickHeader,
         outputs: &Array2<f32>,
         effects: &mut dyn Effects,
@@ -284,17 +286,29 @@ impl Trainer {
             self.phase = Phase::Over;
             return false;
         }
+        // Before the tally of a part that ends here is closed.
+        let figures = progress.tally.figures();
+        let finished_epoch = progress.advance(header, &self.graph, &*self.batches);
+        if let Some(pending) = &mut running.pending
+            && pending.commit.tick == header.tick
+        {
+            pending.progress = Some(progress.clone());
+        }
         if let Work::Train { .. } = header.work {
+            let next = match self.feed {
+                Feed::Reference => self.next_tick(now),
+                Feed::Broadcast => None,
+            };
             send_errors(
                 &self.graph,
                 self.graph.layers.len() - 1,
                 self.generation,
-                header.tick,
+                (header.tick, next),
                 &Arc::new(gradient),
                 effects,
             );
         }
-        if let Some(running) = progress.tally.figures() {
+        if let Some(running) = figures {
             effects.push(Effect::Report(Event::TickFinished {
                 tick: header.tick,
                 epoch: header.batch.epoch,
@@ -304,16 +318,10 @@ impl Trainer {
                 running,
             }));
         }
-        let finished_epoch = progress.advance(header, &self.graph, &*self.batches);
         if let Some(record) = finished_epoch {
             effects.push(Effect::Report(Event::EpochFinished(record)));
         }
-        if let Some(pending) = &mut running.pending
-            && pending.commit.tick == header.tick
-        {
-            pending.progress = Some(running.progress.clone());
-            self.write_ledger_if_complete(effects);
-        }
+        self.write_ledger_if_complete(effects);
         true
     }
 }

@@ -156,9 +156,9 @@ fn four_billion_neurons_take_no_memory() {
         (6, 64, 2),
         (7, 64, 2),
         (8, 64, 2),
-        (9, 28, 2),
-        (10, 28, 3),
-        (11, 24, 2),
+        (9, 72, 2),
+        (10, 72, 3),
+        (11, 68, 2),
     ];
     for (message, at, sizes) in shapes {
         let mut bytes = golden::bytes()[message].clone();
@@ -168,10 +168,10 @@ fn four_billion_neurons_take_no_memory() {
             check(&bytes, &LIMITS).expect_err("a lie");
         }
     }
-    let backward = with(golden::bytes()[9].clone(), 24, &[0; 4]);
+    let backward = with(golden::bytes()[9].clone(), 68, &[0; 4]);
     let claim = [u32::MAX.to_le_bytes(), u32::MAX.to_le_bytes()].concat();
-    let error = check(&with(backward, 28, &claim), &UNLIMITED).expect_err("a lie");
-    let (expected, found) = (u64::MAX, 52);
+    let error = check(&with(backward, 72, &claim), &UNLIMITED).expect_err("a lie");
+    let (expected, found) = (u64::MAX, 96);
     assert_eq!(error, Error::Length { expected, found });
 }
 
@@ -188,11 +188,12 @@ fn every_lie_has_its_error() {
     const ACTIVATION: usize = 8;
     const BACKWARD: usize = 9;
     const CONTRIBUTION: usize = 10;
+    const PROPAGATED: usize = 11;
     const DIVERGED: usize = 12;
     let inf = f32::INFINITY.to_le_bytes();
     let nan = f32::NAN.to_le_bytes();
     let long = 4097_u32.to_le_bytes();
-    let lies: [(usize, usize, &[u8], &str); 39] = [
+    let lies: [(usize, usize, &[u8], &str); 41] = [
         (
             REWIND,
             0,
@@ -202,8 +203,8 @@ fn every_lie_has_its_error() {
         (
             REWIND,
             4,
-            &[2],
-            "unknown message version: expected 1, found 2 (use one release for all)",
+            &[1],
+            "unknown message version: expected 2, found 1 (use one release for all)",
         ),
         (
             REWIND,
@@ -403,12 +404,24 @@ fn every_lie_has_its_error() {
         (
             BACKWARD,
             24,
+            &[3],
+            "`next`: expected the header of tick 258, found that of 259",
+        ),
+        (
+            PROPAGATED,
+            52,
+            &[1],
+            "`next`: expected the header of tick 259, found that of 0",
+        ),
+        (
+            BACKWARD,
+            68,
             &[39],
             "`first`: expected at most 38, found 39",
         ),
         (
             CONTRIBUTION,
-            36,
+            80,
             &[0],
             "`fan_in`: expected at least 1, found 0",
         ),

@@ -72,9 +72,10 @@ fn activation() -> impl Strategy<Value = Message> {
 }
 
 fn backward() -> impl Strategy<Value = Message> {
-    (counter(0), neurons(), rows()).prop_flat_map(|(tick, (first, count), rows)| {
+    (turn(), neurons(), rows()).prop_flat_map(|((tick, next), (first, count), rows)| {
         matrix(count, rows).prop_map(move |errors| Message::Backward {
-            tick: Tick(tick),
+            tick,
+            next,
             first,
             errors: Arc::new(errors),
         })
@@ -84,11 +85,12 @@ fn backward() -> impl Strategy<Value = Message> {
 fn contribution() -> impl Strategy<Value = Message> {
     let features = 1..=LIMITS.max_features as usize;
     let positions = 1..=LIMITS.max_positions as usize;
-    (counter(0), neurons(), rows(), positions, features).prop_flat_map(
-        |(tick, (first, count), rows, positions, features)| {
+    (turn(), neurons(), rows(), positions, features).prop_flat_map(
+        |((tick, next), (first, count), rows, positions, features)| {
             let matrices = (matrix(count, positions * rows), matrix(count, features));
             matrices.prop_map(move |(deltas, weights)| Message::Contribution {
-                tick: Tick(tick),
+                tick,
+                next,
                 first,
                 deltas: Arc::new(deltas),
                 weights: Arc::new(weights),
@@ -99,11 +101,25 @@ fn contribution() -> impl Strategy<Value = Message> {
 
 fn propagated() -> impl Strategy<Value = Message> {
     let features = 1..=LIMITS.max_features as usize;
-    (counter(0), features, rows()).prop_flat_map(|(tick, features, rows)| {
+    (turn(), features, rows()).prop_flat_map(|((tick, next), features, rows)| {
         matrix(features, rows).prop_map(move |errors| Message::Propagated {
-            tick: Tick(tick),
+            tick,
+            next,
             errors: Arc::new(errors),
         })
+    })
+}
+
+/// A tick, and perhaps the header of the one after it.
+fn turn() -> impl Strategy<Value = (Tick, Option<TickHeader>)> {
+    option::of(header()).prop_flat_map(|next| {
+        let tick = match next.map(|next| next.tick.0) {
+            None => counter(0).boxed(),
+            // There is none before the first.
+            Some(0) => return Just((Tick(0), None)).boxed(),
+            Some(after) => Just(after - 1).boxed(),
+        };
+        tick.prop_map(move |tick| (Tick(tick), next)).boxed()
     })
 }
 
@@ -226,24 +242,37 @@ pub fn facts(envelope: &Envelope) -> String {
         ),
         Message::Backward {
             tick,
+            next,
             first,
             errors,
-        } => format!("backward {tick} {first} {}", bits(errors)),
+        } => format!(
+            "backward {tick} {} {first} {}",
+            next_facts(next),
+            bits(errors)
+        ),
         Message::Contribution {
             tick,
+            next,
             first,
             deltas,
             weights,
         } => format!(
-            "contribution {tick} {first} {} {}",
+            "contribution {tick} {} {first} {} {}",
+            next_facts(next),
             bits(deltas),
             bits(weights)
         ),
-        Message::Propagated { tick, errors } => format!("propagated {tick} {}", bits(errors)),
+        Message::Propagated { tick, next, errors } => {
+            format!("propagated {tick} {} {}", next_facts(next), bits(errors))
+        }
         // No floats in the others.
         message => format!("{message:?}"),
     };
     format!("{} {what}", envelope.generation)
+}
+
+fn next_facts(next: &Option<TickHeader>) -> String {
+    next.as_ref().map_or_else(String::new, header_facts)
 }
 
 fn header_facts(header: &TickHeader) -> String {

@@ -63,6 +63,7 @@ fn message_that_makes_no_sense_is_refused_by_the_reader() {
     let matrix = |rows, columns| Arc::new(Array2::zeros((rows, columns)));
     let contribution = |deltas, weights| Message::Contribution {
         tick: Tick(1),
+        next: None,
         first: 0,
         deltas,
         weights,
@@ -73,11 +74,13 @@ fn message_that_makes_no_sense_is_refused_by_the_reader() {
         },
         Message::Backward {
             tick: Tick(1),
+            next: None,
             first: usize::MAX,
             errors: matrix(1, 1),
         },
         Message::Propagated {
             tick: Tick(u64::MAX),
+            next: None,
             errors: matrix(1, 1),
         },
         contribution(matrix(0, 1), matrix(0, 1)),

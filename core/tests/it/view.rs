@@ -164,6 +164,7 @@ fn a_unit_shows_its_last_training_batch_once_it_is_applied() {
         &mut unit,
         Message::Backward {
             tick: Tick(10),
+            next: None,
             first: 0,
             errors: Arc::new(array![[4.0, 5.0], [6.0, 8.0]]),
         },
@@ -211,6 +212,7 @@ fn a_synapse_shows_who_is_missing() {
     }
     let contribution = Message::Contribution {
         tick: Tick(1),
+        next: None,
         first: 0,
         deltas: Arc::new(Array2::ones((1, 2))),
         weights: Arc::new(Array2::ones((1, 2))),

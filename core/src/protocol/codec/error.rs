@@ -87,6 +87,14 @@ pub enum Error {
         /// What the message says.
         found: u64,
     },
+    /// What is said to follow a tick is another tick.
+    #[error("`next`: expected the header of tick {expected}, found that of {found}")]
+    Next {
+        /// The tick after the message's.
+        expected: u64,
+        /// What the message says.
+        found: u64,
+    },
     /// The values have another number of rows than the batch.
     #[error("values of another batch: expected {expected} rows, found {found}")]
     Rows {

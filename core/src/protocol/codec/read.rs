@@ -157,11 +157,13 @@ impl<'a> Reader<'a> {
 
     fn backward(&mut self) -> Result<Message, Error> {
         let tick = self.tick()?;
+        let next = self.next(tick)?;
         let (first, neurons) = self.neurons()?;
         let rows = self.rows()?;
         self.expect(values(neurons, rows))?;
         Ok(Message::Backward {
             tick,
+            next,
             first,
             errors: self.matrix(neurons, rows),
         })
@@ -169,6 +171,7 @@ impl<'a> Reader<'a> {
 
     fn contribution(&mut self) -> Result<Message, Error> {
         let tick = self.tick()?;
+        let next = self.next(tick)?;
         let (first, neurons) = self.neurons()?;
         let rows = self.u32()?;
         let most = u64::from(self.limits.max_rows) * u64::from(self.limits.max_positions);
@@ -178,6 +181,7 @@ impl<'a> Reader<'a> {
         self.expect(values(neurons, rows).saturating_add(values(neurons, fan_in)))?;
         Ok(Message::Contribution {
             tick,
+            next,
             first,
             deltas: self.matrix(neurons, rows),
             weights: self.matrix(neurons, fan_in),
@@ -186,12 +190,14 @@ impl<'a> Reader<'a> {
 
     fn propagated(&mut self) -> Result<Message, Error> {
         let tick = self.tick()?;
+        let next = self.next(tick)?;
         let fan_in = self.u32()?;
         within("fan_in", fan_in, self.limits.max_features)?;
         let rows = self.rows()?;
         self.expect(values(fan_in, rows))?;
         Ok(Message::Propagated {
             tick,
+            next,
             errors: self.matrix(fan_in, rows),
         })
     }
@@ -262,6 +268,21 @@ impl<'a> Reader<'a> {
             },
             mark: mark_of(marked, mark)?,
         })
+    }
+
+    /// The header of the tick after this one, if there is one.
+    fn next(&mut self, tick: Tick) -> Result<Option<TickHeader>, Error> {
+        let none = [0; fixed_len::TICK_HEADER];
+        if let Some(rest) = self.rest.strip_prefix(&none) {
+            self.rest = rest;
+            return Ok(None);
+        }
+        let header = self.tick_header()?;
+        let (expected, found) = (tick.next().0, header.tick.0);
+        if found != expected {
+            return Err(Error::Next { expected, found });
+        }
+        Ok(Some(header))
     }
 
     /// The index of the first neuron in its layer, and how many there are.

@@ -2,7 +2,7 @@
 
 use ndarray::Array2;
 
-use super::{MAGIC, MAX_PROBLEM_LEN, VERSION, kind, tag};
+use super::{MAGIC, MAX_PROBLEM_LEN, VERSION, fixed_len, kind, tag};
 use crate::data::Part;
 use crate::ids::{Address, CommitPoint};
 use crate::math::inputs::LANES;
@@ -55,26 +55,31 @@ impl Writer<'_> {
             }
             Message::Backward {
                 tick,
+                next,
                 first,
                 errors,
             } => {
                 self.u64(tick.0);
+                self.next(next.as_ref());
                 self.sizes([*first, errors.nrows(), errors.ncols()]);
                 self.matrix(errors);
             }
             Message::Contribution {
                 tick,
+                next,
                 first,
                 deltas,
                 weights,
             } => {
                 self.u64(tick.0);
+                self.next(next.as_ref());
                 self.sizes([*first, deltas.nrows(), deltas.ncols(), weights.ncols()]);
                 self.matrix(deltas);
                 self.matrix(weights);
             }
-            Message::Propagated { tick, errors } => {
+            Message::Propagated { tick, next, errors } => {
                 self.u64(tick.0);
+                self.next(next.as_ref());
                 self.sizes([errors.nrows(), errors.ncols()]);
                 self.matrix(errors);
             }
@@ -143,6 +148,13 @@ impl Writer<'_> {
         self.u32(header.batch.index);
         self.u32(header.batch.rows);
         self.bytes(&[part, work, marked, 0]);
+    }
+
+    fn next(&mut self, header: Option<&TickHeader>) {
+        match header {
+            Some(header) => self.tick_header(header),
+            None => self.bytes(&[0; fixed_len::TICK_HEADER]),
+        }
     }
 
     fn inputs(&mut self, inputs: Option<&Inputs>) {

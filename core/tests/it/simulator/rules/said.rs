@@ -37,7 +37,10 @@ impl<M: Machine> Said<M> {
         self.machine.on(self.now, input, &mut effects);
         for effect in &effects {
             if let Effect::Send { envelope, .. } = effect
-                && let Message::Forward { header, .. } = envelope.message
+                && let Message::Forward { header, .. }
+                | Message::Backward {
+                    next: Some(header), ..
+                } = envelope.message
             {
                 self.issued = Some(header);
             }
@@ -63,6 +66,14 @@ impl<M: Machine> Said<M> {
     }
 }
 
+fn then(next: &Option<TickHeader>) -> String {
+    let Some(TickHeader { tick, mark, .. }) = next else {
+        return String::new();
+    };
+    let mark = mark.map_or_else(String::new, |number| format!(" as commit {number}"));
+    format!(", then {tick}{mark}")
+}
+
 /// An effect in a few words: for whom, what, which tick or commit point, and @generation.
 fn brief(effect: &Effect) -> String {
     match effect {
@@ -76,9 +87,13 @@ fn brief(effect: &Effect) -> String {
                 Message::Committed { commit, .. } => format!("Committed {}", commit.number),
                 Message::Forward { header, .. } => format!("Forward {}", header.tick),
                 Message::Activation { header, .. } => format!("Activation {}", header.tick),
-                Message::Backward { tick, .. } => format!("Backward {tick}"),
-                Message::Contribution { tick, .. } => format!("Contribution {tick}"),
-                Message::Propagated { tick, .. } => format!("Propagated {tick}"),
+                Message::Backward { tick, next, .. } => format!("Backward {tick}{}", then(next)),
+                Message::Contribution { tick, next, .. } => {
+                    format!("Contribution {tick}{}", then(next))
+                }
+                Message::Propagated { tick, next, .. } => {
+                    format!("Propagated {tick}{}", then(next))
+                }
             };
             format!("{to}: {what}@{}", envelope.generation)
         }

@@ -21,6 +21,7 @@ fn activation(tick: u64, first: usize) -> Message {
 fn contribution(tick: u64, first: usize) -> Message {
     Message::Contribution {
         tick: Tick(tick),
+        next: Some(header(tick + 1, None)),
         first,
         deltas: Arc::new(Array2::ones((1, 2))),
         weights: Arc::new(Array2::ones((1, 2))),
@@ -64,7 +65,10 @@ fn a_synapse_forgets_what_it_gathered_in_an_older_generation() {
 #[test]
 fn a_synapse_hands_a_tick_on_once_however_often_it_comes() {
     let mut synapse = synapse();
-    let down = ["unit 0.0: Backward 1@5", "unit 0.1: Backward 1@5"];
+    let down = [
+        "unit 0.0: Backward 1, then 2@5",
+        "unit 0.1: Backward 1, then 2@5",
+    ];
     synapse.hears(5, activation(1, 0), NOTHING);
     synapse.hears(5, activation(1, 0), NOTHING);
     synapse.hears(5, activation(1, 1), ["layer 1: Forward 1@5"]);
@@ -77,8 +81,15 @@ fn a_synapse_hands_a_tick_on_once_however_often_it_comes() {
     }
     let errors = Arc::new(Array2::ones((2, 2)));
     let tick = Tick(2);
-    let propagated = Message::Propagated { tick, errors };
-    let down = ["unit 0.0: Backward 2@5", "unit 0.1: Backward 2@5"];
+    let propagated = Message::Propagated {
+        tick,
+        next: Some(header(3, None)),
+        errors,
+    };
+    let down = [
+        "unit 0.0: Backward 2, then 3@5",
+        "unit 0.1: Backward 2, then 3@5",
+    ];
     synapse.hears(5, propagated.clone(), down);
     synapse.hears(5, propagated, NOTHING);
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use cuttlefish_core::data::Feed;
 use cuttlefish_core::ids::{Address, Generation, Tick};
 use cuttlefish_core::machine::{Input, StoreReply};
 use cuttlefish_core::protocol::Message;
@@ -11,6 +12,7 @@ use ndarray::Array2;
 
 use super::said::Said;
 use super::{HIDDEN, NOTHING, case, point};
+use crate::support::{Case, noise};
 
 fn opened(generation: u64) -> Input {
     Input::Stored(StoreReply::Generation {
@@ -37,7 +39,10 @@ fn rewinds(generation: u64) -> Vec<String> {
 
 /// A trainer that has just booted.
 fn opening() -> Said<Trainer> {
-    let case = case();
+    booted(case(), Feed::Reference)
+}
+
+fn booted(case: Case, feed: Feed) -> Said<Trainer> {
     let task = case.dataset.task.clone();
     // Every tick is due to be a commit point.
     let timing = Timing {
@@ -45,21 +50,27 @@ fn opening() -> Said<Trainer> {
         ..Timing::default()
     };
     let trainer = Trainer::new(case.graph, case.batches, &task, timing);
-    let mut trainer = Said::new(trainer);
+    let mut trainer = Said::new(trainer.with_feed(feed));
     trainer.gets(Input::Boot, ["store: BeginGeneration"]);
     trainer
 }
 
 /// A trainer that waits for everybody to be ready in generation 5.
 fn gathering() -> Said<Trainer> {
-    let mut trainer = opening();
+    begun(opening())
+}
+
+fn begun(mut trainer: Said<Trainer>) -> Said<Trainer> {
     trainer.gets(opened(5), rewinds(5));
     trainer
 }
 
 /// A trainer that has issued tick 1 in generation 5, marked as commit point 1.
 fn running() -> Said<Trainer> {
-    let mut trainer = gathering();
+    started(gathering())
+}
+
+fn started(mut trainer: Said<Trainer>) -> Said<Trainer> {
     for from in &MEMBERS[1..] {
         trainer.hears(5, Message::Ready { from: *from }, NOTHING);
     }
@@ -72,11 +83,10 @@ fn running() -> Said<Trainer> {
 }
 
 /// What a trainer does with the last output of tick 1.
-const TICK_1_DONE: [&str; 4] = [
-    "unit 1.0: Backward 1@5",
-    "unit 1.1: Backward 1@5",
+const TICK_1_DONE: [&str; 3] = [
+    "unit 1.0: Backward 1, then 2@5",
+    "unit 1.1: Backward 1, then 2@5",
     "report",
-    "layer 0: Forward 2@5",
 ];
 
 impl Said<Trainer> {
@@ -217,6 +227,64 @@ fn a_trainer_does_not_listen_to_complaints_of_strangers() {
 }
 
 #[test]
+fn a_trainer_that_feeds_the_first_layer_sends_the_next_tick_by_itself() {
+    let mut trainer = started(begun(booted(case(), Feed::Broadcast)));
+    let outputs = [trainer.output(0), trainer.output(1)];
+    trainer.hears(5, outputs[0].clone(), NOTHING);
+    let said = [
+        "unit 1.0: Backward 1@5",
+        "unit 1.1: Backward 1@5",
+        "report",
+        "layer 0: Forward 2@5",
+    ];
+    trainer.hears(5, outputs[1].clone(), said);
+}
+
+#[test]
+fn an_evaluation_comes_with_the_last_errors_before_it_and_the_one_behind_it_by_itself() {
+    // A tick of training and two of validation.
+    let case = Case::new(case().graph.as_ref().clone(), noise(3, 2, 2, [2, 4, 2]));
+    let mut trainer = started(begun(booted(case, Feed::Reference)));
+    let outputs = [trainer.output(0), trainer.output(1)];
+    trainer.hears(5, outputs[0].clone(), NOTHING);
+    let said = [&TICK_1_DONE[..], &["layer 0: Forward 3@5"]].concat();
+    trainer.hears(5, outputs[1].clone(), said);
+}
+
+#[test]
+fn a_tick_that_had_to_wait_for_a_commit_is_sent_by_itself() {
+    // A tick of training, and one of test rows: the run's last must be a commit point.
+    let mut graph = case().graph.as_ref().clone();
+    graph.training.epochs = 1;
+    let case = Case::new(graph, noise(3, 2, 2, [2, 0, 2]));
+    let mut trainer = started(begun(booted(case, Feed::Reference)));
+    let commit = trainer.issued.and_then(|header| header.commit());
+    let commit = commit.expect("tick 1 was issued as a commit point");
+    let outputs = [trainer.output(0), trainer.output(1)];
+    trainer.hears(5, outputs[0].clone(), NOTHING);
+    let said = [
+        "unit 1.0: Backward 1@5",
+        "unit 1.1: Backward 1@5",
+        "report",
+        "report",
+    ];
+    trainer.hears(5, outputs[1].clone(), said);
+    let units = MEMBERS.into_iter().filter(|m| *m != Address::Synapse(0));
+    for from in units.skip(1) {
+        trainer.hears(5, Message::Committed { from, commit }, NOTHING);
+    }
+    let from = HIDDEN;
+    let said = ["store: WriteLedger 1@5"];
+    trainer.hears(5, Message::Committed { from, commit }, said);
+    let written = Input::Stored(StoreReply::Ledger {
+        generation: Generation(5),
+        commit,
+        refused_by: None,
+    });
+    trainer.gets(written, ["report", "layer 0: Forward 2@5"]);
+}
+
+#[test]
 fn a_trainer_counts_outputs_that_it_leaves_alone() {
     let mut trainer = running();
     let outputs = [trainer.output(0), trainer.output(1)];
@@ -296,7 +364,8 @@ fn a_commit_that_takes_the_store_long_is_waited_for() {
     let outputs = [trainer.output(0), trainer.output(1)];
     trainer.hears(5, outputs[0].clone(), NOTHING);
     // Nothing more goes out: only the commit of tick 1 is waited for.
-    trainer.hears(5, outputs[1].clone(), TICK_1_DONE[..3].to_vec());
+    let last = ["unit 1.0: Backward 1@5", "unit 1.1: Backward 1@5", "report"];
+    trainer.hears(5, outputs[1].clone(), last);
     // Ticks are fast, so that 20 of them are long over; the store has 30 s.
     trainer.now = Duration::from_secs(29);
     trainer.gets(Input::Clock, NOTHING);

@@ -6,7 +6,7 @@ use cuttlefish_core::ids::{Address, CommitPoint, Generation, Tick};
 use cuttlefish_core::machine::{Input, NeuronState, StoreReply};
 use cuttlefish_core::math::{Inputs, Panels};
 use cuttlefish_core::neuron::Unit;
-use cuttlefish_core::protocol::{IN_FLIGHT_BOUND, Message};
+use cuttlefish_core::protocol::{IN_FLIGHT_BOUND, Message, TickHeader, Work};
 use ndarray::Array2;
 
 use super::said::Said;
@@ -25,8 +25,14 @@ fn marked(tick: u64, mark: Option<u64>) -> Message {
 }
 
 fn backward(tick: u64) -> Message {
+    then(tick, None)
+}
+
+/// Errors with which the next tick comes.
+fn then(tick: u64, next: Option<TickHeader>) -> Message {
     Message::Backward {
         tick: Tick(tick),
+        next,
         first: 0,
         errors: Arc::new(Array2::ones((1, 2))),
     }
@@ -153,6 +159,51 @@ fn a_unit_works_on_ticks_in_their_order_and_once() {
 }
 
 #[test]
+fn the_first_layer_begins_the_tick_that_comes_with_errors_and_the_others_hand_it_down() {
+    let mut unit = unit();
+    unit.hears(5, marked(1, Some(1)), ["synapse 0|1: Activation 1@5"]);
+    let said = ["store: WriteCommit 1@5", "synapse 0|1: Activation 2@5"];
+    let next = Some(header(2, Some(2)));
+    unit.hears(5, then(1, next), said);
+    unit.hears(5, then(1, next), NOTHING);
+    unit.hears(5, then(2, None), ["store: WriteCommit 2@5"]);
+    unit.hears(5, forward(3), ["synapse 0|1: Activation 3@5"]);
+    assert_eq!(unit.dropped(), [0, 1, 0]);
+    // An evaluation behind it may be there first.
+    unit.hears(5, forward(5), NOTHING);
+    let said = [4, 5].map(|tick| format!("synapse 0|1: Activation {tick}@5"));
+    let evaluation = TickHeader {
+        work: Work::Evaluate,
+        ..header(4, None)
+    };
+    unit.hears(5, then(3, Some(evaluation)), said);
+
+    let case = case();
+    let mut above = Said::new(Unit::new(case.graph.clone(), case.batches.clone(), 1, 0));
+    let rewind = Message::Rewind(CommitPoint::default());
+    above.hears(5, rewind, ["trainer: Ready@5"]);
+    above.hears(5, forward(1), ["trainer: Activation 1@5"]);
+    let said = ["synapse 0|1: Contribution 1, then 2 as commit 2@5"];
+    above.hears(5, then(1, next), said);
+    above.hears(5, forward(2), ["trainer: Activation 2@5"]);
+    assert_eq!(above.dropped(), [0, 0, 0]);
+
+    let case = case.grouped(2);
+    let mut layer = Said::new(Unit::new(case.graph.clone(), case.batches, 1, 0));
+    let rewind = Message::Rewind(CommitPoint::default());
+    layer.hears(5, rewind, ["trainer: Ready@5"]);
+    layer.hears(5, forward(1), ["trainer: Activation 1@5"]);
+    let errors = Message::Backward {
+        tick: Tick(1),
+        next,
+        first: 0,
+        errors: Arc::new(Array2::ones((2, 2))),
+    };
+    let said = ["synapse 0|1: Propagated 1, then 2 as commit 2@5"];
+    layer.hears(5, errors, said);
+}
+
+#[test]
 fn a_unit_says_hello_to_what_it_cannot_place() {
     let mut unit = unit();
     unit.hears(5, backward(1), ["trainer: Hello@5"]);
@@ -180,6 +231,7 @@ fn a_unit_names_the_neuron_and_tick_at_which_a_number_is_not_finite_and_falls_si
     torn.hears(6, marked(2, Some(2)), ["trainer: Activation 2@6"]);
     let backward = Message::Backward {
         tick: Tick(2),
+        next: None,
         first: 0,
         errors: Arc::new(Array2::from_elem((1, 2), f32::MAX)),
     };
@@ -199,6 +251,7 @@ fn a_unit_counts_what_it_leaves_alone() {
     let (tick, first) = (Tick(1), 0);
     let misshapen = Message::Backward {
         tick,
+        next: None,
         first,
         errors,
     };
