@@ -11,7 +11,8 @@ use cuttlefish_core::topology::Graph;
 use tracing::warn;
 
 use super::Observer;
-use super::container::{FIRST_PAUSE, LONGEST_PAUSE, Resident};
+use super::container::Resident;
+use super::pauses::{LONGEST_PAUSE, Pauses};
 use super::source::Source;
 use crate::config::{ContainerConfig, DataPlace};
 use crate::inspect::Access;
@@ -96,7 +97,7 @@ async fn become_one(
     group: &str,
     link: &Link,
 ) -> Claim {
-    let mut pause = FIRST_PAUSE;
+    let mut pauses = Pauses::new(LONGEST_PAUSE);
     loop {
         match Claim::make(broker, graph, candidates, group).await {
             Ok(claim) => return claim,
@@ -105,8 +106,7 @@ async fn become_one(
                 link.set(LinkState::Lost(error.to_string()));
             }
         }
-        tokio::time::sleep(pause.mul_f64(rand::random_range(0.5..1.5))).await;
-        pause = (pause * 2).min(LONGEST_PAUSE);
+        tokio::time::sleep(pauses.draw()).await;
     }
 }
 
@@ -128,7 +128,7 @@ async fn wait_for_data(store: &DynamoStore, sha256: &str, link: &Link) -> Vec<u8
 
 /// The run's record, as soon as there is one.
 async fn wait_for_record(store: &DynamoStore, link: &Link) -> String {
-    let mut pause = FIRST_PAUSE;
+    let mut pauses = Pauses::new(LONGEST_PAUSE);
     loop {
         let problem = match store.get_record().await {
             Ok(Some(record)) => return record,
@@ -137,7 +137,6 @@ async fn wait_for_record(store: &DynamoStore, link: &Link) -> String {
         };
         warn!(problem, "waiting for the run's record");
         link.set(LinkState::Lost(problem));
-        tokio::time::sleep(pause.mul_f64(rand::random_range(0.5..1.5))).await;
-        pause = (pause * 2).min(LONGEST_PAUSE);
+        tokio::time::sleep(pauses.draw()).await;
     }
 }

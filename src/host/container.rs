@@ -24,6 +24,7 @@ use tracing::{error, info, warn};
 
 use super::actor::ActorMailbox;
 use super::boot::{move_in, read_access};
+use super::pauses::{LONGEST_PAUSE, Pauses};
 use super::process::{Request, Requests};
 use super::source::Source;
 use super::{End, Host, Look, Observer, Storekeeper, ending, machine};
@@ -34,11 +35,6 @@ use crate::transport::amqp::Broker;
 use crate::transport::amqp::claim::Claim;
 use crate::transport::amqp::session::{Session, Wired};
 use crate::transport::amqp::{Link, LinkState};
-
-/// Pause after the first failure; doubled after each further one, with up to half of it added or
-/// taken at random so that a thousand containers do not come back at the same moment.
-pub(super) const FIRST_PAUSE: Duration = Duration::from_millis(200);
-pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 /// The trainer is only one, and everybody else waits for the queues that it declares.
 const TRAINERS_LONGEST_PAUSE: Duration = Duration::from_millis(400);
@@ -165,7 +161,10 @@ pub async fn run(config: &ContainerConfig) -> anyhow::Result<Request> {
     let access = read_access(config)?;
     let server = inspect::serve(listener, occupant.clone(), access);
     actix_rt::spawn(server.context("failed to serve the inspection")?);
-    let mut pause = FIRST_PAUSE;
+    let mut pauses = Pauses::new(match resident.address {
+        Address::Trainer => TRAINERS_LONGEST_PAUSE,
+        _ => LONGEST_PAUSE,
+    });
     loop {
         let mailbox = ActorMailbox::default();
         *occupant
@@ -189,18 +188,14 @@ pub async fn run(config: &ContainerConfig) -> anyhow::Result<Request> {
             bail!("another process has become {actor} meanwhile; this one makes room");
         }
         if started.elapsed() >= GOOD_SESSION {
-            pause = FIRST_PAUSE;
+            pauses.start_over();
         }
         let state = resident.link.state();
         warn!(%state, "booting again");
         tokio::select! {
-            () = tokio::time::sleep(pause.mul_f64(rand::random_range(0.5..1.5))) => {}
+            () = tokio::time::sleep(pauses.draw()) => {}
             request = requests.next() => return Ok(request),
         }
-        pause = (pause * 2).min(match resident.address {
-            Address::Trainer => TRAINERS_LONGEST_PAUSE,
-            _ => LONGEST_PAUSE,
-        });
     }
 }
 

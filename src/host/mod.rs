@@ -5,6 +5,7 @@ mod boot;
 pub mod container;
 mod ending;
 pub mod observer;
+mod pauses;
 mod probe;
 pub mod process;
 mod receiver;

@@ -4,7 +4,7 @@
 use anyhow::{Context as _, bail};
 use tracing::{info, warn};
 
-use super::container::FIRST_PAUSE;
+use super::pauses::FIRST_PAUSE;
 use super::process::{Request, Requests};
 use crate::config::ContainerConfig;
 use crate::runs::Record;

@@ -2,6 +2,7 @@
 
 use cuttlefish::transport::amqp::Broker;
 use cuttlefish::transport::amqp::management::{Management, Permissions};
+use serde_json::Value;
 
 use crate::support::{assert_gone, digest, live, service, wait_until};
 
@@ -34,6 +35,16 @@ fn a_run_has_its_own_part_of_a_given_broker_and_leaves_none_of_it() {
     wait_until("somebody listens to every queue", || {
         queues().iter().all(|queue| queue.consumers == 1)
     });
+    let mut named = Vec::new();
+    // Connections report every few seconds.
+    wait_until("every actor's connection has its name", || {
+        let connections = management.get("/api/vhosts/cf.given/connections").unwrap();
+        let connections = connections.as_array().cloned().unwrap_or_default();
+        let name = |of: Value| of["client_properties"]["connection_name"].clone();
+        named = connections.into_iter().map(name).collect();
+        named.sort_by_key(Value::to_string);
+        named == names_of_connections()
+    });
     let users = || management.get("/api/users").unwrap().to_string();
     assert!(users().contains("cf.given.actor"));
     live.ok(&["down", "given"]);
@@ -41,6 +52,17 @@ fn a_run_has_its_own_part_of_a_given_broker_and_leaves_none_of_it() {
     assert!(!users().contains("cf.given"), "users");
     let vhosts = management.get("/api/vhosts").unwrap().to_string();
     assert!(!vhosts.contains("cf.given"), "{vhosts}");
+}
+
+/// The actors of `given`, and the trainer's second one.
+fn names_of_connections() -> Vec<String> {
+    let units = |layer| (0..3).map(move |unit| format!("cf.given.{layer}.{unit}"));
+    let others = ["synapse.hidden-digit", "trainer", "trainer wires"];
+    let others = others.map(|name| format!("cf.given.{name}"));
+    units("digit")
+        .chain(units("hidden"))
+        .chain(others)
+        .collect()
 }
 
 /// Who may make no users and no virtual hosts is given one, and shares it with others.

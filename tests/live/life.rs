@@ -67,6 +67,7 @@ fn a_run_in_containers_lives_and_ends_as_the_local_one() {
         assert!(unit["resident_bytes"].as_f64().unwrap() > private);
     }
     assert_eq!(neuron["messages_refused"], 0.0);
+    the_data_set_is_in_memory_once();
     let url = neuron["inspect"].as_str().unwrap();
     let token = std::fs::read_to_string(live.path("runs/life/secrets/token")).unwrap();
     assert_eq!(get(&format!("{url}/healthz"), "").0, 200);
@@ -107,8 +108,32 @@ fn a_run_in_containers_lives_and_ends_as_the_local_one() {
     let resumed = live.json(&["train", "--resume", "life", "--epochs", "6", "--json"]);
     assert_eq!(digest(&resumed), longer, "resumed after a change");
 
+    // The broker's image declares one.
+    let of_broker = ["inspect", "-f", "{{range .Mounts}}{{println .Name}}{{end}}"];
+    let mut volumes = docker(&[&of_broker[..], &["cf.life.broker"]].concat());
+    volumes.retain(|volume| !volume.is_empty());
+    assert_eq!(volumes.len(), 1, "{volumes:?}");
     live.ok(&["down", "life"]);
     assert_gone(&live, "life");
+    let left = docker(&["volume", "ls", "-q"]);
+    assert!(!left.contains(&volumes[0]), "{volumes:?}");
+}
+
+/// What the first layer's containers map is in memory once for all of them.
+fn the_data_set_is_in_memory_once() {
+    let pid = docker(&["inspect", "-f", "{{.State.Pid}}", "cf.life.hidden.03"]).remove(0);
+    let maps = std::fs::read_to_string(format!("/proc/{pid}/smaps")).unwrap();
+    let of_data = maps.split_once(" /data/rows.ctlf").expect("it is mapped").1;
+    let kib = |what: &str| -> f64 {
+        let of = of_data.split_once(&format!("\n{what}:")).unwrap().1;
+        of.split_whitespace().next().unwrap().parse().unwrap()
+    };
+    // A page of twelve neurons and the trainer counts for each of them by its share.
+    let (resident, share) = (kib("Rss"), kib("Pss"));
+    assert!(
+        resident > 0.0 && share < resident / 8.0,
+        "{share} of {resident} KiB"
+    );
 }
 
 /// `logs --follow` goes on after what there is.
@@ -292,17 +317,10 @@ fn actors_on_several_bridges_reach_each_other_and_change_no_bit() {
     let file = live.file("bridges", "");
     let local = live.local_digest(&file, &[]);
     // Trainer, synapse, 22 neurons: on three bridges.
-    let args = [
-        "train",
-        &file,
-        "--target",
-        "docker",
-        "--json",
-        "--containers-per-bridge",
-        "9",
-    ];
-    let trained = live.json(&args);
-    assert_eq!(digest(&trained), local);
+    let detached = ["train", &file, "--target", "docker", "--detach"];
+    live.ok(&[&detached[..], &["--containers-per-bridge", "9"]].concat());
+    let trained = live.json(&["attach", "bridges", "--json"]);
+    assert_eq!(digest(&trained), local, "without a command to watch it");
     assert_eq!(trained["rewinds"], 0);
     let label = "label=io.cuttlefish.run=bridges";
     let networks = docker(&["network", "ls", "--filter", label, "--format", "{{.Name}}"]);

@@ -3,6 +3,7 @@
 pub mod neurons;
 pub mod pass;
 pub mod stand_in;
+mod timeline;
 mod view;
 
 use std::collections::BTreeMap;
@@ -13,7 +14,7 @@ use ndarray::{Array2, s};
 
 use crate::data::BatchSource;
 use crate::ids::{Address, CommitPoint, Generation, NeuronRange, Tick};
-use crate::machine::{Effect, Effects, Input, Machine, StoreReply, StoreRequest};
+use crate::machine::{Effect, Effects, Input, Machine, StoreRequest};
 use crate::math::{Inputs, Step};
 use crate::protocol::{Envelope, IN_FLIGHT_BOUND, Message, TickHeader, Work};
 use crate::topology::Graph;
@@ -106,96 +107,12 @@ impl Unit {
         effects.push(Effect::send(Address::Trainer, generation, message));
     }
 
-    fn say_ready(&self, effects: &mut dyn Effects) {
-        let from = self.address;
-        self.send(Address::Trainer, Message::Ready { from }, effects);
-    }
-
-    fn rewind(&mut self, generation: Generation, commit: CommitPoint, effects: &mut dyn Effects) {
-        if generation == self.generation {
-            match self.state {
-                State::Running(_) => return self.say_ready(effects),
-                State::Restoring(_) => return,
-                State::Blank => {}
-            }
-        }
-        self.generation = generation;
-        if commit.is_initial() {
-            self.run(self.initial(), commit.tick, effects);
-        } else {
-            self.state = State::Restoring(commit);
-            effects.push(Effect::Store(StoreRequest::ReadCommit {
-                generation,
-                neurons: self.neurons,
-                commit,
-            }));
-        }
-    }
-
     /// A neuron's numbers have left what f32 can hold: what it would say from here on is of no use.
     fn diverged(&mut self, neuron: usize, tick: Tick, effects: &mut dyn Effects) {
         self.state = State::Blank;
         let from = self.address;
         let message = Message::Diverged { from, neuron, tick };
         self.send(Address::Trainer, message, effects);
-    }
-
-    fn initial(&self) -> Neurons {
-        let NeuronRange { layer, .. } = self.neurons;
-        Neurons::initial(
-            &self.graph.layers[layer],
-            layer,
-            self.neurons.indices(),
-            self.graph.seed,
-            self.graph.training.optimizer,
-        )
-    }
-
-    fn run(&mut self, weights: Neurons, applied: Tick, effects: &mut dyn Effects) {
-        self.state = State::Running(Box::new(Running {
-            weights,
-            applied,
-            current: None,
-            last_batch: None,
-            waiting: BTreeMap::new(),
-        }));
-        self.say_ready(effects);
-    }
-
-    fn stored(&mut self, reply: StoreReply, effects: &mut dyn Effects) {
-        match reply {
-            StoreReply::Commit { generation, states } if generation == self.generation => {
-                let State::Restoring(commit) = self.state else {
-                    return;
-                };
-                let mut weights = self.initial();
-                match states.and_then(|states| weights.restore(&states)) {
-                    Ok(()) => self.run(weights, commit.tick, effects),
-                    Err(problem) => {
-                        self.state = State::Blank;
-                        let from = self.address;
-                        let problem = format!("cannot restore commit {}: {problem}", commit.number);
-                        let message = Message::Unable { from, problem };
-                        self.send(Address::Trainer, message, effects);
-                    }
-                }
-            }
-            StoreReply::Committed {
-                generation,
-                commit,
-                accepted,
-            } if generation == self.generation => {
-                if accepted {
-                    let from = self.address;
-                    let message = Message::Committed { from, commit };
-                    self.send(Address::Trainer, message, effects);
-                } else {
-                    // A newer timeline owns these neurons now; what we hold is of no use.
-                    self.state = State::Blank;
-                }
-            }
-            _ => {}
-        }
     }
 
     fn message(&mut self, envelope: Envelope, effects: &mut dyn Effects) {
