@@ -246,8 +246,13 @@ impl Bench<'_> {
             bytes / planned_bytes
         );
         ensure!(per_neuron <= 4.0, "more than 4 deliveries a neuron");
-        let is_as_planned = (0.9..1.1).contains(&(bytes / planned_bytes));
-        ensure!(is_as_planned, "more than a tenth off the plan's bytes");
+        for (what, ratio) in [
+            ("deliveries", deliveries / planned),
+            ("bytes", bytes / planned_bytes),
+        ] {
+            let is_as_planned = (0.9..1.1).contains(&ratio);
+            ensure!(is_as_planned, "more than a tenth off the plan's {what}");
+        }
         Ok(())
     }
 

@@ -1,7 +1,5 @@
 //! A run at a broker that was there: with a virtual host and users of its own.
 
-use std::collections::BTreeSet;
-
 use cuttlefish::transport::amqp::Broker;
 use cuttlefish::transport::amqp::management::{Management, Permissions};
 use serde_json::Value;
@@ -38,7 +36,7 @@ fn a_run_has_its_own_part_of_a_given_broker_and_leaves_none_of_it() {
         queues().iter().all(|queue| queue.consumers == 1)
     });
     // Connections report every few seconds.
-    wait_until("every actor's connection has its name", || {
+    wait_until("every actor has one connection, with its name", || {
         let connections = management.get("/api/vhosts/cf.given/connections");
         let connections = connections.unwrap().as_array().cloned().unwrap_or_default();
         let name = |of: &Value| {
@@ -46,7 +44,8 @@ fn a_run_has_its_own_part_of_a_given_broker_and_leaves_none_of_it() {
                 .as_str()
                 .map(str::to_owned)
         };
-        let named: BTreeSet<String> = connections.iter().filter_map(name).collect();
+        let mut named: Vec<String> = connections.iter().filter_map(name).collect();
+        named.sort();
         named == names_of_connections()
     });
     let users = || management.get("/api/users").unwrap().to_string();
@@ -59,7 +58,7 @@ fn a_run_has_its_own_part_of_a_given_broker_and_leaves_none_of_it() {
 }
 
 /// The actors of `given`, and the trainer's second one.
-fn names_of_connections() -> BTreeSet<String> {
+fn names_of_connections() -> Vec<String> {
     let units = |layer| (0..3).map(move |unit| format!("cf.given.{layer}.{unit}"));
     let others = ["synapse.hidden-digit", "trainer", "trainer wires"];
     let others = others.map(|name| format!("cf.given.{name}"));

@@ -108,7 +108,7 @@ fn a_run_in_containers_lives_and_ends_as_the_local_one() {
     let resumed = live.json(&["train", "--resume", "life", "--epochs", "6", "--json"]);
     assert_eq!(digest(&resumed), longer, "resumed after a change");
 
-    // The broker's image declares a volume; nobody would know whose it was once the run is gone.
+    // None has a volume, though the broker's image declares one: what it keeps is in memory.
     let mut mounts = vec!["inspect", "-f", "{{range .Mounts}}{{println .Type}}{{end}}"];
     let names = containers("life");
     mounts.extend(names.iter().filter_map(|of| of.split(' ').next()));
@@ -320,7 +320,7 @@ fn actors_on_several_bridges_reach_each_other_and_change_no_bit() {
     let detached = ["train", &file, "--target", "docker", "--detach"];
     live.ok(&[&detached[..], &["--containers-per-bridge", "9"]].concat());
     let trained = live.json(&["attach", "bridges", "--json"]);
-    assert_eq!(digest(&trained), local, "without a command to watch it");
+    assert_eq!(digest(&trained), local, "let go, and attached to again");
     assert_eq!(trained["rewinds"], 0);
     let label = "label=io.cuttlefish.run=bridges";
     let networks = docker(&["network", "ls", "--filter", label, "--format", "{{.Name}}"]);
