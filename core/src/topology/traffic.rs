@@ -17,9 +17,9 @@
 //! | contribution | each unit, to the synapse below | `units` | `neurons * (rows + fan_in) * 4`: deltas, and the weights before the update | 84 |
 //! | propagated | the only unit of a layer, to the synapse below | 1 | `fan_in * rows * 4`: finished errors instead of a contribution | 76 |
 //!
-//! Of a tick that no training tick comes before (an evaluation behind an evaluation, the first tick behind one, the
-//! first after a rewind) the first layer is told by reference too: one message of 72 bytes, and as many deliveries as
-//! it has units.
+//! Of a tick that does not come with the errors of a training tick (an evaluation behind an evaluation, the first training
+//! tick behind one, the first tick after a rewind, one that waited for a commit) the first layer is told by reference too:
+//! one message of 72 bytes, and as many deliveries as it has units.
 
 use serde::Serialize;
 
