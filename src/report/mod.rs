@@ -9,5 +9,5 @@ pub mod progress_bar;
 pub mod summary;
 pub mod table;
 
-pub use progress_bar::{ProgressView, Snapshot};
+pub use progress_bar::ProgressView;
 pub use summary::summary;

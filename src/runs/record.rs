@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use cuttlefish_core::data::{Dataset, Labels, Task, Values};
+use cuttlefish_core::data::{Dataset, Labels, Part, Task, Values};
 use cuttlefish_core::topology::spec::Spec;
 use cuttlefish_core::topology::{self, DataShape, Document, Graph, Grouping, TaskShape};
 use serde::{Deserialize, Serialize};
@@ -46,6 +46,42 @@ pub struct RowFormat {
     pub target: Option<String>,
     /// How rows of a table become numbers.
     pub encoder: Option<Encoder>,
+    /// Rows of each part; None in a record that an earlier version has written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counts: Option<RowCounts>,
+}
+
+/// Rows of each part of a data set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RowCounts {
+    /// Rows that change the weights.
+    pub train: usize,
+    /// Rows that are looked at after each epoch.
+    pub validation: usize,
+    /// Rows that are kept for the end.
+    pub test: usize,
+}
+
+impl RowCounts {
+    /// The rows of a data set.
+    pub fn of(dataset: &Dataset) -> Self {
+        let shape = DataShape::from(dataset);
+        Self {
+            train: shape.train_rows,
+            validation: shape.validation_rows,
+            test: shape.test_rows,
+        }
+    }
+
+    /// The rows of one part.
+    pub fn rows(&self, part: Part) -> usize {
+        match part {
+            Part::Train => self.train,
+            Part::Validation => self.validation,
+            Part::Test => self.test,
+        }
+    }
 }
 
 /// The version of records that this program writes.
@@ -82,6 +118,7 @@ impl Record {
                 classes,
                 target,
                 encoder,
+                counts: Some(RowCounts::of(dataset)),
             },
             data_sha256: data_sha256(dataset),
         }
@@ -91,12 +128,13 @@ impl Record {
     ///
     /// # Errors
     /// When a path in it is not UTF-8.
-    pub fn to_json(&self) -> Result<String, super::Error> {
+    pub fn to_json(&self) -> Result<String, crate::run_dir::Error> {
         let path = [&self.base_dir, &self.data_dir]
             .into_iter()
             .find(|path| path.to_str().is_none())
             .unwrap_or(&self.base_dir);
-        serde_json::to_string(self).map_err(|_| super::Error::NotUtf8 { path: path.clone() })
+        serde_json::to_string(self)
+            .map_err(|_| crate::run_dir::Error::NotUtf8 { path: path.clone() })
     }
 
     /// The recorded topology, with further overrides.

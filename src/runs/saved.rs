@@ -6,7 +6,8 @@ use cuttlefish_core::network::{Network, digest};
 use cuttlefish_core::topology::{Graph, Grouping};
 use cuttlefish_core::trainer::{Ledger, Progress};
 
-use super::{Error, Record, RunDir};
+use super::Record;
+use crate::run_dir::{Error, RunDir};
 use crate::store::{DynamoStore, Store};
 
 /// A run that has been read from its store.
