@@ -3,6 +3,7 @@
 pub mod chaos;
 pub mod cli;
 pub mod config;
+pub mod container;
 pub mod data;
 pub mod deploy;
 pub mod export;
@@ -11,6 +12,7 @@ pub mod import;
 pub mod inspect;
 pub mod log;
 pub mod orchestrator;
+pub mod record;
 pub mod report;
 pub mod runs;
 pub mod store;

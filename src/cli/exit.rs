@@ -4,7 +4,7 @@ use std::fmt;
 
 use cuttlefish_core::machine::Fault;
 
-use crate::{data, runs, store};
+use crate::{data, record, runs, store};
 
 /// How the program ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,6 +102,12 @@ impl From<runs::Error> for Failure {
             runs::Error::Io { .. } => Self::of_machine(format!("failed to {error}")),
             _ => Self::new(Exit::Run, format_args!("failed to {error}")),
         }
+    }
+}
+
+impl From<record::Error> for Failure {
+    fn from(error: record::Error) -> Self {
+        runs::Error::from(error).into()
     }
 }
 

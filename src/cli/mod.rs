@@ -275,7 +275,7 @@ async fn read(run: &RunDir) -> Result<SavedRun, Failure> {
         let store = OnEcs::open(run.clone()).await?.store().await?;
         Ok(SavedRun::read_from(run.name(), store).await?)
     } else {
-        Ok(SavedRun::read(run).await?)
+        Ok(run.saved().await?)
     }
 }
 

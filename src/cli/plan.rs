@@ -137,7 +137,7 @@ pub fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
         if !run.exists() {
             return Ok(false);
         }
-        let saved = super::block_on(async { Ok(crate::runs::SavedRun::read(&run).await?) })?;
+        let saved = super::block_on(async { Ok(run.saved().await?) })?;
         Ok(saved.record.topology == *spec && saved.progress().finished)
     };
     if args.target == Target::Local && args.detailed_exitcode {

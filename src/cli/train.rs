@@ -23,7 +23,7 @@ use crate::data::{self, Loaded};
 use crate::deploy::LocalRun;
 use crate::host::{End, Look};
 use crate::report::progress_bar::ProgressView;
-use crate::runs::{Lock, Record, RunDir, SavedRun};
+use crate::runs::{Lock, Record, RunDir};
 use crate::store::Store;
 
 #[derive(Debug, clap::Args)]
@@ -179,7 +179,7 @@ pub(super) fn prepare_new(
 fn prepare_resumed(args: &Args, name: &str, config: &Config) -> Result<Prepared, Failure> {
     let run = RunDir::existing(&config.runs_dir, name)?;
     let lock = run.lock()?;
-    let saved = super::block_on(async { Ok(SavedRun::read(&run).await?) })?;
+    let saved = super::block_on(async { Ok(run.saved().await?) })?;
     let mut record = saved.record.clone();
     let problems = |problems: cuttlefish_core::topology::Problems| {
         Failure::new(Exit::Usage, format_args!("run `{name}`: {problems}"))
@@ -318,7 +318,7 @@ async fn train(args: &Args, prepared: Prepared) -> Result<Exit, Failure> {
     let finished = Finished {
         run: &run,
         target: "local",
-        saved: SavedRun::read(&run).await?,
+        saved: run.saved().await?,
         graph: &graph,
         dataset: &dataset,
         outcome: &outcome,

@@ -16,7 +16,7 @@ use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::marker::PhantomData;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytemuck::Pod;
@@ -25,6 +25,9 @@ use memmap2::Mmap;
 use serde::{Deserialize, Serialize};
 
 use super::Error;
+
+/// The name of the file in which a container finds its data set.
+pub const DATA_FILE: &str = "rows.ctlf";
 
 const MAGIC: &[u8; 8] = b"CTLFROWS";
 const VERSION: u32 = 1;
@@ -85,6 +88,11 @@ impl Header {
         }
         Some(blocks)
     }
+}
+
+/// The file in which a container finds its data set.
+pub fn data_file(dir: &Path) -> PathBuf {
+    dir.join(DATA_FILE)
 }
 
 /// Writes `dataset`, whose values and answers have this SHA-256, to `path`.

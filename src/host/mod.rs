@@ -1,18 +1,8 @@
 //! Runs a machine: gives it inputs, executes its effects against a transport and the store.
 
 pub mod actor;
-mod boot;
-pub mod container;
-mod ending;
 pub mod observer;
-mod pauses;
-mod probe;
-pub mod process;
-mod receiver;
-mod recorder;
-pub mod source;
 pub mod storekeeper;
-mod unwire;
 
 use std::sync::Arc;
 use std::time::Instant;

@@ -13,12 +13,13 @@ use serde_json::Value;
 use super::failed_to;
 use super::on_ecs::{services, store_failed};
 use super::up::{Told, go_on};
+use crate::container::process;
 use crate::data::prepared;
 use crate::deploy::ecs::cost::{Cost, cost};
 use crate::deploy::ecs::manifests::{
     self, APPLY, DEFINITIONS, README, REMOVE, RUN, Run, SERVICES, STORE, TEMPLATE, UNWIRE,
 };
-use crate::host::{Look, process};
+use crate::host::Look;
 use crate::runs::{EcsDeployment, on_ecs};
 use crate::store::requests;
 

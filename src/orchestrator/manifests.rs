@@ -15,10 +15,10 @@ use super::prepare::{own_store_environment, write_data};
 use super::secrets::{self, Secrets};
 use super::up::{Told, go_on};
 use crate::data::prepared;
+use crate::data::prepared::{DATA_FILE, data_file};
 use crate::deploy::docker::desired::{self, BROKER, Container, Role, STORE, Site};
 use crate::deploy::docker::image::{DOCKERFILE, PROGRAM, Program};
 use crate::deploy::{bundle, compose, kubernetes};
-use crate::host::source::{DATA_FILE, data_file};
 use crate::runs::Record;
 use crate::store::DEFAULT_TABLE;
 

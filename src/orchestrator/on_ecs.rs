@@ -10,11 +10,12 @@ use cuttlefish_core::topology::graph::Graph;
 use super::places::from_containers;
 use super::up::{Told, go_on};
 use super::{failed_to, secrets};
+use crate::container::process;
 use crate::data::prepared;
 use crate::deploy::ecs::desired::{self, Service, Site, trainer_service};
 use crate::deploy::ecs::reconcile::{Action, Observed, reconcile};
 use crate::deploy::ecs::{self, Ecs};
-use crate::host::{Look, process};
+use crate::host::Look;
 use crate::runs::{EcsDeployment, Lock, Record, RunDir};
 use crate::store::{self, DynamoStore, Store};
 

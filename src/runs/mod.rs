@@ -6,8 +6,6 @@
 
 pub mod deployment;
 pub mod on_ecs;
-pub mod record;
-pub mod saved;
 
 use std::fs::{self, File, TryLockError};
 use std::io::{Read, Seek, Write};
@@ -17,8 +15,8 @@ use std::time::Duration;
 
 pub use deployment::Deployment;
 pub use on_ecs::EcsDeployment;
-pub use record::Record;
-pub use saved::SavedRun;
+
+pub use crate::record::{self, Record, SavedRun};
 
 use crate::store::{DEFAULT_TABLE, DynamoStore, embedded};
 
@@ -85,6 +83,16 @@ pub enum Error {
     /// The store refused.
     #[error(transparent)]
     Store(#[from] crate::store::Error),
+}
+
+impl From<record::Error> for Error {
+    fn from(error: record::Error) -> Self {
+        match error {
+            record::Error::NotUtf8 { path } => Self::NotUtf8 { path },
+            record::Error::Broken { run, problem } => Self::Broken { run, problem },
+            record::Error::Store(error) => Self::Store(error),
+        }
+    }
 }
 
 /// The directory of one run.
@@ -219,6 +227,11 @@ impl RunDir {
     pub fn existing_store(&self) -> Result<DynamoStore, Error> {
         let client = embedded::open(&self.path.join("store.db"))?;
         Ok(DynamoStore::new(client, DEFAULT_TABLE, &self.name)?)
+    }
+
+    /// The run as its store has it.
+    pub async fn saved(&self) -> Result<SavedRun, Error> {
+        Ok(SavedRun::read_from(&self.name, self.existing_store()?).await?)
     }
 
     /// Empties the run, for another one of the same name. Its directory and lock stay.

@@ -3,8 +3,8 @@
 use cuttlefish_core::trainer::Verdict;
 use tracing::{error, info, warn};
 
-use super::End;
-use crate::runs::SavedRun;
+use crate::host::End;
+use crate::record::SavedRun;
 use crate::store::DynamoStore;
 
 /// Says in the log how `run` has ended. The digest is that of what the store has: only the units have

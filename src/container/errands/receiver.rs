@@ -41,7 +41,7 @@ fn receive(from: &mut impl io::Read, path: &Path) -> anyhow::Result<()> {
 mod tests {
     use super::*;
     use crate::data::digits;
-    use crate::runs::record::data_sha256;
+    use crate::record::data_sha256;
 
     #[test]
     fn only_a_whole_data_set_takes_the_place_of_one() {

@@ -5,7 +5,6 @@ use std::net::ToSocketAddrs;
 
 use anyhow::bail;
 
-use super::boot::read_broker;
 use crate::config::ContainerConfig;
 use crate::store::{self, DynamoStore, Store};
 use crate::transport::amqp::Broker;
@@ -17,7 +16,7 @@ use crate::transport::amqp::connection::SMALL_FRAMES;
 /// # Errors
 /// When something cannot be reached.
 pub async fn run(config: &ContainerConfig) -> anyhow::Result<()> {
-    let broker = read_broker(config)?;
+    let broker = Broker::parse(&config.secrets.broker()?, None)?;
     let client = store::connect_from_environment().await;
     let store = DynamoStore::new(client, &config.table, &config.run)?;
     let (connected, read) = tokio::join!(connect(&broker, config), store.get_record());

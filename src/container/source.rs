@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::Write;
 use std::os::fd::AsRawFd;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use cuttlefish_core::data::{BatchRef, BatchSource, Batches, Part, Targets};
@@ -12,14 +12,6 @@ use cuttlefish_core::math::Inputs;
 use cuttlefish_core::topology::Graph;
 
 use crate::data::prepared;
-
-/// The name of the file in which a container finds its data set.
-pub const DATA_FILE: &str = "rows.ctlf";
-
-/// The file in which a container finds its data set.
-pub fn data_file(dir: &Path) -> PathBuf {
-    dir.join(DATA_FILE)
-}
 
 /// What to do about a data set that cannot be used.
 const AGAIN: &str = "`cuttlefish up` writes it anew; a rendered run has it beside its manifests";

@@ -22,13 +22,14 @@ use futures_util::future::BoxFuture;
 use tokio::sync::mpsc;
 use tracing::{error, info, warn};
 
-use super::actor::ActorMailbox;
 use super::boot::{move_in, read_access};
+use super::ending;
 use super::pauses::{LONGEST_PAUSE, Pauses};
 use super::process::{Request, Requests};
 use super::source::Source;
-use super::{End, Host, Look, Observer, Storekeeper, ending, machine};
 use crate::config::ContainerConfig;
+use crate::host::actor::ActorMailbox;
+use crate::host::{End, Host, Look, Observer, Storekeeper, machine};
 use crate::inspect::{self, About, Subject, routes::VIEW_WITHIN};
 use crate::store::DynamoStore;
 use crate::transport::amqp::Broker;
@@ -40,7 +41,7 @@ use crate::transport::amqp::{Link, LinkState};
 const TRAINERS_LONGEST_PAUSE: Duration = Duration::from_millis(400);
 
 /// How often an actor without its data set looks for it.
-pub(crate) const LOOKS_FOR_DATA_EVERY: Duration = Duration::from_secs(2);
+pub const LOOKS_FOR_DATA_EVERY: Duration = Duration::from_secs(2);
 
 /// How often the end is looked at, which is told anyway.
 const CHECK_EVERY: Duration = Duration::from_secs(60);

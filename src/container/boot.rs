@@ -10,13 +10,13 @@ use cuttlefish_core::ids::Address;
 use cuttlefish_core::topology::Graph;
 use tracing::warn;
 
-use super::Observer;
-use super::container::Resident;
+use super::life::Resident;
 use super::pauses::{LONGEST_PAUSE, Pauses};
 use super::source::Source;
 use crate::config::{ContainerConfig, DataPlace};
+use crate::host::Observer;
 use crate::inspect::Access;
-use crate::runs::Record;
+use crate::record::Record;
 use crate::store::{self, DynamoStore, Store};
 use crate::transport::amqp::Broker;
 use crate::transport::amqp::claim::{self, Claim};
@@ -28,7 +28,8 @@ pub(super) async fn move_in(
     link: Arc<Link>,
     observer: Arc<Observer>,
 ) -> anyhow::Result<Resident> {
-    let broker = read_broker(config)?;
+    // Whom to trust, if TLS is spoken, is said by a variable to every client.
+    let broker = Broker::parse(&config.secrets.broker()?, None)?;
     let client = store::connect_from_environment().await;
     let store = DynamoStore::new(client, &config.table, &config.run)?;
     let record = wait_for_record(&store, &link).await;
@@ -82,11 +83,6 @@ pub(super) async fn move_in(
 /// Who may look: those with the run's token.
 pub(super) fn read_access(config: &ContainerConfig) -> anyhow::Result<Access> {
     Ok(Access::with_token(config.secrets.token()?.trim())?.allow(&config.actor))
-}
-
-pub(super) fn read_broker(config: &ContainerConfig) -> anyhow::Result<Broker> {
-    // Whom to trust, if TLS is spoken, is said by a variable to every client.
-    Ok(Broker::parse(&config.secrets.broker()?, None)?)
 }
 
 /// Becomes one of several actors, as soon as the broker can say which of them is missing.

@@ -4,10 +4,10 @@
 use anyhow::{Context as _, bail};
 use tracing::{info, warn};
 
-use super::pauses::FIRST_PAUSE;
-use super::process::{Request, Requests};
 use crate::config::ContainerConfig;
-use crate::runs::Record;
+use crate::container::pauses::FIRST_PAUSE;
+use crate::container::process::{Request, Requests};
+use crate::record::Record;
 use crate::store::{self, DynamoStore, Store};
 
 /// Writes the record that the configuration names, once, and makes the table for it. Waits for a store

@@ -6,7 +6,8 @@ use std::process::ExitCode;
 use anyhow::{Context as _, bail};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::{container, probe, receiver, recorder, unwire};
+use super::errands::{probe, receiver, recorder, unwire};
+use super::life;
 use crate::config::{ContainerConfig, StoreConfig, trust_certificates};
 use crate::{log, store};
 
@@ -33,7 +34,7 @@ pub fn main() -> ExitCode {
         match role.as_str() {
             "actor" => {
                 let config = ContainerConfig::from_process().map_err(anyhow::Error::msg)?;
-                Ok(container::run(&config).await?.exit_code())
+                Ok(life::run(&config).await?.exit_code())
             }
             "probe" => {
                 let config = ContainerConfig::from_process().map_err(anyhow::Error::msg)?;

@@ -6,7 +6,7 @@ use cuttlefish_core::network::{Network, digest};
 use cuttlefish_core::topology::{Graph, Grouping};
 use cuttlefish_core::trainer::{Ledger, Progress};
 
-use super::{Error, Record, RunDir};
+use super::{Error, Record};
 use crate::store::{DynamoStore, Store};
 
 /// A run that has been read from its store.
@@ -24,11 +24,6 @@ pub struct SavedRun {
 }
 
 impl SavedRun {
-    /// Reads a local run.
-    pub async fn read(run: &RunDir) -> Result<Self, Error> {
-        Self::read_from(run.name(), run.existing_store()?).await
-    }
-
     /// Reads a run from its store, wherever that is.
     pub async fn read_from(run: &str, store: DynamoStore) -> Result<Self, Error> {
         let broken = |problem: String| Error::Broken {

@@ -2,12 +2,11 @@
 
 use anyhow::Context as _;
 
-use super::boot::read_broker;
 use crate::config::ContainerConfig;
-use crate::runs::Record;
+use crate::record::Record;
 use crate::store::{self, DynamoStore, Store};
-use crate::transport::amqp::Wiring;
 use crate::transport::amqp::connection::SMALL_FRAMES;
+use crate::transport::amqp::{Broker, Wiring};
 
 /// What is not there is no error.
 ///
@@ -24,7 +23,8 @@ pub async fn run(config: &ContainerConfig) -> anyhow::Result<()> {
         .graph(record.grouping)
         .map_err(|problems| anyhow::anyhow!("the run's record: {problems}"))?;
     let name = format!("cf.{} unwires", config.run);
-    let connection = read_broker(config)?.connect(&name, SMALL_FRAMES).await?;
+    let broker = Broker::parse(&config.secrets.broker()?, None)?;
+    let connection = broker.connect(&name, SMALL_FRAMES).await?;
     let channel = connection.create_channel().await?;
     Wiring::new(&graph).remove(&channel).await?;
     connection.close(200, "done".into()).await?;

@@ -1,5 +1,7 @@
 //! What a run was started with: enough to go on with it and to use its weights without its files.
 
+pub mod saved;
+
 use std::path::PathBuf;
 
 use cuttlefish_core::data::{Dataset, Labels, Task, Values};
@@ -8,7 +10,32 @@ use cuttlefish_core::topology::{self, DataShape, Document, Graph, Grouping, Task
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+pub use saved::SavedRun;
+
 use crate::data::Encoder;
+use crate::store;
+
+/// Why a run cannot be read from its store, or not be recorded there. The text continues "failed to".
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A path that cannot be written into a record.
+    #[error("use `{}`: the path is not UTF-8 (use another directory)", path.display())]
+    NotUtf8 {
+        /// The path.
+        path: PathBuf,
+    },
+    /// Another content than that of a run.
+    #[error("read run `{run}`: {problem} (remove what is left of it with `cuttlefish down {run}`)")]
+    Broken {
+        /// The name.
+        run: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// The store refused.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+}
 
 /// The record of a run, kept in its store.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -91,12 +118,12 @@ impl Record {
     ///
     /// # Errors
     /// When a path in it is not UTF-8.
-    pub fn to_json(&self) -> Result<String, super::Error> {
+    pub fn to_json(&self) -> Result<String, Error> {
         let path = [&self.base_dir, &self.data_dir]
             .into_iter()
             .find(|path| path.to_str().is_none())
             .unwrap_or(&self.base_dir);
-        serde_json::to_string(self).map_err(|_| super::Error::NotUtf8 { path: path.clone() })
+        serde_json::to_string(self).map_err(|_| Error::NotUtf8 { path: path.clone() })
     }
 
     /// The recorded topology, with further overrides.
