@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::{Exit, Failure, print, print_json, tell};
 use crate::config::Config;
+use crate::data::csv::encode_table;
 use crate::data::pictures;
 use crate::runs::record::RowFormat;
 
@@ -75,7 +76,7 @@ pub async fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
 fn read_rows(path: &Path, format: &RowFormat) -> Result<Rows, Failure> {
     let (values, names) = match (&format.encoder, format.scale) {
         (Some(encoder), _) => {
-            let encoded = encoder.encode_table(path)?;
+            let encoded = encode_table(encoder, path)?;
             for (column, count) in &encoded.unseen {
                 tell(format_args!(
                     "warning: column `{column}`: {count} cells have a category that training never \

@@ -8,13 +8,15 @@
 //! | [`fetch`] | one file over HTTPS, from the first mirror that answers with the right bytes |
 //! | [`pictures`] | pictures to be answered by a trained network |
 //! | [`prepared`] | a data set as one file that containers map into memory |
-//! | [`csv`] | a person's own table, and the encoder that encodes more rows in the same way |
+//! | [`csv`] | a person's own table, and more rows encoded in the same way |
+//! | [`encoder`] | how the columns of a table became features |
 //!
 //! Nothing here decides which rows a batch has, and nothing here reads the environment: the
 //! caller names the directories.
 
 pub mod csv;
 pub mod digits;
+pub mod encoder;
 mod error;
 pub mod fetch;
 pub mod file;
@@ -30,7 +32,8 @@ use std::path::Path;
 use cuttlefish_core::data::Dataset;
 use cuttlefish_core::topology::spec::Data;
 
-pub use self::csv::{Encoded, Encoder};
+pub use self::csv::Encoded;
+pub use self::encoder::Encoder;
 pub use self::error::Error;
 use self::fetch::Fetcher;
 

@@ -24,8 +24,6 @@ use cuttlefish_core::data::{Dataset, Labels, Split, Storage, Task, Values};
 use memmap2::Mmap;
 use serde::{Deserialize, Serialize};
 
-use super::Error;
-
 /// The name of the file in which a container finds its data set.
 pub const DATA_FILE: &str = "rows.ctlf";
 
@@ -35,6 +33,27 @@ const VERSION: u32 = 1;
 const ALIGNMENT: usize = 64;
 /// Names of features and classes are in it.
 const MAX_HEADER: usize = 16 << 20;
+
+/// Why a prepared data set cannot be mapped. The text continues "failed to".
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The operating system refused.
+    #[error("read `{}`: {source} (check the path and its permissions)", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// Not a file that was prepared for containers.
+    #[error("read `{}`: {problem}", path.display())]
+    Broken {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+}
 
 /// What the rows are.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -187,7 +206,7 @@ pub fn map(path: &Path) -> Result<Prepared, Error> {
         path: path.to_owned(),
         source,
     };
-    let broken = |problem: &str| Error::Prepared {
+    let broken = |problem: &str| Error::Broken {
         path: path.to_owned(),
         problem: problem.to_owned(),
     };

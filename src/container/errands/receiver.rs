@@ -39,15 +39,35 @@ fn receive(from: &mut impl io::Read, path: &Path) -> anyhow::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use cuttlefish_core::data::{Dataset, Split, Task, Values};
+
     use super::*;
-    use crate::data::digits;
     use crate::record::data_sha256;
+
+    fn dataset() -> Dataset {
+        Dataset {
+            name: "table".to_owned(),
+            features: 2,
+            image: None,
+            feature_names: vec!["a".to_owned(), "b".to_owned()],
+            values: Values::Floats(vec![0.5; 6].into()),
+            task: Task::Regression {
+                target_name: "y".to_owned(),
+                targets: vec![0.5, -1.0, 2.0],
+            },
+            split: Split {
+                train: vec![0],
+                validation: vec![1],
+                test: vec![2],
+            },
+        }
+    }
 
     #[test]
     fn only_a_whole_data_set_takes_the_place_of_one() {
         let home = tempfile::tempdir().unwrap();
         let (given, place) = (home.path().join("given"), home.path().join("rows.ctlf"));
-        let dataset = digits::load(0.1);
+        let dataset = dataset();
         let sha256 = data_sha256(&dataset);
         prepared::write(&dataset, &sha256, &given).unwrap();
         let bytes = fs::read(&given).unwrap();
