@@ -3,18 +3,12 @@
 pub mod chaos;
 pub mod cli;
 pub mod config;
-pub mod container;
 pub mod data;
 pub mod deploy;
 pub mod export;
-pub mod host;
 pub mod import;
-pub mod inspect;
-pub mod log;
 pub mod orchestrator;
-pub mod record;
 pub mod report;
 pub mod runs;
-pub mod store;
-pub mod transport;
-pub mod trust;
+
+pub use cuttlefish_runtime::{container, host, inspect, log, record, store, transport, trust};

@@ -16,14 +16,12 @@
 
 pub mod csv;
 pub mod digits;
-pub mod encoder;
 mod error;
 pub mod fetch;
 pub mod file;
 pub mod idx;
 pub mod mnist;
 pub mod pictures;
-pub mod prepared;
 #[cfg(test)]
 mod tests;
 
@@ -32,8 +30,9 @@ use std::path::Path;
 use cuttlefish_core::data::Dataset;
 use cuttlefish_core::topology::spec::Data;
 
+pub use cuttlefish_runtime::data::{Encoder, encoder, prepared};
+
 pub use self::csv::Encoded;
-pub use self::encoder::Encoder;
 pub use self::error::Error;
 use self::fetch::Fetcher;
 

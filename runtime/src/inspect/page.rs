@@ -18,7 +18,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use super::About;
 use super::process::Memory;
 use crate::host::{End, Look};
-use crate::report::numbers::{duration, size, thousands};
+use crate::numbers::{duration, size, thousands};
 use crate::transport::amqp::Link;
 
 /// Seconds after which a browser loads the page again.

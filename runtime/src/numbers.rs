@@ -81,7 +81,7 @@ pub fn size(bytes: u64) -> String {
 }
 
 /// Puts a comma before every third digit from the right.
-pub(super) fn group(digits: &str) -> String {
+pub fn group(digits: &str) -> String {
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (index, digit) in digits.chars().enumerate() {
         if index > 0 && (digits.len() - index).is_multiple_of(3) {

@@ -1,6 +1,6 @@
 //! Small drawings for the page, as SVG inside of it.
 
-use crate::report::numbers::figure;
+use crate::numbers::figure;
 
 /// Bars of a histogram.
 const BINS: usize = 32;

@@ -6,7 +6,7 @@ use cuttlefish_core::view::{TrainerPhase, TrainerView};
 
 use super::{Seen, chart, escaped, meter, notice, tile, tiles};
 use crate::host::{End, Look, Note};
-use crate::report::numbers::{duration, figure, percent, thousands};
+use crate::numbers::{duration, figure, percent, thousands};
 
 /// Epochs in the table, the newest first.
 const MAX_EPOCHS: usize = 8;

@@ -3,7 +3,7 @@
 use cuttlefish_core::view::{Gathering, SynapseView};
 
 use super::{Seen, escaped, meter, tile, tiles};
-use crate::report::numbers::thousands;
+use crate::numbers::thousands;
 
 pub fn render(seen: &Seen<'_>, synapse: &SynapseView) -> String {
     let layers = &seen.about.layers;

@@ -5,7 +5,7 @@ use cuttlefish_core::view::{NeuronBatch, NeuronView, UnitState, UnitView};
 use super::{Seen, chart, tile, tiles};
 use crate::inspect::about::LayerAbout;
 use crate::inspect::picture;
-use crate::report::numbers::{figure, percent, thousands};
+use crate::numbers::{figure, percent, thousands};
 
 /// Neurons on one page: each brings a picture with it.
 const MAX_NEURONS: usize = 24;
