@@ -74,10 +74,9 @@ impl Deployed {
             .connect(&name, SMALL_FRAMES)
             .await
             .map_err(failed_to)?;
-        let channel = connection.create_channel().await?;
-        let removed = Wiring::new(&graph).remove(&channel).await;
+        let removed = Wiring::new(&graph).remove(&connection).await;
         removed.map_err(failed_to)?;
-        let closed = connection.close(200, "done".into()).await;
+        let closed = connection.close().await;
         closed.context("failed to close the connection to the broker")
     }
 }

@@ -125,7 +125,7 @@ pub(super) async fn try_from_here(wanted: &Wanted, table: &str) -> anyhow::Resul
         let tried = broker
             .connect(&format!("cf.{run} command"), SMALL_FRAMES)
             .await;
-        let _ = tried.map_err(failed_to)?.close(200, "done".into()).await;
+        let _ = tried.map_err(failed_to)?.close().await;
     }
     if let Some(endpoint) = &wanted.services.store {
         let client = store::connect_from_environment_to(endpoint.as_deref()).await;

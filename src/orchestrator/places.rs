@@ -1,7 +1,6 @@
 //! How this machine and the containers reach broker, store and inspection.
 
 use anyhow::bail;
-use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider};
 use futures_util::StreamExt;
 
 use super::{Deployed, failed_to};
@@ -10,7 +9,7 @@ use crate::deploy::docker::desired::{self, BROKER_PORT, DASHBOARD_PORT};
 use crate::deploy::docker::reconcile::Observed;
 use crate::orchestrator::companion::Names;
 use crate::runs::deployment::{BrokerPlace, StorePlace};
-use crate::store::{self, DynamoStore, Endpoint};
+use crate::store::{self, DynamoStore};
 use crate::transport::amqp::Broker;
 use crate::transport::amqp::management::Management;
 
@@ -97,12 +96,7 @@ impl Deployed {
             StorePlace::Companion => {
                 let port = self.port(desired::STORE, StoreConfig::DEFAULT_PORT).await?;
                 let key = self.secrets.number("store/access-key")?;
-                let credentials = Credentials::new(key, "unused", None, None, "run");
-                store::connect(Endpoint {
-                    region: REGION.to_owned(),
-                    url: Some(format!("http://127.0.0.1:{port}")),
-                    credentials: SharedCredentialsProvider::new(credentials),
-                })
+                store::connect_with_key(format!("http://127.0.0.1:{port}"), key)
             }
             StorePlace::Given { endpoint, .. } => {
                 store::connect_from_environment_to(endpoint.as_deref()).await
@@ -153,9 +147,6 @@ impl Deployed {
         })
     }
 }
-
-/// The region of a store that has none: part of a signature that nobody checks.
-pub const REGION: &str = "local";
 
 #[cfg(test)]
 mod tests {

@@ -7,7 +7,7 @@ use cuttlefish_core::data::Dataset;
 use cuttlefish_core::topology::graph::Graph;
 
 use super::companion::{self, Names, Passwords, READERS};
-use super::places::{REGION, from_containers, is_loopback};
+use super::places::{from_containers, is_loopback};
 use super::secrets::Secrets;
 use super::up::Wanted;
 use super::{Deployed, failed_to};
@@ -218,7 +218,7 @@ fn store_environment(endpoint: Option<String>, region: &str) -> Vec<(String, Str
 /// The same where the run has a store of its own, which containers know as `host`.
 pub(super) fn own_store_environment(host: &str) -> Vec<(String, String)> {
     let url = format!("http://{host}:{}", StoreConfig::DEFAULT_PORT);
-    store_environment(Some(url), REGION)
+    store_environment(Some(url), store::OWN_REGION)
 }
 
 /// The certificates that containers need, as PEM: those that this machine trusts where a service is
@@ -276,7 +276,7 @@ mod tests {
         let parse = |url: &str, ca| Some(Broker::parse(url, ca).unwrap());
         let given = |endpoint: Option<&str>| StorePlace::Given {
             endpoint: endpoint.map(str::to_owned),
-            region: REGION.to_owned(),
+            region: store::OWN_REGION.to_owned(),
         };
         let (plain, tls) = ("amqp://u:p@h/v", "amqps://u:p@h/v");
         let both = format!("system\n{pem}");

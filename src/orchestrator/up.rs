@@ -260,8 +260,7 @@ impl Deployed {
             .connect(&format!("cf.{run} command"), SMALL_FRAMES)
             .await
             .map_err(failed_to)?;
-        let channel = connection.create_channel().await?;
-        wiring.declare(&channel).await.map_err(failed_to)?;
+        wiring.declare(&connection).await.map_err(failed_to)?;
         // Before the record, without which containers wait.
         if let Some(weights) = &wanted.weights {
             import::begin_with(&store, &wanted.graph, weights)
@@ -283,10 +282,10 @@ impl Deployed {
         {
             // What nobody listens to any more.
             let before = Wiring::new(&graph);
-            let removed = before.remove_all_but(&wiring, &channel).await;
+            let removed = before.remove_all_but(&wiring, &connection).await;
             removed.map_err(failed_to)?;
         }
-        let _ = connection.close(200, "done".into()).await;
+        let _ = connection.close().await;
         Ok(changes)
     }
 
@@ -380,7 +379,7 @@ impl Deployed {
             let tried = broker.connect("cuttlefish looks", SMALL_FRAMES).await;
             match tried {
                 Ok(connection) => {
-                    let _ = connection.close(200, "done".into()).await;
+                    let _ = connection.close().await;
                     return Ok(broker);
                 }
                 Err(_) if is_ours && started.elapsed() < BROKER_READY_WITHIN => {

@@ -147,7 +147,6 @@ fn a_session_whose_messages_were_held_back_ends_when_the_broker_takes_them_again
             LinkState::Lost("messages were lost while the broker took none".to_owned())
         );
         let connection = broker.connect("test", SMALL_FRAMES).await.unwrap();
-        let channel = connection.create_channel().await.unwrap();
-        Wiring::new(&graph).remove(&channel).await.unwrap();
+        Wiring::new(&graph).remove(&connection).await.unwrap();
     });
 }

@@ -34,14 +34,13 @@ async fn each_becomes_another_one_and_who_waits_becomes_the_one_that_is_missing(
         .connect("cf.claims test", SMALL_FRAMES)
         .await
         .unwrap();
-    let channel = connection.create_channel().await.unwrap();
     let all = candidates(&graph, "hidden");
     let claim = || Claim::make(&broker, &graph, &all, "hidden");
     // Before there are any queues: they are waited for.
     let both = try_join_all([claim(), claim()]);
     let wired = async {
         tokio::time::sleep(Duration::from_millis(700)).await;
-        wiring.declare(&channel).await
+        wiring.declare(&connection).await
     };
     let (both, wired) = tokio::join!(both, wired);
     wired.unwrap();
@@ -73,5 +72,5 @@ async fn each_becomes_another_one_and_who_waits_becomes_the_one_that_is_missing(
     drop(second);
     let third = tokio::time::timeout(Duration::from_secs(20), third).await;
     assert_eq!(third.unwrap().unwrap().address, missing);
-    wiring.remove(&channel).await.unwrap();
+    wiring.remove(&connection).await.unwrap();
 }

@@ -26,8 +26,8 @@ use cuttlefish_core::machine::NeuronState;
 use cuttlefish_core::trainer::Ledger;
 
 pub use client::{
-    Endpoint, connect, connect_from_environment, connect_from_environment_to,
-    credentials_from_environment, region_from_environment, sdk_from_environment,
+    Endpoint, OWN_REGION, connect, connect_from_environment, connect_from_environment_to,
+    connect_with_key, credentials_from_environment, region_from_environment, sdk_from_environment,
 };
 pub use dynamodb::DynamoStore;
 pub use error::{Error, describe};

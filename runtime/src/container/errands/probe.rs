@@ -41,7 +41,7 @@ async fn connect(
 ) -> Result<(), crate::transport::amqp::Error> {
     let name = format!("cf.{}.{}", config.run, config.actor);
     let connection = broker.connect(&name, SMALL_FRAMES).await?;
-    let _ = connection.close(200, "done".into()).await;
+    let _ = connection.close().await;
     Ok(())
 }
 

@@ -25,8 +25,7 @@ pub async fn run(config: &ContainerConfig) -> anyhow::Result<()> {
     let name = format!("cf.{} unwires", config.run);
     let broker = Broker::parse(&config.secrets.broker()?, None)?;
     let connection = broker.connect(&name, SMALL_FRAMES).await?;
-    let channel = connection.create_channel().await?;
-    Wiring::new(&graph).remove(&channel).await?;
-    connection.close(200, "done".into()).await?;
+    Wiring::new(&graph).remove(&connection).await?;
+    connection.close().await?;
     Ok(())
 }

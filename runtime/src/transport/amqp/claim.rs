@@ -13,9 +13,9 @@ use cuttlefish_core::topology::{Graph, names};
 use futures_util::future::try_join_all;
 use lapin::options::{BasicCancelOptions, QueueDeclareOptions};
 use lapin::types::FieldTable;
-use lapin::{Channel, Connection, Consumer};
+use lapin::{Channel, Consumer};
 
-use super::connection::SMALL_FRAMES;
+use super::connection::{Connection, SMALL_FRAMES};
 use super::session::{consume, is_not_found};
 use super::{Broker, Error, routes};
 
@@ -48,7 +48,7 @@ impl Claim {
         let connection = broker.connect(&name, SMALL_FRAMES).await?;
         loop {
             // One that asked for a queue that is not there is closed.
-            let channel = connection.create_channel().await?;
+            let channel = connection.client.create_channel().await?;
             match claim_one(&channel, graph, candidates).await {
                 Ok(Some((address, consumer))) => {
                     return Ok(Self {
@@ -69,10 +69,7 @@ impl Claim {
 
     /// Gives it up, now that a session listens in its place. The broker knows of it when this returns.
     pub async fn release(self) {
-        let _ = self
-            .connection
-            .close(200, "a session has begun".into())
-            .await;
+        let _ = self.connection.close().await;
     }
 }
 

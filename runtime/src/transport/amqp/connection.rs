@@ -8,7 +8,7 @@ use async_rs::Runtime;
 use async_rs::traits::RuntimeKit;
 use lapin::tcp::OwnedTLSConfig;
 use lapin::uri::{AMQPScheme, AMQPUri};
-use lapin::{Connection, ConnectionBuilder, ConnectionProperties, ErrorKind};
+use lapin::{ConnectionBuilder, ConnectionProperties, ErrorKind};
 use tokio::net::TcpStream;
 
 use super::Error;
@@ -146,16 +146,17 @@ impl Broker {
     /// Says what the broker said, without the password.
     pub async fn connect(&self, name: &str, frame_max: u32) -> Result<Connection, Error> {
         let runtime = lapin::runtime::default_runtime()?;
-        self.connect_with(runtime, name, frame_max).await
+        let client = self.connect_with(runtime, name, frame_max).await?;
+        Ok(Connection { client })
     }
 
-    /// The same with another runtime.
+    /// The client's connection, on another runtime.
     pub(super) async fn connect_with<R: RuntimeKit + Clone + Send + Sync + 'static>(
         &self,
         runtime: Runtime<R>,
         name: &str,
         frame_max: u32,
-    ) -> Result<Connection, Error> {
+    ) -> Result<lapin::Connection, Error> {
         let mut uri = self.uri.clone();
         uri.query.heartbeat = Some(HEARTBEAT_SECONDS);
         uri.query.frame_max = Some(frame_max);
@@ -187,6 +188,27 @@ impl Broker {
                 seconds: CONNECT_WITHIN.as_secs(),
             }),
         }
+    }
+}
+
+/// Connection to a broker, for those who wire a run or only look. Dropped, it is lost; what has been sent
+/// may be lost with it.
+pub struct Connection {
+    pub(super) client: lapin::Connection,
+}
+
+impl Connection {
+    /// Closes the connection, once the broker has done all that it was asked.
+    ///
+    /// # Errors
+    /// When the connection is lost.
+    pub async fn close(self) -> Result<(), Error> {
+        Ok(self.client.close(200, "done".into()).await?)
+    }
+
+    /// The client's own connection, for what no part of a run does.
+    pub fn into_client(self) -> lapin::Connection {
+        self.client
     }
 }
 

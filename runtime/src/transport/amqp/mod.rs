@@ -6,6 +6,7 @@
 //! | [`wiring`] | the exchanges, queues and bindings of a run |
 //! | [`routes`] | which queues a machine listens to, and where its messages go |
 //! | [`claim`] | becoming the actor that is missing |
+//! | [`tap`] | copies of what queues get, and messages from outside |
 //! | [`link`] | how a machine's link to the broker is, and what it has carried |
 //! | [`session`] | one machine's connection: sends, receives, and says when it is lost |
 //! | [`worker`] | a connection whose own thread runs the machine |
@@ -22,10 +23,11 @@ pub mod management;
 pub mod routes;
 pub mod session;
 mod stream;
+pub mod tap;
 pub mod wiring;
 pub mod worker;
 
-pub use connection::{AddressError, Broker};
+pub use connection::{AddressError, Broker, Connection};
 pub use link::{Link, LinkState};
 pub use session::Session;
 pub use wiring::Wiring;

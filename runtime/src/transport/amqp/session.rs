@@ -15,11 +15,11 @@ use futures_util::stream::{self, BoxStream, StreamExt};
 use lapin::message::Delivery;
 use lapin::options::{BasicConsumeOptions, BasicPublishOptions};
 use lapin::types::FieldTable;
-use lapin::{BasicProperties, Channel, Connection, Consumer, ErrorKind, Event};
+use lapin::{BasicProperties, Channel, Consumer, ErrorKind, Event};
 use tokio::sync::Notify;
 use tracing::{debug, warn};
 
-use super::connection::{LARGE_FRAMES, SMALL_FRAMES};
+use super::connection::{Connection, LARGE_FRAMES, SMALL_FRAMES};
 use super::link::{Link, LinkState};
 use super::routes::{self, Routes};
 use super::worker::Worker;
@@ -97,7 +97,7 @@ impl Wired {
         let connection = broker.connect(&name, SMALL_FRAMES).await?;
         let wired = Self {
             wiring: Wiring::new(graph),
-            channel: connection.create_channel().await?,
+            channel: connection.client.create_channel().await?,
             _connection: connection,
         };
         wired.declare().await?;
@@ -106,7 +106,7 @@ impl Wired {
 
     /// Declares it; what is there already stays as it is.
     pub async fn declare(&self) -> Result<(), Error> {
-        let declared = self.wiring.declare(&self.channel);
+        let declared = self.wiring.declare_on(&self.channel);
         within("wiring the run's queues", declared).await
     }
 }
@@ -213,7 +213,7 @@ pub fn limits(graph: &Graph) -> Limits {
 /// Listens to queues as soon as the trainer has declared them. A broker that has just come back empty
 /// has better things to do meanwhile than to accept everybody's connections again and again.
 async fn consume_once_wired(
-    connection: &Connection,
+    connection: &lapin::Connection,
     queues: &[String],
     link: &Link,
 ) -> Result<(Channel, Vec<Consumer>), Error> {
@@ -330,7 +330,7 @@ impl Drop for AmqpTransport {
 /// Sends for one machine.
 struct AmqpTransport {
     channel: Channel,
-    connection: Connection,
+    connection: lapin::Connection,
     routes: Routes,
     /// Messages are encoded here, one after the other, into the same memory.
     buffer: Mutex<Vec<u8>>,

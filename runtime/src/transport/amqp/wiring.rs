@@ -15,7 +15,7 @@ use lapin::options::{
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{Channel, ExchangeKind};
 
-use super::Error;
+use super::{Connection, Error};
 
 /// Messages that wait in a queue at most; older ones are dropped first. Far beyond what ticks in
 /// flight can come to: it bounds what foreign or forgotten messages cost.
@@ -66,7 +66,15 @@ impl Wiring {
     }
 
     /// Declares everything; what is there already stays as it is.
-    pub async fn declare(&self, channel: &Channel) -> Result<(), Error> {
+    ///
+    /// # Errors
+    /// When the broker refuses, or the connection is lost.
+    pub async fn declare(&self, connection: &Connection) -> Result<(), Error> {
+        let channel = connection.client.create_channel().await?;
+        self.declare_on(&channel).await
+    }
+
+    pub(super) async fn declare_on(&self, channel: &Channel) -> Result<(), Error> {
         let exchange = self.exchange.as_str();
         declare_exchange(channel, exchange, ExchangeKind::Direct).await?;
         for fan_out in &self.fan_outs {
@@ -93,28 +101,31 @@ impl Wiring {
     }
 
     /// Removes everything; what is not there is no error.
-    pub async fn remove(&self, channel: &Channel) -> Result<(), Error> {
-        remove(
-            channel,
-            &self.queues,
-            self.fan_outs.iter().chain([&self.exchange]),
-        )
-        .await
+    ///
+    /// # Errors
+    /// When the broker refuses, or the connection is lost.
+    pub async fn remove(&self, connection: &Connection) -> Result<(), Error> {
+        let exchanges = self.fan_outs.iter().chain([&self.exchange]);
+        remove(connection, &self.queues, exchanges).await
     }
 
     /// Removes what `kept`, of the same run, does not have.
-    pub async fn remove_all_but(&self, kept: &Self, channel: &Channel) -> Result<(), Error> {
+    ///
+    /// # Errors
+    /// When the broker refuses, or the connection is lost.
+    pub async fn remove_all_but(&self, kept: &Self, connection: &Connection) -> Result<(), Error> {
         let queues = self.queues.difference(&kept.queues);
         let fan_outs = self.fan_outs.difference(&kept.fan_outs);
-        remove(channel, queues, fan_outs).await
+        remove(connection, queues, fan_outs).await
     }
 }
 
 async fn remove(
-    channel: &Channel,
+    connection: &Connection,
     queues: impl IntoIterator<Item = &String>,
     exchanges: impl IntoIterator<Item = &String>,
 ) -> Result<(), Error> {
+    let channel = connection.client.create_channel().await?;
     for queue in queues {
         let options = QueueDeleteOptions {
             nowait: true,
