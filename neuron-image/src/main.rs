@@ -4,5 +4,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    cuttlefish_runtime::container::process::main()
+    cuttlefish_runtime::container::main()
 }

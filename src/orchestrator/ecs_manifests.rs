@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::failed_to;
 use super::on_ecs::{services, store_failed};
 use super::up::{Told, go_on};
-use crate::container::process;
+use crate::container;
 use crate::data::prepared;
 use crate::deploy::ecs::cost::{Cost, cost};
 use crate::deploy::ecs::manifests::{
@@ -57,7 +57,7 @@ pub async fn write(
         region: &deployment.region,
         endpoint: deployment.endpoint.as_deref(),
     };
-    let asked = manifests::requests(&run, &services, process::UNWIRE).await;
+    let asked = manifests::requests(&run, &services, container::UNWIRE).await;
     let (manifests, unwire) = asked.map_err(failed_to)?;
     for one in &manifests {
         let file = format!("{}.json", one.name);

@@ -10,7 +10,7 @@ use cuttlefish_core::topology::graph::Graph;
 use super::places::from_containers;
 use super::up::{Told, go_on};
 use super::{failed_to, secrets};
-use crate::container::process;
+use crate::container;
 use crate::data::prepared;
 use crate::deploy::ecs::desired::{self, Service, Site, trainer_service};
 use crate::deploy::ecs::reconcile::{Action, Observed, reconcile};
@@ -224,7 +224,7 @@ impl OnEcs {
         if self.ecs.is_defined(&trainer).await.map_err(failed_to)? {
             // The broker need not be one that this machine reaches.
             told.note("removing queues");
-            if let Err(error) = self.ecs.run_once(&trainer, process::UNWIRE).await {
+            if let Err(error) = self.ecs.run_once(&trainer, container::UNWIRE).await {
                 // A run that never came up has none, and must not stay for that.
                 told.note(&format!(
                     "queues cf.{}.* may be left at the broker: failed to {error}",

@@ -9,7 +9,7 @@ use cuttlefish_core::machine::NeuronState;
 use cuttlefish_core::topology::graph::Graph;
 
 use super::{Deployed, failed_to, given};
-use crate::container::life::LOOKS_FOR_DATA_EVERY;
+use crate::container::LOOKS_FOR_DATA_EVERY;
 use crate::deploy::docker::cost::Layout;
 use crate::deploy::docker::desired::{self, CONTAINERS_PER_BRIDGE, Container, Role};
 use crate::deploy::docker::image::{self, Program};
@@ -394,7 +394,7 @@ impl Deployed {
     }
 }
 
-/// A trainer ends well only when a person asks it to (`container/process.rs`).
+/// A trainer ends well only when a person asks it to (`container/signals.rs`).
 fn trainer_has_left(observed: &[Observed]) -> bool {
     let is_trainer = |found: &&Observed| found.role == Role::Trainer.word();
     let trainer = observed.iter().find(is_trainer);

@@ -10,8 +10,8 @@ use cuttlefish_core::ids::Address;
 use cuttlefish_core::topology::Graph;
 use tracing::warn;
 
-use super::life::Resident;
 use super::pauses::{LONGEST_PAUSE, Pauses};
+use super::session::Actor;
 use super::source::Source;
 use crate::config::{ContainerConfig, DataPlace};
 use crate::host::Observer;
@@ -23,11 +23,11 @@ use crate::transport::amqp::claim::{self, Claim};
 use crate::transport::amqp::{Link, LinkState};
 
 /// Finds out everything that the actor needs to know.
-pub(super) async fn move_in(
+pub(super) async fn boot(
     config: &ContainerConfig,
     link: Arc<Link>,
     observer: Arc<Observer>,
-) -> anyhow::Result<Resident> {
+) -> anyhow::Result<Actor> {
     // Whom to trust, if TLS is spoken, is said by a variable to every client.
     let broker = Broker::parse(&config.secrets.broker()?, None)?;
     let client = store::connect_from_environment().await;
@@ -62,7 +62,7 @@ pub(super) async fn move_in(
         .use_current_thread()
         .build_global()
         .context("failed to prepare the arithmetic")?;
-    Ok(Resident {
+    Ok(Actor {
         graph: Arc::new(graph),
         address,
         source,

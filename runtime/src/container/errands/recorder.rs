@@ -6,7 +6,7 @@ use tracing::{info, warn};
 
 use crate::config::ContainerConfig;
 use crate::container::pauses::FIRST_PAUSE;
-use crate::container::process::{Request, Requests};
+use crate::container::signals::{EndSignal, EndSignals};
 use crate::record::Record;
 use crate::store::{self, DynamoStore, Store};
 
@@ -15,13 +15,13 @@ use crate::store::{self, DynamoStore, Store};
 ///
 /// # Errors
 /// When the record cannot be used, or the store refuses it or has another one.
-pub async fn run(config: &ContainerConfig) -> anyhow::Result<Option<Request>> {
+pub async fn run(config: &ContainerConfig) -> anyhow::Result<Option<EndSignal>> {
     let path = config.record.as_ref();
     let path = path.with_context(|| format!("{} is not set", ContainerConfig::RECORD))?;
     let record = std::fs::read_to_string(path)
         .with_context(|| format!("failed to read the record in `{}`", path.display()))?;
     Record::parse(&record).map_err(anyhow::Error::msg)?;
-    let mut requests = Requests::listen()?;
+    let mut signals = EndSignals::listen()?;
     let client = store::connect_from_environment().await;
     let store = DynamoStore::new(client, &config.table, &config.run)?;
     loop {
@@ -37,7 +37,7 @@ pub async fn run(config: &ContainerConfig) -> anyhow::Result<Option<Request>> {
                 warn!(%error, "waiting for the store");
                 tokio::select! {
                     () = tokio::time::sleep(FIRST_PAUSE) => continue,
-                    request = requests.next() => return Ok(Some(request)),
+                    signal = signals.next() => return Ok(Some(signal)),
                 }
             }
             Err(error) => bail!("the store failed: {error}"),
