@@ -14,7 +14,7 @@ use super::{Exit, Failure, deployed, ecs, recorded_graph};
 use crate::config::Config;
 use crate::data::{self, Loaded};
 use crate::deploy::docker::desired::{Container, Role, container_name};
-use crate::host::{End, Look};
+use crate::host::{End, RunSnapshot};
 use crate::orchestrator::Deployed;
 use crate::orchestrator::remote::Inspection;
 use crate::report::progress_bar::ProgressView;
@@ -69,7 +69,7 @@ pub async fn watch(
         deployed,
         desired: deployed.desired(graph)?,
         trainer: None,
-        last: Look::default(),
+        last: RunSnapshot::default(),
         started: Vec::new(),
         revived: Instant::now(),
         is_stopping: false,
@@ -147,7 +147,7 @@ struct Remote<'a> {
     /// port.
     trainer: Option<Inspection>,
     /// What was seen last: shown as long as the trainer cannot be reached.
-    last: Look,
+    last: RunSnapshot,
     /// Containers that were started again and not told of yet.
     started: Vec<String>,
     revived: Instant,
@@ -156,7 +156,7 @@ struct Remote<'a> {
 
 impl Remote<'_> {
     /// What the trainer shows.
-    async fn ask(&mut self, after: u64) -> anyhow::Result<Look> {
+    async fn ask(&mut self, after: u64) -> anyhow::Result<RunSnapshot> {
         let trainer = match self.trainer.take() {
             Some(trainer) => trainer,
             None => self.deployed.inspect("trainer").await?,
@@ -216,7 +216,7 @@ pub(super) async fn end_of_stopped(store: &DynamoStore) -> Result<End, Failure> 
 }
 
 impl Watchable for Remote<'_> {
-    async fn look(&mut self, after: u64, at_most: Duration) -> Result<Look, Failure> {
+    async fn look(&mut self, after: u64, at_most: Duration) -> Result<RunSnapshot, Failure> {
         tokio::time::sleep(at_most.max(LOOK_EVERY)).await;
         if !self.is_stopping && self.revived.elapsed() >= REVIVE_EVERY {
             self.revive().await;

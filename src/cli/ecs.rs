@@ -17,7 +17,7 @@ use super::{Exit, Failure, FileArgs, print, print_json, recorded_graph, tell};
 use crate::config::Config;
 use crate::data::{self, Loaded};
 use crate::deploy::ecs::reconcile::{Action, reconcile};
-use crate::host::Look;
+use crate::host::RunSnapshot;
 use crate::orchestrator::on_ecs::{OnEcs, Wanted};
 use crate::orchestrator::up::Told;
 use crate::report::table::aligned;
@@ -173,7 +173,7 @@ async fn watch(
     let shown = Shown {
         on_ecs,
         store,
-        last: Look::default(),
+        last: RunSnapshot::default(),
         is_stopping: false,
     };
     followed.to_the_end(shown, json, quiet).await
@@ -184,13 +184,13 @@ struct Shown<'a> {
     on_ecs: &'a OnEcs,
     store: DynamoStore,
     /// What was seen last: shown as long as the store cannot be reached.
-    last: Look,
+    last: RunSnapshot,
     /// Whether the trainer has been asked to commit and end.
     is_stopping: bool,
 }
 
 impl Watchable for Shown<'_> {
-    async fn look(&mut self, after: u64, at_most: Duration) -> Result<Look, Failure> {
+    async fn look(&mut self, after: u64, at_most: Duration) -> Result<RunSnapshot, Failure> {
         tokio::time::sleep(at_most.max(LOOK_EVERY)).await;
         if !self.on_ecs.run.is_on_ecs() {
             let run = self.on_ecs.run.name();
@@ -202,7 +202,7 @@ impl Watchable for Shown<'_> {
             self.last.end = Some(end_of_stopped(&self.store).await?);
             return Ok(self.last.clone());
         }
-        match self.store.get_look().await {
+        match self.store.get_snapshot().await {
             Ok(Some(text)) => match serde_json::from_str(&text) {
                 Ok(look) => self.last = look,
                 Err(error) => tracing::info!("cannot read what the trainer shows: {error}"),

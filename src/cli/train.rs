@@ -21,7 +21,7 @@ use super::{Exit, Failure, FileArgs, TopologyFile, tell, up};
 use crate::config::Config;
 use crate::data::{self, Loaded};
 use crate::deploy::LocalRun;
-use crate::host::{End, Look};
+use crate::host::{End, RunSnapshot};
 use crate::report::progress_bar::ProgressView;
 use crate::runs::{Lock, Record, RunDir};
 use crate::store::Store;
@@ -335,9 +335,9 @@ struct WatchedLocally<'a> {
 }
 
 impl Watchable for WatchedLocally<'_> {
-    async fn look(&mut self, after: u64, at_most: Duration) -> Result<Look, Failure> {
+    async fn look(&mut self, after: u64, at_most: Duration) -> Result<RunSnapshot, Failure> {
         self.local.observer().wait(at_most).await;
-        Ok(self.local.observer().look(after))
+        Ok(self.local.observer().snapshot(after))
     }
 
     async fn interrupted(&mut self) -> Result<&'static str, Failure> {

@@ -8,7 +8,7 @@ use cuttlefish_core::trainer::Event;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::Failure;
-use crate::host::{End, Look};
+use crate::host::{End, RunSnapshot};
 use crate::report::progress_bar::{ProgressView, Snapshot};
 
 /// How often the view is refreshed.
@@ -18,7 +18,7 @@ const REFRESH: Duration = Duration::from_millis(100);
 pub trait Watchable {
     /// What there is to see, with the notes after number `after`; returns after `at_most` at the
     /// latest, sooner when the run is over.
-    async fn look(&mut self, after: u64, at_most: Duration) -> Result<Look, Failure>;
+    async fn look(&mut self, after: u64, at_most: Duration) -> Result<RunSnapshot, Failure>;
 
     /// What has happened around the run since this was last asked, a line each.
     fn happened(&mut self) -> Vec<String> {
@@ -131,7 +131,7 @@ impl<'a> Watch<'a> {
         self.view.finish();
     }
 
-    fn show(&mut self, look: &Look) {
+    fn show(&mut self, look: &RunSnapshot) {
         let before = self.observer.replace(look.observer);
         if before.is_some_and(|before| before != look.observer) {
             // The trainer has been started anew, and counts anew.
@@ -246,7 +246,7 @@ mod tests {
     }
 
     impl Watchable for Stuck {
-        async fn look(&mut self, _: u64, _: Duration) -> Result<Look, Failure> {
+        async fn look(&mut self, _: u64, _: Duration) -> Result<RunSnapshot, Failure> {
             press();
             pending().await
         }

@@ -19,7 +19,7 @@ use crate::deploy::ecs::cost::{Cost, cost};
 use crate::deploy::ecs::manifests::{
     self, APPLY, DEFINITIONS, README, REMOVE, RUN, Run, SERVICES, STORE, TEMPLATE, UNWIRE,
 };
-use crate::host::Look;
+use crate::host::RunSnapshot;
 use crate::runs::{EcsDeployment, on_ecs};
 use crate::store::requests;
 
@@ -94,7 +94,7 @@ async fn write_store(
     let sha256 = &deployment.record.data_sha256;
     let rows = prepared::bytes(dataset, sha256)?;
     let table = &run.stack.table;
-    let look = serde_json::to_string(&Look::default())?;
+    let look = serde_json::to_string(&RunSnapshot::default())?;
     let puts = requests::of_run(table, run.name, (&record, &look), sha256, &rows).await;
     let puts = puts.map_err(store_failed)?;
     write_json(&dir.join("record.json"), &puts.record)?;

@@ -15,7 +15,7 @@ use crate::data::prepared;
 use crate::deploy::ecs::desired::{self, Service, Site, trainer_service};
 use crate::deploy::ecs::reconcile::{Action, Observed, reconcile};
 use crate::deploy::ecs::{self, Ecs};
-use crate::host::Look;
+use crate::host::RunSnapshot;
 use crate::runs::{EcsDeployment, Lock, Record, RunDir};
 use crate::store::{self, DynamoStore, Store};
 
@@ -111,8 +111,8 @@ impl OnEcs {
             .any(|one| one.service() == trainer_service(this.run.name()))
         {
             // What the trainer before has shown last is not how the next one stands.
-            let nothing = serde_json::to_string(&Look::default())?;
-            store.put_look(&nothing).await.map_err(store_failed)?;
+            let nothing = serde_json::to_string(&RunSnapshot::default())?;
+            store.put_snapshot(&nothing).await.map_err(store_failed)?;
         }
         let record = wanted.record.to_json().map_err(failed_to)?;
         store.put_record(&record).await.map_err(store_failed)?;

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use super::Deployed;
 use crate::config::ContainerConfig;
 use crate::deploy::docker::reconcile::Observed;
-use crate::host::Look;
+use crate::host::RunSnapshot;
 
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
@@ -134,7 +134,7 @@ impl Inspection {
     }
 
     /// What the trainer tells, with the notes after number `after`.
-    pub async fn look(&self, after: u64) -> Result<Look, InspectionError> {
+    pub async fn look(&self, after: u64) -> Result<RunSnapshot, InspectionError> {
         self.get(&format!("/run?after={after}")).await
     }
 }

@@ -5,10 +5,9 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cuttlefish::transport::Error;
-use cuttlefish::transport::amqp::LinkState;
 use cuttlefish::transport::amqp::connection::SMALL_FRAMES;
-use cuttlefish::transport::amqp::{Broker, Link, Session, Wiring};
+use cuttlefish::transport::amqp::{Broker, Session, Wiring};
+use cuttlefish::transport::{Error, Link, LinkState};
 use cuttlefish_core::ids::{Address, CommitPoint, Generation};
 use cuttlefish_core::protocol::{Envelope, Message};
 use futures_util::StreamExt;

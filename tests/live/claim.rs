@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use cuttlefish::transport::Link;
 use cuttlefish::transport::amqp::claim::{Claim, candidates};
 use cuttlefish::transport::amqp::connection::SMALL_FRAMES;
-use cuttlefish::transport::amqp::{Broker, Link, Session, Wiring};
+use cuttlefish::transport::amqp::{Broker, Session, Wiring};
 use cuttlefish_core::ids::Address;
 use futures_util::future::try_join_all;
 

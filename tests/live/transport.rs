@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use cuttlefish::transport::amqp::connection::SMALL_FRAMES;
 use cuttlefish::transport::amqp::worker::Worker;
-use cuttlefish::transport::amqp::{Broker, Link, Session, Wiring};
-use cuttlefish::transport::{Error, Transport};
+use cuttlefish::transport::amqp::{Broker, Session, Wiring};
+use cuttlefish::transport::{Error, Link, Transport};
 use cuttlefish_core::ids::Address;
 use cuttlefish_core::protocol::Envelope;
 use cuttlefish_core::topology::{self, DataShape, Graph, Grouping, TaskShape};

@@ -20,7 +20,7 @@ use crate::record::Record;
 use crate::store::{self, DynamoStore, Store};
 use crate::transport::amqp::Broker;
 use crate::transport::amqp::claim::{self, Claim};
-use crate::transport::amqp::{Link, LinkState};
+use crate::transport::{Link, LinkState};
 
 /// Finds out everything that the actor needs to know.
 pub(super) async fn boot(

@@ -22,10 +22,10 @@ use super::pauses::{LONGEST_PAUSE, Pauses};
 use super::signals::{EndSignal, EndSignals};
 use crate::config::ContainerConfig;
 use crate::host::actor::ActorMailbox;
-use crate::host::{End, Look, Observer};
+use crate::host::{End, Observer, RunSnapshot};
 use crate::inspect::{self, About, Subject, routes::VIEW_WITHIN};
 use crate::store::DynamoStore;
-use crate::transport::amqp::{Link, LinkState};
+use crate::transport::{Link, LinkState};
 
 /// The trainer is only one, and everybody else waits for the queues that it declares.
 const TRAINERS_LONGEST_PAUSE: Duration = Duration::from_millis(400);
@@ -72,8 +72,8 @@ impl Subject for ActorSubject {
         }
     }
 
-    fn look(&self, after: u64) -> Look {
-        let mut look = self.observer.look(after);
+    fn snapshot(&self, after: u64) -> RunSnapshot {
+        let mut look = self.observer.snapshot(after);
         // The end of a session, not of the run: it boots again.
         look.end.take_if(|end| matches!(end, End::StoreFailed(_)));
         look
@@ -158,7 +158,7 @@ pub async fn run(config: &ContainerConfig) -> anyhow::Result<EndSignal> {
 async fn show_in_store(observer: Arc<Observer>, store: DynamoStore) {
     let mut is_over = false;
     loop {
-        let mut look = observer.look(0);
+        let mut look = observer.snapshot(0);
         let old = look.notes.len().saturating_sub(NOTES_IN_STORE);
         look.notes.drain(..old);
         // Neither is the end of the run: this process, or the one after it, goes on.
@@ -171,7 +171,7 @@ async fn show_in_store(observer: Arc<Observer>, store: DynamoStore) {
         if !(is_over && ends) {
             let text = serde_json::to_string(&look).unwrap_or_default();
             // The next one says the same and more.
-            is_over = store.put_look(&text).await.is_ok() && ends;
+            is_over = store.put_snapshot(&text).await.is_ok() && ends;
         }
         tokio::time::sleep(SHOW_EVERY).await;
     }

@@ -23,7 +23,7 @@ use crate::store::DynamoStore;
 use crate::transport::amqp::Broker;
 use crate::transport::amqp::claim::Claim;
 use crate::transport::amqp::session::{Session, Wired};
-use crate::transport::amqp::{Link, LinkState};
+use crate::transport::{Link, LinkState};
 
 /// How often an actor without its data set looks for it.
 pub const LOOKS_FOR_DATA_EVERY: Duration = Duration::from_secs(2);

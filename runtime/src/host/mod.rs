@@ -1,6 +1,7 @@
 //! Runs a machine: gives it inputs, executes its effects against a transport and the store.
 
 pub mod actor;
+pub mod events;
 pub mod observer;
 pub mod storekeeper;
 
@@ -19,7 +20,8 @@ use tracing::debug;
 
 use crate::transport::Transport;
 
-pub use observer::{End, Look, Note, Observer};
+pub use events::{EventSink, Note};
+pub use observer::{End, Observer, RunSnapshot};
 pub use storekeeper::Storekeeper;
 
 /// A machine with what its effects need.
@@ -100,7 +102,7 @@ impl Effects for Outside {
                 }
             }
             Effect::Store(request) => self.request(request),
-            Effect::Report(event) => self.observer.report(event),
+            Effect::Report(event) => self.observer.report(&event),
             Effect::Finish(outcome) => self.observer.end(End::Finished(Box::new(outcome))),
             Effect::Fail(fault) => self.observer.end(End::Failed(fault)),
         }

@@ -1,18 +1,14 @@
-//! What people see of a run, in this process or over HTTP, and how the run tells that it is over.
+//! The observer of a run: hands its events to sinks, and knows how the run has ended.
 
-use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use cuttlefish_core::data::Part;
 use cuttlefish_core::machine::Fault;
 use cuttlefish_core::trainer::{Event, Outcome};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
-use tracing::{debug, info, warn};
 
-/// Notes that are kept for those who look; older ones are dropped first.
-const MAX_NOTES: usize = 4096;
+use super::events::{EventSink, History, LogSink, Note};
 
 /// How a run ended.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -26,41 +22,27 @@ pub enum End {
     StoreFailed(String),
 }
 
-/// Collects what a run reports.
+/// Observer of a run: one stream of events to sinks, the log and its own history among them.
 pub struct Observer {
     number: u32,
     began: Instant,
+    sinks: Vec<Arc<dyn EventSink>>,
+    history: Arc<History>,
     state: Mutex<State>,
     ended: Notify,
 }
 
 #[derive(Default)]
 struct State {
-    latest: Option<Event>,
-    rows_trained: u64,
     commits_written: u64,
     store_failures: u64,
-    notes: VecDeque<Note>,
-    /// The number of the newest note.
-    newest: u64,
     end: Option<End>,
 }
 
-/// An event other than a finished tick.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Note {
-    /// Counts the notes of this observer from 1.
-    pub number: u64,
-    /// When it was reported, since the observer began.
-    pub at: Duration,
-    /// What happened.
-    pub event: Event,
-}
-
-/// What there is to see.
+/// Snapshot of a run, as its observer has followed it.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Look {
-    /// Which observer this is: another number after its process was started anew.
+pub struct RunSnapshot {
+    /// Number of the observer: another one after its process was started anew.
     pub observer: u32,
     /// How long the observer has been at work.
     pub elapsed: Duration,
@@ -82,37 +64,32 @@ pub struct Look {
 
 impl Default for Observer {
     fn default() -> Self {
-        Self {
-            number: rand::random(),
-            began: Instant::now(),
-            state: Mutex::default(),
-            ended: Notify::default(),
-        }
+        Self::new(Vec::new())
     }
 }
 
 impl Observer {
-    /// Takes note of an event.
-    pub fn report(&self, event: Event) {
-        let mut state = self.lock();
-        if let Event::TickFinished { part, rows, .. } = &event {
-            if *part == Part::Train {
-                state.rows_trained += u64::from(*rows);
-            }
-            state.latest = Some(event);
-            return;
+    /// Observer of a run that begins now, whose events `further` sinks get too.
+    pub fn new(further: Vec<Arc<dyn EventSink>>) -> Self {
+        let history = Arc::new(History::default());
+        let mut sinks: Vec<Arc<dyn EventSink>> = vec![Arc::new(LogSink), history.clone()];
+        sinks.extend(further);
+        Self {
+            number: rand::random(),
+            began: Instant::now(),
+            sinks,
+            history,
+            state: Mutex::default(),
+            ended: Notify::default(),
         }
-        log(&event);
-        if state.notes.len() >= MAX_NOTES {
-            state.notes.pop_front();
+    }
+
+    /// Hands an event to all sinks.
+    pub fn report(&self, event: &Event) {
+        let at = self.began.elapsed();
+        for sink in &self.sinks {
+            sink.take(at, event);
         }
-        state.newest += 1;
-        let note = Note {
-            number: state.newest,
-            at: self.began.elapsed(),
-            event,
-        };
-        state.notes.push_back(note);
     }
 
     /// A commit is in the store: a unit's neurons, or the ledger.
@@ -141,18 +118,19 @@ impl Observer {
         self.lock().end.clone()
     }
 
-    /// What there is to see, with the notes after number `after`.
-    pub fn look(&self, after: u64) -> Look {
+    /// Snapshot of the run, with the notes after number `after`.
+    pub fn snapshot(&self, after: u64) -> RunSnapshot {
         let state = self.lock();
-        let old = state.notes.partition_point(|note| note.number <= after);
-        Look {
+        let recent = self.history.recent();
+        let old = recent.notes.partition_point(|note| note.number <= after);
+        RunSnapshot {
             observer: self.number,
             elapsed: self.began.elapsed(),
-            latest: state.latest.clone(),
-            rows_trained: state.rows_trained,
+            latest: recent.latest.clone(),
+            rows_trained: recent.rows_trained,
             commits_written: state.commits_written,
             store_failures: state.store_failures,
-            notes: state.notes.range(old..).cloned().collect(),
+            notes: recent.notes.range(old..).cloned().collect(),
             end: state.end.clone(),
         }
     }
@@ -173,34 +151,35 @@ impl Observer {
     }
 }
 
-/// What a container's log says of a run: a line an epoch, and what went wrong.
-fn log(event: &Event) {
-    match event {
-        Event::Started { generation, from } => {
-            info!(%generation, commit = from.number, tick = from.tick.0, "ticks begin");
+#[cfg(test)]
+mod tests {
+    use cuttlefish_core::ids::{CommitPoint, Tick};
+
+    use super::*;
+
+    /// Numbers of the commits that it was told of.
+    #[derive(Default)]
+    struct Commits(Mutex<Vec<u64>>);
+
+    impl EventSink for Commits {
+        fn take(&self, _: Duration, event: &Event) {
+            if let Event::Committed(commit) = event {
+                self.0.lock().unwrap().push(commit.number);
+            }
         }
-        Event::EpochFinished(record) => {
-            let validation = record.validation.as_ref().map(|v| v.loss);
-            info!(
-                epoch = record.epoch,
-                loss = record.train.loss,
-                validation_loss = validation,
-                "epoch finished"
-            );
+    }
+
+    #[test]
+    fn every_sink_gets_every_event_in_order() {
+        let commits = Arc::new(Commits::default());
+        let observer = Observer::new(vec![commits.clone()]);
+        for number in [1, 2, 3] {
+            let tick = Tick(10 * number);
+            observer.report(&Event::Committed(CommitPoint { number, tick }));
         }
-        Event::Committed(commit) => {
-            debug!(commit = commit.number, tick = commit.tick.0, "committed")
-        }
-        Event::Rewound {
-            generation,
-            to,
-            reason,
-        } => {
-            warn!(%generation, commit = to.number, tick = to.tick.0, reason, "rewound");
-        }
-        Event::BeyondInFlightBound { at, tick, applied } => {
-            warn!(%at, %tick, %applied, "a tick came too early");
-        }
-        Event::TickFinished { .. } => {}
+        assert_eq!(*commits.0.lock().unwrap(), [1, 2, 3]);
+        let notes = observer.snapshot(1).notes;
+        let numbers: Vec<u64> = notes.iter().map(|note| note.number).collect();
+        assert_eq!(numbers, [2, 3], "the notes after the first");
     }
 }

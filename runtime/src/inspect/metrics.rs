@@ -9,8 +9,8 @@ use cuttlefish_core::view::{NeuronView, TrainerView, UnitState, UnitView, View};
 
 use super::About;
 use super::process::Process;
-use crate::host::Look;
-use crate::transport::amqp::{Link, LinkState};
+use crate::host::RunSnapshot;
+use crate::transport::{Link, LinkState};
 
 /// What there is to measure at a moment.
 pub struct Measured<'a> {
@@ -19,7 +19,7 @@ pub struct Measured<'a> {
     /// `None` if it did not answer.
     pub view: Option<&'a View>,
     /// What the process has reported.
-    pub look: &'a Look,
+    pub look: &'a RunSnapshot,
     /// Where messages go over a broker.
     pub link: Option<&'a Link>,
     /// The process.
@@ -217,7 +217,7 @@ fn progress(text: &mut Text, trainer: &TrainerView) {
     }
 }
 
-fn learning(text: &mut Text, look: &Look) {
+fn learning(text: &mut Text, look: &RunSnapshot) {
     text.counter(
         "cuttlefish_trained_rows_total",
         "Rows of all training ticks, repeated ones included.",
@@ -278,7 +278,7 @@ fn part_word(part: Part) -> &'static str {
     }
 }
 
-fn store(text: &mut Text, look: &Look) {
+fn store(text: &mut Text, look: &RunSnapshot) {
     text.counter(
         "cuttlefish_commits_written_total",
         "Commits written to the store: of a unit its neurons, of the trainer the ledger.",

@@ -37,8 +37,8 @@ use actix_web::{App, HttpServer, web};
 use async_trait::async_trait;
 use cuttlefish_core::view::View;
 
-use crate::host::Look;
-use crate::transport::amqp::Link;
+use crate::host::RunSnapshot;
+use crate::transport::Link;
 
 pub use about::About;
 pub use access::Access;
@@ -81,7 +81,7 @@ pub trait Subject: Send + Sync {
     fn health(&self) -> Result<(), String>;
 
     /// What has been reported, with the notes after number `after`. Only a trainer reports much.
-    fn look(&self, after: u64) -> Look;
+    fn snapshot(&self, after: u64) -> RunSnapshot;
 
     /// The link to the broker; `None` where messages stay in the process.
     fn link(&self) -> Option<&Link>;

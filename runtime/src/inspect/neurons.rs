@@ -16,7 +16,7 @@ use super::About;
 use super::picture;
 use super::problem::Problem;
 use super::routes::{Format, Served, query};
-use crate::transport::amqp::Link;
+use crate::transport::Link;
 
 #[derive(Serialize)]
 struct NeuronsDocument<'a> {

@@ -17,9 +17,9 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::About;
 use super::process::Memory;
-use crate::host::{End, Look};
+use crate::host::{End, RunSnapshot};
 use crate::numbers::{duration, size, thousands};
-use crate::transport::amqp::Link;
+use crate::transport::Link;
 
 /// Seconds after which a browser loads the page again.
 const REFRESH: u32 = 5;
@@ -33,7 +33,7 @@ pub struct Seen<'a> {
     /// How it is, or why that is not known.
     pub view: Result<&'a View, String>,
     /// What a trainer has reported.
-    pub look: Option<&'a Look>,
+    pub look: Option<&'a RunSnapshot>,
     /// Where messages go over a broker.
     pub link: Option<&'a Link>,
     /// Whether all is well.

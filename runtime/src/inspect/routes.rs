@@ -198,7 +198,7 @@ async fn health(served: Data<Served>) -> Result<HttpResponse, Problem> {
 async fn page(served: Data<Served>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let query = query(&request)?;
     let view = served.view().await;
-    let look = matches!(view, Ok(View::Trainer(_))).then(|| served.subject.look(0));
+    let look = matches!(view, Ok(View::Trainer(_))).then(|| served.subject.snapshot(0));
     let seen = Seen {
         about: served.about(),
         view: view.as_ref().map_err(ToString::to_string),
@@ -220,13 +220,13 @@ async fn run(served: Data<Served>, request: HttpRequest) -> Result<HttpResponse,
             here: format!("`{}`", served.about().name),
         });
     }
-    let look = served.subject.look(query(&request)?.after);
+    let look = served.subject.snapshot(query(&request)?.after);
     Ok(HttpResponse::Ok().json(look))
 }
 
 async fn measure(served: Data<Served>) -> HttpResponse {
     let view = served.view().await.ok();
-    let look = served.subject.look(0);
+    let look = served.subject.snapshot(0);
     let text = metrics::render(&Measured {
         about: served.about(),
         view: view.as_ref(),

@@ -105,7 +105,7 @@ pub async fn of_run(
     };
     store.put_record_once(record).await?;
     let record = put()?;
-    store.put_look(look).await?;
+    store.put_snapshot(look).await?;
     let look = put()?;
     store.put_data(sha256, prepared).await?;
     let data = requests.take(PUT);
@@ -169,7 +169,7 @@ mod tests {
         }
         let record = store.get_record().await.unwrap();
         assert_eq!(record.as_deref(), Some("a record"));
-        let look = store.get_look().await.unwrap();
+        let look = store.get_snapshot().await.unwrap();
         assert_eq!(look.as_deref(), Some("a look"));
         assert_eq!(store.get_data("hash").await.unwrap(), Some(data));
     }

@@ -20,7 +20,7 @@ use super::dynamodb::in_order;
 use super::item::{self, MAX_VALUE_BYTES};
 use super::{DynamoStore, Error};
 
-const LOOK_SK: &str = "look";
+const SNAPSHOT_SK: &str = "look";
 
 impl DynamoStore {
     /// Keeps a prepared data set. It is under its hash, so parts of another one are never mixed in; the
@@ -100,25 +100,25 @@ impl DynamoStore {
         }))
     }
 
-    /// Keeps what the trainer shows.
+    /// Keeps the snapshot of the run that its trainer shows, as JSON.
     ///
     /// # Errors
     /// When the store refuses.
-    pub async fn put_look(&self, look: &str) -> Result<(), Error> {
-        let mut item = item::key(item::run_pk(&self.run), LOOK_SK);
-        item.insert("look".to_owned(), item::text(look));
+    pub async fn put_snapshot(&self, snapshot: &str) -> Result<(), Error> {
+        let mut item = item::key(item::run_pk(&self.run), SNAPSHOT_SK);
+        item.insert("look".to_owned(), item::text(snapshot));
         self.put(item).await
     }
 
-    /// Reads what [`Self::put_look`] kept.
+    /// Reads the snapshot that [`Self::put_snapshot`] kept.
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub async fn get_look(&self) -> Result<Option<String>, Error> {
-        let key = item::key(item::run_pk(&self.run), LOOK_SK);
+    pub async fn get_snapshot(&self) -> Result<Option<String>, Error> {
+        let key = item::key(item::run_pk(&self.run), SNAPSHOT_SK);
         let found = self.get(key).await?;
         Ok(match found.and_then(|mut item| item.remove("look")) {
-            Some(AttributeValue::S(look)) => Some(look),
+            Some(AttributeValue::S(snapshot)) => Some(snapshot),
             _ => None,
         })
     }

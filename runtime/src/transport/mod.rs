@@ -5,11 +5,13 @@
 //! `tests/it/transport_contract.rs`.
 
 pub mod amqp;
+mod link;
 pub mod memory;
 
 use cuttlefish_core::ids::Address;
 use cuttlefish_core::protocol::Envelope;
 
+pub use link::{Count, Link, LinkState};
 pub use memory::{Mailbox, MemoryTransport};
 
 /// Sends messages; cheap to share.

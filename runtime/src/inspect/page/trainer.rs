@@ -5,7 +5,7 @@ use cuttlefish_core::trainer::{EpochRecord, Evaluation, Event};
 use cuttlefish_core::view::{TrainerPhase, TrainerView};
 
 use super::{Seen, chart, escaped, meter, notice, tile, tiles};
-use crate::host::{End, Look, Note};
+use crate::host::{End, Note, RunSnapshot};
 use crate::numbers::{duration, figure, percent, thousands};
 
 /// Epochs in the table, the newest first.
@@ -15,7 +15,7 @@ const MAX_EPOCHS: usize = 8;
 const MAX_NOTES: usize = 12;
 
 pub fn render(seen: &Seen<'_>, trainer: &TrainerView) -> String {
-    let nothing = Look::default();
+    let nothing = RunSnapshot::default();
     let look = seen.look.unwrap_or(&nothing);
     let epochs: Vec<&EpochRecord> = look
         .notes
@@ -55,7 +55,7 @@ pub fn render(seen: &Seen<'_>, trainer: &TrainerView) -> String {
 }
 
 /// The newest tick's figures, with what part of the data they are of.
-fn latest(look: &Look) -> Option<(u32, Part, &Evaluation)> {
+fn latest(look: &RunSnapshot) -> Option<(u32, Part, &Evaluation)> {
     match &look.latest {
         Some(Event::TickFinished {
             epoch,
@@ -75,7 +75,7 @@ fn part_words(part: Part) -> &'static str {
     }
 }
 
-fn epoch_tile(seen: &Seen<'_>, look: &Look) -> String {
+fn epoch_tile(seen: &Seen<'_>, look: &RunSnapshot) -> String {
     let epoch = match latest(look) {
         // The test rows come after the last epoch.
         Some((epoch, part, _)) => (epoch - u32::from(part == Part::Test)).to_string(),
@@ -84,7 +84,7 @@ fn epoch_tile(seen: &Seen<'_>, look: &Look) -> String {
     tile("epoch", &epoch, &format!("of {}", seen.about.epochs))
 }
 
-fn tick_tile(look: &Look) -> String {
+fn tick_tile(look: &RunSnapshot) -> String {
     let tick = match &look.latest {
         Some(Event::TickFinished { tick, .. }) => thousands(tick.0),
         _ => "–".to_owned(),
@@ -93,14 +93,14 @@ fn tick_tile(look: &Look) -> String {
     tile("tick", &tick, &rows)
 }
 
-fn loss_tile(look: &Look) -> String {
+fn loss_tile(look: &RunSnapshot) -> String {
     match latest(look) {
         Some((_, part, running)) => tile("loss", &figure(running.loss), part_words(part)),
         None => tile("loss", "–", ""),
     }
 }
 
-fn quality_tile(look: &Look) -> String {
+fn quality_tile(look: &RunSnapshot) -> String {
     let Some((_, part, running)) = latest(look) else {
         return tile("accuracy", "–", "");
     };
@@ -111,7 +111,7 @@ fn quality_tile(look: &Look) -> String {
     known(ACCURACY).or_else(|| known(ERROR)).unwrap_or_default()
 }
 
-fn commit_tile(trainer: &TrainerView, look: &Look) -> String {
+fn commit_tile(trainer: &TrainerView, look: &RunSnapshot) -> String {
     let ended = match &look.end {
         Some(End::Finished(outcome)) => Some(outcome.ledger.commit),
         _ => None,

@@ -7,7 +7,6 @@
 //! | [`routes`] | which queues a machine listens to, and where its messages go |
 //! | [`claim`] | becoming the actor that is missing |
 //! | [`tap`] | copies of what queues get, and messages from outside |
-//! | [`link`] | how a machine's link to the broker is, and what it has carried |
 //! | [`session`] | one machine's connection: sends, receives, and says when it is lost |
 //! | [`worker`] | a connection whose own thread runs the machine |
 //! | `stream` | the socket of such a connection |
@@ -18,7 +17,6 @@
 
 pub mod claim;
 pub mod connection;
-pub mod link;
 pub mod management;
 pub mod routes;
 pub mod session;
@@ -28,7 +26,6 @@ pub mod wiring;
 pub mod worker;
 
 pub use connection::{AddressError, Broker, Connection};
-pub use link::{Link, LinkState};
 pub use session::Session;
 pub use wiring::Wiring;
 

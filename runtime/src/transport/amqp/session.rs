@@ -20,11 +20,10 @@ use tokio::sync::Notify;
 use tracing::{debug, warn};
 
 use super::connection::{Connection, LARGE_FRAMES, SMALL_FRAMES};
-use super::link::{Link, LinkState};
 use super::routes::{self, Routes};
 use super::worker::Worker;
 use super::{Broker, Error, Wiring, claim};
-use crate::transport::{self, Transport};
+use crate::transport::{self, Link, LinkState, Transport};
 
 /// Listening to all queues, or wiring all of them.
 const SET_UP_WITHIN: Duration = Duration::from_secs(60);

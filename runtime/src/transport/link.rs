@@ -1,10 +1,10 @@
-//! How a machine's link to the broker is, and what it has carried: for people who look at it.
+//! A machine's link to the other machines: its state and what it has carried, for people who look at it.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-/// A machine's link to the broker, over all its sessions: what it carried, and how it is.
+/// Link of a machine to a broker, over all its sessions: what it has carried, and its state.
 #[derive(Debug, Default)]
 pub struct Link {
     /// Messages and bytes sent.
@@ -18,7 +18,7 @@ pub struct Link {
     state: Mutex<LinkState>,
 }
 
-/// Messages with their bytes.
+/// Count of messages and of their bytes.
 #[derive(Debug, Default)]
 pub struct Count {
     /// How many.
@@ -27,7 +27,7 @@ pub struct Count {
     pub bytes: AtomicU64,
 }
 
-/// How a link is.
+/// State of a link.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum LinkState {
     /// Connecting for the first time.
@@ -53,7 +53,7 @@ impl fmt::Display for LinkState {
 }
 
 impl Link {
-    /// How it is now.
+    /// Its state now.
     pub fn state(&self) -> LinkState {
         self.state
             .lock()
@@ -61,7 +61,7 @@ impl Link {
             .clone()
     }
 
-    /// Notes how it is.
+    /// Sets its state.
     pub fn set(&self, state: LinkState) {
         *self.state.lock().unwrap_or_else(PoisonError::into_inner) = state;
     }
