@@ -13,6 +13,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::record;
 use crate::store::{DEFAULT_TABLE, DynamoStore, embedded};
 
 /// The document that says on which target a run is, and how.
@@ -90,6 +91,16 @@ pub enum Error {
     /// The store refused.
     #[error(transparent)]
     Store(#[from] crate::store::Error),
+}
+
+impl From<record::Error> for Error {
+    fn from(error: record::Error) -> Self {
+        match error {
+            record::Error::NotUtf8 { path } => Self::NotUtf8 { path },
+            record::Error::Broken { run, problem } => Self::Broken { run, problem },
+            record::Error::Store(error) => Self::Store(error),
+        }
+    }
 }
 
 /// The directory of one run.

@@ -33,7 +33,7 @@ pub fn actor_epochs(graph: Graph, dataset: Arc<Dataset>) -> anyhow::Result<(Dura
         let mut fastest = Duration::MAX;
         loop {
             run.observer().wait(Duration::from_millis(100)).await;
-            let look = run.observer().look(seen);
+            let look = run.observer().snapshot(seen);
             for note in look.notes {
                 seen = note.number;
                 match note.event {

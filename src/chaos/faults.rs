@@ -245,16 +245,15 @@ impl Hand {
     async fn broker_takes_connections(&self) -> anyhow::Result<()> {
         let broker = self.deployed.broker().await?;
         let connection = broker.connect("chaos looks", SMALL_FRAMES).await?;
-        Ok(connection.close(200, "done".into()).await?)
+        Ok(connection.close().await?)
     }
 
     /// Removes everything of the run at its broker.
     async fn wipe(&self) -> anyhow::Result<()> {
         let broker = self.deployed.broker().await?;
         let connection = broker.connect("chaos wipes", SMALL_FRAMES).await?;
-        let channel = connection.create_channel().await?;
-        self.wiring.remove(&channel).await?;
-        Ok(connection.close(200, "done".into()).await?)
+        self.wiring.remove(&connection).await?;
+        Ok(connection.close().await?)
     }
 
     async fn set_memory(&self, name: &str, limit: &str) -> Result<(), docker::Error> {

@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 
 use crate::deploy::docker::DockerRun;
 use crate::deploy::docker::inspection::Inspection;
-use crate::host::Look;
+use crate::host::RunSnapshot;
 
 /// How often the trainer is looked at: what is measured is no finer than this.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -74,7 +74,7 @@ impl Seen {
     }
 
     /// Takes in what the trainer tells `now`.
-    pub fn take(&mut self, look: &Look, now: Instant) {
+    pub fn take(&mut self, look: &RunSnapshot, now: Instant) {
         let before = self.observer.replace(look.observer);
         if before.is_some_and(|before| before != look.observer) {
             // It counts its notes anew, and was asked for those after one of its predecessor's.
@@ -269,17 +269,17 @@ mod tests {
         }
     }
 
-    fn look(observer: u32, notes: &[Event], latest: u64) -> Look {
+    fn look(observer: u32, notes: &[Event], latest: u64) -> RunSnapshot {
         let notes = (1..).zip(notes).map(|(number, event)| Note {
             number,
             at: Duration::ZERO,
             event: event.clone(),
         });
-        Look {
+        RunSnapshot {
             observer,
             latest: Some(tick(latest)),
             notes: notes.collect(),
-            ..Look::default()
+            ..RunSnapshot::default()
         }
     }
 

@@ -5,7 +5,7 @@ use std::fmt;
 use cuttlefish_core::machine::Fault;
 
 use crate::run::Error;
-use crate::{deploy, run_dir, store};
+use crate::{deploy, record, run_dir, store};
 
 /// How the program ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -146,5 +146,11 @@ impl From<store::Error> for Failure {
 impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Self {
         Self::with_hint(Exit::Failed, format!("{error:#}"))
+    }
+}
+
+impl From<record::Error> for Failure {
+    fn from(error: record::Error) -> Self {
+        Error::from(error).into()
     }
 }

@@ -11,9 +11,9 @@ use super::{Exit, Failure, print, print_json, tell};
 use crate::config::Config;
 use crate::deploy::Kind;
 use crate::deploy::docker::DockerRun;
+use crate::record::SavedRun;
 use crate::report::table::aligned;
 use crate::run::{Run, recorded_graph};
-use crate::runs::SavedRun;
 
 #[derive(Debug, clap::Args)]
 #[command(

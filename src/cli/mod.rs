@@ -92,7 +92,7 @@ enum Command {
     Import(import::Args),
     /// Print the SHA-256 of a run's weights
     Digest(inspect::DigestArgs),
-    /// Look at a run, a layer or one neuron
+    /// RunSnapshot at a run, a layer or one neuron
     Inspect(inspect::Args),
     /// List runs, or what one run consists of
     Ps(ps::Args),

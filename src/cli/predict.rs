@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 
 use super::{Exit, Failure, print, print_json, tell};
 use crate::config::Config;
+use crate::record::RowFormat;
 use crate::run::Run;
 use crate::run::predict::{Predictions, read_rows};
-use crate::runs::record::RowFormat;
 
 #[derive(Debug, clap::Args)]
 #[command(

@@ -8,9 +8,9 @@ use crate::config::Config;
 use crate::deploy::docker::status::ContainerStatus;
 use crate::deploy::ecs::status::ServiceStatus;
 use crate::deploy::{Actors, Kind};
+use crate::record::SavedRun;
 use crate::report::table::aligned;
 use crate::run::{Error, Run};
-use crate::runs::SavedRun;
 
 #[derive(Debug, clap::Args)]
 #[command(

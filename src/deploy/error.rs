@@ -9,7 +9,7 @@ use crate::data::Error as DataError;
 use crate::monitor::Interrupted;
 use crate::transport::amqp;
 use crate::transport::amqp::connection::AddressError;
-use crate::{import, run_dir, store};
+use crate::{import, record, run_dir, store};
 
 /// Why a target did not do what it was asked. Texts are whole, and say what to do.
 #[derive(Debug, thiserror::Error)]
@@ -146,5 +146,11 @@ impl From<run_dir::Error> for Error {
             run_dir::Error::Store(error) => Self::Store(error),
             error => Self::Directory(error),
         }
+    }
+}
+
+impl From<record::Error> for Error {
+    fn from(error: record::Error) -> Self {
+        run_dir::Error::from(error).into()
     }
 }

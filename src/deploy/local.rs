@@ -17,11 +17,11 @@ use super::{
     Actors, Changes, DOCUMENT_VERSION, Deployment, Error, Kind, Left, Session, Target, Workload,
 };
 use crate::host::actor::ActorMailbox;
-use crate::host::{Host, Look, Observer, Storekeeper, machine};
+use crate::host::{Host, Observer, RunSnapshot, Storekeeper, machine};
 use crate::import;
 use crate::monitor::Monitor;
+use crate::record::{Record, SavedRun};
 use crate::run_dir::{Lock, RunDir};
-use crate::runs::{Record, SavedRun};
 use crate::store::{DynamoStore, Store};
 use crate::transport::{Mailbox, MemoryTransport};
 
@@ -39,6 +39,11 @@ impl LocalTarget {
             dir,
             workload: None,
         }
+    }
+
+    async fn saved(&self) -> Result<SavedRun, Error> {
+        let store = self.dir.existing_store()?;
+        Ok(SavedRun::read_from(self.dir.name(), store).await?)
     }
 
     /// Whether the directory has a run. A store without a record is what a process leaves that was killed
@@ -61,7 +66,7 @@ impl Target for LocalTarget {
     }
 
     async fn record(&self) -> Result<Record, Error> {
-        Ok(SavedRun::read(&self.dir).await?.record)
+        Ok(self.saved().await?.record)
     }
 
     async fn up(&mut self, workload: &Workload, _monitor: &Monitor) -> Result<Changes, Error> {
@@ -79,7 +84,7 @@ impl Target for LocalTarget {
     }
 
     async fn differences(&self, workload: &Workload) -> Result<Vec<String>, Error> {
-        let saved = SavedRun::read(&self.dir).await?;
+        let saved = self.saved().await?;
         let mut differences = Vec::new();
         if saved.record.topology != workload.record.topology {
             differences.push("train another network than the run's".to_owned());
@@ -206,9 +211,9 @@ impl LocalRun {
 
 #[async_trait(?Send)]
 impl Session for LocalRun {
-    async fn look(&mut self, after: u64, at_most: Duration) -> Result<Look, Error> {
+    async fn look(&mut self, after: u64, at_most: Duration) -> Result<RunSnapshot, Error> {
         self.observer.wait(at_most).await;
-        Ok(self.observer.look(after))
+        Ok(self.observer.snapshot(after))
     }
 
     async fn stop(&mut self) -> Result<(), Error> {

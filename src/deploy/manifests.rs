@@ -14,7 +14,7 @@ use super::docker::provision::{own_store_environment, write_data};
 use super::secrets::{self, Secrets};
 use super::{Error, Workload, bundle, compose, kubernetes};
 use crate::data::prepared;
-use crate::host::source::{DATA_FILE, data_file};
+use crate::data::prepared::{DATA_FILE, data_file};
 use crate::monitor::Monitor;
 use crate::store::DEFAULT_TABLE;
 

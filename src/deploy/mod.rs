@@ -41,10 +41,10 @@ use cuttlefish_core::topology::Graph;
 use cuttlefish_core::trainer::{Outcome, Verdict};
 use serde::{Deserialize, Serialize};
 
-use crate::host::{End, Look};
+use crate::host::{End, RunSnapshot};
 use crate::monitor::Monitor;
+use crate::record::Record;
 use crate::run_dir::{self, DOCKER_DOCUMENT, ECS_DOCUMENT, Lock, RunDir};
-use crate::runs::Record;
 use crate::store::{DynamoStore, Store};
 use docker::DockerTarget;
 use docker::status::ContainerStatus;
@@ -124,7 +124,7 @@ pub trait Session {
     ///
     /// # Errors
     /// When the run cannot be followed any more.
-    async fn look(&mut self, after: u64, at_most: Duration) -> Result<Look, Error>;
+    async fn look(&mut self, after: u64, at_most: Duration) -> Result<RunSnapshot, Error>;
 
     /// Repairs since the last call, a sentence each.
     fn repairs(&mut self) -> Vec<String> {

@@ -7,7 +7,7 @@ use cuttlefish_core::topology::Problems;
 
 use super::change::Refusal;
 use crate::deploy::{self, Kind, Left};
-use crate::{data, export, run_dir, store};
+use crate::{data, export, record, run_dir, store};
 
 /// Why something could not be done with a run. Texts are whole, and say what to do.
 #[derive(Debug, thiserror::Error)]
@@ -169,5 +169,11 @@ impl From<deploy::Error> for Error {
             deploy::Error::Data(error) => Self::Data(error),
             error => Self::Target(error),
         }
+    }
+}
+
+impl From<record::Error> for Error {
+    fn from(error: record::Error) -> Self {
+        run_dir::Error::from(error).into()
     }
 }

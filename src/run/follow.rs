@@ -8,9 +8,9 @@ use cuttlefish_core::trainer::Event as TrainerEvent;
 
 use super::Error;
 use crate::deploy::Session;
-use crate::host::{End, Look};
+use crate::host::{End, RunSnapshot};
 use crate::monitor::{Event, Monitor, TrainingStatus};
-use crate::runs::record::RowCounts;
+use crate::record::RowCounts;
 
 /// Between two looks at a session that can answer that fast.
 const REFRESH: Duration = Duration::from_millis(100);
@@ -124,7 +124,7 @@ impl<'a> Digest<'a> {
         }
     }
 
-    fn events(&mut self, look: &Look) -> Vec<Event> {
+    fn events(&mut self, look: &RunSnapshot) -> Vec<Event> {
         let before = self.observer.replace(look.observer);
         if before.is_some_and(|before| before != look.observer) {
             // The trainer has been started anew, and counts anew.
@@ -182,7 +182,7 @@ impl<'a> Digest<'a> {
     }
 
     /// The state of training, once a tick is finished.
-    fn status(&self, look: &Look) -> Option<TrainingStatus> {
+    fn status(&self, look: &RunSnapshot) -> Option<TrainingStatus> {
         let Some(TrainerEvent::TickFinished {
             tick,
             epoch,
@@ -246,7 +246,7 @@ mod tests {
 
     #[async_trait(?Send)]
     impl Session for Stuck {
-        async fn look(&mut self, _: u64, _: Duration) -> Result<Look, deploy::Error> {
+        async fn look(&mut self, _: u64, _: Duration) -> Result<RunSnapshot, deploy::Error> {
             self.0.interrupt();
             pending().await
         }

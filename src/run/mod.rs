@@ -35,8 +35,8 @@ use cuttlefish_core::topology::Graph;
 
 use crate::config::Config;
 use crate::deploy::{self, Kind, Target};
+use crate::record::{Record, SavedRun};
 use crate::run_dir::{self, Lock, RunDir};
-use crate::runs::{Record, SavedRun};
 pub use error::Error;
 pub use outcome::Trained;
 pub use prepare::{Prepared, Request};

@@ -8,9 +8,10 @@ use cuttlefish_core::trainer::head::answered_class;
 use ndarray::{Array2, ArrayView1, ArrayView2, Axis, s};
 
 use super::{Error, Run};
+use crate::data::csv::encode_table;
 use crate::data::pictures;
-use crate::runs::SavedRun;
-use crate::runs::record::RowFormat;
+use crate::record::RowFormat;
+use crate::record::SavedRun;
 
 /// Rows that go through the network at once.
 const BATCH: usize = 1024;
@@ -63,7 +64,7 @@ impl Predictions {
 pub fn read_rows(path: &Path, format: &RowFormat) -> Result<Rows, Error> {
     let (values, numbers, unseen) = match (&format.encoder, format.scale) {
         (Some(encoder), _) => {
-            let encoded = encoder.encode_table(path)?;
+            let encoded = encode_table(encoder, path)?;
             let unseen = encoded.unseen.into_iter();
             let unseen = unseen.map(|(column, count)| (column, count as usize));
             (encoded.values, encoded.lines, unseen.collect())

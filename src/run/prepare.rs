@@ -14,9 +14,9 @@ use crate::config::Config;
 use crate::data::{self, Loaded};
 use crate::deploy::local::LocalTarget;
 use crate::deploy::{Deployment, Kind, Workload};
+use crate::record::Record;
+use crate::record::data_sha256;
 use crate::run_dir::{self, Lock, RunDir};
-use crate::runs::Record;
-use crate::runs::record::data_sha256;
 
 /// A run that can be brought up: everything about it is known to fit.
 #[derive(Debug)]

@@ -11,8 +11,8 @@ use super::{Error, Prepared, Run, recorded_graph};
 use crate::config::Config;
 use crate::deploy::{self, Changes, Kind, Options, Workload};
 use crate::monitor::Monitor;
+use crate::record::RowCounts;
 use crate::run_dir::{Lock, RunDir};
-use crate::runs::record::RowCounts;
 
 /// A run that has been brought up, and what that took.
 pub struct BroughtUp {

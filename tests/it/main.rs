@@ -5,6 +5,7 @@ mod cli;
 mod docker;
 mod ecs;
 mod ecs_manifests;
+mod imports;
 mod infra;
 mod inspect;
 mod keras;

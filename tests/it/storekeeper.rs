@@ -115,7 +115,7 @@ impl Asked {
 
     /// Commits written, tries that failed.
     fn counted(&self) -> (u64, u64) {
-        let look = self.observer.look(0);
+        let look = self.observer.snapshot(0);
         (look.commits_written, look.store_failures)
     }
 }

@@ -26,7 +26,7 @@ async fn actor(deployed: &DockerRun, broker: &Broker) -> Broker {
 async fn is_let_in(broker: &Broker) -> bool {
     match broker.connect("test", SMALL_FRAMES).await {
         Ok(connection) => {
-            connection.close(200, "done".into()).await.unwrap();
+            connection.close().await.unwrap();
             true
         }
         Err(error) => {
@@ -40,6 +40,7 @@ async fn is_let_in(broker: &Broker) -> bool {
 /// An actor publishes and listens. It declares and removes nothing.
 async fn changes_nothing(actor: &Broker, run: &str) {
     let connection = actor.connect("test", SMALL_FRAMES).await.unwrap();
+    let connection = connection.into_client();
     let channel = connection.create_channel().await.unwrap();
     let options = QueueDeclareOptions::default();
     let name = format!("cf.{run}.more").into();

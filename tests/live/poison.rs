@@ -62,6 +62,7 @@ fn foreign_messages_are_dropped_and_counted_and_change_no_bit() {
         let deployed = DockerRun::open(run).await.unwrap();
         let broker = deployed.broker().await.unwrap();
         let connection = broker.connect("poison", SMALL_FRAMES).await.unwrap();
+        let connection = connection.into_client();
         let channel = connection.create_channel().await.unwrap();
         for actor in ["hidden.1", "synapse.hidden-digit", "trainer"] {
             for message in &poison {

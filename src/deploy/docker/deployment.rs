@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::desired::CONTAINERS_PER_BRIDGE;
 use crate::deploy::DOCUMENT_VERSION;
-use crate::runs::Record;
+use crate::record::Record;
 
 /// A run on a Docker host. Passwords are not in it: they are in the run's `secrets` directory.
 #[derive(Clone, Debug, Serialize, Deserialize)]

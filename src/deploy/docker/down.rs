@@ -6,8 +6,8 @@ use super::run::DockerRun;
 use crate::deploy::Error;
 use crate::monitor::Monitor;
 use crate::store::Store;
+use crate::transport::amqp::Wiring;
 use crate::transport::amqp::connection::SMALL_FRAMES;
-use crate::transport::amqp::{self, Wiring};
 
 impl DockerRun {
     /// Removes containers, networks, and what the run has at a broker and in a store that stay. May be
@@ -69,12 +69,8 @@ impl DockerRun {
         let broker = self.broker().await?;
         let name = format!("cf.{} command", self.dir.name());
         let connection = broker.connect(&name, SMALL_FRAMES).await?;
-        let channel = connection
-            .create_channel()
-            .await
-            .map_err(amqp::Error::from)?;
-        Wiring::new(&graph).remove(&channel).await?;
-        let closed = connection.close(200, "done".into()).await;
-        Ok(closed.map_err(amqp::Error::from)?)
+        Wiring::new(&graph).remove(&connection).await?;
+        let closed = connection.close().await;
+        Ok(closed?)
     }
 }

@@ -1,6 +1,5 @@
 //! Addresses of broker, store and inspection, as this machine and as the containers reach them.
 
-use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider};
 use futures_util::StreamExt;
 
 use super::deployment::{BrokerPlace, StorePlace};
@@ -10,7 +9,7 @@ use super::reconcile::Observed;
 use super::run::DockerRun;
 use crate::config::{ContainerConfig, StoreConfig};
 use crate::deploy::Error;
-use crate::store::{self, DynamoStore, Endpoint};
+use crate::store::{self, DynamoStore};
 use crate::transport::amqp::Broker;
 use crate::transport::amqp::management::Management;
 
@@ -98,12 +97,7 @@ impl DockerRun {
             StorePlace::Companion => {
                 let port = self.port(desired::STORE, StoreConfig::DEFAULT_PORT).await?;
                 let key = self.secrets.number("store/access-key")?;
-                let credentials = Credentials::new(key, "unused", None, None, "run");
-                store::connect(Endpoint {
-                    region: REGION.to_owned(),
-                    url: Some(format!("http://127.0.0.1:{port}")),
-                    credentials: SharedCredentialsProvider::new(credentials),
-                })
+                store::connect_with_key(format!("http://127.0.0.1:{port}"), key)
             }
             StorePlace::Given { endpoint, .. } => {
                 store::connect_from_environment_to(endpoint.as_deref()).await
@@ -154,9 +148,6 @@ impl DockerRun {
         })
     }
 }
-
-/// The region of a store that has none: part of a signature that nobody checks.
-pub const REGION: &str = "local";
 
 #[cfg(test)]
 mod tests {

@@ -127,7 +127,7 @@ pub(super) async fn try_from_here(
         let tried = broker
             .connect(&format!("cf.{run} command"), SMALL_FRAMES)
             .await;
-        let _ = tried?.close(200, "done".into()).await;
+        let _ = tried?.close().await;
     }
     if let Some(endpoint) = &services.store {
         let client = store::connect_from_environment_to(endpoint.as_deref()).await;

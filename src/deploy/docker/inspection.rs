@@ -9,7 +9,7 @@ use super::reconcile::Observed;
 use super::run::DockerRun;
 use crate::config::ContainerConfig;
 use crate::deploy::Error;
-use crate::host::Look;
+use crate::host::RunSnapshot;
 
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
@@ -135,7 +135,7 @@ impl Inspection {
     }
 
     /// What the trainer tells, with the notes after number `after`.
-    pub async fn look(&self, after: u64) -> Result<Look, InspectionError> {
+    pub async fn look(&self, after: u64) -> Result<RunSnapshot, InspectionError> {
         self.get(&format!("/run?after={after}")).await
     }
 }

@@ -8,16 +8,16 @@ use cuttlefish_core::topology::graph::Graph;
 
 use super::deployment::{BrokerPlace, StorePlace};
 use super::desired::{self, BROKER, CERTIFICATES, Container, STORE, Site};
-use super::endpoints::{REGION, from_containers, is_loopback};
+use super::endpoints::{from_containers, is_loopback};
 use super::image::{self, Program};
 use super::own_services::{self, Names, Passwords, READERS};
 use super::run::DockerRun;
 use super::up::Services;
 use crate::config::{ContainerConfig, StoreConfig};
 use crate::data::prepared;
+use crate::data::prepared::data_file;
 use crate::deploy::secrets::Secrets;
 use crate::deploy::{Error, Workload};
-use crate::host::source::data_file;
 use crate::store;
 use crate::transport::amqp::Broker;
 use crate::transport::amqp::management::Management;
@@ -215,7 +215,7 @@ fn store_environment(endpoint: Option<String>, region: &str) -> Vec<(String, Str
 /// The same where the run has a store of its own, which containers know as `host`.
 pub(in crate::deploy) fn own_store_environment(host: &str) -> Vec<(String, String)> {
     let url = format!("http://{host}:{}", StoreConfig::DEFAULT_PORT);
-    store_environment(Some(url), REGION)
+    store_environment(Some(url), store::OWN_REGION)
 }
 
 /// The certificates that containers need, as PEM: those that this machine trusts where a service is
@@ -273,7 +273,7 @@ mod tests {
         let parse = |url: &str, ca| Some(Broker::parse(url, ca).unwrap());
         let given = |endpoint: Option<&str>| StorePlace::Given {
             endpoint: endpoint.map(str::to_owned),
-            region: REGION.to_owned(),
+            region: store::OWN_REGION.to_owned(),
         };
         let (plain, tls) = ("amqp://u:p@h/v", "amqps://u:p@h/v");
         let both = format!("system\n{pem}");

@@ -12,8 +12,8 @@ use super::{Deployment, Docker};
 use crate::deploy::secrets::Secrets;
 use crate::deploy::{self, Actors, Changes, Error, Kind, Session, Target, Workload};
 use crate::monitor::Monitor;
+use crate::record::Record;
 use crate::run_dir::{Lock, RunDir};
-use crate::runs::Record;
 use crate::store::DynamoStore;
 
 /// A run that has been brought up on a Docker host, and the daemon that its containers are on.

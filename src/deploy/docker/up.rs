@@ -12,15 +12,15 @@ use super::image::{self, Program};
 use super::reconcile::{Action, Observed, reconcile};
 use super::run::DockerRun;
 use super::{Docker, external, owner_of};
+use crate::container::LOOKS_FOR_DATA_EVERY;
 use crate::deploy::{self, Changes, Error, Workload};
 use crate::host::End;
-use crate::host::container::LOOKS_FOR_DATA_EVERY;
 use crate::import;
 use crate::monitor::Monitor;
 use crate::run_dir::RunDir;
 use crate::store::{DynamoStore, Store};
 use crate::transport::amqp::connection::SMALL_FRAMES;
-use crate::transport::amqp::{self, Broker, Wiring};
+use crate::transport::amqp::{Broker, Wiring};
 
 /// A broker in a container needs some seconds to boot, more on a busy machine.
 const BROKER_READY_WITHIN: Duration = Duration::from_secs(90);
@@ -199,11 +199,7 @@ impl DockerRun {
         let connection = broker
             .connect(&format!("cf.{run} command"), SMALL_FRAMES)
             .await?;
-        let channel = connection
-            .create_channel()
-            .await
-            .map_err(amqp::Error::from)?;
-        wiring.declare(&channel).await?;
+        wiring.declare(&connection).await?;
         // Before the record, without which containers wait.
         if let Some(weights) = &workload.weights {
             import::begin_with(&store, &workload.graph, weights).await?;
@@ -219,9 +215,9 @@ impl DockerRun {
         {
             // What nobody listens to any more.
             let before = Wiring::new(&graph);
-            before.remove_all_but(&wiring, &channel).await?;
+            before.remove_all_but(&wiring, &connection).await?;
         }
-        let _ = connection.close(200, "done".into()).await;
+        let _ = connection.close().await;
         Ok(changes)
     }
 
@@ -317,7 +313,7 @@ impl DockerRun {
             let tried = broker.connect("cuttlefish looks", SMALL_FRAMES).await;
             match tried {
                 Ok(connection) => {
-                    let _ = connection.close(200, "done".into()).await;
+                    let _ = connection.close().await;
                     return Ok(broker);
                 }
                 Err(_) if is_ours && started.elapsed() < BROKER_READY_WITHIN => {
@@ -332,7 +328,7 @@ impl DockerRun {
     }
 }
 
-/// A trainer ends well only when a person asks it to (`host/process.rs`).
+/// A trainer ends well only when a person asks it to (`container/signals.rs`).
 fn trainer_has_left(observed: &[Observed]) -> bool {
     let is_trainer = |found: &&Observed| found.role == Role::Trainer.word();
     let trainer = observed.iter().find(is_trainer);

@@ -9,7 +9,7 @@ use super::desired::{Container, Role, container_name};
 use super::inspection::Inspection;
 use super::run::DockerRun;
 use crate::deploy::{Error, Left, Session, end_in_ledger};
-use crate::host::{End, Look};
+use crate::host::{End, RunSnapshot};
 
 /// Between two looks at whether containers have to be started again.
 const REVIVE_EVERY: Duration = Duration::from_secs(2);
@@ -25,7 +25,7 @@ pub(super) struct DockerSession<'a> {
     /// port.
     trainer: Option<Inspection>,
     /// The last figures: shown as long as the trainer cannot be reached.
-    last: Look,
+    last: RunSnapshot,
     /// Containers that were started again since the last question about repairs.
     started: Vec<String>,
     revived: Instant,
@@ -39,14 +39,14 @@ impl<'a> DockerSession<'a> {
             run,
             desired: run.desired(graph)?,
             trainer: None,
-            last: Look::default(),
+            last: RunSnapshot::default(),
             started: Vec::new(),
             revived: Instant::now(),
             is_stopping: false,
         })
     }
 
-    async fn ask(&mut self, after: u64) -> anyhow::Result<Look> {
+    async fn ask(&mut self, after: u64) -> anyhow::Result<RunSnapshot> {
         let trainer = match self.trainer.take() {
             Some(trainer) => trainer,
             None => self.run.inspect(Role::Trainer.word()).await?,
@@ -87,7 +87,7 @@ impl<'a> DockerSession<'a> {
 
 #[async_trait(?Send)]
 impl Session for DockerSession<'_> {
-    async fn look(&mut self, after: u64, at_most: Duration) -> Result<Look, Error> {
+    async fn look(&mut self, after: u64, at_most: Duration) -> Result<RunSnapshot, Error> {
         tokio::time::sleep(at_most.max(LOOK_EVERY)).await;
         if !self.is_stopping && self.revived.elapsed() >= REVIVE_EVERY {
             self.revive().await;

@@ -15,9 +15,10 @@ use super::manifests::{
     self, APPLY, DEFINITIONS, README, REMOVE, RUN, Run, SERVICES, STORE, TEMPLATE, UNWIRE,
 };
 use super::run::services;
+use crate::container;
 use crate::data::prepared;
 use crate::deploy::Error;
-use crate::host::{Look, process};
+use crate::host::RunSnapshot;
 use crate::monitor::Monitor;
 use crate::run_dir::ECS_DOCUMENT;
 use crate::store::requests;
@@ -56,7 +57,7 @@ pub async fn write(
         region: &deployment.region,
         endpoint: deployment.endpoint.as_deref(),
     };
-    let asked = manifests::requests(&run, &services, process::UNWIRE).await;
+    let asked = manifests::requests(&run, &services, container::UNWIRE).await;
     let (manifests, unwire) = asked?;
     for one in &manifests {
         let file = format!("{}.json", one.name);
@@ -96,7 +97,7 @@ async fn write_store(
     let rows =
         prepared::bytes(dataset, sha256).map_err(Error::file("prepare the data set in", dir))?;
     let table = &run.stack.table;
-    let look = serde_json::to_string(&Look::default()).unwrap_or_default();
+    let look = serde_json::to_string(&RunSnapshot::default()).unwrap_or_default();
     let puts = requests::of_run(table, run.name, (&record, &look), sha256, &rows).await;
     let puts = puts?;
     write_json(&dir.join("record.json"), &puts.record)?;

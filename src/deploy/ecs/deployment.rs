@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::stack::Stack;
 use crate::deploy::DOCUMENT_VERSION;
-use crate::runs::Record;
+use crate::record::Record;
 
 /// A run on ECS. No secret is in it: tasks have those from the stack.
 #[derive(Clone, Debug, Serialize, Deserialize)]

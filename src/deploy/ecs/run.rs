@@ -11,14 +11,15 @@ use super::reconcile::{Action, Observed, reconcile};
 use super::status::ServiceStatus;
 use super::watch::EcsSession;
 use super::{Deployment, Ecs};
+use crate::container;
 use crate::data::prepared;
 use crate::deploy::docker::endpoints::from_containers;
 use crate::deploy::{self, Actors, Changes, Error, Kind, Session, Target, Workload, secrets};
-use crate::host::{Look, process};
+use crate::host::RunSnapshot;
 use crate::import;
 use crate::monitor::Monitor;
+use crate::record::Record;
 use crate::run_dir::{Lock, RunDir};
-use crate::runs::Record;
 use crate::store::{self, DynamoStore, Store};
 
 /// Places of a run on ECS, as far as a person has named them.
@@ -186,8 +187,8 @@ impl EcsRun {
         let trainer = trainer_service(self.dir.name());
         if actions.iter().any(|one| one.service() == trainer) {
             // What the trainer before has shown last is not how the next one stands.
-            let nothing = serde_json::to_string(&Look::default()).unwrap_or_default();
-            store.put_look(&nothing).await?;
+            let nothing = serde_json::to_string(&RunSnapshot::default()).unwrap_or_default();
+            store.put_snapshot(&nothing).await?;
         }
         // Before the record, without which tasks wait.
         if let Some(weights) = &workload.weights {
@@ -335,7 +336,7 @@ impl EcsRun {
         if self.ecs.is_defined(&trainer).await? {
             // The broker need not be one that this machine reaches.
             monitor.note("removing queues");
-            if let Err(error) = self.ecs.run_once(&trainer, process::UNWIRE).await {
+            if let Err(error) = self.ecs.run_once(&trainer, container::UNWIRE).await {
                 // A run that never came up has none, and must not stay for that.
                 monitor.note(format!(
                     "queues cf.{}.* may be left at the broker: failed to {error}",

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 
 use super::run::EcsRun;
 use crate::deploy::{Error, Left, Session, end_in_ledger};
-use crate::host::Look;
+use crate::host::RunSnapshot;
 use crate::store::DynamoStore;
 
 /// Between two looks at the store. The trainer writes it once a second.
@@ -17,7 +17,7 @@ pub(super) struct EcsSession<'a> {
     run: &'a EcsRun,
     store: DynamoStore,
     /// The last figures: shown as long as the store cannot be reached.
-    last: Look,
+    last: RunSnapshot,
     /// Whether the trainer has been asked to commit and end.
     is_stopping: bool,
 }
@@ -27,7 +27,7 @@ impl<'a> EcsSession<'a> {
         Ok(Self {
             run,
             store: run.store().await?,
-            last: Look::default(),
+            last: RunSnapshot::default(),
             is_stopping: false,
         })
     }
@@ -35,7 +35,7 @@ impl<'a> EcsSession<'a> {
 
 #[async_trait(?Send)]
 impl Session for EcsSession<'_> {
-    async fn look(&mut self, after: u64, at_most: Duration) -> Result<Look, Error> {
+    async fn look(&mut self, after: u64, at_most: Duration) -> Result<RunSnapshot, Error> {
         tokio::time::sleep(at_most.max(LOOK_EVERY)).await;
         if !self.run.is_there() {
             return Err(Error::TakenDown {
@@ -47,7 +47,7 @@ impl Session for EcsSession<'_> {
             self.last.end = Some(end_in_ledger(&self.store).await?);
             return Ok(self.last.clone());
         }
-        match self.store.get_look().await {
+        match self.store.get_snapshot().await {
             Ok(Some(text)) => match serde_json::from_str(&text) {
                 Ok(look) => self.last = look,
                 Err(error) => tracing::info!("cannot read the trainer's figures: {error}"),

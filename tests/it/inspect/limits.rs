@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use cuttlefish::host::Look;
+use cuttlefish::host::RunSnapshot;
 use cuttlefish::inspect::{About, Access, Subject};
-use cuttlefish::transport::amqp::Link;
+use cuttlefish::transport::Link;
 use cuttlefish_core::data::Batches;
 use cuttlefish_core::ids::Address;
 use cuttlefish_core::machine::Machine;
@@ -64,8 +64,8 @@ impl Subject for Odd {
         Err("not connected: the broker <is> gone".to_owned())
     }
 
-    fn look(&self, _: u64) -> Look {
-        Look::default()
+    fn snapshot(&self, _: u64) -> RunSnapshot {
+        RunSnapshot::default()
     }
 
     fn link(&self) -> Option<&Link> {

@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use cuttlefish::host::actor::ActorMailbox;
-use cuttlefish::host::{End, Host, Look, Observer, Storekeeper};
+use cuttlefish::host::{End, Host, Observer, RunSnapshot, Storekeeper};
 use cuttlefish::inspect::{self, About, Access, Subject};
 use cuttlefish::store::Store;
-use cuttlefish::transport::amqp::Link;
+use cuttlefish::transport::Link;
 use cuttlefish::transport::{Mailbox, MemoryTransport};
 use cuttlefish_core::data::{BatchSource, Batches, Dataset, Split, Task, Values};
 use cuttlefish_core::ids::{Address, NeuronRange};
@@ -104,8 +104,8 @@ impl Subject for Hosted {
         Ok(())
     }
 
-    fn look(&self, after: u64) -> Look {
-        self.observer.look(after)
+    fn snapshot(&self, after: u64) -> RunSnapshot {
+        self.observer.snapshot(after)
     }
 
     fn link(&self) -> Option<&Link> {
@@ -221,8 +221,8 @@ async fn train() -> Run {
         mailbox.feed(Input::Boot);
     }
     observer.wait(Duration::from_secs(60)).await;
-    let Some(End::Finished(outcome)) = observer.look(0).end else {
-        panic!("the run has not finished: {:?}", observer.look(0).end);
+    let Some(End::Finished(outcome)) = observer.snapshot(0).end else {
+        panic!("the run has not finished: {:?}", observer.snapshot(0).end);
     };
     let mut stored = Vec::new();
     for (layer, of) in graph.layers.iter().enumerate() {
@@ -272,6 +272,6 @@ fn busy_link() -> Link {
     for (count, value) in counts {
         count.store(value, Ordering::Relaxed);
     }
-    link.set(cuttlefish::transport::amqp::LinkState::Connected);
+    link.set(cuttlefish::transport::LinkState::Connected);
     link
 }

@@ -1,7 +1,0 @@
-//! What a run's store says of it.
-
-pub mod record;
-pub mod saved;
-
-pub use record::Record;
-pub use saved::SavedRun;
