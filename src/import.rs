@@ -2,9 +2,8 @@
 //! and shaped as in Keras.
 
 use cuttlefish_core::ids::{CommitPoint, NeuronRange, Tick};
-use cuttlefish_core::machine::NeuronState;
+use cuttlefish_core::protocol::{Ledger, NeuronState, Progress};
 use cuttlefish_core::topology::{Graph, Layer};
-use cuttlefish_core::trainer::{Ledger, Progress};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensorError, SafeTensors};
 

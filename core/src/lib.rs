@@ -8,6 +8,7 @@ pub mod math;
 pub mod network;
 pub mod neuron;
 pub mod protocol;
+mod scatter;
 pub mod synapse;
 pub mod topology;
 pub mod trainer;

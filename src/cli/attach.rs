@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use cuttlefish_core::data::{BatchSource, Batches, Dataset};
+use cuttlefish_core::protocol::{Outcome, Verdict};
 use cuttlefish_core::topology::Graph;
-use cuttlefish_core::trainer::{Outcome, Verdict};
 
 use super::outcome::Finished;
 use super::watch::{Watch, Watchable};

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use cuttlefish_core::data::Dataset;
 use cuttlefish_core::network::digest;
+use cuttlefish_core::protocol::{EpochRecord, Outcome, Verdict};
 use cuttlefish_core::topology::Graph;
-use cuttlefish_core::trainer::{EpochRecord, Outcome, Verdict};
 use serde_json::json;
 
 use super::{Exit, Failure, print, print_json, tell};

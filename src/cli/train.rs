@@ -8,9 +8,10 @@ use std::time::{Duration, Instant};
 use clap::ValueEnum;
 use cuttlefish_core::data::{BatchSource, Batches, Dataset, Part};
 use cuttlefish_core::math::Schedule;
+use cuttlefish_core::protocol::Progress;
 use cuttlefish_core::topology::spec::Spec;
 use cuttlefish_core::topology::{DataShape, Graph, Grouping};
-use cuttlefish_core::trainer::{Progress, Timing};
+use cuttlefish_core::trainer::Timing;
 
 use super::ecs::{self, EcsArgs};
 use super::evaluate::check_data;

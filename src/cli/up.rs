@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use cuttlefish_core::data::Dataset;
-use cuttlefish_core::machine::NeuronState;
+use cuttlefish_core::protocol::NeuronState;
 use cuttlefish_core::topology::{DataShape, Graph, Grouping, Problems};
 
 use super::attach::watch;

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use cuttlefish_core::data::{BatchSource, Part};
+use cuttlefish_core::protocol::Event;
 use cuttlefish_core::topology::Graph;
-use cuttlefish_core::trainer::Event;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::Failure;

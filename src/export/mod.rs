@@ -10,7 +10,7 @@ pub mod safetensors;
 
 use std::path::Path;
 
-use cuttlefish_core::machine::NeuronState;
+use cuttlefish_core::protocol::NeuronState;
 use cuttlefish_core::topology::{Graph, Layer};
 
 pub use error::Error;

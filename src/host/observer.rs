@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use cuttlefish_core::data::Part;
 use cuttlefish_core::machine::Fault;
-use cuttlefish_core::trainer::{Event, Outcome};
+use cuttlefish_core::protocol::{Event, Outcome};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 use tracing::{debug, info, warn};

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::bail;
 use cuttlefish_core::data::{Dataset, Feed};
-use cuttlefish_core::machine::NeuronState;
+use cuttlefish_core::protocol::NeuronState;
 use cuttlefish_core::topology::graph::Graph;
 
 use super::{Deployed, failed_to, given};

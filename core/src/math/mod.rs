@@ -13,6 +13,7 @@ pub mod normalization;
 pub mod optimizer;
 pub mod regularizer;
 pub mod schedule;
+pub mod storage;
 pub mod stream;
 mod transpose;
 
@@ -25,3 +26,4 @@ pub use loss::Loss;
 pub use optimizer::{Optimizer, Step};
 pub use regularizer::Regularizer;
 pub use schedule::Schedule;
+pub use storage::Storage;

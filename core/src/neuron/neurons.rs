@@ -3,10 +3,10 @@
 use ndarray::Array2;
 use rayon::prelude::*;
 
-use crate::machine::NeuronState;
 use crate::math::kernel::{self, Rows};
 use crate::math::normalization::{Normalizer, Statistics};
 use crate::math::{ByteMatrix, Inputs, Optimizer, Panels, Step};
+use crate::protocol::NeuronState;
 use crate::topology::Layer;
 
 use super::pass::Change;
@@ -173,7 +173,7 @@ impl Neurons {
 
     /// dLoss/d(output) of the layer below, `[inputs, rows]`, if these neurons are the whole layer.
     pub fn propagate(&self, deltas: &Array2<f32>) -> Array2<f32> {
-        propagate(&self.layer, &self.weights, self.stride(), deltas)
+        self.layer.propagate(&self.weights, self.stride(), deltas)
     }
 
     /// One optimizer step of weights and biases. `deltas` is dLoss/dz `[neurons, positions * rows]`.
@@ -352,25 +352,4 @@ fn update_rows(
             finish(layer, optimizer, step, weights, moments, gradient, deltas);
         }
     }
-}
-
-/// W^T * deltas: the errors `[inputs, rows]` that a layer hands down, each summed in neuron order.
-///
-/// `deltas` is `[neurons, positions * rows]` of all neurons, and `weights` has one row of `stride` numbers
-/// for each of them.
-pub fn propagate(
-    layer: &Layer,
-    weights: &[f32],
-    stride: usize,
-    deltas: &Array2<f32>,
-) -> Array2<f32> {
-    if let Some(maps) = &layer.maps {
-        let rows = deltas.ncols() / maps.positions();
-        return maps.propagate(weights, stride, deltas.view(), rows);
-    }
-    let mut errors = Array2::zeros((layer.fan_in, deltas.ncols()));
-    let values = errors.as_slice_mut().expect("a new array is contiguous");
-    let left = Rows::transposed(weights, stride, layer.fan_in);
-    kernel::multiply_add(left, &Panels::pack(deltas.view()), values);
-    errors
 }

@@ -1,9 +1,11 @@
 //! The checked network: what the machines are built from. Every number in it is valid.
 
+use ndarray::Array2;
 use serde::{Deserialize, Serialize};
 
 use crate::data::Augmentation;
-use crate::math::{Activation, Initializer, Loss, Maps, Optimizer, Regularizer, Schedule};
+use crate::math::kernel::{self, Rows};
+use crate::math::{Activation, Initializer, Loss, Maps, Optimizer, Panels, Regularizer, Schedule};
 
 /// A network whose shapes fit, with everything that training needs to know.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -233,6 +235,23 @@ impl Layer {
     /// What Keras calls the fan out of the kernel.
     pub fn fan_out(&self) -> usize {
         self.units * self.maps.map_or(1, |maps| maps.window.size.area())
+    }
+
+    /// Errors that all neurons of the layer hand down, W^T * deltas: dLoss/d(output) of the layer below,
+    /// `[inputs, rows]`, each summed in neuron order.
+    ///
+    /// `deltas` is dLoss/dz, `[neurons, positions * rows]`, and `weights` has one row of `stride` numbers for
+    /// each neuron.
+    pub fn propagate(&self, weights: &[f32], stride: usize, deltas: &Array2<f32>) -> Array2<f32> {
+        if let Some(maps) = &self.maps {
+            let rows = deltas.ncols() / maps.positions();
+            return maps.propagate(weights, stride, deltas.view(), rows);
+        }
+        let mut errors = Array2::zeros((self.fan_in, deltas.ncols()));
+        let values = errors.as_slice_mut().expect("a new array is contiguous");
+        let left = Rows::transposed(weights, stride, self.fan_in);
+        kernel::multiply_add(left, &Panels::pack(deltas.view()), values);
+        errors
     }
 
     /// The units of this layer: the first neuron and the number of neurons of each.
