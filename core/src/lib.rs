@@ -3,6 +3,7 @@
 pub mod data;
 mod gather;
 pub mod ids;
+pub mod layers;
 pub mod machine;
 pub mod math;
 pub mod network;

@@ -19,7 +19,7 @@ mod transpose;
 
 pub use activation::Activation;
 pub use bytes::ByteMatrix;
-pub use conv::Maps;
+pub use conv::Convolution;
 pub use initializer::Initializer;
 pub use inputs::{Inputs, Panels};
 pub use loss::Loss;

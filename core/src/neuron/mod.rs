@@ -328,7 +328,9 @@ impl Unit {
         running.applied = header.tick;
         running.last_batch = Some(LastBatch {
             tick: header.tick,
-            rows_of_maps: self.graph.layers[range.layer].maps.map(|_| inputs.n_rows()),
+            rows_of_maps: self.graph.layers[range.layer]
+                .map()
+                .map(|_| inputs.n_rows()),
             activations: pass.map().clone(),
             deltas,
         });
