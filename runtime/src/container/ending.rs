@@ -1,6 +1,6 @@
 //! How a run has ended, for those who have nothing but a container's log.
 
-use cuttlefish_core::trainer::Verdict;
+use cuttlefish_core::protocol::Verdict;
 use tracing::{error, info, warn};
 
 use crate::host::End;

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use cuttlefish_core::machine::Fault;
-use cuttlefish_core::trainer::{Event, Outcome};
+use cuttlefish_core::protocol::{Event, Outcome};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 

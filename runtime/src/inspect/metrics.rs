@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use cuttlefish_core::data::Part;
 use cuttlefish_core::ids::Address;
-use cuttlefish_core::trainer::{Evaluation, Event};
+use cuttlefish_core::protocol::{Evaluation, Event};
 use cuttlefish_core::view::{NeuronView, TrainerView, UnitState, UnitView, View};
 
 use super::About;

@@ -11,7 +11,7 @@ mod unit;
 use std::sync::atomic::Ordering;
 
 use cuttlefish_core::ids::{Address, Generation};
-use cuttlefish_core::trainer::Verdict;
+use cuttlefish_core::protocol::Verdict;
 use cuttlefish_core::view::{TrainerPhase, UnitState, View};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
