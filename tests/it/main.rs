@@ -14,4 +14,5 @@ mod store;
 mod store_contract;
 mod store_wire;
 mod storekeeper;
+mod target_contract;
 mod transport_contract;
