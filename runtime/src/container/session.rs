@@ -25,13 +25,13 @@ use crate::transport::amqp::session::{Session, Wired};
 use crate::transport::amqp::{self, Broker};
 use crate::transport::{Link, LinkState, Transport};
 
-/// How often an actor without its data set looks for it.
+/// Pause between two looks of an actor for a data set that is missing.
 pub const LOOKS_FOR_DATA_EVERY: Duration = Duration::from_secs(2);
 
-/// How often the end is looked at, which is told anyway.
+/// Pause between two looks at the end, which is told anyway.
 const CHECK_EVERY: Duration = Duration::from_secs(60);
 
-/// How long a trainer that is to end may take to commit; Docker kills it after 10 s.
+/// Time in which a trainer that is to end commits; Docker kills it after 10 s.
 const COMMIT_WITHIN: Duration = Duration::from_secs(8);
 
 /// An actor on its way through sessions.

@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 
 use super::events::{EventSink, History, LogSink, Note};
 
-/// How a run ended.
+/// End of a run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum End {
@@ -60,7 +60,7 @@ pub struct RunSnapshot {
     pub store_failures: u64,
     /// The notes after the one that was asked for.
     pub notes: Vec<Note>,
-    /// How the run ended, once it has.
+    /// End of the run, once it has ended.
     pub end: Option<End>,
 }
 
@@ -156,7 +156,7 @@ impl Observer {
         self.lock().end = None;
     }
 
-    /// How the run ended, once it has.
+    /// End of the run, once it has ended.
     pub fn ended(&self) -> Option<End> {
         self.lock().end.clone()
     }

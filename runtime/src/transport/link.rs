@@ -23,7 +23,7 @@ pub struct Link {
 /// Count of messages and of their bytes.
 #[derive(Debug, Default)]
 pub struct Count {
-    /// How many.
+    /// Number of messages.
     pub messages: AtomicU64,
     /// Their encoded size.
     pub bytes: AtomicU64,
