@@ -7,8 +7,9 @@ pub mod data;
 pub mod deploy;
 pub mod export;
 pub mod import;
-pub mod orchestrator;
+pub mod monitor;
 pub mod report;
-pub mod runs;
+pub mod run;
+pub mod run_dir;
 
 pub use cuttlefish_runtime::{container, host, inspect, log, record, store, transport, trust};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::bail;
-use cuttlefish::deploy::LocalRun;
+use cuttlefish::deploy::local::LocalRun;
 use cuttlefish::host::End;
 use cuttlefish::store::{DEFAULT_TABLE, DynamoStore, embedded};
 use cuttlefish_core::data::{BatchSource, Batches, Dataset};

@@ -10,9 +10,9 @@ use cuttlefish_core::ids::CommitPoint;
 use cuttlefish_core::trainer::{Event, Timing};
 use tokio::task::JoinHandle;
 
+use crate::deploy::docker::DockerRun;
+use crate::deploy::docker::inspection::Inspection;
 use crate::host::RunSnapshot;
-use crate::orchestrator::Deployed;
-use crate::orchestrator::remote::Inspection;
 
 /// How often the trainer is looked at: what is measured is no finer than this.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -173,7 +173,7 @@ pub struct Watcher {
 
 impl Watcher {
     /// Begins to look.
-    pub fn start(deployed: Arc<Deployed>) -> Self {
+    pub fn start(deployed: Arc<DockerRun>) -> Self {
         let seen = Arc::new(Mutex::new(Seen::default()));
         let task = tokio::spawn(watch(deployed, seen.clone()));
         Self { seen, task }
@@ -205,7 +205,7 @@ impl Drop for Watcher {
     }
 }
 
-async fn watch(deployed: Arc<Deployed>, seen: Arc<Mutex<Seen>>) {
+async fn watch(deployed: Arc<DockerRun>, seen: Arc<Mutex<Seen>>) {
     let lock = || seen.lock().unwrap_or_else(PoisonError::into_inner);
     let mut inspection: Option<Inspection> = None;
     loop {

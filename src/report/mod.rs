@@ -9,5 +9,5 @@ pub mod summary;
 pub mod table;
 
 pub use cuttlefish_runtime::numbers;
-pub use progress_bar::{ProgressView, Snapshot};
+pub use progress_bar::ProgressView;
 pub use summary::summary;

@@ -4,7 +4,7 @@ pub mod saved;
 
 use std::path::PathBuf;
 
-use cuttlefish_core::data::{Dataset, Labels, Task, Values};
+use cuttlefish_core::data::{Dataset, Labels, Part, Task, Values};
 use cuttlefish_core::topology::spec::Spec;
 use cuttlefish_core::topology::{self, DataShape, Document, Graph, Grouping, TaskShape};
 use serde::{Deserialize, Serialize};
@@ -73,6 +73,42 @@ pub struct RowFormat {
     pub target: Option<String>,
     /// Encoder of a table's rows; None for images.
     pub encoder: Option<Encoder>,
+    /// Rows of each part; None in a record that an earlier version has written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counts: Option<RowCounts>,
+}
+
+/// Rows of each part of a data set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RowCounts {
+    /// Rows that change the weights.
+    pub train: usize,
+    /// Rows that are looked at after each epoch.
+    pub validation: usize,
+    /// Rows that are kept for the end.
+    pub test: usize,
+}
+
+impl RowCounts {
+    /// The rows of a data set.
+    pub fn of(dataset: &Dataset) -> Self {
+        let shape = DataShape::from(dataset);
+        Self {
+            train: shape.train_rows,
+            validation: shape.validation_rows,
+            test: shape.test_rows,
+        }
+    }
+
+    /// The rows of one part.
+    pub fn rows(&self, part: Part) -> usize {
+        match part {
+            Part::Train => self.train,
+            Part::Validation => self.validation,
+            Part::Test => self.test,
+        }
+    }
 }
 
 /// The version of records that this program writes.
@@ -109,6 +145,7 @@ impl Record {
                 classes,
                 target,
                 encoder,
+                counts: Some(RowCounts::of(dataset)),
             },
             data_sha256: data_sha256(dataset),
         }
