@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use cuttlefish_core::data::Part;
 use cuttlefish_core::ids::{Address, CommitPoint, Tick};
-use cuttlefish_core::trainer::EpochRecord;
+use cuttlefish_core::protocol::EpochRecord;
 use tokio::sync::{mpsc, watch};
 
 /// Events that a stream holds for its reader; what comes while it is full is dropped.

@@ -8,8 +8,9 @@ use cuttlefish::deploy::local::LocalRun;
 use cuttlefish::host::End;
 use cuttlefish::store::{DEFAULT_TABLE, DynamoStore, embedded};
 use cuttlefish_core::data::{BatchSource, Batches, Dataset};
+use cuttlefish_core::protocol::Event;
 use cuttlefish_core::topology::Graph;
-use cuttlefish_core::trainer::{Event, Timing};
+use cuttlefish_core::trainer::Timing;
 
 /// The fastest epoch through the actors, and how many ticks they did.
 pub fn actor_epochs(graph: Graph, dataset: Arc<Dataset>) -> anyhow::Result<(Duration, f64)> {

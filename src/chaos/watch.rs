@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use cuttlefish_core::ids::CommitPoint;
-use cuttlefish_core::trainer::{Event, Timing};
+use cuttlefish_core::protocol::Event;
+use cuttlefish_core::trainer::Timing;
 use tokio::task::JoinHandle;
 
 use crate::deploy::docker::DockerRun;
@@ -232,7 +233,7 @@ async fn watch(deployed: Arc<DockerRun>, seen: Arc<Mutex<Seen>>) {
 mod tests {
     use cuttlefish_core::data::Part;
     use cuttlefish_core::ids::{Generation, Tick};
-    use cuttlefish_core::trainer::Evaluation;
+    use cuttlefish_core::protocol::Evaluation;
 
     use super::*;
     use crate::host::{End, Note};

@@ -1,9 +1,9 @@
 //! `inspect` and `digest`: the numbers of a run at its last commit, and a neuron's as its container
 //! shows them.
 
-use cuttlefish_core::machine::NeuronState;
 use cuttlefish_core::math::normalization::Normalizer;
 use cuttlefish_core::network;
+use cuttlefish_core::protocol::NeuronState;
 use cuttlefish_core::topology::{Graph, Layer};
 use serde_json::{Map, Value, json};
 

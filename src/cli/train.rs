@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use cuttlefish_core::trainer::Verdict;
+use cuttlefish_core::protocol::Verdict;
 
 use super::screen::Screen;
 use super::services::ServiceArgs;

@@ -36,9 +36,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use cuttlefish_core::data::Dataset;
-use cuttlefish_core::machine::NeuronState;
+use cuttlefish_core::protocol::NeuronState;
+use cuttlefish_core::protocol::{Outcome, Verdict};
 use cuttlefish_core::topology::Graph;
-use cuttlefish_core::trainer::{Outcome, Verdict};
 use serde::{Deserialize, Serialize};
 
 use crate::host::{End, RunSnapshot};

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::time::{Duration, Instant};
 
 use cuttlefish_core::data::Part;
-use cuttlefish_core::trainer::{EpochRecord, Evaluation};
+use cuttlefish_core::protocol::{EpochRecord, Evaluation};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::numbers::{duration, figure, percent, rate, thousands};

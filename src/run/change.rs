@@ -2,8 +2,8 @@
 
 use cuttlefish_core::data::Part;
 use cuttlefish_core::math::Schedule;
+use cuttlefish_core::protocol::Progress;
 use cuttlefish_core::topology::spec::Spec;
-use cuttlefish_core::trainer::Progress;
 
 /// Why a run cannot be given a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use cuttlefish_core::data::{Batches, Part, Task};
 use cuttlefish_core::network::Network;
-use cuttlefish_core::trainer::Evaluation;
+use cuttlefish_core::protocol::Evaluation;
 
 use super::prepare::dataset_of;
 use super::{Error, Run};

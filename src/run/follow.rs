@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use cuttlefish_core::data::Part;
+use cuttlefish_core::protocol::Event as TrainerEvent;
 use cuttlefish_core::topology::Graph;
-use cuttlefish_core::trainer::Event as TrainerEvent;
 
 use super::Error;
 use crate::deploy::Session;

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use cuttlefish_core::data::Task;
 use cuttlefish_core::network::digest;
+use cuttlefish_core::protocol::{EpochRecord, Progress, Verdict};
 use cuttlefish_core::topology::Graph;
-use cuttlefish_core::trainer::{EpochRecord, Progress, Verdict};
 use serde_json::{Value, json};
 
 use super::follow::Followed;

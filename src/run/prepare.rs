@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use cuttlefish_core::data::Dataset;
-use cuttlefish_core::machine::NeuronState;
+use cuttlefish_core::protocol::NeuronState;
 use cuttlefish_core::topology::{DataShape, Graph, Grouping};
 
 use super::topology_file::{Overrides, TopologyFile};

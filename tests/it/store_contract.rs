@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use cuttlefish::store::{Error, Store, Written};
 use cuttlefish_core::ids::{CommitPoint, Generation, NeuronRange, Tick};
-use cuttlefish_core::machine::NeuronState;
-use cuttlefish_core::trainer::{Ledger, Progress};
+use cuttlefish_core::protocol::{Ledger, NeuronState, Progress};
 
 /// A place that keeps stores of several runs.
 pub trait Backend {

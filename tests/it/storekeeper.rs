@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use cuttlefish::host::{End, Observer, Storekeeper};
 use cuttlefish::store::{Error, Store, Written};
 use cuttlefish_core::ids::{Address, CommitPoint, Generation, NeuronRange};
-use cuttlefish_core::machine::{NeuronState, StoreReply, StoreRequest};
-use cuttlefish_core::trainer::Ledger;
+use cuttlefish_core::machine::{StoreReply, StoreRequest};
+use cuttlefish_core::protocol::{Ledger, NeuronState};
 use tokio::sync::mpsc;
 
 const COMMIT: CommitPoint = CommitPoint {

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::progress::{Event, Ledger};
 use super::{Phase, Trainer};
 use crate::ids::{Address, CommitPoint, Generation};
 use crate::machine::{Effect, Effects, Fault, StoreRequest};
+use crate::protocol::{Event, Ledger};
 
 impl Trainer {
     pub(super) fn committed(

@@ -1,6 +1,7 @@
 //! What the trainer shows of itself.
 
-use super::{Phase, Progress, Trainer};
+use super::{Phase, Trainer};
+use crate::protocol::Progress;
 use crate::view::{PendingCommit, ProgressView, TrainerPhase, TrainerView};
 
 impl Trainer {

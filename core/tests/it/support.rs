@@ -5,10 +5,11 @@ use std::sync::Arc;
 use cuttlefish_core::data::{
     BatchRef, BatchSource, Batches, Dataset, Feed, Part, Split, Targets, Task, Values,
 };
-use cuttlefish_core::math::conv::{Padding, Pool, PoolKind, Size, Window};
+use cuttlefish_core::layers::{Conv2d, Dense, LayerKind};
+use cuttlefish_core::math::conv::{Convolution, Padding, Pool, PoolKind, Size, Window};
 use cuttlefish_core::math::stream::{Purpose, stream};
 use cuttlefish_core::math::{
-    Activation, Initializer, Inputs, Loss, Maps, Optimizer, Regularizer, Schedule,
+    Activation, Initializer, Inputs, Loss, Optimizer, Regularizer, Schedule,
 };
 use cuttlefish_core::topology::{Graph, Head, Layer, Normalization, Training};
 use ndarray_rand::rand::Rng;
@@ -102,7 +103,8 @@ pub fn classifier(seed: u64, widths: &[usize]) -> Graph {
             name: format!("dense_{l}"),
             fan_in: widths[l - 1],
             units: widths[l],
-            maps: None,
+            kind: LayerKind::Dense(Dense),
+            pool: None,
             activation: if is_output {
                 Activation::Linear
             } else {
@@ -237,20 +239,18 @@ pub fn convolutional(seed: u64, image: [usize; 2], convs: &[Conv], classes: usiz
             window: Window::new(window.positions, size(pool), size(strides), padding)
                 .expect("a window that fits"),
         });
-        let maps = Maps {
-            channels,
-            window,
-            pool,
-        };
+        let convolution = Convolution { channels, window };
         layers.push(Layer {
             name: format!("conv2d_{index}"),
-            fan_in: maps.fan_in(),
+            fan_in: convolution.fan_in(),
             units: conv.filters,
-            maps: Some(maps),
+            kind: LayerKind::Conv2d(Conv2d(convolution)),
+            pool,
             activation: Activation::Tanh,
             ..graph.layers[0].clone()
         });
-        (channels, map) = (conv.filters, maps.output());
+        let output = pool.map_or(window, |pool| pool.window).positions;
+        (channels, map) = (conv.filters, output);
     }
     graph.layers[0].fan_in = channels * map.area();
     graph.layers.splice(0..0, layers);
@@ -306,7 +306,7 @@ pub fn normalize(graph: &mut Graph, number: usize) {
     let layers = graph.layers.len();
     for (index, layer) in graph.layers.iter_mut().enumerate() {
         let turn = number + index;
-        let is_pooled = layer.maps.is_some_and(|maps| maps.pool.is_some());
+        let is_pooled = layer.pool.is_some();
         let activation = Activation::ALL[turn % Activation::ALL.len()];
         layer.normalization = Some(Normalization {
             name: layer.name.clone(),

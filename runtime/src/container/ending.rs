@@ -1,6 +1,6 @@
 //! The end of a run in the log, for those who have nothing but that.
 
-use cuttlefish_core::trainer::Verdict;
+use cuttlefish_core::protocol::Verdict;
 use tracing::{error, info, warn};
 
 use crate::host::End;

@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail};
 use async_trait::async_trait;
 use cuttlefish_core::ids::Address;
+use cuttlefish_core::protocol::Verdict;
 use cuttlefish_core::topology::names;
-use cuttlefish_core::trainer::Verdict;
 use cuttlefish_core::view::View;
 use tracing::{info, warn};
 

@@ -20,7 +20,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytemuck::Pod;
-use cuttlefish_core::data::{Dataset, Labels, Split, Storage, Task, Values};
+use cuttlefish_core::data::{Dataset, Labels, Split, Task, Values};
+use cuttlefish_core::math::Storage;
 use memmap2::Mmap;
 use serde::{Deserialize, Serialize};
 

@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use cuttlefish_core::data::Part;
-use cuttlefish_core::trainer::Event;
+use cuttlefish_core::protocol::Event;
 use serde::{Deserialize, Serialize};
 use tracing::{debug, info, warn};
 

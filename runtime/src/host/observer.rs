@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use cuttlefish_core::data::Part;
 use cuttlefish_core::ids::Tick;
 use cuttlefish_core::machine::Fault;
-use cuttlefish_core::trainer::{EpochRecord, Evaluation, Event, Outcome};
+use cuttlefish_core::protocol::{EpochRecord, Evaluation, Event, Outcome};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 

@@ -97,28 +97,16 @@ impl LayerAbout {
 
 fn layers(graph: &Graph, image: Option<(usize, usize)>) -> Vec<LayerAbout> {
     let last = graph.layers.len() - 1;
-    let about = |(index, layer): (usize, &cuttlefish_core::topology::Layer)| {
-        LayerAbout {
-            name: layer.name.clone(),
-            units: layer.units,
-            fan_in: layer.fan_in,
-            activation: graph.activation_words(index),
-            is_applied_by_trainer: index == last && graph.head != Head::Identity,
-            image: match layer.maps {
-                // The kernel over one channel below that over the one before.
-                Some(maps) => {
-                    let kernel = maps.window.size;
-                    Some((maps.channels * kernel.height, kernel.width))
-                }
-                None => {
-                    image.filter(|(height, width)| index == 0 && height * width == layer.fan_in)
-                }
-            },
-            map: layer.maps.map(|maps| {
-                let map = maps.window.positions;
-                (map.height, map.width)
-            }),
-        }
+    let about = |(index, layer): (usize, &cuttlefish_core::topology::Layer)| LayerAbout {
+        name: layer.name.clone(),
+        units: layer.units,
+        fan_in: layer.fan_in,
+        activation: graph.activation_words(index),
+        is_applied_by_trainer: index == last && graph.head != Head::Identity,
+        image: layer.kind.picture().or_else(|| {
+            image.filter(|(height, width)| index == 0 && height * width == layer.fan_in)
+        }),
+        map: layer.map().map(|map| (map.height, map.width)),
     };
     graph.layers.iter().enumerate().map(about).collect()
 }

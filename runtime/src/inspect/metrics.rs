@@ -2,7 +2,7 @@
 
 use cuttlefish_core::data::Part;
 use cuttlefish_core::ids::Address;
-use cuttlefish_core::trainer::Evaluation;
+use cuttlefish_core::protocol::Evaluation;
 use cuttlefish_core::view::{NeuronView, TrainerView, UnitState, UnitView, View};
 
 use super::About;

@@ -9,7 +9,7 @@ mod trainer;
 mod unit;
 
 use cuttlefish_core::ids::{Address, Generation};
-use cuttlefish_core::trainer::Verdict;
+use cuttlefish_core::protocol::Verdict;
 use cuttlefish_core::view::{TrainerPhase, UnitState, View};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 

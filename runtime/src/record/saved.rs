@@ -1,10 +1,9 @@
 //! A run as its store has it: the record, the ledger, and the weights that the ledger names.
 
 use cuttlefish_core::ids::{Generation, NeuronRange};
-use cuttlefish_core::machine::NeuronState;
 use cuttlefish_core::network::{Network, digest};
+use cuttlefish_core::protocol::{Ledger, NeuronState, Progress};
 use cuttlefish_core::topology::{Graph, Grouping};
-use cuttlefish_core::trainer::{Ledger, Progress};
 
 use super::{Error, Record};
 use crate::store::{DynamoStore, Store};

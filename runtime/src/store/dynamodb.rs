@@ -14,8 +14,7 @@ use aws_sdk_dynamodb::types::{
     AttributeValue, DeleteRequest, ReturnValue, ReturnValuesOnConditionCheckFailure, WriteRequest,
 };
 use cuttlefish_core::ids::{CommitPoint, Generation, NeuronRange};
-use cuttlefish_core::machine::NeuronState;
-use cuttlefish_core::trainer::Ledger;
+use cuttlefish_core::protocol::{Ledger, NeuronState};
 use tokio::task::JoinSet;
 
 use super::item::{self, Item, Neuron};

@@ -19,7 +19,7 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use cuttlefish_core::ids::{CommitPoint, Generation, Tick};
-use cuttlefish_core::machine::NeuronState;
+use cuttlefish_core::protocol::NeuronState;
 use sha2::{Digest, Sha256};
 
 /// An item of the table.

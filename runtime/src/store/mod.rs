@@ -22,8 +22,7 @@ mod table;
 
 use async_trait::async_trait;
 use cuttlefish_core::ids::{CommitPoint, Generation, NeuronRange};
-use cuttlefish_core::machine::NeuronState;
-use cuttlefish_core::trainer::Ledger;
+use cuttlefish_core::protocol::{Ledger, NeuronState};
 
 pub use client::{
     Endpoint, OWN_REGION, connect, connect_from_environment, connect_from_environment_to,

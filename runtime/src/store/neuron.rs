@@ -3,7 +3,7 @@
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
 use cuttlefish_core::ids::{CommitPoint, Generation};
-use cuttlefish_core::machine::NeuronState;
+use cuttlefish_core::protocol::NeuronState;
 
 use super::dynamodb::{DynamoStore, refused};
 use super::item::{self, Item, Neuron};

@@ -16,11 +16,12 @@ use cuttlefish::transport::Link;
 use cuttlefish::transport::{Mailbox, MemoryTransport};
 use cuttlefish_core::data::{BatchSource, Batches, Dataset, Split, Task, Values};
 use cuttlefish_core::ids::{Address, NeuronRange};
-use cuttlefish_core::machine::{Input, Machine, NeuronState};
+use cuttlefish_core::machine::{Input, Machine};
 use cuttlefish_core::neuron::Unit;
+use cuttlefish_core::protocol::{NeuronState, Outcome};
 use cuttlefish_core::synapse::Synapse;
 use cuttlefish_core::topology::{DataShape, Graph, Grouping, parse};
-use cuttlefish_core::trainer::{Outcome, Timing, Trainer};
+use cuttlefish_core::trainer::{Timing, Trainer};
 use cuttlefish_core::view::View;
 
 use crate::store::Embedded;

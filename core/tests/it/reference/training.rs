@@ -1,9 +1,9 @@
 //! The weights after training: the same bits for every grouping, and the reference's numbers.
 
 use cuttlefish_core::data::{BatchRef, Part};
-use cuttlefish_core::machine::NeuronState;
 use cuttlefish_core::math::{Activation, Optimizer, Regularizer};
 use cuttlefish_core::network::Network;
+use cuttlefish_core::protocol::NeuronState;
 use cuttlefish_core::topology::Graph;
 
 use super::plain::Plain;

@@ -1,7 +1,7 @@
 //! The trainer: how far the run is, how well it learns, and what happened.
 
 use cuttlefish_core::data::Part;
-use cuttlefish_core::trainer::{EpochRecord, Evaluation, Event};
+use cuttlefish_core::protocol::{EpochRecord, Evaluation, Event};
 use cuttlefish_core::view::{TrainerPhase, TrainerView};
 
 use super::{Seen, chart, escaped, meter, notice, tile, tiles};

@@ -197,7 +197,7 @@ fn frame_max(graph: &Graph, address: Address) -> u32 {
 
 /// The largest sizes that messages of a run can have.
 pub fn limits(graph: &Graph) -> Limits {
-    let widest = |of: fn(&cuttlefish_core::topology::graph::Layer) -> usize| {
+    let widest = |of: fn(&cuttlefish_core::topology::Layer) -> usize| {
         graph.layers.iter().map(of).max().unwrap_or(0) as u32
     };
     Limits {
