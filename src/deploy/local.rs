@@ -41,8 +41,18 @@ impl LocalTarget {
         }
     }
 
+    /// The run's store, which is opened only where there is a run: opening makes its file.
+    fn existing_store(&self) -> Result<DynamoStore, Error> {
+        if !self.dir.exists() {
+            return Err(Error::NotUp {
+                run: self.dir.name().to_owned(),
+            });
+        }
+        Ok(self.dir.existing_store()?)
+    }
+
     async fn saved(&self) -> Result<SavedRun, Error> {
-        let store = self.dir.existing_store()?;
+        let store = self.existing_store()?;
         Ok(SavedRun::read_from(self.dir.name(), store).await?)
     }
 
@@ -95,6 +105,7 @@ impl Target for LocalTarget {
     }
 
     async fn session<'a>(&'a self, graph: &Graph) -> Result<Box<dyn Session + 'a>, Error> {
+        let store = Arc::new(self.existing_store()?);
         let Some(workload) = &self.workload else {
             return Err(Error::Unsupported {
                 run: self.dir.name().to_owned(),
@@ -110,7 +121,6 @@ impl Target for LocalTarget {
         )
         .augmented(training.augmentation);
         let batches: Arc<dyn BatchSource> = Arc::new(batches);
-        let store = Arc::new(self.dir.store().await?);
         let timing = Timing::default();
         let graph = &workload.graph;
         let actors = LocalRun::start(graph, &batches, &dataset.task, store, timing)?;
@@ -118,6 +128,7 @@ impl Target for LocalTarget {
     }
 
     async fn actors(&self) -> Result<Actors, Error> {
+        self.existing_store()?;
         Ok(Actors::Process(self.dir.worker()))
     }
 
@@ -126,7 +137,7 @@ impl Target for LocalTarget {
     }
 
     async fn store(&self) -> Result<DynamoStore, Error> {
-        Ok(self.dir.existing_store()?)
+        self.existing_store()
     }
 
     async fn down(&self, _lock: &Lock, _monitor: &Monitor) -> Result<(), Error> {

@@ -7,3 +7,4 @@ mod ecs_manifests;
 mod imports;
 mod keras;
 mod snapshot;
+mod target_contract;
