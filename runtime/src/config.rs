@@ -10,7 +10,7 @@ use cuttlefish_core::data::Feed;
 
 use crate::store::DEFAULT_TABLE;
 
-/// What a container is told, by its environment: never a secret, those are files.
+/// Environment of a container: no secrets, where those can be files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ContainerConfig {
     /// The run.
@@ -20,13 +20,13 @@ pub struct ContainerConfig {
     pub actor: String,
     /// The table of the store. Where that is, the AWS variables say.
     pub table: String,
-    /// What it must not show.
+    /// Secrets, which it must not show.
     pub secrets: Secrets,
     /// The prepared data set, unless batches come in messages.
     pub data: Option<DataPlace>,
-    /// How batches get to the first layer, for the trainer.
+    /// Way of the batches to the first layer, for the trainer.
     pub feed: Feed,
-    /// Whether what it shows of the run is also kept in the store, for those who cannot reach it.
+    /// True where its snapshots of the run are also kept in the store, for those who cannot reach it.
     pub shows_in_store: bool,
     /// The run's record, for the container that writes it to the store.
     pub record: Option<PathBuf>,
@@ -34,7 +34,7 @@ pub struct ContainerConfig {
     pub port: u16,
 }
 
-/// Where a container's prepared data set is.
+/// Place of a container's prepared data set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DataPlace {
     /// In a file, which is mapped.
@@ -43,7 +43,7 @@ pub enum DataPlace {
     Store,
 }
 
-/// Where a container has its secrets from.
+/// Source of a container's secrets.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Secrets {
     /// Files of their names in a directory.
@@ -52,7 +52,7 @@ pub enum Secrets {
     Variables {
         /// The broker's address.
         broker: String,
-        /// What those must know who look.
+        /// Token of the inspection.
         token: String,
     },
 }
@@ -78,7 +78,7 @@ impl Secrets {
         }
     }
 
-    /// What those must know who look.
+    /// Token of the inspection.
     ///
     /// # Errors
     /// Names the file that cannot be read.
@@ -141,9 +141,9 @@ impl ContainerConfig {
     pub const TABLE: &str = "CUTTLEFISH_TABLE";
     /// The directory of [`Self::secrets`].
     pub const SECRETS_DIR: &str = "CUTTLEFISH_SECRETS_DIR";
-    /// Where there is no such directory: the secret of this name.
+    /// The broker's address, where there is no such directory.
     pub const SECRET_BROKER: &str = "CUTTLEFISH_SECRET_BROKER";
-    /// See [`Self::SECRET_BROKER`].
+    /// Token of the inspection, where there is no such directory.
     pub const SECRET_TOKEN: &str = "CUTTLEFISH_SECRET_TOKEN";
     /// See [`Self::data`]: a path, or [`IN_STORE`].
     pub const DATA: &str = "CUTTLEFISH_DATA";
@@ -219,7 +219,7 @@ impl ContainerConfig {
         })
     }
 
-    /// The same from the environment of this process.
+    /// Reads the variables of this process.
     ///
     /// # Errors
     /// As [`Self::new`].
@@ -239,7 +239,7 @@ fn unit_of_pod(first: &str, pod: &str) -> Option<String> {
     Some(format!("{layer}.{:0width$}", first.checked_add(ordinal)?))
 }
 
-/// What the container of a run's own store is told.
+/// Environment of the container of a run's own store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoreConfig {
     /// The database's file.

@@ -1,4 +1,4 @@
-//! What goes to stderr as it happens.
+//! The log, on stderr.
 
 use std::io::IsTerminal;
 

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::transport::amqp::Broker;
 use crate::transport::amqp::routes::inbox;
-use crate::transport::amqp::tap::{Copied, Tap};
+use crate::transport::amqp::tap::{Delivery, Tap};
 
 /// Messages that are sent a third time: fewer than would push others out of a queue.
 const KEPT: usize = 256;
@@ -106,7 +106,7 @@ impl Replay {
 }
 
 /// Sends copies of all that an actor is told for so long, and returns the last ones.
-async fn echo(tap: &mut Tap, inbox: &Inbox, lasts: Duration) -> anyhow::Result<VecDeque<Copied>> {
+async fn echo(tap: &mut Tap, inbox: &Inbox, lasts: Duration) -> anyhow::Result<VecDeque<Delivery>> {
     let until = Instant::now() + lasts;
     let mut last = VecDeque::with_capacity(KEPT);
     while let Ok(next) = tokio::time::timeout_at(until, tap.next()).await {

@@ -123,3 +123,12 @@ fn a_module_of_the_runtime_uses_only_those_below_it() {
     }
     assert_eq!(modules, FLOORS.map(str::to_owned).into());
 }
+
+#[test]
+fn hosts_and_the_inspection_know_ports_but_no_backends() {
+    for (file, code) in [sources("runtime/src/host"), sources("runtime/src/inspect")].concat() {
+        for backend in ["amqp", "DynamoStore", "embedded"] {
+            assert!(!code.contains(backend), "{file} names `{backend}`");
+        }
+    }
+}

@@ -14,7 +14,7 @@ use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
 use tokio::sync::mpsc;
 
-#[path = "../support/transport_contract.rs"]
+#[path = "../../runtime/tests/support/transport_contract.rs"]
 mod contract;
 
 use contract::{ADDRESSES, Backend};

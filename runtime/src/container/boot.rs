@@ -1,5 +1,5 @@
-//! What an actor in a process of its own finds out before its first session: who it is, what the run
-//! is, where broker and data set are. What is not there yet is waited for.
+//! Boot of an actor in a process of its own, before its first session: it finds out who it is, what the run
+//! is, and where broker and data set are, and waits for what is not there yet.
 
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
@@ -22,7 +22,10 @@ use crate::transport::amqp::Broker;
 use crate::transport::amqp::claim::{self, Claim};
 use crate::transport::{Link, LinkState};
 
-/// Finds out everything that the actor needs to know.
+/// Boots the actor that the configuration names.
+///
+/// # Errors
+/// When the configuration cannot be right, or the run has no such actor.
 pub(super) async fn boot(
     config: &ContainerConfig,
     link: Arc<Link>,
@@ -80,7 +83,7 @@ pub(super) async fn boot(
     })
 }
 
-/// Who may look: those with the run's token.
+/// Access for those with the run's token.
 pub(super) fn read_access(config: &ContainerConfig) -> anyhow::Result<Access> {
     Ok(Access::with_token(config.secrets.token()?.trim())?.allow(&config.actor))
 }

@@ -1,4 +1,4 @@
-//! How a run has ended, for those who have nothing but a container's log.
+//! The end of a run in the log, for those who have nothing but that.
 
 use cuttlefish_core::protocol::Verdict;
 use tracing::{error, info, warn};

@@ -33,7 +33,7 @@ const TRAINERS_LONGEST_PAUSE: Duration = Duration::from_millis(400);
 /// A session that lasted so long was a good one: the next pause is short again.
 const GOOD_SESSION: Duration = Duration::from_secs(30);
 
-/// How often what there is to see of a run is written to its store, where that is wanted.
+/// Pause between two snapshots of a run that are written to its store, where that is wanted.
 const SHOW_EVERY: Duration = Duration::from_secs(1);
 
 /// Notes that are kept there, the newest ones: an item holds 400 KB.

@@ -32,7 +32,7 @@ use self::signals::EndSignal;
 use crate::config::{ContainerConfig, StoreConfig, trust_certificates};
 use crate::{log, store};
 
-/// What is logged: of ours what happens, of libraries what goes wrong. The broker's client calls
+/// Levels of the log: of ours what happens, of libraries what goes wrong. The broker's client calls
 /// errors what we wait out, and says it again in what it returns. That there are no certificates is as
 /// it should be where nothing speaks TLS.
 const LOG: &str =

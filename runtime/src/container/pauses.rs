@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// The pause after the first failure, but for chance.
 pub(super) const FIRST_PAUSE: Duration = Duration::from_millis(200);
-/// What it grows to, but for chance, unless it is told otherwise.
+/// The longest pause, but for chance, unless another one is given.
 pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 /// Pauses that double from [`FIRST_PAUSE`] to the longest one, each with up to half of it added or

@@ -20,18 +20,18 @@ use super::source::Source;
 use crate::host::actor::ActorMailbox;
 use crate::host::{End, Host, Observer, Storekeeper, machine};
 use crate::store::DynamoStore;
-use crate::transport::amqp::Broker;
 use crate::transport::amqp::claim::Claim;
 use crate::transport::amqp::session::{Session, Wired};
-use crate::transport::{Link, LinkState};
+use crate::transport::amqp::{self, Broker};
+use crate::transport::{Link, LinkState, Transport};
 
-/// How often an actor without its data set looks for it.
+/// Pause between two looks of an actor for a data set that is missing.
 pub const LOOKS_FOR_DATA_EVERY: Duration = Duration::from_secs(2);
 
-/// How often the end is looked at, which is told anyway.
+/// Pause between two looks at the end, which is told anyway.
 const CHECK_EVERY: Duration = Duration::from_secs(60);
 
-/// How long a trainer that is to end may take to commit; Docker kills it after 10 s.
+/// Time in which a trainer that is to end commits; Docker kills it after 10 s.
 const COMMIT_WITHIN: Duration = Duration::from_secs(8);
 
 /// An actor on its way through sessions.
@@ -97,55 +97,21 @@ impl Actor {
                 Box::new(StandIn::new(&self.graph, layer, index, problem))
             }
         };
-        let wire = self.address == Address::Trainer;
-        let open = Session::open(&self.broker, &self.graph, self.address, &self.link, wire);
-        let Session {
-            transport,
-            inbox,
-            end,
-            wired,
-            worker,
-            place,
-        } = match open.await {
-            Ok(session) => session,
-            Err(error) => return self.link.set(LinkState::Lost(error.to_string())),
+        let Some(session) = self.connect().await else {
+            return;
         };
-        if let Some(claim) = self.claimed() {
-            claim.release().await;
-        }
-        if self.is_one_of_several {
-            match place.is_ours_alone().await {
-                Ok(true) => {}
-                Ok(false) => return self.is_replaced.store(true, Ordering::Relaxed),
-                Err(error) => return self.link.set(LinkState::Lost(error.to_string())),
-            }
-        }
         if matches!(self.observer.ended(), Some(End::StoreFailed(_))) {
             self.observer.reopen();
         }
-        let runtime = tokio::runtime::Handle::current();
         let (unwired, mut is_unwired) = mpsc::unbounded_channel();
-        let store = Arc::new(self.store.clone());
-        let mut storekeeper = Storekeeper::new(store, runtime, self.observer.clone());
-        if let Some(wired) = wired {
-            storekeeper = storekeeper.preparing_generations(wiring_again(wired, unwired));
-        }
-        let host = Host::new(
-            self.address,
-            machine,
-            transport,
-            storekeeper,
-            self.observer.clone(),
-            mailbox.replies(),
-            self.began,
-        );
-        let host = Arc::new(Mutex::new(host));
+        let wire_again = session.wired.map(|wired| wiring_again(wired, unwired));
+        let host = self.host(machine, session.transport, wire_again, mailbox);
         let mut failed = mailbox.start_here(host.clone());
         // Before any message.
         host.lock()
             .unwrap_or_else(PoisonError::into_inner)
             .feed(Input::Boot);
-        let mut over = worker.work_off(inbox, move |envelope| {
+        let mut over = session.worker.work_off(session.inbox, move |envelope| {
             // A machine that has failed half way on another thread is of no use.
             let mut host = host.lock().expect("a machine in one piece");
             host.feed(Input::Message(envelope));
@@ -160,10 +126,55 @@ impl Actor {
         };
         if let Some(problem) = lost {
             self.link.set(LinkState::Lost(problem));
-            end.now();
+            session.end.now();
             let _ = over.await;
         }
         mailbox.end();
+    }
+
+    /// Connection as this actor; none where that fails, or another process is the actor. The link, or
+    /// [`Self::is_replaced`], says why.
+    async fn connect(&self) -> Option<Session> {
+        let lost = |error: amqp::Error| self.link.set(LinkState::Lost(error.to_string()));
+        let wire = self.address == Address::Trainer;
+        let open = Session::open(&self.broker, &self.graph, self.address, &self.link, wire);
+        let session = open.await.map_err(lost).ok()?;
+        if let Some(claim) = self.claimed() {
+            claim.release().await;
+        }
+        if self.is_one_of_several && !session.place.is_ours_alone().await.map_err(lost).ok()? {
+            self.is_replaced.store(true, Ordering::Relaxed);
+            return None;
+        }
+        Some(session)
+    }
+
+    fn host<F>(
+        &self,
+        machine: Box<dyn Machine + Send>,
+        transport: Arc<dyn Transport>,
+        wire_again: Option<F>,
+        mailbox: &ActorMailbox,
+    ) -> Arc<Mutex<Host>>
+    where
+        F: Fn() -> BoxFuture<'static, bool> + Send + Sync + 'static,
+    {
+        let runtime = tokio::runtime::Handle::current();
+        let store = Arc::new(self.store.clone());
+        let mut storekeeper = Storekeeper::new(store, runtime, self.observer.clone());
+        if let Some(wire_again) = wire_again {
+            storekeeper = storekeeper.preparing_generations(wire_again);
+        }
+        let host = Host::new(
+            self.address,
+            machine,
+            transport,
+            storekeeper,
+            self.observer.clone(),
+            mailbox.replies(),
+            self.began,
+        );
+        Arc::new(Mutex::new(host))
     }
 
     /// The machine, knowing nothing yet.

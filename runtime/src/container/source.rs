@@ -1,4 +1,4 @@
-//! Where an actor in a process of its own has its batches from.
+//! The source of the batches of an actor in a process of its own.
 
 use std::fs::File;
 use std::io::Write;
@@ -13,14 +13,14 @@ use cuttlefish_core::topology::Graph;
 
 use crate::data::prepared;
 
-/// What to do about a data set that cannot be used.
+/// Hint for a data set that cannot be used.
 const AGAIN: &str = "`cuttlefish up` writes it anew; a rendered run has it beside its manifests";
 
-/// The data set that the actor reads by itself, if it does.
+/// Data set that an actor reads by itself, if it does.
 pub struct Source {
-    /// Where it is; none for actors that are told everything.
+    /// Its file; None for actors that get all they need in messages.
     pub path: Option<PathBuf>,
-    /// Of the data set that the run was started with.
+    /// SHA-256 of the data set that the run was started with, in hexadecimal.
     pub sha256: String,
     /// The file of a data set that is only in memory: it goes with this.
     _held: Option<File>,
@@ -36,7 +36,7 @@ impl Source {
         }
     }
 
-    /// The same from the bytes of such a file.
+    /// A data set of this hash from the bytes of its file, kept in memory.
     ///
     /// # Errors
     /// When there is not enough memory.

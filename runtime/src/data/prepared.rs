@@ -30,7 +30,7 @@ pub const DATA_FILE: &str = "rows.ctlf";
 
 const MAGIC: &[u8; 8] = b"CTLFROWS";
 const VERSION: u32 = 1;
-/// Where blocks begin: at the start of a cache line, and aligned for numbers.
+/// Alignment of blocks in bytes: that of cache lines, so that numbers are aligned too.
 const ALIGNMENT: usize = 64;
 /// Names of features and classes are in it.
 const MAX_HEADER: usize = 16 << 20;
@@ -56,7 +56,7 @@ pub enum Error {
     },
 }
 
-/// What the rows are.
+/// Header of the file: form and number of the rows.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Header {
@@ -66,7 +66,7 @@ struct Header {
     features: usize,
     image: Option<(usize, usize)>,
     feature_names: Vec<String>,
-    /// What a byte is multiplied by; none where values are f32.
+    /// Factor of a byte; None where values are f32.
     scale: Option<f32>,
     /// Names of the classes; none for regression.
     classes: Option<Vec<String>>,
@@ -88,7 +88,7 @@ pub struct Prepared {
 }
 
 impl Header {
-    /// Where the blocks are in a file whose header ends at `start`; the last range ends the file.
+    /// Byte ranges of the blocks in a file whose header ends at `start`; the last one ends the file.
     fn blocks(&self, start: usize) -> Option<[Range<usize>; 5]> {
         let value = if self.scale.is_some() { 1 } else { 4 };
         let numbers = |n: usize| n.checked_mul(4);
@@ -138,7 +138,7 @@ fn write_to(dataset: &Dataset, sha256: &str, path: &Path) -> std::io::Result<()>
     out.into_inner()?.sync_all()
 }
 
-/// What [`write`] would write.
+/// Content of the file that [`write`] writes.
 ///
 /// # Errors
 /// When the data set is too large.

@@ -17,7 +17,7 @@ use super::Host;
 use crate::transport::Mailbox;
 use crate::transport::memory::Rejection;
 
-/// How often the trainer is told the time.
+/// Interval in which the trainer is told the time.
 const CLOCK: Duration = Duration::from_millis(100);
 
 /// An input on its way to an actor.
@@ -137,7 +137,7 @@ impl ActorMailbox {
         }
     }
 
-    /// What there is to see of the machine, from any thread of a tokio runtime. The question waits
+    /// View of the machine, from any thread of a tokio runtime. The question waits
     /// its turn behind the messages, or for the machine's lock where they come another way; `None` if
     /// there is no answer within `at_most`, because the actor computes for longer, has not been
     /// started or has ended.

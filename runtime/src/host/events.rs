@@ -24,9 +24,9 @@ pub trait EventSink: Send + Sync {
 pub struct Note {
     /// Counts the notes of an observer from 1.
     pub number: u64,
-    /// When it was reported, since the observer began.
+    /// Time of its report, since the observer began.
     pub at: Duration,
-    /// What happened.
+    /// The event.
     pub event: Event,
 }
 

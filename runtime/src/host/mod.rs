@@ -29,11 +29,11 @@ pub struct Host {
     address: Address,
     machine: Box<dyn Machine + Send>,
     outside: Outside,
-    /// When the run began; machines are told the time since then.
+    /// Begin of the run; machines are told the time since then.
     began: Instant,
 }
 
-/// What effects act on.
+/// World outside of a machine, on which its effects act.
 struct Outside {
     address: Address,
     transport: Arc<dyn Transport>,
@@ -68,7 +68,7 @@ impl Host {
         }
     }
 
-    /// Who is hosted.
+    /// Address of the machine.
     pub fn address(&self) -> Address {
         self.address
     }
@@ -79,7 +79,7 @@ impl Host {
             .on(self.began.elapsed(), input, &mut self.outside);
     }
 
-    /// What there is to see of the machine now.
+    /// View of the machine now.
     pub fn view(&self) -> View {
         self.machine.view()
     }

@@ -3,14 +3,16 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use cuttlefish_core::data::Part;
+use cuttlefish_core::ids::Tick;
 use cuttlefish_core::machine::Fault;
-use cuttlefish_core::protocol::{Event, Outcome};
+use cuttlefish_core::protocol::{EpochRecord, Evaluation, Event, Outcome};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
 use super::events::{EventSink, History, LogSink, Note};
 
-/// How a run ended.
+/// End of a run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum End {
@@ -58,8 +60,49 @@ pub struct RunSnapshot {
     pub store_failures: u64,
     /// The notes after the one that was asked for.
     pub notes: Vec<Note>,
-    /// How the run ended, once it has.
+    /// End of the run, once it has ended.
     pub end: Option<End>,
+}
+
+/// Figures of a finished tick.
+pub struct NewestTick<'a> {
+    /// The tick.
+    pub tick: Tick,
+    /// Its epoch, from 1; of test rows the one after the last.
+    pub epoch: u32,
+    /// Its part of the data.
+    pub part: Part,
+    /// Loss and accuracy of that part so far.
+    pub running: &'a Evaluation,
+}
+
+impl RunSnapshot {
+    /// Figures of the newest finished tick.
+    pub fn newest_tick(&self) -> Option<NewestTick<'_>> {
+        match self.latest.as_ref()? {
+            Event::TickFinished {
+                tick,
+                epoch,
+                part,
+                running,
+                ..
+            } => Some(NewestTick {
+                tick: *tick,
+                epoch: *epoch,
+                part: *part,
+                running,
+            }),
+            _ => None,
+        }
+    }
+
+    /// Records of the epochs among the notes, the oldest first.
+    pub fn epochs(&self) -> impl DoubleEndedIterator<Item = &EpochRecord> {
+        self.notes.iter().filter_map(|note| match &note.event {
+            Event::EpochFinished(record) => Some(record),
+            _ => None,
+        })
+    }
 }
 
 impl Default for Observer {
@@ -113,7 +156,7 @@ impl Observer {
         self.lock().end = None;
     }
 
-    /// How the run ended, once it has.
+    /// End of the run, once it has ended.
     pub fn ended(&self) -> Option<End> {
         self.lock().end.clone()
     }

@@ -163,7 +163,7 @@ impl Storekeeper {
     }
 }
 
-/// Whether a commit is in the store now, as far as the one who asked writes it.
+/// True when a commit is in the store now, as far as the one who asked writes it.
 fn is_written(reply: &StoreReply) -> bool {
     match reply {
         StoreReply::Committed { accepted, .. } => *accepted,

@@ -1,16 +1,14 @@
 //! The text that Prometheus reads (exposition format 0.0.4).
 
-use std::sync::atomic::Ordering;
-
 use cuttlefish_core::data::Part;
 use cuttlefish_core::ids::Address;
-use cuttlefish_core::protocol::{Evaluation, Event};
+use cuttlefish_core::protocol::Evaluation;
 use cuttlefish_core::view::{NeuronView, TrainerView, UnitState, UnitView, View};
 
 use super::About;
 use super::process::Process;
 use crate::host::RunSnapshot;
-use crate::transport::{Link, LinkState};
+use crate::transport::{LinkState, LinkView};
 
 /// What there is to measure at a moment.
 pub struct Measured<'a> {
@@ -21,7 +19,7 @@ pub struct Measured<'a> {
     /// What the process has reported.
     pub look: &'a RunSnapshot,
     /// Where messages go over a broker.
-    pub link: Option<&'a Link>,
+    pub link: Option<&'a LinkView>,
     /// The process.
     pub process: Process,
 }
@@ -223,23 +221,13 @@ fn learning(text: &mut Text, look: &RunSnapshot) {
         "Rows of all training ticks, repeated ones included.",
         look.rows_trained,
     );
-    if let Some(Event::TickFinished {
-        epoch,
-        part,
-        running,
-        ..
-    }) = &look.latest
-    {
-        let epoch = f64::from(*epoch);
+    if let Some(tick) = look.newest_tick() {
+        let epoch = f64::from(tick.epoch);
         text.gauge("cuttlefish_epoch", "Epoch of the last tick.", epoch);
-        let now = [(part_word(*part), running)];
+        let now = [(part_word(tick.part), tick.running)];
         quality(text, "cuttlefish", "the current part so far", &now);
     }
-    let records = look.notes.iter().rev().find_map(|note| match &note.event {
-        Event::EpochFinished(record) => Some(record),
-        _ => None,
-    });
-    if let Some(record) = records {
+    if let Some(record) = look.epochs().next_back() {
         let mut parts = vec![(part_word(Part::Train), &record.train)];
         let validation = record.validation.as_ref();
         parts.extend(validation.map(|validation| (part_word(Part::Validation), validation)));
@@ -291,43 +279,43 @@ fn store(text: &mut Text, look: &RunSnapshot) {
     );
 }
 
-fn broker(text: &mut Text, link: &Link) {
+fn broker(text: &mut Text, link: &LinkView) {
     let counters = [
         (
             "cuttlefish_messages_sent_total",
             "Messages sent over the broker.",
-            &link.sent.messages,
+            link.messages_sent,
         ),
         (
             "cuttlefish_sent_bytes_total",
             "Their encoded size.",
-            &link.sent.bytes,
+            link.bytes_sent,
         ),
         (
             "cuttlefish_messages_received_total",
             "Messages received from the broker, refused ones included.",
-            &link.received.messages,
+            link.messages_received,
         ),
         (
             "cuttlefish_received_bytes_total",
             "Their encoded size.",
-            &link.received.bytes,
+            link.bytes_received,
         ),
         (
             "cuttlefish_messages_refused_total",
             "Messages that were not ours to understand.",
-            &link.refused,
+            link.messages_refused,
         ),
         (
             "cuttlefish_broker_sessions_total",
             "Times that the broker was connected to.",
-            &link.sessions,
+            link.sessions,
         ),
     ];
     for (name, help, count) in counters {
-        text.counter(name, help, count.load(Ordering::Relaxed));
+        text.counter(name, help, count);
     }
-    let connected = link.state() == LinkState::Connected;
+    let connected = link.state == LinkState::Connected;
     text.gauge(
         "cuttlefish_broker_connected",
         "Whether the broker is connected and takes messages.",

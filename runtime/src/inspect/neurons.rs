@@ -1,7 +1,5 @@
 //! What is told of single neurons: which are here, how they are, and their weights.
 
-use std::sync::atomic::Ordering;
-
 use actix_web::http::header;
 use actix_web::web::{self, Data};
 use actix_web::{HttpRequest, HttpResponse};
@@ -16,7 +14,7 @@ use super::About;
 use super::picture;
 use super::problem::Problem;
 use super::routes::{Format, Served, query};
-use crate::transport::Link;
+use crate::transport::{Link, LinkView};
 
 #[derive(Serialize)]
 struct NeuronsDocument<'a> {
@@ -55,33 +53,7 @@ struct NeuronDocument<'a> {
     weight_min: Option<f32>,
     weight_max: Option<f32>,
     last_batch: Option<&'a NeuronBatch>,
-    counters: Option<Counters>,
-}
-
-/// What the unit's link to the broker carried.
-#[derive(Serialize)]
-struct Counters {
-    broker: String,
-    broker_sessions: u64,
-    messages_sent: u64,
-    bytes_sent: u64,
-    messages_received: u64,
-    bytes_received: u64,
-    messages_refused: u64,
-}
-
-impl Counters {
-    fn new(link: &Link) -> Self {
-        Self {
-            broker: link.state().to_string(),
-            broker_sessions: link.sessions.load(Ordering::Relaxed),
-            messages_sent: link.sent.messages.load(Ordering::Relaxed),
-            bytes_sent: link.sent.bytes.load(Ordering::Relaxed),
-            messages_received: link.received.messages.load(Ordering::Relaxed),
-            bytes_received: link.received.bytes.load(Ordering::Relaxed),
-            messages_refused: link.refused.load(Ordering::Relaxed),
-        }
-    }
+    counters: Option<LinkView>,
 }
 
 fn find(unit: &UnitView, index: usize) -> Option<&NeuronView> {
@@ -115,7 +87,7 @@ pub async fn state(
         weight_min: neuron.map(|n| n.weight_min),
         weight_max: neuron.map(|n| n.weight_max),
         last_batch: neuron.and_then(|n| n.last_batch.as_ref()),
-        counters: served.subject.link().map(Counters::new),
+        counters: served.subject.link().map(Link::view),
     }))
 }
 

@@ -8,8 +8,6 @@ mod synapse;
 mod trainer;
 mod unit;
 
-use std::sync::atomic::Ordering;
-
 use cuttlefish_core::ids::{Address, Generation};
 use cuttlefish_core::protocol::Verdict;
 use cuttlefish_core::view::{TrainerPhase, UnitState, View};
@@ -19,7 +17,7 @@ use super::About;
 use super::process::Memory;
 use crate::host::{End, RunSnapshot};
 use crate::numbers::{duration, size, thousands};
-use crate::transport::Link;
+use crate::transport::LinkView;
 
 /// Seconds after which a browser loads the page again.
 const REFRESH: u32 = 5;
@@ -35,7 +33,7 @@ pub struct Seen<'a> {
     /// What a trainer has reported.
     pub look: Option<&'a RunSnapshot>,
     /// Where messages go over a broker.
-    pub link: Option<&'a Link>,
+    pub link: Option<&'a LinkView>,
     /// Whether all is well.
     pub health: Result<(), String>,
     /// Memory of the process.
@@ -170,15 +168,13 @@ fn footer(seen: &Seen<'_>) -> String {
         });
     }
     if let Some(link) = seen.link {
-        let (sent, received) = (&link.sent, &link.received);
-        let count = |count: &std::sync::atomic::AtomicU64| count.load(Ordering::Relaxed);
-        facts.push(format!("broker: {}", escaped(&link.state().to_string())));
+        facts.push(format!("broker: {}", escaped(&link.state.to_string())));
         facts.push(format!(
             "{} messages ({}) sent, {} ({}) received",
-            thousands(count(&sent.messages)),
-            size(count(&sent.bytes)),
-            thousands(count(&received.messages)),
-            size(count(&received.bytes)),
+            thousands(link.messages_sent),
+            size(link.bytes_sent),
+            thousands(link.messages_received),
+            size(link.bytes_received),
         ));
     }
     let mut links = vec![("metrics", "/metrics"), ("health", "/healthz")];

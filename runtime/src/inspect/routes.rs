@@ -20,6 +20,7 @@ use super::page::{self, Seen};
 use super::problem::Problem;
 use super::process::{Memory, Process};
 use super::{About, Access, Subject, neurons};
+use crate::transport::Link;
 
 /// How long the machine may take to show itself, its turn included. A unit that computes a large
 /// tick is no reason to wait longer: nobody is served while somebody waits.
@@ -199,11 +200,12 @@ async fn page(served: Data<Served>, request: HttpRequest) -> Result<HttpResponse
     let query = query(&request)?;
     let view = served.view().await;
     let look = matches!(view, Ok(View::Trainer(_))).then(|| served.subject.snapshot(0));
+    let link = served.subject.link().map(Link::view);
     let seen = Seen {
         about: served.about(),
         view: view.as_ref().map_err(ToString::to_string),
         look: look.as_ref(),
-        link: served.subject.link(),
+        link: link.as_ref(),
         health: served.subject.health(),
         memory: Memory::now(),
         token: query.token.as_deref(),
@@ -227,11 +229,12 @@ async fn run(served: Data<Served>, request: HttpRequest) -> Result<HttpResponse,
 async fn measure(served: Data<Served>) -> HttpResponse {
     let view = served.view().await.ok();
     let look = served.subject.snapshot(0);
+    let link = served.subject.link().map(Link::view);
     let text = metrics::render(&Measured {
         about: served.about(),
         view: view.as_ref(),
         look: &look,
-        link: served.subject.link(),
+        link: link.as_ref(),
         process: Process {
             started: served.started,
             memory: Memory::now(),

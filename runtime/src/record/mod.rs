@@ -1,4 +1,4 @@
-//! What a run was started with: enough to go on with it and to use its weights without its files.
+//! The record of a run: enough to go on with it and to use its weights without the files it was started with.
 
 pub mod saved;
 
@@ -47,17 +47,17 @@ pub struct Record {
     pub topology: Spec,
     /// The directory that paths in the topology are relative to.
     pub base_dir: PathBuf,
-    /// Where the files of its data set were looked for.
+    /// Directory of the files of its data set.
     pub data_dir: PathBuf,
-    /// How neurons are grouped into units.
+    /// Grouping of neurons into units.
     pub grouping: Grouping,
-    /// What a row of the data looks like.
+    /// Form of the data's rows.
     pub rows: RowFormat,
     /// SHA-256 of all values and right answers, so that a run is not resumed on other data.
     pub data_sha256: String,
 }
 
-/// What is needed to read rows that the run has not seen.
+/// Form of rows, as far as it is needed to read some that the run has not seen.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RowFormat {
@@ -65,13 +65,13 @@ pub struct RowFormat {
     pub features: usize,
     /// Height and width of images.
     pub image: Option<(usize, usize)>,
-    /// What a byte of an image is multiplied by.
+    /// Factor of a byte of an image; None where values are f32.
     pub scale: Option<f32>,
     /// Names of the classes; none for regression.
     pub classes: Option<Vec<String>>,
     /// Name of the target, for regression.
     pub target: Option<String>,
-    /// How rows of a table become numbers.
+    /// Encoder of a table's rows; None for images.
     pub encoder: Option<Encoder>,
     /// Rows of each part; None in a record that an earlier version has written.
     #[serde(default, skip_serializing_if = "Option::is_none")]

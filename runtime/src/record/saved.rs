@@ -11,13 +11,13 @@ use crate::store::{DynamoStore, Store};
 /// A run that has been read from its store.
 #[derive(Debug)]
 pub struct SavedRun {
-    /// What it was started with.
+    /// Record of its start.
     pub record: Record,
     /// The network.
     pub graph: Graph,
     /// The newest generation that was drawn.
     pub generation: Generation,
-    /// How far it is; none before its first commit.
+    /// Ledger of its newest commit; None before the first.
     pub ledger: Option<Ledger>,
     store: DynamoStore,
 }
@@ -45,7 +45,7 @@ impl SavedRun {
         })
     }
 
-    /// How far the run is.
+    /// Progress of the run at its newest commit.
     pub fn progress(&self) -> Progress {
         match &self.ledger {
             Some(ledger) => ledger.progress.clone(),

@@ -19,7 +19,7 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(3);
 const ATTEMPT_WITHIN: Duration = Duration::from_secs(8);
 const OPERATION_WITHIN: Duration = Duration::from_secs(25);
 const ATTEMPTS: u32 = 5;
-/// The same where nobody waits but a person, for services that take few requests a second.
+/// Attempts where nobody waits but a person, for services that take few requests a second.
 const PATIENT_ATTEMPTS: u32 = 10;
 const PATIENT_OPERATION_WITHIN: Duration = Duration::from_secs(120);
 /// The SDK doubles this with full jitter.
@@ -31,14 +31,14 @@ const FALLBACK_REGION: &str = "us-east-1";
 /// The region of a run's own store: part of a signature that nobody checks.
 pub const OWN_REGION: &str = "local";
 
-/// Where a DynamoDB is, and who we are there.
+/// Address of a DynamoDB, and our credentials there.
 #[derive(Clone, Debug)]
 pub struct Endpoint {
     /// Region, also part of the signature.
     pub region: String,
     /// `http://host:port` of an emulator; none for the region's own.
     pub url: Option<String>,
-    /// Where credentials come from.
+    /// Source of the credentials.
     pub credentials: SharedCredentialsProvider,
 }
 
@@ -75,8 +75,8 @@ pub async fn connect_from_environment() -> Client {
     from_environment(&found, Builder::from(&found), http)
 }
 
-/// The same, but at `endpoint`, or the region's own without, whatever endpoint the environment
-/// names.
+/// A client as [`connect_from_environment`] makes it, but at `endpoint`; None is the region's own, whatever
+/// endpoint the environment names.
 pub async fn connect_from_environment_to(endpoint: Option<&str>) -> Client {
     let http = https();
     let found = environment(&http).await;
@@ -95,7 +95,7 @@ pub async fn region_from_environment() -> String {
     region(&sdk_from_environment().await)
 }
 
-/// What the environment says to every client of AWS, with our way to speak TLS.
+/// Configuration that the environment gives to every client of AWS, with our way to speak TLS.
 /// Requests are repeated as long as AWS says that there are too many of them.
 pub async fn sdk_from_environment() -> SdkConfig {
     let found = environment(&https()).await.into_builder();
@@ -152,7 +152,7 @@ fn region(found: &SdkConfig) -> String {
     region.unwrap_or_else(|| FALLBACK_REGION.to_owned())
 }
 
-/// What every client has in common.
+/// Configuration that all clients share.
 pub(super) fn config(http: SharedHttpClient) -> Builder {
     let builder = aws_sdk_dynamodb::Config::builder();
     with_patience(builder.behavior_version(BehaviorVersion::latest()), http)

@@ -310,7 +310,7 @@ impl Store for DynamoStore {
     }
 }
 
-/// What a failed condition comes to; `fallback` is for a server that does not return the item.
+/// Result of a write whose condition failed; `fallback` is for a server that does not return the item.
 pub(super) fn refused(
     item: Option<&HashMap<String, AttributeValue>>,
     fallback: Generation,

@@ -71,7 +71,7 @@ pub(super) fn answer_to(database: &Database, target: &str, body: &[u8]) -> (u16,
     }
 }
 
-/// Whether the file or its disk is at fault. The database reports that as a server's internal
+/// True when the file or its disk is at fault. The database reports that as a server's internal
 /// error, which the SDK and everybody above it would try again and again.
 fn is_beyond_retrying(error: &DynoxideError) -> bool {
     let text = error.to_string();

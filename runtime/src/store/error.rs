@@ -1,4 +1,4 @@
-//! What can go wrong with a store, and how the SDK's errors map to it.
+//! Errors of a store, and the mapping of the SDK's errors to them.
 
 use std::path::PathBuf;
 
@@ -51,7 +51,7 @@ pub enum Error {
         layer: usize,
         /// Index of the neuron within the layer.
         neuron: usize,
-        /// What was asked for.
+        /// The commit that was asked for.
         expected: CommitPoint,
     },
     /// A neuron's slot holds another commit.
@@ -64,9 +64,9 @@ pub enum Error {
         layer: usize,
         /// Index of the neuron within the layer.
         neuron: usize,
-        /// What was asked for.
+        /// The commit that was asked for.
         expected: CommitPoint,
-        /// What is there.
+        /// The commit that is there.
         found: CommitPoint,
     },
     /// A neuron's item is damaged.
@@ -79,9 +79,9 @@ pub enum Error {
         layer: usize,
         /// Index of the neuron within the layer.
         neuron: usize,
-        /// What was asked for.
+        /// The commit that was asked for.
         expected: CommitPoint,
-        /// What is wrong with it.
+        /// The problem with it.
         problem: String,
     },
     /// The item of the generation counter and the ledger is damaged.
@@ -91,7 +91,7 @@ pub enum Error {
     CorruptLedger {
         /// Name of the run.
         run: String,
-        /// What is wrong with it.
+        /// The problem with it.
         problem: String,
     },
     /// The ledger holds a number that does not survive being written down.
@@ -102,7 +102,7 @@ pub enum Error {
         "{what} takes {bytes} bytes and an item holds at most {max} (use fewer epochs or classes)"
     )]
     TooLarge {
-        /// What it is.
+        /// Its kind.
         what: &'static str,
         /// Its size.
         bytes: usize,
@@ -134,13 +134,13 @@ pub enum Error {
         table: String,
         /// The last status it had.
         status: String,
-        /// How long we waited.
+        /// Length of the wait.
         seconds: u64,
     },
     /// The caller may not do this.
     #[error("{operation} is not allowed: {message} (check credentials and policy)")]
     Denied {
-        /// Which call.
+        /// Name of the call.
         operation: &'static str,
         /// The server's words.
         message: String,
@@ -150,7 +150,7 @@ pub enum Error {
     /// No answer, or the answer "later", in every attempt.
     #[error("{operation} got no answer: {message} (check that the store is reachable)")]
     Unavailable {
-        /// Which call.
+        /// Name of the call.
         operation: &'static str,
         /// The last attempt's problem.
         message: String,
@@ -162,9 +162,9 @@ pub enum Error {
         "{operation} was not sent: {message} (where the store's authority is not one of the system's, SSL_CERT_FILE names a file with its certificate; the certificate has to cover the endpoint's host)"
     )]
     Untrusted {
-        /// Which call.
+        /// Name of the call.
         operation: &'static str,
-        /// What is wrong with the certificate.
+        /// The problem with the certificate.
         message: String,
         /// The SDK's error.
         source: Source,
@@ -172,7 +172,7 @@ pub enum Error {
     /// The server says that the request is wrong.
     #[error("{operation} was rejected: {message} (is the endpoint a DynamoDB?)")]
     Rejected {
-        /// Which call.
+        /// Name of the call.
         operation: &'static str,
         /// The server's words.
         message: String,
@@ -184,7 +184,7 @@ pub enum Error {
         "{operation} was not asked for by the SDK (a defect of this program: please report it)"
     )]
     NotAsked {
-        /// Which call.
+        /// Name of the call.
         operation: &'static str,
     },
     /// The embedded database cannot write to its file, or cannot read it.
@@ -192,7 +192,7 @@ pub enum Error {
         "{operation} failed: {message} (make room on the disk, or restore the run's directory; what was committed is kept)"
     )]
     Storage {
-        /// Which call.
+        /// Name of the call.
         operation: &'static str,
         /// The database's words.
         message: String,
@@ -224,7 +224,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether the same call may succeed later.
+    /// True when the same call may succeed later.
     pub fn retryable(&self) -> bool {
         matches!(
             self,
@@ -232,7 +232,7 @@ impl Error {
         )
     }
 
-    /// What a failed SDK call comes to, after the SDK's own attempts.
+    /// Error of an SDK call that failed, after the SDK's own attempts.
     pub(super) fn from_sdk<E>(operation: &'static str, table: &str, error: SdkError<E>) -> Self
     where
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,

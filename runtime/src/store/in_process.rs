@@ -19,7 +19,7 @@ pub(super) const CONTENT_TYPE: &str = "application/x-amz-json-1.0";
 /// Status and JSON of the answer to a request with a target (`DynamoDB_20120810.GetItem`) and a body.
 type Answer = dyn Fn(&str, &[u8]) -> (u16, String) + Send + Sync;
 
-/// What a client sends its requests with, if `answer` is to answer them. That may block.
+/// HTTP client whose requests `answer` answers, in this process. It may block.
 pub(super) fn http(
     answer: impl Fn(&str, &[u8]) -> (u16, String) + Send + Sync + 'static,
 ) -> SharedHttpClient {

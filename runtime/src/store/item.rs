@@ -1,4 +1,4 @@
-//! What a neuron's state looks like as items of the table: pure rendering and parsing.
+//! A neuron's state as items of the table: pure rendering and parsing.
 //!
 //! ```text
 //! pk = <run>#<layer>#<neuron>
@@ -29,7 +29,7 @@ pub(super) type Item = HashMap<String, AttributeValue>;
 /// other attributes take less than 1,000 (the key at most 300 of them).
 pub(super) const MAX_VALUE_BYTES: usize = 390_000;
 
-/// Which neuron of which layer.
+/// Neuron of a layer, by index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Neuron {
     pub(super) layer: usize,
@@ -53,7 +53,7 @@ pub(super) struct Head {
     body: Body,
 }
 
-/// Where the values are.
+/// Place of the values.
 #[derive(Clone, Debug, PartialEq)]
 enum Body {
     Inline(Vec<u8>),
@@ -65,7 +65,7 @@ pub(super) fn run_pk(run: &str) -> String {
     format!("{run}#run")
 }
 
-/// What the keys of everything of a run begin with, and of nothing else.
+/// Prefix of the keys of everything of a run, and of nothing else.
 pub(super) fn run_prefix(run: &str) -> String {
     format!("{run}#")
 }
@@ -78,7 +78,7 @@ pub(super) fn head_sk(commit: CommitPoint) -> String {
     format!("commit#{}", commit.slot())
 }
 
-/// What the keys of a commit's parts begin with. Numbers are padded so that keys sort by
+/// Prefix of the keys of a commit's parts. Numbers are padded so that keys sort by
 /// (generation, number): everything between [`first_part_sk`] and this is older.
 pub(super) fn parts_prefix(generation: Generation, commit: CommitPoint) -> String {
     format!(

@@ -90,7 +90,7 @@ pub trait Store: Send + Sync {
     async fn remove_run(&self) -> Result<u64, Error>;
 }
 
-/// How a conditional write ended.
+/// Result of a conditional write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "a refused write is not an error, and nothing was written"]
 pub enum Written {

@@ -18,7 +18,7 @@ const PUT: &str = "PutItem";
 pub struct Request {
     /// `PutItem`.
     pub operation: String,
-    /// What it says; names in alphabetical order.
+    /// Its body as JSON, names in alphabetical order.
     pub body: Value,
 }
 
@@ -27,8 +27,7 @@ pub struct Request {
 pub struct Requests(Arc<Mutex<Vec<Request>>>);
 
 impl Requests {
-    /// What a client makes its requests with. `answer` is the service's answer, as far as anybody looks at
-    /// it.
+    /// HTTP client that keeps its requests. `answer` is the service's answer, as far as anybody looks at it.
     pub fn http(&self, answer: fn(&Request) -> Value) -> SharedHttpClient {
         let requests = self.clone();
         in_process::http(move |target, body| {
@@ -71,9 +70,9 @@ impl Requests {
 /// Requests that store a run.
 #[derive(Clone, Debug)]
 pub struct Puts {
-    /// What it is. Refused where there is another run of that name.
+    /// The run's record. Refused where there is another run of that name.
     pub record: Value,
-    /// What a trainer shows that has not begun.
+    /// Snapshot of a run that has not begun.
     pub look: Value,
     /// The parts of the prepared data set, the last of which completes it.
     pub data: Vec<Value>,

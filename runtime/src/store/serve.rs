@@ -28,7 +28,7 @@ const BLOCKING_THREADS: usize = 8;
 /// Clients keep their connections; a run's units write every few seconds.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
-/// What each worker has.
+/// State of a worker.
 struct Service {
     database: std::sync::Arc<Database>,
     /// SHA-256 of the access key that requests must be signed with; any will do without.
@@ -96,7 +96,7 @@ async fn request(http: HttpRequest, body: Bytes, service: Data<Service>) -> Http
     }
 }
 
-/// Whether the signature names the right access key. Digests are compared, so that the time taken
+/// True when the signature names the right access key. Digests are compared, so that the time taken
 /// says nothing about the key.
 fn is_signed_for(http: &HttpRequest, access_key: Option<&[u8; 32]>) -> bool {
     let Some(expected) = access_key else {

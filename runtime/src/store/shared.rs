@@ -1,5 +1,5 @@
-//! What a run keeps in its store where its actors and the people who watch them share no disk and no
-//! network but this: the data set, and what the trainer shows.
+//! Data set and snapshot of a run in its store, where its actors and the people who watch them share no disk
+//! and no network but this.
 //!
 //! ```text
 //! pk = <run>#data#<part>   sk = <sha256>   `data`, a part of the prepared data set, compressed; `parts`
@@ -47,7 +47,7 @@ impl DynamoStore {
         Ok(())
     }
 
-    /// Whether the data set of this hash is there.
+    /// True when the data set of this hash is there.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -84,7 +84,7 @@ impl DynamoStore {
         item::key(pk, sha256)
     }
 
-    /// How many parts there are, and what is in this one.
+    /// Number of all parts, and content of this one.
     async fn data_part(
         &self,
         sha256: &str,

@@ -10,7 +10,7 @@ use aws_sdk_dynamodb::types::{
 
 use super::Error;
 
-/// How long a new table may take; DynamoDB needs about ten seconds.
+/// Time that a new table may take; DynamoDB needs about ten seconds.
 const READY_WITHIN: Duration = Duration::from_secs(60);
 pub(super) const POLL_EVERY: Duration = Duration::from_millis(250);
 

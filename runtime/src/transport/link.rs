@@ -4,6 +4,8 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use serde::{Serialize, Serializer};
+
 /// Link of a machine to a broker, over all its sessions: what it has carried, and its state.
 #[derive(Debug, Default)]
 pub struct Link {
@@ -21,10 +23,31 @@ pub struct Link {
 /// Count of messages and of their bytes.
 #[derive(Debug, Default)]
 pub struct Count {
-    /// How many.
+    /// Number of messages.
     pub messages: AtomicU64,
     /// Their encoded size.
     pub bytes: AtomicU64,
+}
+
+/// Figures of a link at a moment, in the words of the inspection's JSON.
+#[derive(Clone, Debug, Serialize)]
+pub struct LinkView {
+    /// Its state.
+    #[serde(rename = "broker")]
+    pub state: LinkState,
+    /// Sessions so far.
+    #[serde(rename = "broker_sessions")]
+    pub sessions: u64,
+    /// Messages sent.
+    pub messages_sent: u64,
+    /// Their encoded size.
+    pub bytes_sent: u64,
+    /// Messages received, refused ones included.
+    pub messages_received: u64,
+    /// Their encoded size.
+    pub bytes_received: u64,
+    /// Messages that were not ours to understand.
+    pub messages_refused: u64,
 }
 
 /// State of a link.
@@ -52,7 +75,27 @@ impl fmt::Display for LinkState {
     }
 }
 
+impl Serialize for LinkState {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
 impl Link {
+    /// Its figures now.
+    pub fn view(&self) -> LinkView {
+        let count = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        LinkView {
+            state: self.state(),
+            sessions: count(&self.sessions),
+            messages_sent: count(&self.sent.messages),
+            bytes_sent: count(&self.sent.bytes),
+            messages_received: count(&self.received.messages),
+            bytes_received: count(&self.received.bytes),
+            messages_refused: count(&self.refused),
+        }
+    }
+
     /// Its state now.
     pub fn state(&self) -> LinkState {
         self.state

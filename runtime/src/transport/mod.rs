@@ -11,7 +11,7 @@ pub mod memory;
 use cuttlefish_core::ids::Address;
 use cuttlefish_core::protocol::Envelope;
 
-pub use link::{Count, Link, LinkState};
+pub use link::{Count, Link, LinkState, LinkView};
 pub use memory::{Mailbox, MemoryTransport};
 
 /// Sends messages; cheap to share.

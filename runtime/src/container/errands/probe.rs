@@ -1,5 +1,4 @@
-//! Whether containers of a run can reach its broker and its store: tried from inside one, before
-//! there are others.
+//! A probe of a run's broker and store: from inside a container, before there are others.
 
 use std::net::ToSocketAddrs;
 
@@ -45,7 +44,7 @@ async fn connect(
     Ok(())
 }
 
-/// What containers take the host's name for.
+/// Address behind the host's name, as a container resolves it.
 fn host_address() -> String {
     let host = ContainerConfig::HOST;
     let found = (host, 0)

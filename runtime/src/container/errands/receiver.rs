@@ -1,5 +1,5 @@
-//! Takes a data set from stdin, where a container has a place for one but nobody could mount it: told
-//! beside the actor that waits for it.
+//! Receives a data set from stdin, beside the actor that waits for it: for containers that have a place for
+//! one which nobody could mount.
 
 use std::fs::{self, File};
 use std::io;

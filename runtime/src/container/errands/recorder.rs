@@ -1,5 +1,5 @@
-//! Writes what a run is into its store, from inside one of its containers: where `up` does not, as
-//! in a run that was rendered. Everybody else waits for it.
+//! Writes a run's record to its store, from inside a container: where `up` does not, as in a run that was
+//! rendered. Everybody else waits for it.
 
 use anyhow::{Context as _, bail};
 use tracing::{info, warn};
@@ -46,7 +46,7 @@ pub async fn run(config: &ContainerConfig) -> anyhow::Result<Option<EndSignal>> 
     }
 }
 
-/// What became of a record.
+/// Outcome of keeping a record.
 enum Kept {
     /// It was written.
     Now,

@@ -17,14 +17,7 @@ const MAX_NOTES: usize = 12;
 pub fn render(seen: &Seen<'_>, trainer: &TrainerView) -> String {
     let nothing = RunSnapshot::default();
     let look = seen.look.unwrap_or(&nothing);
-    let epochs: Vec<&EpochRecord> = look
-        .notes
-        .iter()
-        .filter_map(|note| match &note.event {
-            Event::EpochFinished(record) => Some(record),
-            _ => None,
-        })
-        .collect();
+    let epochs: Vec<&EpochRecord> = look.epochs().collect();
     let mut text = String::new();
     match &look.end {
         Some(End::Failed(fault)) => text += &notice(&fault.to_string()),
@@ -54,19 +47,6 @@ pub fn render(seen: &Seen<'_>, trainer: &TrainerView) -> String {
     text + &learning(&epochs) + &happened(&look.notes)
 }
 
-/// The newest tick's figures, with what part of the data they are of.
-fn latest(look: &RunSnapshot) -> Option<(u32, Part, &Evaluation)> {
-    match &look.latest {
-        Some(Event::TickFinished {
-            epoch,
-            part,
-            running,
-            ..
-        }) => Some((*epoch, *part, running)),
-        _ => None,
-    }
-}
-
 fn part_words(part: Part) -> &'static str {
     match part {
         Part::Train => "training rows so far",
@@ -76,37 +56,41 @@ fn part_words(part: Part) -> &'static str {
 }
 
 fn epoch_tile(seen: &Seen<'_>, look: &RunSnapshot) -> String {
-    let epoch = match latest(look) {
+    let epoch = match look.newest_tick() {
         // The test rows come after the last epoch.
-        Some((epoch, part, _)) => (epoch - u32::from(part == Part::Test)).to_string(),
+        Some(newest) => (newest.epoch - u32::from(newest.part == Part::Test)).to_string(),
         None => "–".to_owned(),
     };
     tile("epoch", &epoch, &format!("of {}", seen.about.epochs))
 }
 
 fn tick_tile(look: &RunSnapshot) -> String {
-    let tick = match &look.latest {
-        Some(Event::TickFinished { tick, .. }) => thousands(tick.0),
-        _ => "–".to_owned(),
+    let tick = match look.newest_tick() {
+        Some(newest) => thousands(newest.tick.0),
+        None => "–".to_owned(),
     };
     let rows = format!("{} rows trained", thousands(look.rows_trained));
     tile("tick", &tick, &rows)
 }
 
 fn loss_tile(look: &RunSnapshot) -> String {
-    match latest(look) {
-        Some((_, part, running)) => tile("loss", &figure(running.loss), part_words(part)),
+    match look.newest_tick() {
+        Some(newest) => tile(
+            "loss",
+            &figure(newest.running.loss),
+            part_words(newest.part),
+        ),
         None => tile("loss", "–", ""),
     }
 }
 
 fn quality_tile(look: &RunSnapshot) -> String {
-    let Some((_, part, running)) = latest(look) else {
+    let Some(newest) = look.newest_tick() else {
         return tile("accuracy", "–", "");
     };
     let known = |quality: Quality| {
-        let value = (quality.written)((quality.of)(running)?);
-        Some(tile(quality.name, &value, part_words(part)))
+        let value = (quality.written)((quality.of)(newest.running)?);
+        Some(tile(quality.name, &value, part_words(newest.part)))
     };
     known(ACCURACY).or_else(|| known(ERROR)).unwrap_or_default()
 }

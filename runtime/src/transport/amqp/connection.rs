@@ -1,4 +1,4 @@
-//! Where a broker is, and connections to it: with a name, a heartbeat and a deadline.
+//! Addresses of brokers, and connections to them: with a name, a heartbeat and a deadline.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -44,7 +44,7 @@ pub enum AddressError {
         "the broker's address is not valid: {problem} (expected amqp://user:password@host:port/vhost)"
     )]
     Url {
-        /// What is wrong, without the address: it may hold a password.
+        /// The problem, without the address: it may hold a password.
         problem: String,
     },
     /// The certificate authority's file.
@@ -55,7 +55,7 @@ pub enum AddressError {
         /// Why not.
         source: std::io::Error,
     },
-    /// The same, of another form.
+    /// A file of the certificate authority that is none.
     #[error(
         "read the certificate authority `{}`: there is no certificate in it (expected PEM)",
         path.display()
@@ -78,7 +78,7 @@ impl Broker {
         Ok(Self { uri, ca })
     }
 
-    /// The same broker for another user and virtual host.
+    /// This broker for another user and virtual host.
     pub fn for_user(&self, user: &str, password: &str, vhost: &str) -> Self {
         let mut other = self.clone();
         user.clone_into(&mut other.uri.authority.userinfo.username);
@@ -87,7 +87,7 @@ impl Broker {
         other
     }
 
-    /// The same broker as others reach it.
+    /// This broker at another host and port, as others reach it.
     pub fn at(&self, host: &str, port: u16) -> Self {
         let mut other = self.clone();
         host.clone_into(&mut other.uri.authority.host);
@@ -95,7 +95,7 @@ impl Broker {
         other
     }
 
-    /// Whether both lead to the same virtual host of the same broker, whoever we are there.
+    /// True when both lead to one virtual host of one broker, whoever we are there.
     pub fn is_at(&self, other: &Self) -> bool {
         let (here, there) = (&self.uri, &other.uri);
         (&here.scheme, &here.vhost) == (&there.scheme, &there.vhost)
@@ -123,7 +123,7 @@ impl Broker {
         &self.uri.vhost
     }
 
-    /// Whether messages to it are encrypted.
+    /// True when messages to it are encrypted.
     pub fn is_encrypted(&self) -> bool {
         self.uri.scheme == AMQPScheme::AMQPS
     }
@@ -222,7 +222,7 @@ fn read_certificates(path: &Path) -> Result<String, AddressError> {
     }
 }
 
-/// What a person can do about a connection that was refused.
+/// Hint for a person about a connection that was refused.
 fn hint(error: &lapin::Error) -> &'static str {
     match error.kind() {
         ErrorKind::ProtocolError(error) if error.get_id() == 403 => {

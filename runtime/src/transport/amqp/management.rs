@@ -28,7 +28,7 @@ pub struct Management {
     agent: ureq::Agent,
 }
 
-/// What a user may do, as regular expressions over names.
+/// Permissions of a user, as regular expressions over names.
 #[derive(Clone, Debug)]
 pub struct Permissions {
     /// Declare and remove.
@@ -46,7 +46,7 @@ pub struct QueueFigures {
     pub name: String,
     /// Messages that wait.
     pub messages: u64,
-    /// Who listens.
+    /// Number of consumers.
     pub consumers: u64,
 }
 
@@ -79,12 +79,12 @@ impl Management {
         }
     }
 
-    /// Where it is.
+    /// Its URL.
     pub fn base(&self) -> &str {
         &self.base
     }
 
-    /// Whether it answers, and lets us make users.
+    /// True when it answers, and lets us make users.
     pub fn is_administrator(&self) -> bool {
         self.get("/api/whoami").is_ok_and(|who| {
             // A list from 3.9 on, a text with commas before.

@@ -29,7 +29,7 @@ pub use connection::{AddressError, Broker, Connection};
 pub use session::Session;
 pub use wiring::Wiring;
 
-/// What can go wrong with a broker.
+/// Error of a broker or of the connection to it. The text continues "failed to".
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// It cannot be reached, or refuses us.
@@ -37,9 +37,9 @@ pub enum Error {
     Connect {
         /// The address without its password.
         broker: String,
-        /// What a person can do.
+        /// Hint for a person.
         hint: &'static str,
-        /// What the client said.
+        /// The client's error.
         source: lapin::Error,
     },
     /// It did not answer in time.
@@ -47,9 +47,9 @@ pub enum Error {
         "{what}: no answer within {seconds} s (is the broker overloaded, or its disk or memory full?)"
     )]
     Timeout {
-        /// What we waited for.
+        /// Name of the wait.
         what: String,
-        /// How long.
+        /// Its length.
         seconds: u64,
     },
     /// This system refuses what a connection needs.

@@ -31,11 +31,11 @@ pub struct Stream {
     /// The thread's end of the bell.
     heard: Arc<UnixStream>,
     work: Option<Work>,
-    /// Whether the client has been given bytes and has not asked again since.
+    /// True while the client has been given bytes and has not asked again since.
     has_read: bool,
     /// Calls that have been answered.
     answered: u64,
-    /// Who wants to write more than the socket takes.
+    /// Waker of a writer that has more than the socket takes.
     held_back: Option<Waker>,
 }
 

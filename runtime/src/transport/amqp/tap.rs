@@ -24,9 +24,9 @@ pub struct Tap {
     copies: Consumer,
 }
 
-/// Copy of a message.
+/// Message that was delivered to a tapped queue.
 #[derive(Clone, Debug)]
-pub struct Copied {
+pub struct Delivery {
     /// Queue that it is for; empty where it was fanned out.
     pub queue: String,
     /// The message, encoded.
@@ -85,11 +85,11 @@ impl Tap {
     ///
     /// # Errors
     /// When the connection is lost.
-    pub async fn next(&mut self) -> Result<Option<Copied>, Error> {
+    pub async fn next(&mut self) -> Result<Option<Delivery>, Error> {
         while let Some(delivery) = self.copies.next().await {
             let delivery = delivery?;
             if delivery.properties.app_id().as_ref() != Some(&self.mark) {
-                return Ok(Some(Copied {
+                return Ok(Some(Delivery {
                     queue: delivery.routing_key.as_str().to_owned(),
                     message: delivery.data,
                 }));

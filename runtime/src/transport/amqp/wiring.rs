@@ -21,7 +21,7 @@ use super::{Connection, Error};
 /// flight can come to: it bounds what foreign or forgotten messages cost.
 const MAX_LENGTH: i64 = 4096;
 
-/// What a run has at the broker.
+/// Exchanges, queues and bindings of a run at its broker.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wiring {
     /// The direct exchange of the run.

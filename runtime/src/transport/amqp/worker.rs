@@ -30,7 +30,7 @@ use tokio::sync::oneshot;
 
 use super::stream::Stream;
 
-/// What a turn of work came to.
+/// Result of a turn of work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Turn {
     /// Something was done, and there may be something to send.
@@ -49,15 +49,15 @@ pub struct Worker {
     shared: Arc<Shared>,
 }
 
-/// What the thread and everybody else know of each other.
+/// State that the thread shares with everybody else.
 pub(super) struct Shared {
     handover: Mutex<Handover>,
     /// Times that something was left to send or to look at.
     pub(super) calls: AtomicU64,
-    /// Whether the thread waits for the socket, or is about to.
+    /// True while the thread waits for the socket, or is about to.
     pub(super) is_waiting: AtomicBool,
     pub(super) is_aborted: AtomicBool,
-    /// What is written here is read from the thread's end.
+    /// Wakes the thread: its end of the pair is read there.
     bell: UnixStream,
 }
 
@@ -66,7 +66,7 @@ pub(super) struct Handover {
     pub(super) work: Option<Work>,
     /// Makes the client ask the stream again.
     pub(super) waker: Option<Waker>,
-    /// Whether the stream is no more, so that nobody will take the work.
+    /// True once the stream is no more, so that nobody will take the work.
     pub(super) is_gone: bool,
 }
 
@@ -243,7 +243,7 @@ mod tests {
     use super::super::connection::{Broker, SMALL_FRAMES};
     use super::*;
 
-    /// Whether a connection that is refused leaves its worker behind.
+    /// True when a connection that is refused leaves its worker behind.
     async fn is_left_by(url: &str) -> bool {
         let broker = Broker::parse(url, None).unwrap();
         let (worker, kit) = Worker::new().unwrap();

@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
-use cuttlefish::host::{End, Observer, Storekeeper};
-use cuttlefish::store::{Error, Store, Written};
 use cuttlefish_core::ids::{Address, CommitPoint, Generation, NeuronRange};
 use cuttlefish_core::machine::{StoreReply, StoreRequest};
 use cuttlefish_core::protocol::{Ledger, NeuronState};
+use cuttlefish_runtime::host::{End, Observer, Storekeeper};
+use cuttlefish_runtime::store::{Error, Store, Written};
 use tokio::sync::mpsc;
 
 const COMMIT: CommitPoint = CommitPoint {

@@ -234,7 +234,7 @@ fn the_trainer_tells_of_the_run() {
     let after = notes[1]["number"].as_u64().unwrap();
     let newer = get(trainer, &format!("/run?after={after}")).json();
     assert_eq!(newer["notes"].as_array().unwrap()[..], notes[2..]);
-    let look: cuttlefish::host::RunSnapshot = serde_json::from_value(all.clone()).unwrap();
+    let look: cuttlefish_runtime::host::RunSnapshot = serde_json::from_value(all.clone()).unwrap();
     assert_eq!(look.notes.len(), notes.len());
     let answer = get(RUN.unit(1, 0), "/run");
     assert_eq!(

@@ -1,13 +1,13 @@
 //! What `infra/` says, against what the program does.
 
-use cuttlefish::store::{DEFAULT_TABLE, DynamoStore, embedded};
+use cuttlefish_runtime::store::{DEFAULT_TABLE, DynamoStore, embedded};
 use serde_json::{Value, json};
 
 use crate::store::block_on;
 
 #[test]
 fn the_table_that_is_described_is_the_one_that_is_made() {
-    let text = include_str!("../../infra/dynamodb/table.json");
+    let text = include_str!("../../../infra/dynamodb/table.json");
     let described: Value = serde_json::from_str(text).unwrap();
     block_on(async {
         let directory = tempfile::tempdir().unwrap();

@@ -14,10 +14,10 @@ use aws_sdk_dynamodb::types::{
     AttributeDefinition, AttributeValue, BillingMode, DeleteRequest, KeySchemaElement, KeyType,
     ScalarAttributeType, WriteRequest,
 };
-use cuttlefish::store::{
+use cuttlefish_core::ids::{CommitPoint, Generation, NeuronRange};
+use cuttlefish_runtime::store::{
     DEFAULT_TABLE, DynamoStore, Endpoint, Error, Store, Written, connect, embedded, serve,
 };
-use cuttlefish_core::ids::{CommitPoint, Generation, NeuronRange};
 
 use crate::store_contract::{self as contract, Backend, ONE, TWO, commit, ledger, neurons, states};
 

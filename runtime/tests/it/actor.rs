@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-use cuttlefish::host::actor::ActorMailbox;
-use cuttlefish::host::{Host, Observer, Storekeeper};
-use cuttlefish::transport::MemoryTransport;
 use cuttlefish_core::ids::{Address, Generation};
 use cuttlefish_core::machine::{Effects, Input, Machine};
 use cuttlefish_core::view::{Dropped, SynapseView, View};
+use cuttlefish_runtime::host::actor::ActorMailbox;
+use cuttlefish_runtime::host::{Host, Observer, Storekeeper};
+use cuttlefish_runtime::transport::MemoryTransport;
 
 use crate::store::Embedded;
 

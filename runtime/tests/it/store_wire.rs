@@ -14,8 +14,10 @@ use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
 };
 use aws_smithy_runtime_api::client::result::ConnectorError;
-use cuttlefish::store::{DEFAULT_TABLE, DynamoStore, Endpoint, Error, Store, Written, connect};
 use cuttlefish_core::ids::Generation;
+use cuttlefish_runtime::store::{
+    DEFAULT_TABLE, DynamoStore, Endpoint, Error, Store, Written, connect,
+};
 
 use crate::store::{Embedded, block_on};
 use crate::store_contract::{TWO, ledger, neurons, states, write};

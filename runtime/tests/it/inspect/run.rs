@@ -8,12 +8,6 @@ use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use cuttlefish::host::actor::ActorMailbox;
-use cuttlefish::host::{End, Host, Observer, RunSnapshot, Storekeeper};
-use cuttlefish::inspect::{self, About, Access, Subject};
-use cuttlefish::store::Store;
-use cuttlefish::transport::Link;
-use cuttlefish::transport::{Mailbox, MemoryTransport};
 use cuttlefish_core::data::{BatchSource, Batches, Dataset, Split, Task, Values};
 use cuttlefish_core::ids::{Address, NeuronRange};
 use cuttlefish_core::machine::{Input, Machine};
@@ -23,6 +17,12 @@ use cuttlefish_core::synapse::Synapse;
 use cuttlefish_core::topology::{DataShape, Graph, Grouping, parse};
 use cuttlefish_core::trainer::{Timing, Trainer};
 use cuttlefish_core::view::View;
+use cuttlefish_runtime::host::actor::ActorMailbox;
+use cuttlefish_runtime::host::{End, Host, Observer, RunSnapshot, Storekeeper};
+use cuttlefish_runtime::inspect::{self, About, Access, Subject};
+use cuttlefish_runtime::store::Store;
+use cuttlefish_runtime::transport::Link;
+use cuttlefish_runtime::transport::{Mailbox, MemoryTransport};
 
 use crate::store::Embedded;
 
@@ -273,6 +273,6 @@ fn busy_link() -> Link {
     for (count, value) in counts {
         count.store(value, Ordering::Relaxed);
     }
-    link.set(cuttlefish::transport::LinkState::Connected);
+    link.set(cuttlefish_runtime::transport::LinkState::Connected);
     link
 }

@@ -7,9 +7,9 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use cuttlefish_core::ids::Address;
 
-use cuttlefish::host::Observer;
-use cuttlefish::host::actor::ActorMailbox;
-use cuttlefish::inspect::{About, Access};
+use cuttlefish_runtime::host::Observer;
+use cuttlefish_runtime::host::actor::ActorMailbox;
+use cuttlefish_runtime::inspect::{About, Access};
 
 use super::http::get;
 use super::run::{self, Hosted, RUN};

@@ -2,10 +2,10 @@
 
 use std::sync::{Arc, Mutex};
 
-use cuttlefish::transport::memory::Rejection;
-use cuttlefish::transport::{Error, Mailbox, MemoryTransport, Transport};
 use cuttlefish_core::ids::Address;
 use cuttlefish_core::protocol::Envelope;
+use cuttlefish_runtime::transport::memory::Rejection;
+use cuttlefish_runtime::transport::{Error, Mailbox, MemoryTransport, Transport};
 
 #[path = "../support/transport_contract.rs"]
 mod contract;

@@ -6,14 +6,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use cuttlefish::host::RunSnapshot;
-use cuttlefish::inspect::{About, Access, Subject};
-use cuttlefish::transport::Link;
 use cuttlefish_core::data::Batches;
 use cuttlefish_core::ids::Address;
 use cuttlefish_core::machine::Machine;
 use cuttlefish_core::neuron::Unit;
 use cuttlefish_core::view::View;
+use cuttlefish_runtime::host::RunSnapshot;
+use cuttlefish_runtime::inspect::{About, Access, Subject};
+use cuttlefish_runtime::transport::Link;
 
 use super::http::{Answer, PATIENCE, ask, connect, exchange, get, read_to_end};
 use super::run::{IMAGE, RUN, dataset, graph, serve};

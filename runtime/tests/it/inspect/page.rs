@@ -78,7 +78,7 @@ fn the_page_can_begin_at_a_neuron() {
 fn the_page_of_the_trainer_shows_the_run() {
     let html = page(RUN.server(Address::Trainer), "/");
     let test = RUN.outcome.ledger.progress.test.as_ref().unwrap();
-    let loss = cuttlefish::report::numbers::figure(test.loss);
+    let loss = cuttlefish_runtime::numbers::figure(test.loss);
     for text in [
         "trainer <span class=\"status good\">completed</span>",
         "<span>epoch</span><strong>4</strong><small>of 4</small>",

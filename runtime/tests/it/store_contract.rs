@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use cuttlefish::store::{Error, Store, Written};
 use cuttlefish_core::ids::{CommitPoint, Generation, NeuronRange, Tick};
 use cuttlefish_core::protocol::{Ledger, NeuronState, Progress};
+use cuttlefish_runtime::store::{Error, Store, Written};
 
 /// A place that keeps stores of several runs.
 pub trait Backend {

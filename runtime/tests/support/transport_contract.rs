@@ -1,8 +1,8 @@
 //! What every transport must do. A backend passes when each of these functions returns.
 
-use cuttlefish::transport::Error;
 use cuttlefish_core::ids::{Address, Generation};
 use cuttlefish_core::protocol::{Envelope, Message};
+use cuttlefish_runtime::transport::Error;
 
 /// The actors of a network with two units, then one.
 pub const ADDRESSES: [Address; 5] = [
