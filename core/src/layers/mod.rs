@@ -69,12 +69,19 @@ impl LayerSpec {
         }
     }
 
+    /// True for a pool, of whatever kind.
+    fn is_pool(&self) -> bool {
+        matches!(self, Self::MaxPooling2d(_) | Self::AveragePooling2d(_))
+    }
+
     /// Problem of this layer behind `before` and before `after`, as far as it does not depend on shapes.
     pub fn misplacement(&self, before: &[Self], after: &[Self]) -> Option<Misplacement> {
         match self {
             Self::Dense(_) => None,
             Self::Conv2d(_) => convolution::misplacement(after),
-            Self::MaxPooling2d(_) | Self::AveragePooling2d(_) => pooling::misplacement(before),
+            Self::MaxPooling2d(_) | Self::AveragePooling2d(_) => {
+                pooling::Pooling2dSpec::misplacement(before)
+            }
             Self::BatchNormalization(_) => batch_normalization::misplacement(before),
             Self::Flatten(_) => flatten::misplacement(after),
             Self::Dropout(_) => dropout::misplacement(before, after),
