@@ -48,6 +48,49 @@ impl Pooling2dSpec {
     }
 }
 
+/// Keys of a pool over steps.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Pooling1dSpec {
+    /// Steps of the window.
+    #[serde(default = "steps")]
+    #[schemars(range(min = 1, max = 1024))]
+    pub pool_size: usize,
+    /// Steps that the window moves on; as many as `pool_size` by default.
+    #[serde(default)]
+    #[schemars(range(min = 1, max = 1024))]
+    pub strides: Option<usize>,
+    /// What happens at both ends.
+    #[serde(default)]
+    pub padding: Padding,
+}
+
+fn steps() -> usize {
+    2
+}
+
+impl Pooling1dSpec {
+    pub(super) fn misplacement(before: &[LayerSpec]) -> Option<Misplacement> {
+        let is_filter = matches!(pooled(before), Some(LayerSpec::Conv1d(_)));
+        (!is_filter).then_some((
+            MISPLACED,
+            "filters pool their own steps: put it right behind a `conv1d` layer",
+        ))
+    }
+
+    pub(super) fn add_to(&self, kind: PoolKind, stack: &mut Stack) -> Result<(), Misfit> {
+        let Flow::Steps(_, steps) = stack.flow else {
+            return Ok(());
+        };
+        let size = self.pool_size;
+        let strides = Size::row(self.strides.unwrap_or(size));
+        let window = Window::new(Size::row(steps), Size::row(size), strides, self.padding);
+        let too_large = || format!("a window of {size} is larger than the {steps} steps");
+        let flow = |channels, size: Size| Flow::Steps(channels, size.width);
+        add_to(stack, kind, window.ok_or_else(too_large), flow)
+    }
+}
+
 const MISPLACED: &str = "pooling that does not follow a convolution";
 
 /// The layer that a pool behind `before` pools.
