@@ -65,7 +65,12 @@ pub struct Normalization {
 
 /// Problem with its place: it is a part of the neurons before it, as their pool is.
 pub(super) fn misplacement(before: &[LayerSpec]) -> Option<Misplacement> {
-    use LayerSpec::{AveragePooling2d, BatchNormalization, Dropout, Flatten, MaxPooling2d};
+    use LayerSpec::{BatchNormalization, Dropout, Flatten};
+    // A pool may stand between the neurons and their normalization.
+    let unpooled = match before {
+        [unpooled @ .., pool] if pool.is_pool() => unpooled,
+        _ => before,
+    };
     match before {
         [] => Some((
             "batch normalization before the first layer with weights",
@@ -79,12 +84,7 @@ pub(super) fn misplacement(before: &[LayerSpec]) -> Option<Misplacement> {
             "batch normalization behind flatten",
             "put it before: each filter normalizes its map, not each place of it",
         )),
-        [.., BatchNormalization(_)]
-        | [
-            ..,
-            BatchNormalization(_),
-            MaxPooling2d(_) | AveragePooling2d(_),
-        ] => Some((
+        _ if matches!(unpooled, [.., BatchNormalization(_)]) => Some((
             "a second batch normalization of the same neurons",
             "leave one of them out",
         )),

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::convolution::Filters;
+use super::convolution::{self, Filters};
 use super::extent::Extent;
 use super::neuron_keys::of_filters;
 use super::{Flow, LayerKind, Misfit, NeuronKeys, NeuronSpec, Stack};
@@ -36,56 +36,33 @@ pub struct Conv2dSpec {
 
 impl Conv2dSpec {
     pub(super) fn neurons(&self) -> NeuronSpec<'_> {
-        NeuronSpec {
-            kind: "conv2d",
-            name: self.name.as_deref(),
-            count: self.filters,
-            count_key: "filters",
-            fan_in_key: "kernel_size",
-            fan_in_help: "a smaller kernel, or fewer filters before",
-            keys: &self.neurons,
-        }
+        convolution::neurons("conv2d", self.name.as_deref(), self.filters, &self.neurons)
     }
 
     pub(super) fn add_to(&self, stack: &mut Stack) -> Result<(), Misfit> {
         let convolution = self.convolution(stack.flow);
-        let fitting = convolution.as_ref().ok().copied().flatten();
-        let kind = fitting.map(|convolution| {
-            let kind = LayerKind::Conv2d(Conv2d(convolution));
-            (kind, convolution.fan_in())
-        });
-        stack.push(&self.neurons(), kind);
-        stack.flow = fitting.map_or(Flow::Unknown, |convolution| {
-            Flow::Maps(self.filters, convolution.window.positions)
-        });
-        convolution.map(|_| ())
+        let kind = |convolution| LayerKind::Conv2d(Conv2d(convolution));
+        convolution::add_to(stack, &self.neurons(), convolution, kind, Flow::Maps)
     }
 
-    /// Geometry over what flows in; `None` where that is unknown.
+    /// Convolution of what flows in; `None` where that is unknown.
     fn convolution(&self, flow: Flow) -> Result<Option<Convolution>, Misfit> {
         let (channels, map) = match flow {
             Flow::Image(size) => (1, size),
             Flow::Maps(maps, size) => (maps, size),
-            Flow::Row(_) => {
+            Flow::Unknown => return Ok(None),
+            _ => {
                 return Err(Misfit {
                     key: "",
                     message: format!("a convolution needs maps, and is given {}", flow.words()),
                     help: "it goes before `flatten` and dense layers, and the data has to be images",
                 });
             }
-            Flow::Unknown => return Ok(None),
         };
         let size = self.kernel_size.size();
         match Window::new(map, size, self.strides.size(), self.padding) {
             Some(window) => Ok(Some(Convolution { channels, window })),
-            None => Err(Misfit {
-                key: ".kernel_size",
-                message: format!(
-                    "a kernel of {size} is larger than what it is given: {}",
-                    flow.words()
-                ),
-                help: "make it smaller, or use `padding: same`",
-            }),
+            None => Err(convolution::too_large(size, flow)),
         }
     }
 }

@@ -1,9 +1,11 @@
 //! Convolutions, whatever they slide over: every neuron is a filter. The loops are in [`crate::math::conv`].
 
+use std::fmt::Display;
+
 use ndarray::Array2;
 
 use super::kernel::{Kernel, NeuronStep, NeuronsMut};
-use super::{LayerSpec, Misplacement};
+use super::{Flow, LayerKind, LayerSpec, Misfit, Misplacement, NeuronKeys, NeuronSpec, Stack};
 use crate::math::Inputs;
 use crate::math::conv::{Convolution, Size};
 use crate::math::kernel::Rows;
@@ -17,6 +19,55 @@ pub trait Filters {
     fn filters_shape(&self, units: usize) -> Vec<usize>;
 }
 
+/// Neurons of a layer of filters as the file says them.
+pub(super) fn neurons<'a>(
+    kind: &'static str,
+    name: Option<&'a str>,
+    filters: usize,
+    keys: &'a NeuronKeys,
+) -> NeuronSpec<'a> {
+    NeuronSpec {
+        kind,
+        name,
+        count: filters,
+        count_key: "filters",
+        fan_in_key: "kernel_size",
+        fan_in_help: "a smaller kernel, or fewer filters before",
+        keys,
+    }
+}
+
+/// Puts filters on a stack. Their convolution is `None` where it is unknown what they are given; `flow` are
+/// their maps, of which there are as many, of this size.
+pub(super) fn add_to(
+    stack: &mut Stack,
+    filters: &NeuronSpec<'_>,
+    convolution: Result<Option<Convolution>, Misfit>,
+    kind: fn(Convolution) -> LayerKind,
+    flow: fn(usize, Size) -> Flow,
+) -> Result<(), Misfit> {
+    let (convolution, misfit) = match convolution {
+        Ok(convolution) => (convolution, Ok(())),
+        Err(misfit) => (None, Err(misfit)),
+    };
+    stack.push(filters, convolution.map(|conv| (kind(conv), conv.fan_in())));
+    stack.flow = convolution.map_or(Flow::Unknown, |conv| {
+        flow(filters.count, conv.window.positions)
+    });
+    misfit
+}
+
+/// Problem of a kernel that what flows in has no place for.
+pub(super) fn too_large(kernel: impl Display, flow: Flow) -> Misfit {
+    let flow = flow.words();
+    Misfit {
+        key: ".kernel_size",
+        message: format!("a kernel of {kernel} is larger than what it is given: {flow}"),
+        help: "make it smaller, or use `padding: same`",
+    }
+}
+
+/// Problem of filters with their place: answers are numbers of a whole layer.
 pub(super) fn misplacement(after: &[LayerSpec]) -> Option<Misplacement> {
     let is_last = after.iter().all(|layer| layer.neurons().is_none());
     is_last.then_some((

@@ -49,7 +49,7 @@ impl DenseSpec {
         stack.push(&self.neurons(), Some((kind, flow.features())));
         match flow {
             Flow::Row(_) | Flow::Image(_) | Flow::Unknown => Ok(()),
-            Flow::Maps(..) => Err(Misfit {
+            _ => Err(Misfit {
                 key: "",
                 message: format!(
                     "a dense layer needs numbers in a row, and is given {}",

@@ -5,7 +5,7 @@ use std::ops::Deref;
 use ndarray::Array2;
 use serde::Serialize;
 
-use super::{Conv2d, Dense};
+use super::{Conv1d, Conv2d, Dense};
 use crate::math::Inputs;
 use crate::math::conv::Size;
 use crate::math::kernel::Rows;
@@ -16,6 +16,8 @@ use crate::math::kernel::Rows;
 pub enum LayerKind {
     /// Every neuron is connected to all inputs.
     Dense(Dense),
+    /// Every neuron is a filter that slides over steps.
+    Conv1d(Conv1d),
     /// Every neuron is a filter that slides over maps.
     Conv2d(Conv2d),
 }
@@ -26,6 +28,7 @@ impl Deref for LayerKind {
     fn deref(&self) -> &Self::Target {
         match self {
             Self::Dense(dense) => dense,
+            Self::Conv1d(conv) => conv,
             Self::Conv2d(conv) => conv,
         }
     }

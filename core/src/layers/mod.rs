@@ -5,6 +5,7 @@
 //! which have neurons. Pools, normalizations and dropout are stages of the neurons before them.
 
 pub mod batch_normalization;
+pub mod conv1d;
 pub mod conv2d;
 pub mod convolution;
 pub mod dense;
@@ -22,6 +23,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use batch_normalization::Normalization;
+pub use conv1d::Conv1d;
 pub use conv2d::Conv2d;
 pub use dense::Dense;
 pub use kernel::{Kernel, LayerKind};
@@ -38,9 +40,18 @@ use crate::math::conv::PoolKind;
 pub enum LayerSpec {
     /// Every neuron is connected to all inputs.
     Dense(dense::DenseSpec),
+    /// Every neuron is a filter: a kernel that slides over the steps before it and makes steps of one channel.
+    #[serde(rename = "conv1d")]
+    Conv1d(conv1d::Conv1dSpec),
     /// Every neuron is a filter: a kernel that slides over the maps before it and makes one map.
     #[serde(rename = "conv2d")]
     Conv2d(conv2d::Conv2dSpec),
+    /// The largest value of each window of the steps of the filters before it.
+    #[serde(rename = "max_pooling1d")]
+    MaxPooling1d(pooling::Pooling1dSpec),
+    /// The mean of each window of the steps of the filters before it.
+    #[serde(rename = "average_pooling1d")]
+    AveragePooling1d(pooling::Pooling1dSpec),
     /// The largest value of each window of the maps of the filters before it.
     #[serde(rename = "max_pooling2d")]
     MaxPooling2d(pooling::Pooling2dSpec),
@@ -64,17 +75,34 @@ impl LayerSpec {
     pub fn neurons(&self) -> Option<NeuronSpec<'_>> {
         match self {
             Self::Dense(dense) => Some(dense.neurons()),
+            Self::Conv1d(conv) => Some(conv.neurons()),
             Self::Conv2d(conv) => Some(conv.neurons()),
             _ => None,
         }
+    }
+
+    /// True for a pool, of whatever kind.
+    fn is_pool(&self) -> bool {
+        matches!(
+            self,
+            Self::MaxPooling1d(_)
+                | Self::AveragePooling1d(_)
+                | Self::MaxPooling2d(_)
+                | Self::AveragePooling2d(_)
+        )
     }
 
     /// Problem of this layer behind `before` and before `after`, as far as it does not depend on shapes.
     pub fn misplacement(&self, before: &[Self], after: &[Self]) -> Option<Misplacement> {
         match self {
             Self::Dense(_) => None,
-            Self::Conv2d(_) => convolution::misplacement(after),
-            Self::MaxPooling2d(_) | Self::AveragePooling2d(_) => pooling::misplacement(before),
+            Self::Conv1d(_) | Self::Conv2d(_) => convolution::misplacement(after),
+            Self::MaxPooling1d(_) | Self::AveragePooling1d(_) => {
+                pooling::Pooling1dSpec::misplacement(before)
+            }
+            Self::MaxPooling2d(_) | Self::AveragePooling2d(_) => {
+                pooling::Pooling2dSpec::misplacement(before)
+            }
             Self::BatchNormalization(_) => batch_normalization::misplacement(before),
             Self::Flatten(_) => flatten::misplacement(after),
             Self::Dropout(_) => dropout::misplacement(before, after),
@@ -88,7 +116,10 @@ impl LayerSpec {
     pub fn add_to(&self, stack: &mut Stack) -> Result<(), Misfit> {
         match self {
             Self::Dense(dense) => dense.add_to(stack),
+            Self::Conv1d(conv) => conv.add_to(stack),
             Self::Conv2d(conv) => conv.add_to(stack),
+            Self::MaxPooling1d(pool) => pool.add_to(PoolKind::Max, stack),
+            Self::AveragePooling1d(pool) => pool.add_to(PoolKind::Average, stack),
             Self::MaxPooling2d(pool) => pool.add_to(PoolKind::Max, stack),
             Self::AveragePooling2d(pool) => pool.add_to(PoolKind::Average, stack),
             Self::BatchNormalization(normalization) => {

@@ -22,6 +22,8 @@ pub enum Flow {
     Image(Size),
     /// Maps, of which each neuron before makes one.
     Maps(usize, Size),
+    /// Channels, of which each neuron before makes one, of as many steps.
+    Steps(usize, usize),
     /// Output of a layer that does not fit: no problem is reported twice.
     Unknown,
 }
@@ -56,6 +58,11 @@ impl Stack {
         self.layers.push(layer);
     }
 
+    /// True before the first layer of neurons, which is given the data.
+    pub fn is_empty(&self) -> bool {
+        self.layers.is_empty()
+    }
+
     /// The layer of neurons on top, if there is one and it fits.
     pub fn top(&mut self) -> Option<&mut Layer> {
         self.layers.last_mut()?.as_mut()
@@ -74,6 +81,7 @@ impl Flow {
             Self::Row(features) => features,
             Self::Image(size) => size.area(),
             Self::Maps(maps, size) => maps * size.area(),
+            Self::Steps(channels, steps) => channels * steps,
             Self::Unknown => 0,
         }
     }
@@ -84,6 +92,7 @@ impl Flow {
             Self::Row(features) => format!("{features} numbers in a row"),
             Self::Image(size) => size.to_string(),
             Self::Maps(maps, size) => format!("{maps} maps of {size}"),
+            Self::Steps(channels, steps) => format!("{channels} channels of {steps} steps"),
             Self::Unknown => String::new(),
         }
     }

@@ -25,6 +25,11 @@ pub struct Size {
 }
 
 impl Size {
+    /// A row of places.
+    pub fn row(width: usize) -> Self {
+        Self { height: 1, width }
+    }
+
     /// Number of places.
     pub fn area(self) -> usize {
         self.height * self.width

@@ -11,7 +11,9 @@ use cuttlefish_core::math::stream::{Purpose, stream};
 use cuttlefish_core::math::{
     Activation, Initializer, Inputs, Loss, Optimizer, Regularizer, Schedule,
 };
-use cuttlefish_core::topology::{Graph, Head, Layer, Normalization, Training};
+use cuttlefish_core::topology::{
+    DataShape, Graph, Grouping, Head, Layer, Normalization, TaskShape, Training, parse,
+};
 use ndarray_rand::rand::Rng;
 
 /// A network with its data, ready for the machines.
@@ -296,6 +298,59 @@ pub fn convolutions() -> Vec<Vec<Conv>> {
                 padding: same,
                 ..conv(2, [2, 2])
             },
+        ],
+    ]
+}
+
+/// A convolution over steps, with its keys.
+pub fn conv1d(keys: &str) -> String {
+    format!("{{type: conv1d, activation: tanh, {keys}}}")
+}
+
+/// Layers of the file over rows of `steps` numbers, and a dense layer of `classes` neurons.
+pub fn sequential(seed: u64, steps: usize, layers: &[String], classes: usize) -> Graph {
+    let output = format!("{{type: dense, units: {classes}, activation: softmax}}");
+    let layers = [layers, &["{type: flatten}".to_owned(), output]].concat();
+    let text = format!(
+        "name: test\ndata: {{source: digits}}\n\
+         network: {{loss: sparse_categorical_crossentropy, layers: [{}]}}\n",
+        layers.join(", ")
+    );
+    let shape = DataShape {
+        features: steps,
+        image: None,
+        value_bytes: 4,
+        task: TaskShape::Classification { classes },
+        train_rows: 1,
+        validation_rows: 0,
+        test_rows: 0,
+    };
+    let document = parse(&text, &[]).expect("a file without a problem");
+    let graph = document.graph(&shape, Grouping::Units(1));
+    Graph {
+        training: classifier(seed, &[1, classes]).training,
+        seed,
+        ..graph.expect("layers that fit")
+    }
+}
+
+/// Convolutions over at least 11 steps with every kind of end, stride and pool.
+pub fn sequences() -> Vec<Vec<String>> {
+    let pool = |text: &str| text.to_owned();
+    vec![
+        vec![conv1d("filters: 3, kernel_size: 4")],
+        vec![conv1d(
+            "filters: 2, kernel_size: 5, strides: 3, padding: same",
+        )],
+        vec![conv1d(
+            "filters: 4, kernel_size: 3, strides: 2, padding: causal",
+        )],
+        vec![
+            conv1d("filters: 9, kernel_size: 4, padding: causal"),
+            pool("{type: max_pooling1d}"),
+            conv1d("filters: 3, kernel_size: 2, padding: same"),
+            pool("{type: average_pooling1d, pool_size: 3, strides: 1, padding: same}"),
+            conv1d("filters: 2, kernel_size: 2, padding: causal, strides: 2"),
         ],
     ]
 }

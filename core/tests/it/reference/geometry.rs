@@ -1,6 +1,6 @@
 //! Which values of a map belong together, counted out place by place.
 
-use cuttlefish_core::layers::{Conv2d, LayerKind};
+use cuttlefish_core::layers::{Conv1d, Conv2d, LayerKind};
 use cuttlefish_core::math::conv::{PoolKind, Window};
 use cuttlefish_core::topology::Layer;
 
@@ -29,8 +29,9 @@ fn seen(window: &Window, position: usize) -> Vec<(usize, usize)> {
 
 /// Which weight meets which feature for a sum.
 pub fn links(layer: &Layer, position: usize) -> Vec<(usize, usize)> {
-    let LayerKind::Conv2d(Conv2d(maps)) = &layer.kind else {
-        return (0..layer.fan_in).map(|i| (i, i)).collect();
+    let maps = match &layer.kind {
+        LayerKind::Dense(_) => return (0..layer.fan_in).map(|i| (i, i)).collect(),
+        LayerKind::Conv1d(Conv1d(maps)) | LayerKind::Conv2d(Conv2d(maps)) => maps,
     };
     let (kernel, map) = (maps.window.size.area(), maps.window.map.area());
     let mut links = Vec::new();
