@@ -72,6 +72,12 @@ impl Config {
         }
     }
 
+    /// Everything in one directory, whatever the environment says: runs in `runs`, data sets in `data`.
+    pub fn in_directory(directory: impl AsRef<Path>) -> Self {
+        let below = |name| Some(directory.as_ref().join(name));
+        Self::new(below("data"), below("runs"), |_| None)
+    }
+
     /// Where the data of a run are that was started with `recorded`, unless a person now says
     /// otherwise.
     pub fn data_dir_of_run<'a>(&'a self, recorded: &'a Path) -> &'a Path {

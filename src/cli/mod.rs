@@ -151,7 +151,7 @@ pub fn main() -> Exit {
     let cli = Cli::parse();
     init_logs(cli.verbose);
     let config = Config::from_process(cli.data_dir, cli.runs_dir);
-    let result = actix_rt::System::new().block_on(run(cli.command, &config));
+    let result = crate::block_on(run(cli.command, &config));
     result.unwrap_or_else(|failure| {
         let style = anstyle::Style::new()
             .bold()

@@ -41,7 +41,7 @@ pub async fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
              saw; they count as none of its categories"
         ));
     }
-    let predictions = run.predict(&saved, &rows).await?;
+    let predictions = run.predict_rows(&saved, &rows).await?;
     let (format, numbers) = (&predictions.format, &predictions.numbers);
     let outputs = predictions.outputs.view();
     if args.json {

@@ -12,7 +12,7 @@ use super::{Exit, Failure, FileArgs, print, print_json, tell};
 use crate::config::Config;
 use crate::deploy::Kind;
 use crate::report::summary;
-use crate::run::{Prepared, Request, Trained, bring_up};
+use crate::run::{Prepared, Request, Source, Trained, bring_up};
 
 #[derive(Debug, clap::Args)]
 #[command(
@@ -62,12 +62,12 @@ pub async fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
         (Some(file), _) => {
             let target = asked.unwrap_or(Kind::Local);
             let request = Request {
-                file,
+                topology: Source::File(file),
                 overrides: &overrides,
                 target,
                 overwrite: args.overwrite,
             };
-            (Prepared::from_file(&request, config).await?, target)
+            (Prepared::from_topology(&request, config).await?, target)
         }
         (None, Some(run)) => {
             let prepared = Prepared::from_run(run, &overrides, config).await?;

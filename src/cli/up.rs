@@ -10,7 +10,7 @@ use crate::config::Config;
 use crate::deploy::Kind;
 use crate::monitor::Monitor;
 use crate::run::train::BroughtUp;
-use crate::run::{Prepared, Request, bring_up};
+use crate::run::{Prepared, Request, Source, bring_up};
 
 #[derive(Debug, clap::Args)]
 #[command(
@@ -44,12 +44,12 @@ pub async fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
     let target = Kind::from(args.target);
     let overrides = args.file_args.overrides();
     let request = Request {
-        file: &args.file,
+        topology: Source::File(&args.file),
         overrides: &overrides,
         target,
         overwrite: args.overwrite,
     };
-    let prepared = Prepared::from_file(&request, config).await?;
+    let prepared = Prepared::from_topology(&request, config).await?;
     let is_up = prepared.target.is_some();
     let options = options(target, is_up, &args.services, &args.ecs, config)?;
     let monitor = Screen::listening(args.quiet, target)?;

@@ -40,7 +40,7 @@ use crate::run_dir::{self, Lock, RunDir};
 pub use error::Error;
 pub use outcome::Trained;
 pub use prepare::{Prepared, Request};
-pub use topology_file::Overrides;
+pub use topology_file::{Overrides, Source};
 pub use train::bring_up;
 
 /// A run that exists: its directory, and the target that it is on.

@@ -7,7 +7,7 @@ use cuttlefish_core::data::Feed;
 use cuttlefish_core::topology::{DataShape, Plan};
 
 use super::prepare::{existing, exists, read_workload, usual_grouping};
-use super::topology_file::{Overrides, TopologyFile};
+use super::topology_file::{Overrides, Source, TopologyFile};
 use super::{Error, Run};
 use crate::config::Config;
 use crate::deploy::docker::outlook::Outlook;
@@ -59,7 +59,7 @@ pub async fn plan(
     services: impl FnOnce(bool) -> Result<Services, Error>,
     config: &Config,
 ) -> Result<TargetPlan, Error> {
-    let file = TopologyFile::read(file, overrides)?;
+    let file = TopologyFile::read(Source::File(file), overrides)?;
     let dir = RunDir::new(&config.runs_dir, &file.document.spec().name)?;
     let grouping = overrides.grouping(usual_grouping(target));
     let (base_dir, data_dir) = (file.base_dir(), config.data_dir.clone());

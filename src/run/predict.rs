@@ -85,11 +85,21 @@ pub fn read_rows(path: &Path, format: &RowFormat) -> Result<Rows, Error> {
 }
 
 impl Run {
-    /// Answers rows with the weights of the last commit; `saved` is the run as it was read.
+    /// The network's outputs `[rows, outputs]` for rows `[rows, features]`, encoded as in training (images as
+    /// shares of the largest value, 0 to 1), with the weights of the last commit. For classes the outputs are
+    /// probabilities, or with one output that of the second class.
+    ///
+    /// # Errors
+    /// When the rows have another number of features, or the store cannot be read.
+    pub async fn predict(&self, rows: ArrayView2<'_, f32>) -> Result<Array2<f32>, Error> {
+        self.outputs(&self.saved().await?, rows).await
+    }
+
+    /// Answers rows of a file with the weights of the last commit; `saved` is the run as it was read.
     ///
     /// # Errors
     /// When the weights do not fit the network.
-    pub async fn predict(&self, saved: &SavedRun, rows: &Rows) -> Result<Predictions, Error> {
+    pub async fn predict_rows(&self, saved: &SavedRun, rows: &Rows) -> Result<Predictions, Error> {
         let outputs = self.outputs(saved, rows.values.view()).await?;
         Ok(Predictions {
             format: saved.record.rows.clone(),
@@ -102,7 +112,7 @@ impl Run {
     ///
     /// # Errors
     /// When the rows have another number of features, or the weights do not fit the network.
-    pub async fn outputs(
+    async fn outputs(
         &self,
         saved: &SavedRun,
         rows: ArrayView2<'_, f32>,

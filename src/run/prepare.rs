@@ -1,19 +1,22 @@
 //! Preparation of a run: from a topology file, or from what a run was brought up with, to a workload. Changes
 //! nothing but the lock of a run that is resumed.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use cuttlefish_core::data::Dataset;
 use cuttlefish_core::protocol::NeuronState;
 use cuttlefish_core::topology::{DataShape, Graph, Grouping};
+use ndarray::ArrayD;
 
-use super::topology_file::{Overrides, TopologyFile};
+use super::topology_file::{Overrides, Source, TopologyFile};
 use super::{Error, Run, change};
 use crate::config::Config;
 use crate::data::{self, Loaded};
 use crate::deploy::local::LocalTarget;
 use crate::deploy::{Deployment, Kind, Workload};
+use crate::import;
 use crate::record::Record;
 use crate::record::data_sha256;
 use crate::run_dir::{self, Lock, RunDir};
@@ -33,11 +36,11 @@ pub struct Prepared {
     pub(super) lock: Option<Lock>,
 }
 
-/// Where a new run goes, and what of it is there already.
+/// A new run that is asked for.
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'a> {
-    /// The topology file.
-    pub file: &'a Path,
+    /// The topology.
+    pub topology: Source<'a>,
     /// What is to be different from it.
     pub overrides: &'a Overrides,
     /// The target.
@@ -47,13 +50,13 @@ pub struct Request<'a> {
 }
 
 impl Prepared {
-    /// Prepares a run of a topology file. A run of its name that is on the same target, in containers, becomes
+    /// Prepares a run of a topology. A run of its name that is on the same target, in containers, becomes
     /// what the file says, if that leaves its bits as they are.
     ///
     /// # Errors
-    /// Lists what is wrong with the file or its data, or says that there is another run of its name.
-    pub async fn from_file(request: &Request<'_>, config: &Config) -> Result<Self, Error> {
-        let file = TopologyFile::read(request.file, request.overrides)?;
+    /// Lists what is wrong with the topology or its data, or says that there is another run of its name.
+    pub async fn from_topology(request: &Request<'_>, config: &Config) -> Result<Self, Error> {
+        let file = TopologyFile::read(request.topology, request.overrides)?;
         let spec = file.document.spec();
         let dir = RunDir::new(&config.runs_dir, &spec.name)?;
         let found = existing(&dir).await?;
@@ -121,6 +124,18 @@ impl Prepared {
             is_replacing: false,
             target: Some(run.kind()),
             lock: Some(lock),
+        })
+    }
+
+    /// The same run, which begins with these weights, named and shaped as [`Run::weights`] gives them.
+    ///
+    /// # Errors
+    /// Names the array that does not fit the network, or says that the run is there already.
+    pub fn with_arrays(self, arrays: &BTreeMap<String, ArrayD<f32>>) -> Result<Self, Error> {
+        self.with_weights(|graph| {
+            import::states_of_arrays(graph, arrays).map_err(|error| Error::Weights {
+                problem: format!("failed to {error}"),
+            })
         })
     }
 

@@ -7,7 +7,7 @@ use cuttlefish_core::topology::Grouping;
 
 use super::Error;
 use super::prepare::read_workload;
-use super::topology_file::{Overrides, TopologyFile};
+use super::topology_file::{Overrides, Source, TopologyFile};
 use crate::config::Config;
 use crate::deploy::bundle::FIRST_LINE;
 use crate::deploy::docker::desired::CONTAINERS_PER_BRIDGE;
@@ -128,7 +128,7 @@ pub async fn render(
     monitor: &Monitor,
 ) -> Result<Rendered, Error> {
     let platform = request.platform;
-    let file = TopologyFile::read(&request.file, &request.overrides)?;
+    let file = TopologyFile::read(Source::File(&request.file), &request.overrides)?;
     let run = file.document.spec().name.clone();
     let place = request.into.clone();
     let place = place.unwrap_or_else(|| PathBuf::from(format!("{run}-{}", platform.word())));

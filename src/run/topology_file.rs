@@ -1,8 +1,8 @@
-//! Topology files, read with what is to be different from them.
+//! Topologies, read from a file or built by a program, with what is to be different from them.
 
 use std::path::{Path, PathBuf};
 
-use cuttlefish_core::topology::{self, Document, Grouping, Problems, yaml};
+use cuttlefish_core::topology::{self, Document, Grouping, Problems, Topology, yaml};
 
 use super::Error;
 use crate::data::file::read_file_up_to;
@@ -24,9 +24,19 @@ impl Overrides {
     }
 }
 
-/// A topology file that has been read.
+/// Origin of a topology.
+#[derive(Clone, Copy, Debug)]
+pub enum Source<'a> {
+    /// A file.
+    File(&'a Path),
+    /// A program.
+    Program(&'a Topology),
+}
+
+/// A topology that has been read.
 #[derive(Debug)]
 pub struct TopologyFile {
+    /// The file, or the name of a topology that a program has built.
     path: PathBuf,
     text: String,
     /// The topology with every override and default in it.
@@ -34,16 +44,23 @@ pub struct TopologyFile {
 }
 
 impl TopologyFile {
-    /// Reads a file.
+    /// Reads a topology.
     ///
     /// # Errors
-    /// Lists every problem with its line.
-    pub fn read(path: &Path, overrides: &Overrides) -> Result<Self, Error> {
-        let bytes = read_file_up_to(path, yaml::MAX_BYTES as u64).map_err(Error::Unreadable)?;
-        let text = String::from_utf8(bytes).map_err(|error| Error::NotUtf8 {
-            path: path.to_owned(),
-            at: error.utf8_error().valid_up_to(),
-        })?;
+    /// Lists every problem, of a file with its line.
+    pub fn read(source: Source<'_>, overrides: &Overrides) -> Result<Self, Error> {
+        match source {
+            Source::File(path) => Self::read_file(path, overrides),
+            Source::Program(topology) => Self::of_program(topology, overrides),
+        }
+    }
+
+    fn of_program(topology: &Topology, overrides: &Overrides) -> Result<Self, Error> {
+        // Paths in it are relative to the program's directory.
+        Self::parse(Path::new(topology.name()), topology.text(), overrides)
+    }
+
+    fn parse(path: &Path, text: String, overrides: &Overrides) -> Result<Self, Error> {
         match topology::parse(&text, &overrides.values) {
             Ok(document) => Ok(Self {
                 path: path.to_owned(),
@@ -52,6 +69,15 @@ impl TopologyFile {
             }),
             Err(problems) => Err(error(path, &text, &problems)),
         }
+    }
+
+    fn read_file(path: &Path, overrides: &Overrides) -> Result<Self, Error> {
+        let bytes = read_file_up_to(path, yaml::MAX_BYTES as u64).map_err(Error::Unreadable)?;
+        let text = String::from_utf8(bytes).map_err(|error| Error::NotUtf8 {
+            path: path.to_owned(),
+            at: error.utf8_error().valid_up_to(),
+        })?;
+        Self::parse(path, text, overrides)
     }
 
     /// The directory that paths in the file are relative to.

@@ -2,12 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use cuttlefish_core::topology::Graph;
+use cuttlefish_core::topology::{Graph, Topology};
 
 use super::follow::follow;
 use super::outcome::Trained;
 use super::prepare::{dataset_of, existing, exists};
-use super::{Error, Prepared, Run, recorded_graph};
+use super::{Error, Overrides, Prepared, Request, Run, Source, recorded_graph};
 use crate::config::Config;
 use crate::deploy::{self, Changes, Kind, Options, Workload};
 use crate::monitor::Monitor;
@@ -132,11 +132,34 @@ impl BroughtUp {
     /// Says how training failed, or that the caller let go of the run.
     pub async fn train(&self, monitor: &Monitor) -> Result<Trained, Error> {
         let counts = RowCounts::of(&self.workload.dataset);
-        self.run.train(&self.workload.graph, counts, monitor).await
+        self.run.follow(&self.workload.graph, counts, monitor).await
     }
 }
 
 impl Run {
+    /// Trains a network of a program: prepares it, brings it up on the target of `options`, and follows its
+    /// training to the end. `monitor` hears what happens, and can stop it.
+    ///
+    /// # Errors
+    /// Lists what is wrong with the topology, says that there is a run of its name, or how training failed.
+    pub async fn train(
+        topology: &Topology,
+        options: Options,
+        config: &Config,
+        monitor: &Monitor,
+    ) -> Result<(Self, Trained), Error> {
+        let request = Request {
+            topology: Source::Program(topology),
+            overrides: &Overrides::default(),
+            target: options.kind(),
+            overwrite: false,
+        };
+        let prepared = Prepared::from_topology(&request, config).await?;
+        let up = bring_up(prepared, options, monitor).await?;
+        let trained = up.train(monitor).await?;
+        Ok((up.run, trained))
+    }
+
     /// Follows the training of a run in containers to its end, whoever brought it up. The first interrupt
     /// asks it to commit and stop, the second one leaves it alone.
     ///
@@ -150,10 +173,10 @@ impl Run {
             // An earlier version of this program has not written them down.
             None => RowCounts::of(&dataset_of(&record, config)?),
         };
-        self.train(&graph, counts, monitor).await
+        self.follow(&graph, counts, monitor).await
     }
 
-    async fn train(
+    async fn follow(
         &self,
         graph: &Graph,
         counts: RowCounts,

@@ -8,7 +8,7 @@ use cuttlefish::deploy::{self, Actors, Error, Kind, Options, Target, Workload};
 use cuttlefish::host::End;
 use cuttlefish::monitor::Monitor;
 use cuttlefish::record::SavedRun;
-use cuttlefish::run::{Overrides, Prepared, Request, bring_up};
+use cuttlefish::run::{Overrides, Prepared, Request, Source, bring_up};
 use cuttlefish::run_dir::RunDir;
 use cuttlefish::store::Store as _;
 use cuttlefish_core::protocol::Verdict;
@@ -42,12 +42,12 @@ pub async fn check(config: &Config, options: impl Fn() -> Options) {
         neurons_per_unit: Some(6),
     };
     let request = Request {
-        file,
+        topology: Source::File(file),
         overrides: &overrides,
         target: kind,
         overwrite: false,
     };
-    let Prepared { dir, workload, .. } = Prepared::from_file(&request, config).await.unwrap();
+    let Prepared { dir, workload, .. } = Prepared::from_topology(&request, config).await.unwrap();
     let monitor = Monitor::silent();
     let create = || deploy::create(dir.clone(), options());
 
@@ -133,12 +133,12 @@ async fn ended(target: &dyn Target, workload: &Workload, is_stopped: bool) -> Ve
 /// The digest of the file trained in one process without a break.
 async fn undisturbed(config: &Config, file: &Path) -> String {
     let request = Request {
-        file,
+        topology: Source::File(file),
         overrides: &Overrides::default(),
         target: Kind::Local,
         overwrite: false,
     };
-    let prepared = Prepared::from_file(&request, config).await.unwrap();
+    let prepared = Prepared::from_topology(&request, config).await.unwrap();
     let monitor = Monitor::silent();
     let up = bring_up(prepared, Options::Local, &monitor).await.unwrap();
     let trained = up.train(&monitor).await.unwrap();

@@ -165,9 +165,7 @@ impl Record {
 
     /// The recorded topology, with further overrides.
     pub fn document(&self, overrides: &[String]) -> Result<Document, topology::Problems> {
-        // JSON is YAML, so what was recorded is read like a file.
-        let text = serde_json::to_string_pretty(&self.topology).unwrap_or_default();
-        topology::parse(&text, overrides)
+        self.topology.document(overrides)
     }
 
     /// The network, grouped as `grouping` says.

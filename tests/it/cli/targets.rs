@@ -6,7 +6,7 @@ use cuttlefish::deploy::docker::deployment::{BrokerPlace, StorePlace};
 use cuttlefish::deploy::ecs::stack::Stack;
 use cuttlefish::deploy::{Deployment, Kind, docker, ecs};
 use cuttlefish::record::Record;
-use cuttlefish::run::{Overrides, Prepared, Request};
+use cuttlefish::run::{Overrides, Prepared, Request, Source};
 use cuttlefish::run_dir::RunDir;
 use cuttlefish_core::data::Feed;
 
@@ -61,12 +61,7 @@ const TABLE: &[(&str, [End; 4])] = &[
     ),
     (
         "train FILE --epochs 1 --detach",
-        [
-            (2, "--target"),
-            EXISTS,
-            EXISTS_DOCKER,
-            EXISTS_ECS,
-        ],
+        [(2, "--target"), EXISTS, EXISTS_DOCKER, EXISTS_ECS],
     ),
     (
         "train FILE --target docker",
@@ -185,7 +180,10 @@ fn a_run_of_an_earlier_version_is_found_by_its_documents() {
     let output = place.output("digest RUN");
     assert_eq!(output.status.code(), Some(4));
     let stderr = text(&output.stderr);
-    assert!(stderr.contains("run.json") && stderr.contains("moon"), "{stderr}");
+    assert!(
+        stderr.contains("run.json") && stderr.contains("moon"),
+        "{stderr}"
+    );
 }
 
 /// Directories with a run in each of [`STATES`], to be copied.
@@ -208,7 +206,11 @@ impl Places {
         program.ok(&[&train[..], &[runs.to_str().unwrap()]].concat());
         let weights = home.join("weights.safetensors");
         let export = ["export", "digits", "--format", "safetensors", "-o"];
-        let args = [weights.to_str().unwrap(), "--runs-dir", runs.to_str().unwrap()];
+        let args = [
+            weights.to_str().unwrap(),
+            "--runs-dir",
+            runs.to_str().unwrap(),
+        ];
         program.ok(&[&export[..], &args].concat());
         let pixels = vec!["0"; 64].join(",");
         std::fs::write(home.join("rows.csv"), format!("{pixels}\n")).unwrap();
@@ -268,12 +270,12 @@ fn record(home: &Path) -> Record {
     let config = Config::new(dir("data"), dir("none/runs"), |_| None);
     let overrides = Overrides::default();
     let request = Request {
-        file: Path::new(DIGITS),
+        topology: Source::File(Path::new(DIGITS)),
         overrides: &overrides,
         target: Kind::Docker,
         overwrite: false,
     };
-    let prepared = actix_rt::System::new().block_on(Prepared::from_file(&request, &config));
+    let prepared = actix_rt::System::new().block_on(Prepared::from_topology(&request, &config));
     prepared.unwrap().workload.record
 }
 
