@@ -4,7 +4,7 @@
 use cuttlefish_core::ids::{CommitPoint, NeuronRange, Tick};
 use cuttlefish_core::machine::NeuronState;
 use cuttlefish_core::topology::{Graph, Layer};
-use cuttlefish_core::trainer::{Ledger, Progress};
+use cuttlefish_core::trainer::{Ledger, Progress, Totals};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensorError, SafeTensors};
 
@@ -180,6 +180,7 @@ pub async fn begin_with(
     let ledger = Ledger {
         commit,
         progress: Progress::start(graph.training.epochs),
+        totals: Totals::default(),
     };
     accepted(store.write_ledger(generation, &ledger).await?)
 }

@@ -169,8 +169,11 @@ pub struct TrainerView {
     pub pending: Option<PendingCommit>,
     /// What it has left alone.
     pub dropped: Dropped,
-    /// Rewinds since this trainer booted, its first restore not counted.
-    pub rewinds: u64,
+    /// Rows of the run's training ticks, those computed again after a rewind included; unknown before the
+    /// ledger is read.
+    pub rows: Option<u64>,
+    /// Rewinds of the run, those before this trainer included; unknown before the ledger is read.
+    pub rewinds: Option<u64>,
 }
 
 /// Where a trainer stands.

@@ -108,14 +108,12 @@ impl Followed<'_> {
             training.batch_size,
             training.shuffle,
         );
-        let before = self.saved().await?.progress().tick.0;
         let view = ProgressView::new(std::io::stderr().is_terminal(), quiet, training.epochs);
         let batch_source: &dyn BatchSource = &batches;
-        let mut watch = Watch::new(view, self.graph, batch_source, before);
+        let mut watch = Watch::new(view, self.graph, batch_source);
         let ended = watch.until_the_end(&mut watched).await;
         watch.finish();
-        let ended = ended?;
-        let outcome = match ended.end {
+        let outcome = match ended? {
             End::Finished(outcome) => *outcome,
             End::Failed(fault) => return Err(fault.into()),
             End::StoreFailed(problem) => return Err(Failure::new(Exit::Failed, problem)),
@@ -128,8 +126,6 @@ impl Followed<'_> {
             graph: self.graph,
             dataset: &self.dataset,
             outcome: &outcome,
-            rows_trained: ended.rows_trained,
-            wall: ended.took,
         };
         finished.report(json).await
     }
@@ -210,8 +206,8 @@ pub(super) async fn end_of_stopped(store: &DynamoStore) -> Result<End, Failure> 
     };
     Ok(End::Finished(Box::new(Outcome {
         verdict,
+        totals: ledger.totals,
         ledger,
-        rewinds: 0,
     })))
 }
 

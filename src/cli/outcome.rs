@@ -1,7 +1,6 @@
 //! What people are told at the end of a run.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use cuttlefish_core::data::Dataset;
 use cuttlefish_core::network::digest;
@@ -22,8 +21,6 @@ pub struct Finished<'a> {
     pub graph: &'a Graph,
     pub dataset: &'a Dataset,
     pub outcome: &'a Outcome,
-    pub rows_trained: u64,
-    pub wall: Duration,
 }
 
 impl Finished<'_> {
@@ -33,7 +30,9 @@ impl Finished<'_> {
         let name = self.run.name();
         let plot = self.plot(&progress.history)?;
         let sha256 = digest(self.saved.states().await?.iter().flatten());
-        let speed = self.rows_trained as f64 / self.wall.as_secs_f64();
+        let totals = &self.outcome.totals;
+        let seconds = totals.elapsed.as_secs_f64();
+        let speed = totals.rows as f64 / seconds;
         if as_json {
             let last = progress.history.last();
             print_json(&json!({
@@ -43,16 +42,15 @@ impl Finished<'_> {
                 "ticks": progress.tick,
                 "epochs": last.map_or(0, |epoch| epoch.epoch),
                 "samples_per_second": speed,
-                "wall_seconds": self.wall.as_secs_f64(),
+                "wall_seconds": seconds,
                 "train": last.map(|epoch| &epoch.train),
                 "validation": last.and_then(|epoch| epoch.validation.as_ref()),
                 "test": progress.test,
                 "weights_sha256": sha256,
-                "rewinds": self.outcome.rewinds,
+                "rewinds": totals.rewinds,
             }))?;
         } else {
             let mut text = summary::summary(progress, &self.dataset.task);
-            let seconds = self.wall.as_secs_f64();
             text.push_str(&format!(
                 "\n{} parameters, {} ticks in {seconds:.1} s, {speed:.0} samples/s\n",
                 self.graph.parameters(),

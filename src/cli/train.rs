@@ -3,7 +3,7 @@
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use clap::ValueEnum;
 use cuttlefish_core::data::{BatchSource, Batches, Dataset, Part};
@@ -86,7 +86,6 @@ pub(super) struct Prepared {
     pub(super) record: String,
     pub(super) graph: Graph,
     dataset: Arc<Dataset>,
-    progress: Progress,
 }
 
 pub fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
@@ -170,7 +169,6 @@ pub(super) fn prepare_new(
         run,
         _lock: lock,
         record: json,
-        progress: Progress::start(graph.training.epochs),
         graph,
         dataset: Arc::new(dataset),
     })
@@ -200,7 +198,6 @@ fn prepare_resumed(args: &Args, name: &str, config: &Config) -> Result<Prepared,
         run,
         _lock: lock,
         record: record.to_json()?,
-        progress: saved.progress(),
         graph,
         dataset: Arc::new(dataset),
     })
@@ -273,7 +270,6 @@ async fn train(args: &Args, prepared: Prepared) -> Result<Exit, Failure> {
         record,
         graph,
         dataset,
-        progress,
     } = prepared;
     let store = run.store().await?;
     store.put_record(&record).await?;
@@ -287,12 +283,11 @@ async fn train(args: &Args, prepared: Prepared) -> Result<Exit, Failure> {
     )
     .augmented(training.augmentation);
     let batches: Arc<dyn BatchSource> = Arc::new(source);
-    let started = Instant::now();
     let timing = Timing::default();
     let local = LocalRun::start(&graph, &batches, &dataset.task, Arc::new(store), timing)?;
     let is_terminal = std::io::stderr().is_terminal();
     let view = ProgressView::new(is_terminal, args.quiet, training.epochs);
-    let mut watch = Watch::new(view, &graph, &*batches, progress.tick.0);
+    let mut watch = Watch::new(view, &graph, &*batches);
     let mut watched = WatchedLocally {
         local: &local,
         run: run.name(),
@@ -300,9 +295,7 @@ async fn train(args: &Args, prepared: Prepared) -> Result<Exit, Failure> {
     let end = watch.until_the_end(&mut watched).await;
     watch.finish();
     drop(local);
-    let wall = started.elapsed();
-    let watched = end?;
-    let outcome = match watched.end {
+    let outcome = match end? {
         End::Finished(outcome) => *outcome,
         End::Failed(fault) => return Err(fault.into()),
         End::StoreFailed(problem) => {
@@ -322,8 +315,6 @@ async fn train(args: &Args, prepared: Prepared) -> Result<Exit, Failure> {
         graph: &graph,
         dataset: &dataset,
         outcome: &outcome,
-        rows_trained: watched.rows_trained,
-        wall,
     };
     finished.report(args.json).await
 }

@@ -37,36 +37,23 @@ pub struct Watch<'a> {
     view: ProgressView,
     graph: &'a Graph,
     batches: &'a dyn BatchSource,
-    /// When the run, and when the epoch began, on the clock of the run's observer.
+    /// When the trainer, and when the epoch began, on the clock of the run's observer.
     began: Duration,
     epoch_began: Duration,
     rows_before_epoch: u64,
+    /// Tick after which the trainer began.
     ticks_before: u64,
-    rewinds: u64,
+    /// True between a rewind and the ticks that follow it: otherwise it is a trainer that begins.
+    is_rewinding: bool,
     /// Number of the last note that was shown.
     seen: u64,
     /// The run's observer when it was last looked at.
     observer: Option<u32>,
 }
 
-/// A run that was watched to its end.
-pub struct Watched {
-    /// How it ended.
-    pub end: End,
-    /// Rows of its training ticks.
-    pub rows_trained: u64,
-    /// From the first tick to the end.
-    pub took: Duration,
-}
-
 impl<'a> Watch<'a> {
-    /// A view of a run that begins now, `ticks_before` its start.
-    pub fn new(
-        view: ProgressView,
-        graph: &'a Graph,
-        batches: &'a dyn BatchSource,
-        ticks_before: u64,
-    ) -> Self {
+    /// A view of a run that nobody has looked at yet.
+    pub fn new(view: ProgressView, graph: &'a Graph, batches: &'a dyn BatchSource) -> Self {
         Self {
             view,
             graph,
@@ -74,15 +61,16 @@ impl<'a> Watch<'a> {
             began: Duration::ZERO,
             epoch_began: Duration::ZERO,
             rows_before_epoch: 0,
-            ticks_before,
-            rewinds: 0,
+            ticks_before: 0,
+            is_rewinding: false,
             seen: 0,
             observer: None,
         }
     }
 
-    /// Shows what happens until the run is over. The first Ctrl-C (or SIGTERM) is told to the run, the second one ends the watch.
-    pub async fn until_the_end(&mut self, run: &mut impl Watchable) -> Result<Watched, Failure> {
+    /// Shows what happens until the run is over, and returns how it ended. The first Ctrl-C (or SIGTERM)
+    /// is told to the run, the second one ends the watch.
+    pub async fn until_the_end(&mut self, run: &mut impl Watchable) -> Result<End, Failure> {
         // Listened to from here on without a gap: a signal between two looks must not be lost.
         let listen = |kind| signal(kind).map_err(|error| Failure::new(super::Exit::Failed, error));
         let mut interrupts = listen(SignalKind::interrupt())?;
@@ -99,11 +87,7 @@ impl<'a> Watch<'a> {
                     run.happened().iter().for_each(|line| self.view.note(line));
                     self.show(&look);
                     if let Some(end) = look.end {
-                        return Ok(Watched {
-                            end,
-                            rows_trained: look.rows_trained,
-                            took: look.elapsed.saturating_sub(self.began),
-                        });
+                        return Ok(end);
                     }
                 }
                 None => {
@@ -137,6 +121,7 @@ impl<'a> Watch<'a> {
             // The trainer has been started anew, and counts anew.
             self.seen = 0;
             self.rows_before_epoch = 0;
+            self.is_rewinding = false;
         }
         for note in &look.notes {
             if note.number <= self.seen {
@@ -144,7 +129,8 @@ impl<'a> Watch<'a> {
             }
             self.seen = note.number;
             match &note.event {
-                Event::Started { from, .. } if self.rewinds == 0 => {
+                Event::Started { from, .. } if !std::mem::take(&mut self.is_rewinding) => {
+                    self.ticks_before = from.tick.0;
                     self.began = note.at;
                     self.epoch_began = note.at;
                     if !from.is_initial() {
@@ -161,7 +147,7 @@ impl<'a> Watch<'a> {
                     self.rows_before_epoch = look.rows_trained;
                 }
                 Event::Rewound { to, reason, .. } => {
-                    self.rewinds += 1;
+                    self.is_rewinding = true;
                     self.view.note(&format!(
                         "back to commit {} (tick {}): {reason}",
                         to.number, to.tick
@@ -271,7 +257,7 @@ mod tests {
         let graph = document.graph(&shape, Grouping::FromFile).unwrap();
         let batches = Batches::new(Arc::new(dataset), 1, 64, true);
         let view = ProgressView::new(false, true, 1);
-        let mut watch = Watch::new(view, &graph, &batches, 0);
+        let mut watch = Watch::new(view, &graph, &batches);
         let mut stuck = Stuck;
         let ended = watch.until_the_end(&mut stuck);
         let ended = tokio::time::timeout(Duration::from_secs(60), ended).await;

@@ -62,16 +62,17 @@ pub struct Note {
 pub struct Look {
     /// Which observer this is: another number after its process was started anew.
     pub observer: u32,
-    /// How long the observer has been at work.
+    /// Time since the observer's process began; the run may be older.
     pub elapsed: Duration,
     /// The newest finished tick.
     pub latest: Option<Event>,
-    /// Rows of all training ticks in this process, repeated ones included.
+    /// Rows of all training ticks in this process, repeated ones included; those of the run are in the
+    /// trainer's view and in its outcome.
     pub rows_trained: u64,
     /// Commits that this process has written to the store.
     #[serde(default)]
     pub commits_written: u64,
-    /// Tries of store requests that have failed.
+    /// Tries of this process's store requests that have failed.
     #[serde(default)]
     pub store_failures: u64,
     /// The notes after the one that was asked for.

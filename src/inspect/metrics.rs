@@ -203,11 +203,23 @@ fn neurons(text: &mut Text, unit: &UnitView) {
 }
 
 fn progress(text: &mut Text, trainer: &TrainerView) {
-    text.counter(
-        "cuttlefish_rewinds_total",
-        "Times that everybody went back to the last commit.",
-        trainer.rewinds,
-    );
+    let counters = [
+        (
+            "cuttlefish_rewinds_total",
+            "Times that everybody went back to the last commit, since the run began.",
+            trainer.rewinds,
+        ),
+        (
+            "cuttlefish_trained_rows_total",
+            "Rows of all training ticks since the run began, repeated ones included.",
+            trainer.rows,
+        ),
+    ];
+    for (name, help, count) in counters {
+        if let Some(count) = count {
+            text.counter(name, help, count);
+        }
+    }
     if let Some(commit) = trainer.committed {
         text.gauge(
             "cuttlefish_commit",
@@ -218,11 +230,6 @@ fn progress(text: &mut Text, trainer: &TrainerView) {
 }
 
 fn learning(text: &mut Text, look: &Look) {
-    text.counter(
-        "cuttlefish_trained_rows_total",
-        "Rows of all training ticks, repeated ones included.",
-        look.rows_trained,
-    );
     if let Some(Event::TickFinished {
         epoch,
         part,

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use cuttlefish::store::{Error, Store, Written};
 use cuttlefish_core::ids::{CommitPoint, Generation, NeuronRange, Tick};
 use cuttlefish_core::machine::NeuronState;
-use cuttlefish_core::trainer::{Ledger, Progress};
+use cuttlefish_core::trainer::{Ledger, Progress, Totals};
 
 /// A place that keeps stores of several runs.
 pub trait Backend {
@@ -58,6 +59,12 @@ pub fn ledger(number: u64) -> Ledger {
     Ledger {
         commit: commit(number),
         progress,
+        totals: Totals {
+            rows: 10 * number,
+            rewinds: number,
+            elapsed: Duration::from_millis(number),
+            generation: Some(Generation(number)),
+        },
     }
 }
 

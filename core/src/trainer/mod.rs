@@ -24,7 +24,7 @@ use crate::topology::Graph;
 use crate::view::{Dropped, View};
 
 pub use metrics::{Evaluation, Tally};
-pub use progress::{EpochRecord, Event, Ledger, Outcome, Progress, Verdict};
+pub use progress::{EpochRecord, Event, Ledger, Outcome, Progress, Totals, Verdict};
 
 /// The trainer's patience. None of it changes a bit of the result.
 #[derive(Clone, Copy, Debug)]
@@ -69,7 +69,10 @@ pub struct Trainer {
     generation: Generation,
     phase: Phase,
     stop_asked: bool,
-    rewinds: u64,
+    /// Figures of the run, its time up to this trainer; before the ledger is read, of this trainer alone.
+    totals: Totals,
+    /// When this trainer's first tick went out.
+    began: Option<Duration>,
     dropped: Dropped,
     /// Rewinds because of silence since a commit point was last reached.
     fruitless_rewinds: u32,
@@ -122,8 +125,8 @@ struct Pending {
     written_by: BTreeSet<Address>,
     /// The progress at its tick, once its outputs are complete.
     progress: Option<Progress>,
-    /// Whether the ledger has been sent to the store.
-    requested: bool,
+    /// The ledger, once it has been sent to the store.
+    requested: Option<Box<Ledger>>,
 }
 
 impl Trainer {
@@ -154,7 +157,8 @@ impl Trainer {
             generation: Generation(0),
             phase: Phase::Opening,
             stop_asked: false,
-            rewinds: 0,
+            totals: Totals::default(),
+            began: None,
             dropped: Dropped::default(),
             fruitless_rewinds: 0,
             last_heard: Duration::ZERO,
@@ -286,6 +290,9 @@ impl Trainer {
             self.phase = Phase::Over;
             return false;
         }
+        if let Work::Train { .. } = header.work {
+            self.totals.rows += u64::from(header.batch.rows);
+        }
         // Before the tally of a part that ends here is closed.
         let figures = progress.tally.figures();
         let finished_epoch = progress.advance(header, &self.graph, &*self.batches);
@@ -321,7 +328,7 @@ impl Trainer {
         if let Some(record) = finished_epoch {
             effects.push(Effect::Report(Event::EpochFinished(record)));
         }
-        self.write_ledger_if_complete(effects);
+        self.write_ledger_if_complete(now, effects);
         true
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use super::progress::{Event, Ledger, Progress};
+use super::progress::{Event, Ledger, Progress, Totals};
 use super::{Phase, Running, Trainer};
 use crate::data::Part;
 use crate::ids::{Address, CommitPoint, Generation, Tick};
@@ -23,7 +23,7 @@ impl Trainer {
         effects: &mut dyn Effects,
     ) {
         if reason.is_some() {
-            self.rewinds += 1;
+            self.totals.rewinds += 1;
         }
         self.reason = reason;
         self.phase = Phase::Opening;
@@ -43,6 +43,7 @@ impl Trainer {
             return;
         }
         let nobody_came_between = generation.0 == self.generation.0 + 1;
+        let is_first = self.generation.0 == 0;
         self.generation = generation;
         if let Some(fault) = self.suspicion.take()
             && nobody_came_between
@@ -55,8 +56,21 @@ impl Trainer {
             Box::new(Ledger {
                 commit: CommitPoint::default(),
                 progress: Progress::start(self.graph.training.epochs),
+                totals: Totals::default(),
             })
         });
+        let totals = ledger.totals;
+        if is_first {
+            let rewinds = totals.rewinds + self.totals.rewinds;
+            self.totals = Totals {
+                rewinds,
+                generation: None,
+                ..totals
+            };
+        }
+        if let Some(written_by) = totals.generation {
+            self.totals.rewinds = totals.rewinds + (generation.0 - written_by.0);
+        }
         if let Some(reason) = self.reason.take() {
             effects.push(Effect::Report(Event::Rewound {
                 generation,
@@ -122,6 +136,7 @@ impl Trainer {
             return;
         }
         let ledger = (**ledger).clone();
+        self.began.get_or_insert(now);
         effects.push(Effect::Report(Event::Started {
             generation: self.generation,
             from: ledger.commit,
@@ -141,6 +156,15 @@ impl Trainer {
             commits_since_rewind: 0,
         }));
         self.issue(now, effects);
+    }
+
+    /// Figures of the run until now.
+    pub(super) fn totals(&self, now: Duration) -> Totals {
+        let began = self.began.unwrap_or(now);
+        Totals {
+            elapsed: self.totals.elapsed + now.saturating_sub(began),
+            ..self.totals
+        }
     }
 
     /// Somebody says that it cannot work.

@@ -14,7 +14,8 @@ impl Trainer {
             committed: None,
             pending: None,
             dropped: self.dropped,
-            rewinds: self.rewinds,
+            rows: self.is_informed().then_some(self.totals.rows),
+            rewinds: self.is_informed().then_some(self.totals.rewinds),
         };
         match &self.phase {
             Phase::Opening => {}
@@ -37,6 +38,11 @@ impl Trainer {
             Phase::Over => view.phase = TrainerPhase::Over,
         }
         view
+    }
+
+    /// True once a ledger has told what was before this trainer.
+    fn is_informed(&self) -> bool {
+        self.generation.0 > 0
     }
 }
 

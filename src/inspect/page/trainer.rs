@@ -33,14 +33,14 @@ pub fn render(seen: &Seen<'_>, trainer: &TrainerView) -> String {
     }
     text += &tiles(&[
         epoch_tile(seen, look),
-        tick_tile(look),
+        tick_tile(trainer, look),
         loss_tile(look),
         quality_tile(look),
         commit_tile(trainer, look),
         tile(
             "generation",
             &trainer.generation.to_string(),
-            &format!("{} rewinds", trainer.rewinds),
+            &counted(trainer.rewinds, "rewinds"),
         ),
     ]);
     if trainer.phase == TrainerPhase::Gathering {
@@ -84,13 +84,19 @@ fn epoch_tile(seen: &Seen<'_>, look: &Look) -> String {
     tile("epoch", &epoch, &format!("of {}", seen.about.epochs))
 }
 
-fn tick_tile(look: &Look) -> String {
+fn tick_tile(trainer: &TrainerView, look: &Look) -> String {
     let tick = match &look.latest {
         Some(Event::TickFinished { tick, .. }) => thousands(tick.0),
         _ => "–".to_owned(),
     };
-    let rows = format!("{} rows trained", thousands(look.rows_trained));
-    tile("tick", &tick, &rows)
+    tile("tick", &tick, &counted(trainer.rows, "rows trained"))
+}
+
+/// A count of the run, once it is known.
+fn counted(count: Option<u64>, what: &str) -> String {
+    count.map_or(String::new(), |count| {
+        format!("{} {what}", thousands(count))
+    })
 }
 
 fn loss_tile(look: &Look) -> String {
