@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use ndarray::{Array2, s};
 
-use crate::data::{BatchSource, Feed, Task};
+use crate::data::{BatchSource, Feed, Part, Task};
 use crate::gather::Gather;
 use crate::ids::{Address, CommitPoint, Generation, Tick};
 use crate::machine::{Effect, Effects, Fault, Input, Machine, StoreReply};
@@ -71,6 +71,8 @@ pub struct Trainer {
     stop_asked: bool,
     /// Figures of the run, its time up to this trainer; before the ledger is read, of this trainer alone.
     totals: Totals,
+    /// Outputs of the last training tick `[outputs, rows]`, kept for those who look.
+    last_outputs: Option<(Tick, Array2<f32>)>,
     /// When this trainer's first tick went out.
     began: Option<Duration>,
     dropped: Dropped,
@@ -158,6 +160,7 @@ impl Trainer {
             phase: Phase::Opening,
             stop_asked: false,
             totals: Totals::default(),
+            last_outputs: None,
             began: None,
             dropped: Dropped::default(),
             fruitless_rewinds: 0,
@@ -244,7 +247,7 @@ impl Trainer {
             let took = now.saturating_sub(issued);
             let of_late = self.longest_tick.map(|tick| tick * 99 / 100);
             self.longest_tick = of_late.max(Some(took));
-            if !self.finish_tick(now, header, &values, effects) {
+            if !self.finish_tick(now, header, values, effects) {
                 return;
             }
         }
@@ -256,7 +259,7 @@ impl Trainer {
         &mut self,
         now: Duration,
         header: TickHeader,
-        outputs: &Array2<f32>,
+        outputs: Array2<f32>,
         effects: &mut dyn Effects,
     ) -> bool {
         let Phase::Running(running) = &mut self.phase else {
@@ -279,7 +282,7 @@ impl Trainer {
         let gradient = head::loss_and_gradient(
             self.graph.loss,
             self.graph.head,
-            outputs,
+            &outputs,
             &self.batches.targets(header.batch),
             &mut progress.tally,
         );
@@ -292,6 +295,7 @@ impl Trainer {
         }
         if let Work::Train { .. } = header.work {
             self.totals.rows += u64::from(header.batch.rows);
+            self.last_outputs = Some((header.tick, outputs));
         }
         // Before the tally of a part that ends here is closed.
         let figures = progress.tally.figures();
@@ -318,7 +322,7 @@ impl Trainer {
         if let Some(running) = figures {
             effects.push(Effect::Report(Event::TickFinished {
                 tick: header.tick,
-                epoch: header.batch.epoch,
+                epoch: epoch_of(header.batch.part, header.batch.epoch),
                 part: header.batch.part,
                 index: header.batch.index,
                 rows: header.batch.rows,
@@ -331,6 +335,11 @@ impl Trainer {
         self.write_ledger_if_complete(now, effects);
         true
     }
+}
+
+/// The epoch that people call it: test rows come behind the last one.
+fn epoch_of(part: Part, epoch: u32) -> u32 {
+    epoch - u32::from(part == Part::Test)
 }
 
 impl Machine for Trainer {

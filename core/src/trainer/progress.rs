@@ -125,7 +125,7 @@ pub enum Event {
     TickFinished {
         /// The tick.
         tick: Tick,
-        /// The epoch it belongs to.
+        /// The epoch it belongs to, from 1; of the test rows the last one.
         epoch: u32,
         /// The part of the data it used.
         part: Part,

@@ -11,20 +11,16 @@ use crate::report::numbers::{duration, figure, percent, thousands};
 /// Epochs in the table, the newest first.
 const MAX_EPOCHS: usize = 8;
 
+/// Neurons in the table of probabilities.
+const MAX_PROBABILITIES: usize = 32;
+
 /// Notes in the list, the newest first.
 const MAX_NOTES: usize = 12;
 
 pub fn render(seen: &Seen<'_>, trainer: &TrainerView) -> String {
     let nothing = Look::default();
     let look = seen.look.unwrap_or(&nothing);
-    let epochs: Vec<&EpochRecord> = look
-        .notes
-        .iter()
-        .filter_map(|note| match &note.event {
-            Event::EpochFinished(record) => Some(record),
-            _ => None,
-        })
-        .collect();
+    let epochs = epochs(trainer, look);
     let mut text = String::new();
     match &look.end {
         Some(End::Failed(fault)) => text += &notice(&fault.to_string()),
@@ -51,7 +47,21 @@ pub fn render(seen: &Seen<'_>, trainer: &TrainerView) -> String {
             meter(ready, trainer.members)
         );
     }
-    text + &learning(&epochs) + &happened(&look.notes)
+    text + &learning(&epochs) + &probabilities(seen, trainer) + &happened(&look.notes)
+}
+
+/// Epochs of the run: those that the ledger remembers, and what this trainer has seen beyond them.
+fn epochs<'a>(trainer: &'a TrainerView, look: &'a Look) -> Vec<&'a EpochRecord> {
+    let history = match &look.end {
+        Some(End::Finished(outcome)) => &outcome.ledger.progress.history,
+        _ => &trainer.history,
+    };
+    let known = history.last().map_or(0, |record| record.epoch);
+    let newer = look.notes.iter().filter_map(|note| match &note.event {
+        Event::EpochFinished(record) if record.epoch > known => Some(record),
+        _ => None,
+    });
+    history.iter().chain(newer).collect()
 }
 
 /// The newest tick's figures, with what part of the data they are of.
@@ -77,8 +87,7 @@ fn part_words(part: Part) -> &'static str {
 
 fn epoch_tile(seen: &Seen<'_>, look: &Look) -> String {
     let epoch = match latest(look) {
-        // The test rows come after the last epoch.
-        Some((epoch, part, _)) => (epoch - u32::from(part == Part::Test)).to_string(),
+        Some((epoch, ..)) => epoch.to_string(),
         None => "–".to_owned(),
     };
     tile("epoch", &epoch, &format!("of {}", seen.about.epochs))
@@ -194,13 +203,17 @@ fn curves(epochs: &[&EpochRecord], quality: &Quality) -> String {
 }
 
 fn table(epochs: &[&EpochRecord], quality: &Quality) -> String {
+    // Of rows that it did not learn from, where there are some.
+    let judged = match epochs.last().and_then(|record| record.validation.as_ref()) {
+        Some(_) => "validation",
+        None => "training",
+    };
     let mut text = format!(
         "<table>\n<tr><th>epoch</th><th>learning rate</th><th>training loss</th>\
-         <th>validation loss</th><th>{}</th></tr>\n",
+         <th>validation loss</th><th>{judged} {}</th></tr>\n",
         quality.name
     );
     for record in epochs.iter().rev().take(MAX_EPOCHS) {
-        // Of rows that it did not learn from, where there are some.
         let judged = record.validation.as_ref().unwrap_or(&record.train);
         let dash = || "–".to_owned();
         text += &format!(
@@ -218,6 +231,26 @@ fn table(epochs: &[&EpochRecord], quality: &Quality) -> String {
     text + "</table>\n"
 }
 
+/// What the trainer has made of the last layer's logits.
+fn probabilities(seen: &Seen<'_>, trainer: &TrainerView) -> String {
+    let (Some(layer), Some(batch)) = (seen.about.layers.last(), &trainer.probabilities) else {
+        return String::new();
+    };
+    let mut text = format!(
+        "<article>\n<h2>Probabilities of {} in the training batch of tick {}</h2>\n<table>\n\
+         <tr><th>neuron</th><th>mean</th><th>smallest</th><th>largest</th></tr>\n",
+        escaped(&layer.name),
+        thousands(batch.tick.0),
+    );
+    for (neuron, figures) in batch.neurons.iter().enumerate().take(MAX_PROBABILITIES) {
+        let [min, max] = [figures.min, figures.max].map(|value| figure(f64::from(value)));
+        let mean = figure(figures.mean);
+        text += &format!("<tr><td>{neuron}</td><td>{mean}</td><td>{min}</td><td>{max}</td></tr>\n");
+    }
+    let all = seen.anchor("/probabilities", "", "all of them as JSON");
+    text + &format!("</table>\n<p class=\"links\">{all}</p>\n</article>\n")
+}
+
 /// What happened, without what happens all the time.
 fn happened(notes: &[Note]) -> String {
     let items: String = notes
@@ -233,7 +266,9 @@ fn happened(notes: &[Note]) -> String {
     if items.is_empty() {
         return String::new();
     }
-    format!("<article>\n<h2>What happened</h2>\n<ol class=\"notes\">\n{items}</ol>\n</article>\n")
+    format!(
+        "<article>\n<h2>What happened since this trainer began</h2>\n<ol class=\"notes\">\n{items}</ol>\n</article>\n"
+    )
 }
 
 fn sentence(event: &Event) -> Option<String> {
