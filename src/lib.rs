@@ -1,5 +1,6 @@
 //! Cuttlefish's shell: everything around the decisions of `cuttlefish-core`.
 
+pub mod attempts;
 pub mod chaos;
 pub mod cli;
 pub mod config;

@@ -3,13 +3,16 @@
 use anyhow::Context as _;
 
 use super::companion::Names;
+use super::on_ecs::store_failed;
 use super::up::Told;
 use super::{Deployed, failed_to};
+use crate::attempts::{Failures, Retry, Retryable, for_each};
 use crate::runs::Lock;
 use crate::runs::deployment::{BrokerPlace, StorePlace};
-use crate::store::Store;
-use crate::transport::amqp::Wiring;
+use crate::store::{self, DynamoStore, Store};
 use crate::transport::amqp::connection::SMALL_FRAMES;
+use crate::transport::amqp::management::Management;
+use crate::transport::amqp::{self, Wiring};
 
 impl Deployed {
     /// Removes containers, networks, what the run has at a broker and in a store that stay, and at
@@ -21,25 +24,29 @@ impl Deployed {
         let (run, owner) = (self.run.name().to_owned(), self.deployment.owner.clone());
         let count = self.observe().await?.len();
         told.begin("removing containers", count);
-        let removed = self
-            .docker
-            .remove_run(&run, &owner, &|name| {
-                told.done(name);
-                true
-            })
-            .await;
+        let done = |name: &str| told.done(name);
+        let removed = self.docker.remove_containers(&run, &owner, &done).await;
         told.end();
-        removed.map_err(failed_to)?;
-        // Nothing of the run is left that could write.
-        self.leave_broker().await?;
-        if let StorePlace::Given { .. } = self.deployment.store {
-            let store = self.store().await?;
-            match store.remove_run().await {
-                Ok(_) | Err(crate::store::Error::NoTable { .. }) => {}
-                Err(error) => anyhow::bail!("the store failed: {error}"),
-            }
-        }
+        // One that is left could write again what is removed after it.
+        removed
+            .map_err(failed_to)
+            .map_err(|error| again(error, &run))?;
+        let networks = self.docker.remove_networks(&run, &owner).await;
+        let parts = [
+            networks.map_err(failed_to),
+            self.leave_broker().await,
+            self.leave_store().await,
+        ];
+        all_removed(parts, &run)?;
         self.run.remove(lock).map_err(failed_to)
+    }
+
+    /// Removes what the run has in a store that is not its own.
+    async fn leave_store(&self) -> anyhow::Result<()> {
+        match self.deployment.store {
+            StorePlace::Given { .. } => remove_items(&self.store().await?).await,
+            StorePlace::Companion => Ok(()),
+        }
     }
 
     /// Removes what the run has at a broker that is not its own.
@@ -52,16 +59,10 @@ impl Deployed {
             return Ok(());
         }
         if management.is_some() {
-            let names = Names::new(self.run.name());
             let Some((management, vhost)) = self.management().await? else {
                 return Ok(());
             };
-            let remove = || {
-                management.remove_vhost(&vhost)?;
-                management.remove_user(&names.trainer)?;
-                management.remove_user(&names.actor)
-            };
-            return remove().map_err(failed_to);
+            return remove_from_broker(&management, vhost, Names::new(self.run.name())).await;
         }
         let graph = self
             .deployment
@@ -79,5 +80,86 @@ impl Deployed {
         removed.map_err(failed_to)?;
         let closed = connection.close(200, "done".into()).await;
         closed.context("failed to close the connection to the broker")
+    }
+}
+
+/// Removes a run's virtual host and users.
+async fn remove_from_broker(
+    management: &Management,
+    vhost: String,
+    names: Names,
+) -> anyhow::Result<()> {
+    let items = vec![(true, vhost), (false, names.trainer), (false, names.actor)];
+    let total = items.len();
+    let remove = |(is_vhost, name): (bool, String)| async move {
+        match is_vhost {
+            true => management.remove_vhost(&name),
+            false => management.remove_user(&name),
+        }
+    };
+    let left = for_each(items, 1, remove, |_| {}, &|| true).await;
+    let left = left.into_iter().map(|((_, name), error)| (name, error));
+    match Failures::new("remove", "broker object", total, left) {
+        Some(left) => Err(failed_to(left)),
+        None => Ok(()),
+    }
+}
+
+/// Removes what a run has in a store; a table that is gone is no error.
+pub(super) async fn remove_items(store: &DynamoStore) -> anyhow::Result<()> {
+    let remove = |()| async move {
+        match store.remove_run().await {
+            Ok(_) | Err(store::Error::NoTable { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    };
+    let left = for_each(vec![()], 1, remove, |_| {}, &|| true).await;
+    match left.into_iter().next() {
+        Some(((), error)) => Err(store_failed(error)),
+        None => Ok(()),
+    }
+}
+
+/// Tells of all parts of a run that could not be removed.
+pub(super) fn all_removed(
+    parts: impl IntoIterator<Item = anyhow::Result<()>>,
+    run: &str,
+) -> anyhow::Result<()> {
+    let left = parts.into_iter().filter_map(Result::err);
+    let left = left.map(|error| format!("{error:#}"));
+    match left.reduce(|one, other| format!("{one}; {other}")) {
+        Some(left) => Err(again(anyhow::Error::msg(left), run)),
+        None => Ok(()),
+    }
+}
+
+/// Adds to what is left of a run how to go on.
+pub(super) fn again(left: anyhow::Error, run: &str) -> anyhow::Error {
+    anyhow::anyhow!("{left:#} (say `cuttlefish down {run}` again)")
+}
+
+impl Retryable for store::Error {
+    fn retry(&self) -> Retry {
+        match self.retryable() {
+            true => Retry::Later,
+            false => Retry::Never,
+        }
+    }
+
+    fn reason(&self) -> String {
+        self.to_string()
+    }
+}
+
+impl Retryable for amqp::Error {
+    fn retry(&self) -> Retry {
+        match self {
+            Self::Management(_) => Retry::Later,
+            _ => Retry::Never,
+        }
+    }
+
+    fn reason(&self) -> String {
+        self.to_string()
     }
 }

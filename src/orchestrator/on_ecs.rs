@@ -7,6 +7,7 @@ use anyhow::bail;
 use cuttlefish_core::data::Dataset;
 use cuttlefish_core::topology::graph::Graph;
 
+use super::down::{again, all_removed, remove_items};
 use super::places::from_containers;
 use super::up::{Told, go_on};
 use super::{failed_to, secrets};
@@ -124,17 +125,12 @@ impl OnEcs {
             return Ok(());
         }
         told.begin(what, actions.len());
-        for action in actions {
-            let applied = self.ecs.apply(action).await;
-            if applied.is_err() || told.is_cancelled() {
-                told.end();
-            }
-            applied.map_err(failed_to)?;
-            go_on(told)?;
-            told.done(action.service());
-        }
+        let done = |service: &str| told.done(service);
+        let goes_on = || !told.is_cancelled();
+        let applied = self.ecs.apply_all(actions, &done, &goes_on).await;
         told.end();
-        Ok(())
+        go_on(told)?;
+        applied.map_err(failed_to)
     }
 
     /// The services of the run as they are, for a network that it has or should have.
@@ -212,48 +208,32 @@ impl OnEcs {
         let graph = record.graph(record.grouping);
         let graph = graph.map_err(|problems| anyhow::anyhow!("the run's record: {problems}"))?;
         let observed = self.own(self.observe(&graph).await?)?;
-        let names: Vec<String> = observed.iter().map(|found| found.name.clone()).collect();
-        if !names.is_empty() {
-            told.begin("removing services", names.len());
-            let removed = self.remove_services(&observed, told).await;
+        let run = self.run.name();
+        if !observed.is_empty() {
+            told.begin("removing services", observed.len());
+            let done = |service: &str| told.done(service);
+            let removed = self.ecs.remove_all(observed, &done).await;
             told.end();
-            removed?;
+            // Tasks of one that is left could write again what is removed after it.
+            removed
+                .map_err(failed_to)
+                .map_err(|error| again(error, run))?;
         }
-        let trainer = trainer_service(self.run.name());
+        let trainer = trainer_service(run);
         if self.ecs.is_defined(&trainer).await.map_err(failed_to)? {
             // The broker need not be one that this machine reaches.
             told.note("removing queues");
             if let Err(error) = self.ecs.run_once(&trainer, process::UNWIRE).await {
                 // A run that never came up has none, and must not stay for that.
                 told.note(&format!(
-                    "queues cf.{}.* may be left at the broker: failed to {error}",
-                    self.run.name()
+                    "queues cf.{run}.* may be left at the broker: failed to {error}"
                 ));
             }
         }
-        let retired = self.ecs.retire_definitions().await;
-        retired.map_err(failed_to)?;
-        match self.store().await?.remove_run().await {
-            Ok(_) | Err(store::Error::NoTable { .. }) => {}
-            Err(error) => return Err(store_failed(error)),
-        }
+        let retired = self.ecs.retire_definitions().await.map_err(failed_to);
+        let items = remove_items(&self.store().await?).await;
+        all_removed([retired, items], run)?;
         self.run.remove(lock).map_err(failed_to)
-    }
-
-    async fn remove_services(&self, observed: &[Observed], told: &dyn Told) -> anyhow::Result<()> {
-        for found in observed.iter().filter(|found| !found.is_leaving) {
-            let removed = self.ecs.apply(&Action::Delete(found.name.clone())).await;
-            removed.map_err(failed_to)?;
-        }
-        // One after the other, so that a person sees how far it is.
-        for found in observed {
-            let gone = self.ecs.wait_until_gone(std::slice::from_ref(&found.name));
-            gone.await.map_err(failed_to)?;
-            let empty = self.ecs.wait_until_empty(&found.name).await;
-            empty.map_err(failed_to)?;
-            told.done(&found.name);
-        }
-        Ok(())
     }
 }
 

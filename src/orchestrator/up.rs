@@ -311,11 +311,10 @@ impl Deployed {
         }
         told.begin(what, actions.len());
         let (run, owner) = (self.run.name(), self.deployment.owner.as_str());
-        let done = |name: &str| {
-            told.done(name);
-            !told.is_cancelled()
-        };
-        let applied = self.docker.apply(actions, run, owner, &done).await;
+        let done = |name: &str| told.done(name);
+        let goes_on = || !told.is_cancelled();
+        let applied = self.docker.apply(actions, run, owner, &done, &goes_on);
+        let applied = applied.await;
         told.end();
         go_on(told)?;
         applied.map_err(failed_to)
@@ -333,14 +332,11 @@ impl Deployed {
                 Action::Remove { .. } => false,
             })
             .collect();
-        let names = actions.iter().map(|action| match action {
-            Action::Create { container, .. } => container.name.clone(),
-            Action::Start { name, .. } | Action::Remove { name, .. } => name.clone(),
-        });
+        let names = actions.iter().map(|action| action.name().to_owned());
         let names = names.collect();
         let (run, owner) = (self.run.name(), self.deployment.owner.as_str());
         self.docker
-            .apply(actions, run, owner, &|_| true)
+            .apply(actions, run, owner, &|_| {}, &|| true)
             .await
             .map_err(failed_to)?;
         Ok(names)

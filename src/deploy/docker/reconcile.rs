@@ -60,6 +60,25 @@ pub enum Action {
     },
 }
 
+impl Action {
+    /// Name of its container.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Create { container, .. } => &container.name,
+            Self::Start { name, .. } | Self::Remove { name, .. } => name,
+        }
+    }
+
+    /// Verb that says what is done to the container.
+    pub fn verb(&self) -> &'static str {
+        match self {
+            Self::Create { .. } => "create",
+            Self::Start { .. } => "start",
+            Self::Remove { .. } => "remove",
+        }
+    }
+}
+
 /// The steps from `observed` to `desired`, in the order of `desired`; removals first.
 pub fn reconcile(desired: &[Container], observed: &[Observed]) -> Vec<Action> {
     let mut by_name: HashMap<&str, Vec<&Observed>> = HashMap::new();

@@ -1,0 +1,309 @@
+//! Work on many items, of which one that fails does not keep the others from being done.
+//!
+//! What may pass is tried again in a few rounds, after the others; what is left is told at the end.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::time::Duration;
+
+use futures_util::stream::{FuturesUnordered, StreamExt};
+
+/// Rounds in which an item is tried.
+const ROUNDS: u32 = 4;
+
+/// Pause before the second round, but for chance; doubled before each further one.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+
+/// Time within which a pause notices that nobody wants any more.
+const NOTICED_WITHIN: Duration = Duration::from_millis(50);
+
+/// Failures that are told one by one; of further ones only their number.
+const MAX_TOLD: usize = 5;
+
+/// Use of trying again after a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retry {
+    /// The same request may succeed later.
+    Later,
+    /// It will not, but those for other items may.
+    Never,
+    /// None will, for whichever item.
+    Stop,
+}
+
+/// An error that says whether to try again.
+pub trait Retryable {
+    /// Use of trying again.
+    fn retry(&self) -> Retry;
+
+    /// Why the item failed, without its name.
+    fn reason(&self) -> String;
+}
+
+/// Items on their way to being done.
+#[derive(Debug)]
+struct Attempts<T, E> {
+    waiting: VecDeque<T>,
+    /// Failed in this round, to be tried in the next one.
+    again: Vec<(T, E)>,
+    left: Vec<(T, E)>,
+    round: u32,
+    is_stopped: bool,
+}
+
+impl<T, E: Retryable> Attempts<T, E> {
+    fn new(items: Vec<T>) -> Self {
+        Self {
+            waiting: items.into(),
+            again: Vec::new(),
+            left: Vec::new(),
+            round: 1,
+            is_stopped: false,
+        }
+    }
+
+    fn next(&mut self) -> Option<T> {
+        self.waiting.pop_front().filter(|_| !self.is_stopped)
+    }
+
+    fn failed(&mut self, item: T, error: E) {
+        let retry = error.retry();
+        self.is_stopped |= retry == Retry::Stop;
+        match retry {
+            Retry::Later if self.round < ROUNDS => self.again.push((item, error)),
+            _ => self.left.push((item, error)),
+        }
+    }
+
+    /// Pause before the next round, if there is one.
+    fn pause(&self) -> Option<Duration> {
+        let goes_on = !self.again.is_empty() && !self.is_stopped;
+        goes_on.then(|| FIRST_PAUSE * (1 << (self.round - 1)))
+    }
+
+    fn begin_round(&mut self) {
+        self.round += 1;
+        let again = std::mem::take(&mut self.again);
+        self.waiting = again.into_iter().map(|(item, _)| item).collect();
+    }
+
+    /// Items that could not be done; where one stopped all others, that one alone.
+    fn finish(mut self) -> Vec<(T, E)> {
+        if self.is_stopped {
+            self.left.retain(|(_, error)| error.retry() == Retry::Stop);
+            self.left.truncate(1);
+        } else {
+            self.left.extend(self.again);
+        }
+        self.left
+    }
+}
+
+/// Does `work` for each item, `at_once` of them at a time, and returns those that could not be done.
+/// `done` hears of each that was. Once `goes_on` says no, what is under way is finished, and no other
+/// begun.
+pub async fn for_each<T, E, F>(
+    items: Vec<T>,
+    at_once: usize,
+    work: impl Fn(T) -> F,
+    done: impl Fn(&T),
+    goes_on: &(dyn Fn() -> bool + Send + Sync),
+) -> Vec<(T, E)>
+where
+    T: Clone,
+    E: Retryable,
+    F: Future<Output = Result<(), E>>,
+{
+    let mut attempts = Attempts::new(items);
+    loop {
+        let mut under_way = FuturesUnordered::new();
+        loop {
+            while under_way.len() < at_once
+                && goes_on()
+                && let Some(item) = attempts.next()
+            {
+                let work = work(item.clone());
+                under_way.push(async move { (item, work.await) });
+            }
+            match under_way.next().await {
+                None => break,
+                Some((item, Ok(()))) => done(&item),
+                Some((item, Err(error))) => attempts.failed(item, error),
+            }
+        }
+        let Some(pause) = attempts.pause() else {
+            return attempts.finish();
+        };
+        // Up to half of it more or less at random: others may try at the same moments.
+        let until = tokio::time::Instant::now() + pause.mul_f64(rand::random_range(0.5..1.5));
+        while goes_on() && tokio::time::Instant::now() < until {
+            tokio::time::sleep(NOTICED_WITHIN).await;
+        }
+        if !goes_on() {
+            return attempts.finish();
+        }
+        attempts.begin_round();
+    }
+}
+
+/// Items that are left, with why. The text continues "failed to".
+#[derive(Debug)]
+pub struct Failures {
+    what: String,
+    items: Vec<(String, String)>,
+}
+
+impl Failures {
+    /// What is left of `total` items after `verb`, as `noun` calls them; `None` if nothing is.
+    pub fn new<E: Retryable>(
+        verb: &str,
+        noun: &str,
+        total: usize,
+        left: impl IntoIterator<Item = (String, E)>,
+    ) -> Option<Self> {
+        let items: Vec<_> = left
+            .into_iter()
+            .map(|(name, error)| (name, error.reason()))
+            .collect();
+        let s = if total == 1 { "" } else { "s" };
+        let what = format!("{verb} {} of {total} {noun}{s}", items.len());
+        (!items.is_empty()).then_some(Self { what, items })
+    }
+
+    /// What became of many items: an error by itself where it is about the only one, or about all.
+    ///
+    /// # Errors
+    /// When some are left.
+    pub fn outcome<E: Retryable>(
+        verb: &str,
+        noun: &str,
+        total: usize,
+        mut left: Vec<(String, E)>,
+        several: fn(Self) -> E,
+    ) -> Result<(), E> {
+        let is_about_all = |(_, error): &(String, E)| error.retry() == Retry::Stop;
+        if total == 1 || left.first().is_some_and(is_about_all) {
+            return left.pop().map_or(Ok(()), |(_, error)| Err(error));
+        }
+        Self::new(verb, noun, total, left).map_or(Ok(()), |left| Err(several(left)))
+    }
+}
+
+impl fmt::Display for Failures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let told = self.items.iter().take(MAX_TOLD);
+        let told: Vec<String> = told
+            .map(|(name, reason)| format!("{name}: {reason}"))
+            .collect();
+        write!(f, "{}: {}", self.what, told.join("; "))?;
+        match self.items.len().saturating_sub(MAX_TOLD) {
+            0 => Ok(()),
+            more => write!(f, "; and {more} more"),
+        }
+    }
+}
+
+impl std::error::Error for Failures {}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::Mutex;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+
+    impl Retryable for Retry {
+        fn retry(&self) -> Retry {
+            *self
+        }
+
+        fn reason(&self) -> String {
+            format!("{self:?}")
+        }
+    }
+
+    /// How often each item was tried, and what was left of items that fail as `fate` says by item and try.
+    async fn tried(
+        items: u32,
+        fate: impl Fn(u32, u32) -> Option<Retry>,
+    ) -> (BTreeMap<u32, u32>, Vec<(u32, Retry)>, Vec<u32>) {
+        let (tries, done) = (Mutex::new(BTreeMap::new()), Mutex::new(Vec::new()));
+        let work = |item| {
+            let mut tries = tries.lock().unwrap();
+            let count = tries.entry(item).or_insert(0);
+            *count += 1;
+            let failed = fate(item, *count);
+            async move { failed.map_or(Ok(()), Err) }
+        };
+        let note = |item: &u32| done.lock().unwrap().push(*item);
+        let left = for_each((0..items).collect(), 2, work, note, &|| true).await;
+        (
+            tries.into_inner().unwrap(),
+            left,
+            done.into_inner().unwrap(),
+        )
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_fails_keeps_no_other_from_being_done_and_is_tried_again() {
+        let fate = |item, tries| (item == 1 && tries < 3).then_some(Retry::Later);
+        let (tries, left, done) = tried(100, fate).await;
+        assert_eq!(left, []);
+        assert_eq!((tries[&0], tries[&1], tries[&99]), (1, 3, 1));
+        assert_eq!((done.len(), done.last()), (100, Some(&1)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_item_is_tried_a_few_times_and_one_that_cannot_pass_once() {
+        let fate = |item, _| match item {
+            1 => Some(Retry::Later),
+            2 => Some(Retry::Never),
+            _ => None,
+        };
+        let (tries, left, done) = tried(5, fate).await;
+        assert_eq!(left, [(2, Retry::Never), (1, Retry::Later)]);
+        assert_eq!((tries[&1], tries[&2]), (ROUNDS, 1));
+        assert_eq!(done, [0, 3, 4]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn where_no_item_can_be_done_the_first_failure_ends_it() {
+        let fate = |item, _| match item {
+            0 => Some(Retry::Later),
+            _ => Some(Retry::Stop),
+        };
+        let (tries, left, _) = tried(100, fate).await;
+        assert!(matches!(left[..], [(1.., Retry::Stop)]), "{left:?}");
+        assert!(tries.len() <= 4, "{tries:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_pause_ends_when_nobody_wants_any_more() {
+        let wanted = AtomicBool::new(true);
+        let work = |_: u32| async {
+            wanted.store(false, Ordering::Relaxed);
+            Err(Retry::Later)
+        };
+        let began = tokio::time::Instant::now();
+        let goes_on = || wanted.load(Ordering::Relaxed);
+        let left = for_each(vec![1, 2, 3], 1, work, |_| {}, &goes_on).await;
+        assert_eq!(left, [(1, Retry::Later)]);
+        assert!(began.elapsed() < NOTICED_WITHIN);
+    }
+
+    #[test]
+    fn failures_are_told_by_name_and_a_long_list_is_cut() {
+        let failures = |count: usize| {
+            let left = (0..count).map(|n| (format!("cf.x.{n}"), Retry::Later));
+            Failures::new("remove", "container", 1004, left).map(|failures| failures.to_string())
+        };
+        assert_eq!(failures(0), None);
+        assert_eq!(
+            failures(2).as_deref(),
+            Some("remove 2 of 1004 containers: cf.x.0: Later; cf.x.1: Later")
+        );
+        let many = failures(9).unwrap();
+        assert!(many.ends_with("cf.x.4: Later; and 4 more"), "{many}");
+    }
+}
