@@ -208,8 +208,7 @@ impl std::error::Error for Failures {}
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
-    use std::sync::Mutex;
-    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
     use super::*;
 
@@ -224,72 +223,94 @@ mod tests {
     }
 
     /// How often each item was tried, and what was left of items that fail as `fate` says by item and try.
-    async fn tried(
+    fn tried(
         items: u32,
         fate: impl Fn(u32, u32) -> Option<Retry>,
-    ) -> (BTreeMap<u32, u32>, Vec<(u32, Retry)>, Vec<u32>) {
-        let (tries, done) = (Mutex::new(BTreeMap::new()), Mutex::new(Vec::new()));
-        let work = |item| {
-            let mut tries = tries.lock().unwrap();
-            let count = tries.entry(item).or_insert(0);
-            *count += 1;
-            let failed = fate(item, *count);
-            async move { failed.map_or(Ok(()), Err) }
-        };
-        let note = |item: &u32| done.lock().unwrap().push(*item);
-        let left = for_each((0..items).collect(), 2, work, note, &|| true).await;
-        (
-            tries.into_inner().unwrap(),
-            left,
-            done.into_inner().unwrap(),
-        )
+    ) -> (BTreeMap<u32, u32>, Vec<(u32, Retry)>) {
+        let mut tries = BTreeMap::new();
+        let mut attempts = Attempts::new((0..items).collect());
+        let mut before = Duration::ZERO;
+        loop {
+            while let Some(item) = attempts.next() {
+                let count = tries.entry(item).or_insert(0);
+                *count += 1;
+                if let Some(retry) = fate(item, *count) {
+                    attempts.failed(item, retry);
+                }
+            }
+            let Some(pause) = attempts.pause() else {
+                return (tries, attempts.finish());
+            };
+            assert!(pause > before);
+            before = pause;
+            attempts.begin_round();
+        }
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn one_that_fails_keeps_no_other_from_being_done_and_is_tried_again() {
+    #[test]
+    fn one_that_fails_keeps_no_other_from_being_done_and_is_tried_again() {
         let fate = |item, tries| (item == 1 && tries < 3).then_some(Retry::Later);
-        let (tries, left, done) = tried(100, fate).await;
+        let (tries, left) = tried(100, fate);
         assert_eq!(left, []);
         assert_eq!((tries[&0], tries[&1], tries[&99]), (1, 3, 1));
-        assert_eq!((done.len(), done.last()), (100, Some(&1)));
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn an_item_is_tried_a_few_times_and_one_that_cannot_pass_once() {
+    #[test]
+    fn an_item_is_tried_a_few_times_and_one_that_cannot_pass_once() {
         let fate = |item, _| match item {
             1 => Some(Retry::Later),
             2 => Some(Retry::Never),
             _ => None,
         };
-        let (tries, left, done) = tried(5, fate).await;
+        let (tries, left) = tried(5, fate);
         assert_eq!(left, [(2, Retry::Never), (1, Retry::Later)]);
-        assert_eq!((tries[&1], tries[&2]), (ROUNDS, 1));
-        assert_eq!(done, [0, 3, 4]);
+        assert_eq!((tries[&1], tries[&2], tries[&4]), (ROUNDS, 1, 1));
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn where_no_item_can_be_done_the_first_failure_ends_it() {
+    #[test]
+    fn where_no_item_can_be_done_the_first_failure_ends_it() {
         let fate = |item, _| match item {
             0 => Some(Retry::Later),
             _ => Some(Retry::Stop),
         };
-        let (tries, left, _) = tried(100, fate).await;
-        assert!(matches!(left[..], [(1.., Retry::Stop)]), "{left:?}");
-        assert!(tries.len() <= 4, "{tries:?}");
+        let (tries, left) = tried(100, fate);
+        assert_eq!(left, [(1, Retry::Stop)]);
+        assert_eq!(tries.len(), 2);
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_pause_ends_when_nobody_wants_any_more() {
-        let wanted = AtomicBool::new(true);
-        let work = |_: u32| async {
-            wanted.store(false, Ordering::Relaxed);
-            Err(Retry::Later)
+    #[tokio::test]
+    async fn items_are_done_several_at_a_time_and_those_that_are_done_are_told() {
+        let (under_way, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let told = AtomicUsize::new(0);
+        let work = |item: u32| {
+            let (under_way, most) = (&under_way, &most);
+            async move {
+                let now = under_way.fetch_add(1, Ordering::Relaxed) + 1;
+                most.fetch_max(now, Ordering::Relaxed);
+                tokio::task::yield_now().await;
+                under_way.fetch_sub(1, Ordering::Relaxed);
+                if item == 3 { Err(Retry::Never) } else { Ok(()) }
+            }
         };
-        let began = tokio::time::Instant::now();
+        let note = |_: &u32| {
+            told.fetch_add(1, Ordering::Relaxed);
+        };
+        let left = for_each((0..20).collect(), 4, work, note, &|| true).await;
+        assert_eq!(left, [(3, Retry::Never)]);
+        assert_eq!((most.into_inner(), told.into_inner()), (4, 19));
+    }
+
+    #[tokio::test]
+    async fn once_nobody_wants_any_more_no_other_item_is_begun_and_none_tried_again() {
+        let (wanted, begun) = (AtomicBool::new(true), AtomicUsize::new(0));
+        let work = |_: u32| {
+            begun.fetch_add(1, Ordering::Relaxed);
+            wanted.store(false, Ordering::Relaxed);
+            async { Err(Retry::Later) }
+        };
         let goes_on = || wanted.load(Ordering::Relaxed);
         let left = for_each(vec![1, 2, 3], 1, work, |_| {}, &goes_on).await;
-        assert_eq!(left, [(1, Retry::Later)]);
-        assert!(began.elapsed() < NOTICED_WITHIN);
+        assert_eq!((left, begun.into_inner()), (vec![(1, Retry::Later)], 1));
     }
 
     #[test]

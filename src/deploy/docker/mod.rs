@@ -321,3 +321,6 @@ fn observed(summary: &ContainerSummary) -> Observed {
             .collect(),
     }
 }
+
+#[cfg(test)]
+mod tests;
