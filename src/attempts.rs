@@ -33,10 +33,10 @@ pub enum Retry {
 
 /// An error that says whether to try again.
 pub trait Retryable {
-    /// Use of trying again.
+    /// Use of trying again after it.
     fn retry(&self) -> Retry;
 
-    /// Why the item failed, without its name.
+    /// Reason of the failure, without the item's name.
     fn reason(&self) -> String;
 }
 
@@ -44,7 +44,7 @@ pub trait Retryable {
 #[derive(Debug)]
 struct Attempts<T, E> {
     waiting: VecDeque<T>,
-    /// Failed in this round, to be tried in the next one.
+    /// Items that have failed in this round, for the next one.
     again: Vec<(T, E)>,
     left: Vec<(T, E)>,
     round: u32,
@@ -154,7 +154,7 @@ pub struct Failures {
 }
 
 impl Failures {
-    /// What is left of `total` items after `verb`, as `noun` calls them; `None` if nothing is.
+    /// Items that are left of `total` after `verb`, as `noun` calls them; `None` if nothing is.
     pub fn new<E: Retryable>(
         verb: &str,
         noun: &str,
@@ -170,7 +170,7 @@ impl Failures {
         (!items.is_empty()).then_some(Self { what, items })
     }
 
-    /// What became of many items: an error by itself where it is about the only one, or about all.
+    /// Outcome of many items: an error by itself where it is about the only one, or about all.
     ///
     /// # Errors
     /// When some are left.
@@ -222,7 +222,7 @@ mod tests {
         }
     }
 
-    /// How often each item was tried, and what was left of items that fail as `fate` says by item and try.
+    /// Tries of each item, and items left, where they fail as `fate` says by item and try.
     fn tried(
         items: u32,
         fate: impl Fn(u32, u32) -> Option<Retry>,

@@ -37,7 +37,7 @@ pub struct LayerAbout {
     pub fan_in: usize,
     /// What becomes of a neuron's sum, whoever computes it.
     pub activation: String,
-    /// Whether the trainer computes that, so that a neuron hands on logits.
+    /// Logits instead of activations: the trainer computes those.
     pub has_logits: bool,
     /// Height and width of the images that it sees, where it sees images; of a filter its kernels, one
     /// below the other.

@@ -47,7 +47,7 @@ struct NeuronDocument<'a> {
     generation: Generation,
     tick: Option<Tick>,
     activation: &'a str,
-    /// Where to ask for what the trainer makes of logits.
+    /// Address of the probabilities that the trainer makes of logits.
     #[serde(skip_serializing_if = "Option::is_none")]
     probabilities: Option<&'static str>,
     fan_in: usize,

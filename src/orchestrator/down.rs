@@ -1,7 +1,5 @@
 //! Everything of a run removed, and nothing else.
 
-use anyhow::Context as _;
-
 use super::companion::Names;
 use super::on_ecs::store_failed;
 use super::up::Told;
@@ -12,7 +10,7 @@ use crate::runs::deployment::{BrokerPlace, StorePlace};
 use crate::store::{self, DynamoStore, Store};
 use crate::transport::amqp::connection::SMALL_FRAMES;
 use crate::transport::amqp::management::Management;
-use crate::transport::amqp::{self, Wiring};
+use crate::transport::amqp::{self, Broker, Wiring};
 
 impl Deployed {
     /// Removes containers, networks, what the run has at a broker and in a store that stay, and at
@@ -69,18 +67,26 @@ impl Deployed {
             .record
             .graph(self.deployment.record.grouping);
         let graph = graph.map_err(|problems| anyhow::anyhow!("the run's record: {problems}"))?;
-        let broker = self.broker().await?;
+        let (broker, wiring) = (self.broker().await?, Wiring::new(&graph));
         let name = format!("cf.{} command", self.run.name());
-        let connection = broker
-            .connect(&name, SMALL_FRAMES)
-            .await
-            .map_err(failed_to)?;
-        let channel = connection.create_channel().await?;
-        let removed = Wiring::new(&graph).remove(&channel).await;
-        removed.map_err(failed_to)?;
-        let closed = connection.close(200, "done".into()).await;
-        closed.context("failed to close the connection to the broker")
+        let remove = |()| remove_wiring(&broker, &name, &wiring);
+        only(for_each(vec![()], 1, remove, |()| {}, &|| true).await).map_err(failed_to)
     }
+}
+
+/// Removes a run's queues and exchanges, over a connection of this name.
+async fn remove_wiring(broker: &Broker, name: &str, wiring: &Wiring) -> Result<(), amqp::Error> {
+    let connection = broker.connect(name, SMALL_FRAMES).await?;
+    let channel = connection.create_channel().await?;
+    wiring.remove(&channel).await?;
+    Ok(connection.close(200, "done".into()).await?)
+}
+
+/// Outcome of the only item.
+fn only<E>(left: Vec<((), E)>) -> Result<(), E> {
+    left.into_iter()
+        .next()
+        .map_or(Ok(()), |((), error)| Err(error))
 }
 
 /// Removes a run's virtual host and users.
@@ -113,11 +119,7 @@ pub(super) async fn remove_items(store: &DynamoStore) -> anyhow::Result<()> {
             Err(error) => Err(error),
         }
     };
-    let left = for_each(vec![()], 1, remove, |_| {}, &|| true).await;
-    match left.into_iter().next() {
-        Some(((), error)) => Err(store_failed(error)),
-        None => Ok(()),
-    }
+    only(for_each(vec![()], 1, remove, |()| {}, &|| true).await).map_err(store_failed)
 }
 
 /// Tells of all parts of a run that could not be removed.
@@ -154,8 +156,11 @@ impl Retryable for store::Error {
 impl Retryable for amqp::Error {
     fn retry(&self) -> Retry {
         match self {
-            Self::Management(_) => Retry::Later,
-            _ => Retry::Never,
+            Self::Management(_) | Self::Timeout { .. } | Self::Broker(_) | Self::Lost(_) => {
+                Retry::Later
+            }
+            // Tried with patience of its own.
+            Self::Connect { .. } | Self::System(_) => Retry::Never,
         }
     }
 

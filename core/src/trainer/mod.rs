@@ -337,7 +337,7 @@ impl Trainer {
     }
 }
 
-/// The epoch that people call it: test rows come behind the last one.
+/// Epoch of a batch, from 1: test rows come behind the last one.
 fn epoch_of(part: Part, epoch: u32) -> u32 {
     epoch - u32::from(part == Part::Test)
 }

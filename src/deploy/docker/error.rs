@@ -133,7 +133,7 @@ pub enum Error {
         /// What it wrote.
         written: String,
     },
-    /// Some of many.
+    /// Items of many that are left.
     #[error(transparent)]
     Several(Failures),
     /// Anything else that the daemon said.
@@ -166,7 +166,7 @@ impl Error {
         }
     }
 
-    /// What became of many items.
+    /// Outcome of many items.
     ///
     /// # Errors
     /// When some are left.

@@ -14,7 +14,7 @@ use super::*;
 const RUN: &str = "digits";
 const OWNER: &str = "us";
 
-/// What the daemon has, and how often it still refuses what.
+/// State of a daemon, and requests that it still refuses.
 #[derive(Default)]
 struct Daemon {
     containers: Vec<String>,

@@ -18,10 +18,10 @@ pub enum Error {
         what: String,
         /// What AWS or the SDK said.
         problem: String,
-        /// Whether the same request may succeed later.
+        /// Chance that the same request succeeds later.
         is_transient: bool,
     },
-    /// Some of many.
+    /// Items of many that are left.
     #[error(transparent)]
     Several(Failures),
     /// The account is not prepared.
@@ -45,7 +45,7 @@ pub enum Error {
     },
 }
 
-/// What a failed SDK call comes to.
+/// Error of a failed SDK call.
 pub(super) fn request<E>(what: impl Into<String>) -> impl FnOnce(SdkError<E>) -> Error
 where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
@@ -76,7 +76,7 @@ impl Retryable for Error {
     }
 }
 
-/// What became of many: the error itself where there was but one item.
+/// Outcome of many items: the error itself where there was but one.
 pub(super) fn of_many(
     verb: &str,
     noun: &str,

@@ -49,7 +49,7 @@ const POLL_EVERY: Duration = Duration::from_secs(1);
 /// Tasks have 30 s to end, after which ECS kills them.
 const GONE_WITHIN: Duration = Duration::from_secs(180);
 
-/// What ECS says of a service that is not there.
+/// Codes of ECS for a service that is not there.
 const GONE: [&str; 2] = ["ServiceNotFoundException", "ServiceNotActiveException"];
 
 /// Tags of everything of a run.

@@ -231,7 +231,7 @@ fn table(epochs: &[&EpochRecord], quality: &Quality) -> String {
     text + "</table>\n"
 }
 
-/// What the trainer has made of the last layer's logits.
+/// Probabilities of the last layer's neurons, as a table.
 fn probabilities(seen: &Seen<'_>, trainer: &TrainerView) -> String {
     let (Some(layer), Some(batch)) = (seen.about.layers.last(), &trainer.probabilities) else {
         return String::new();
