@@ -32,7 +32,7 @@ impl Finished<'_> {
         let sha256 = digest(self.saved.states().await?.iter().flatten());
         let totals = &self.outcome.totals;
         let seconds = totals.elapsed.as_secs_f64();
-        // Nothing is done where a run that has ended is resumed.
+        // No time has passed where a run that has ended, of an older program, is resumed.
         let speed = totals.rows as f64 / seconds.max(f64::EPSILON);
         if as_json {
             let last = progress.history.last();
