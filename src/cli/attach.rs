@@ -1,7 +1,7 @@
 //! `attach`: watches a run in containers, and keeps them running meanwhile.
 
 use std::io::IsTerminal;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use cuttlefish_core::data::{BatchSource, Batches, Dataset};
@@ -171,9 +171,15 @@ impl Remote<'_> {
         if !self.deployed.run.is_deployed() {
             return;
         }
-        match self.deployed.revive(&self.desired).await {
-            Ok(names) => self.started.extend(names),
-            Err(error) => tracing::warn!("cannot start containers: {error:#}"),
+        let started = Mutex::new(std::mem::take(&mut self.started));
+        let note = |name: &str| {
+            let mut started = started.lock().unwrap_or_else(PoisonError::into_inner);
+            started.push(name.to_owned());
+        };
+        let revived = self.deployed.revive(&self.desired, &note).await;
+        self.started = started.into_inner().unwrap_or_else(PoisonError::into_inner);
+        if let Err(error) = revived {
+            tracing::warn!("cannot start containers: {error:#}");
         }
     }
 

@@ -320,8 +320,15 @@ impl Deployed {
         applied.map_err(failed_to)
     }
 
-    /// Starts again what has ended, as long as somebody watches. Returns the names.
-    pub async fn revive(&self, desired: &[Container]) -> anyhow::Result<Vec<String>> {
+    /// Starts again what has ended, as long as somebody watches; `started` hears of each by name.
+    ///
+    /// # Errors
+    /// Says what could not be started.
+    pub async fn revive(
+        &self,
+        desired: &[Container],
+        started: &(dyn Fn(&str) + Send + Sync),
+    ) -> anyhow::Result<()> {
         let observed = self.observe().await?;
         let has_left = trainer_has_left(&observed);
         let actions: Vec<Action> = reconcile(desired, &observed)
@@ -332,14 +339,9 @@ impl Deployed {
                 Action::Remove { .. } => false,
             })
             .collect();
-        let names = actions.iter().map(|action| action.name().to_owned());
-        let names = names.collect();
         let (run, owner) = (self.run.name(), self.deployment.owner.as_str());
-        self.docker
-            .apply(actions, run, owner, &|_| {}, &|| true)
-            .await
-            .map_err(failed_to)?;
-        Ok(names)
+        let applied = self.docker.apply(actions, run, owner, started, &|| true);
+        applied.await.map_err(failed_to)
     }
 
     /// Whether a person has ended the run, or taken it down.
