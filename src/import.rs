@@ -2,13 +2,12 @@
 //! and shaped as in Keras.
 
 use cuttlefish_core::ids::{CommitPoint, NeuronRange, Tick};
-use cuttlefish_core::machine::NeuronState;
+use cuttlefish_core::protocol::{Ledger, NeuronState, Progress, Totals};
 use cuttlefish_core::topology::{Graph, Layer};
-use cuttlefish_core::trainer::{Ledger, Progress, Totals};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensorError, SafeTensors};
 
-use crate::export::{self, kernel_shape, weights_as_keras};
+use crate::export;
 use crate::store::{self, Store, Written};
 
 /// Why a file's weights are not those of a network. Texts go on after "failed to".
@@ -73,13 +72,13 @@ pub fn states(graph: &Graph, file: &[u8]) -> Result<Vec<Vec<NeuronState>>, Error
     let mut states = Vec::new();
     for (index, layer) in graph.layers.iter().enumerate() {
         let Layer { name, units, .. } = layer;
-        let kernel = numbers(format!("{name}/kernel"), kernel_shape(layer))?;
+        let kernel = numbers(format!("{name}/kernel"), layer.keras_shape())?;
         let mut vectors = Vec::new();
         for (name, place) in export::vectors(layer) {
             vectors.push((place, numbers(name, vec![*units])?));
         }
         let below = index.checked_sub(1).map(|below| &graph.layers[below]);
-        let places: Vec<usize> = weights_as_keras(layer, below).collect();
+        let places: Vec<usize> = layer.weights_as_keras(below).collect();
         let moments = optimizer.moments() * layer.optimized_numbers();
         let of_neuron = |neuron: usize| {
             let mut weights = vec![0.0; layer.numbers()];

@@ -7,13 +7,10 @@ pub mod config;
 pub mod data;
 pub mod deploy;
 pub mod export;
-pub mod host;
 pub mod import;
-pub mod inspect;
-pub mod log;
-pub mod orchestrator;
+pub mod monitor;
 pub mod report;
-pub mod runs;
-pub mod store;
-pub mod transport;
-pub mod trust;
+pub mod run;
+pub mod run_dir;
+
+pub use cuttlefish_runtime::{container, host, inspect, log, record, store, transport, trust};

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use cuttlefish_core::data::{BatchRef, BatchSource, Batches, Dataset, Part, Split, Task, Values};
+use cuttlefish_core::layers::{Dense, LayerKind};
 use cuttlefish_core::math::stream::{Purpose, stream};
 use cuttlefish_core::math::{Activation, Initializer, Optimizer, Regularizer, Step};
 use cuttlefish_core::neuron::Neurons;
@@ -110,7 +111,8 @@ fn layer(units: usize) -> Layer {
         name: "hidden".to_owned(),
         fan_in: FEATURES,
         units,
-        maps: None,
+        kind: LayerKind::Dense(Dense),
+        pool: None,
         activation: Activation::Relu,
         use_bias: true,
         kernel_initializer: Initializer::HeNormal,

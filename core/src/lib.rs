@@ -3,11 +3,13 @@
 pub mod data;
 mod gather;
 pub mod ids;
+pub mod layers;
 pub mod machine;
 pub mod math;
 pub mod network;
 pub mod neuron;
 pub mod protocol;
+mod scatter;
 pub mod synapse;
 pub mod topology;
 pub mod trainer;

@@ -8,8 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{Address, CommitPoint, Generation, NeuronRange};
-use crate::protocol::{Envelope, Message};
-use crate::trainer::{Event, Ledger, Outcome};
+use crate::protocol::{Envelope, Event, Ledger, Message, NeuronState, Outcome};
 use crate::view::View;
 
 /// A pure, synchronous state machine: `Trainer`, `Synapse` or `Unit`.
@@ -152,17 +151,6 @@ pub enum StoreReply {
         /// Whether it is in the store; refused when the slot holds a newer generation.
         accepted: bool,
     },
-}
-
-/// Everything that one neuron must remember.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct NeuronState {
-    /// The weights, then the bias (0 for a neuron without one): `fan_in + 1` numbers. Behind them, if the
-    /// neuron is normalized, gamma, beta, moving mean and moving variance.
-    pub weights: Vec<f32>,
-    /// The optimizer's moments of the weights and bias, one moment after the other:
-    /// a multiple of `fan_in + 1` numbers. Behind them, if the neuron is normalized, those of gamma and beta.
-    pub moments: Vec<f32>,
 }
 
 /// Why a run cannot go on.

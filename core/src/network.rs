@@ -6,12 +6,11 @@ use ndarray::Array2;
 use sha2::{Digest, Sha256};
 
 use crate::data::{BatchRef, BatchSource, Part, Task};
-use crate::machine::NeuronState;
 use crate::math::{Inputs, Panels};
 use crate::neuron::Neurons;
+use crate::protocol::{Evaluation, NeuronState, Tally};
 use crate::topology::Graph;
 use crate::trainer::head::{answer, loss_and_gradient};
-use crate::trainer::{Evaluation, Tally};
 
 /// All layers of a network with their weights.
 pub struct Network<'a> {

@@ -11,8 +11,8 @@ use crate::gather::Gather;
 use crate::ids::{Address, Generation, Tick};
 use crate::machine::{Effect, Effects, Input, Machine};
 use crate::math::{Inputs, Panels};
-use crate::neuron::neurons::propagate;
 use crate::protocol::{Envelope, IN_FLIGHT_BOUND, Message, TickHeader};
+use crate::scatter::scatter_errors;
 use crate::topology::Graph;
 use crate::view::{Dropped, Gathering, SynapseView, View};
 
@@ -183,7 +183,7 @@ impl Synapse {
         {
             let weights = weights.as_slice().expect("a new array is contiguous");
             let above = &self.graph.layers[self.below + 1];
-            let errors = Arc::new(propagate(above, weights, fan_in, &deltas));
+            let errors = Arc::new(above.propagate(weights, fan_in, &deltas));
             self.hand_down(tick, next, &errors, effects);
         }
     }
@@ -216,7 +216,7 @@ impl Synapse {
         self.contributions.insert(tick, Gather::Done);
         forget_old(&mut self.contributions);
         let generation = self.generation;
-        send_errors(
+        scatter_errors(
             &self.graph,
             self.below,
             generation,
@@ -224,38 +224,6 @@ impl Synapse {
             errors,
             effects,
         );
-    }
-}
-
-/// Sends each unit of a layer the rows of `errors` that are for its neurons, with the tick and what the
-/// first layer begins after it.
-pub fn send_errors(
-    graph: &Graph,
-    layer: usize,
-    generation: Generation,
-    (tick, next): (Tick, Option<TickHeader>),
-    errors: &Arc<Array2<f32>>,
-    effects: &mut dyn Effects,
-) {
-    let outputs = graph.layers[layer].outputs();
-    let ranges = graph.layers[layer].unit_ranges();
-    let whole = ranges.len() == 1;
-    for (index, range) in ranges.enumerate() {
-        let first = range.start;
-        let errors = if whole {
-            errors.clone()
-        } else {
-            let rows = range.start * outputs..range.end * outputs;
-            Arc::new(errors.slice(s![rows, ..]).to_owned())
-        };
-        let message = Message::Backward {
-            tick,
-            next,
-            first,
-            errors,
-        };
-        let to = Address::Unit { layer, index };
-        effects.push(Effect::send(to, generation, message));
     }
 }
 

@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::data::Part;
 use crate::ids::{CommitPoint, Generation, Tick};
 use crate::math::normalization::Normalizer;
-use crate::trainer::EpochRecord;
+use crate::protocol::EpochRecord;
 
 /// What a machine shows of itself.
 #[derive(Clone, Debug, PartialEq, Serialize)]

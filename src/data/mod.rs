@@ -8,7 +8,8 @@
 //! | [`fetch`] | one file over HTTPS, from the first mirror that answers with the right bytes |
 //! | [`pictures`] | pictures to be answered by a trained network |
 //! | [`prepared`] | a data set as one file that containers map into memory |
-//! | [`csv`] | a person's own table, and the encoder that encodes more rows in the same way |
+//! | [`csv`] | a person's own table, and more rows encoded in the same way |
+//! | [`encoder`] | how the columns of a table became features |
 //!
 //! Nothing here decides which rows a batch has, and nothing here reads the environment: the
 //! caller names the directories.
@@ -21,16 +22,17 @@ pub mod file;
 pub mod idx;
 pub mod mnist;
 pub mod pictures;
-pub mod prepared;
 #[cfg(test)]
 mod tests;
 
 use std::path::Path;
 
 use cuttlefish_core::data::Dataset;
-use cuttlefish_core::topology::spec::Data;
+use cuttlefish_core::topology::spec::{Data, ImageSource};
 
-pub use self::csv::{Encoded, Encoder};
+pub use cuttlefish_runtime::data::{Encoder, encoder, prepared};
+
+pub use self::csv::Encoded;
 pub use self::error::Error;
 use self::fetch::Fetcher;
 
@@ -52,26 +54,14 @@ pub fn load(spec: &Data, base_dir: &Path, data_dir: &Path) -> Result<Loaded, Err
         dataset,
         encoder: None,
     };
+    let share_of = |source: &ImageSource| {
+        check_share("validation_split", source.validation_split).map(|()| source.validation_split)
+    };
+    let mnist = |files, share| mnist::load(files, data_dir, share, &Fetcher::new()).map(images);
     match spec {
-        Data::Digits {
-            validation_split, ..
-        } => {
-            check_share("validation_split", *validation_split)?;
-            Ok(images(digits::load(*validation_split)))
-        }
-        Data::Mnist {
-            validation_split, ..
-        } => {
-            check_share("validation_split", *validation_split)?;
-            mnist::load(&mnist::MNIST, data_dir, *validation_split, &Fetcher::new()).map(images)
-        }
-        Data::FashionMnist {
-            validation_split, ..
-        } => {
-            check_share("validation_split", *validation_split)?;
-            let source = &mnist::FASHION_MNIST;
-            mnist::load(source, data_dir, *validation_split, &Fetcher::new()).map(images)
-        }
+        Data::Digits(source) => Ok(images(digits::load(share_of(source)?))),
+        Data::Mnist(source) => mnist(&mnist::MNIST, share_of(source)?),
+        Data::FashionMnist(source) => mnist(&mnist::FASHION_MNIST, share_of(source)?),
         Data::Csv {
             path,
             target,

@@ -10,7 +10,7 @@ pub mod safetensors;
 
 use std::path::Path;
 
-use cuttlefish_core::machine::NeuronState;
+use cuttlefish_core::protocol::NeuronState;
 use cuttlefish_core::topology::{Graph, Layer};
 
 pub use error::Error;
@@ -62,9 +62,10 @@ pub fn tensors(graph: &Graph, states: &[Vec<NeuronState>]) -> Result<Vec<Tensor>
         let below = index.checked_sub(1).map(|below| &graph.layers[below]);
         tensors.push(Tensor {
             name: format!("{}/kernel", layer.name),
-            shape: kernel_shape(layer),
+            shape: layer.keras_shape(),
             // A neuron holds its own weights; Keras has those of one input side by side.
-            data: weights_as_keras(layer, below)
+            data: layer
+                .weights_as_keras(below)
                 .flat_map(|weight| neurons.iter().map(move |neuron| neuron.weights[weight]))
                 .collect(),
         });
@@ -96,31 +97,6 @@ pub(crate) fn vectors(layer: &Layer) -> Vec<(String, usize)> {
         add(true, name, "moving_variance", 4);
     }
     vectors
-}
-
-/// The shape of a layer's kernel in Keras.
-pub(crate) fn kernel_shape(layer: &Layer) -> Vec<usize> {
-    match layer.maps {
-        Some(maps) => {
-            let kernel = maps.window.size;
-            vec![kernel.height, kernel.width, maps.channels, layer.units]
-        }
-        None => vec![layer.fan_in, layer.units],
-    }
-}
-
-/// The weights of a neuron in the order of Keras, which has the channels of a place side by side where
-/// a neuron has the places of a channel so.
-pub(crate) fn weights_as_keras(
-    layer: &Layer,
-    below: Option<&Layer>,
-) -> impl Iterator<Item = usize> {
-    let (places, channels) = match (layer.maps, below) {
-        (Some(maps), _) => (maps.window.size.area(), maps.channels),
-        (None, Some(below)) => (below.outputs(), below.units),
-        (None, None) => (layer.fan_in, 1),
-    };
-    (0..places).flat_map(move |place| (0..channels).map(move |channel| channel * places + place))
 }
 
 /// Writes tensors to a file that is there completely or not at all. An existing file is replaced

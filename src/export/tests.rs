@@ -1,6 +1,7 @@
 use std::io::Cursor;
 
 use ::safetensors::{Dtype, SafeTensors};
+use cuttlefish_core::layers::{Dense, LayerKind};
 use cuttlefish_core::math::{Activation, Initializer, Loss, Optimizer, Regularizer, Schedule};
 use cuttlefish_core::topology::{Head, Training};
 use ndarray::{Array1, Array2, array};
@@ -13,7 +14,8 @@ fn layer(name: &str, fan_in: usize, units: usize, use_bias: bool) -> Layer {
         name: name.to_owned(),
         fan_in,
         units,
-        maps: None,
+        kind: LayerKind::Dense(Dense),
+        pool: None,
         activation: Activation::Linear,
         use_bias,
         kernel_initializer: Initializer::Zeros,

@@ -8,7 +8,7 @@ mod scale;
 
 use std::sync::OnceLock;
 
-use cuttlefish_core::trainer::{EpochRecord, Evaluation};
+use cuttlefish_core::protocol::{EpochRecord, Evaluation};
 use plotters::backend::{BitMapBackend, SVGBackend};
 use plotters::drawing::IntoDrawingArea;
 use plotters::style::{FontStyle, register_font};

@@ -1,8 +1,8 @@
 //! The summary at the end of a run: figures, confusion matrix, precision and recall.
 
 use cuttlefish_core::data::Task;
-use cuttlefish_core::trainer::metrics::{MAX_CONFUSION_CLASSES, class_metrics};
-use cuttlefish_core::trainer::{Evaluation, Progress};
+use cuttlefish_core::protocol::metrics::{MAX_CONFUSION_CLASSES, class_metrics};
+use cuttlefish_core::protocol::{Evaluation, Progress};
 
 use super::numbers::{figure, percent, thousands};
 use super::table::aligned;

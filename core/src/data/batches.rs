@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use serde::{Deserialize, Serialize};
 
 use super::augmentation::Augmenter;
-use super::{Augmentation, Dataset, Labels, Storage, Values};
+use super::{Augmentation, Dataset, Labels, Values};
 use crate::math::inputs::{LANES, transpose_into};
 use crate::math::stream::{Purpose, shuffle, stream};
-use crate::math::{ByteMatrix, Inputs};
+use crate::math::{ByteMatrix, Inputs, Storage};
 
 /// Batches whose values are kept, so that all neurons of a process share one copy: as many ticks
 /// as can be in flight.

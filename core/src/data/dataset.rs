@@ -1,6 +1,7 @@
 //! A data set in memory: rows of features, and what the network should answer to each.
 
-use super::{Split, Storage};
+use super::Split;
+use crate::math::Storage;
 
 /// A data set. Images stay bytes until a batch uses them.
 #[derive(Clone, Debug)]

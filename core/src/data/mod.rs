@@ -4,10 +4,8 @@ pub mod augmentation;
 pub mod batches;
 pub mod dataset;
 pub mod split;
-pub mod storage;
 
 pub use augmentation::Augmentation;
 pub use batches::{BatchRef, BatchSource, Batches, Feed, Part, Targets};
 pub use dataset::{Dataset, Labels, Task, Values};
 pub use split::Split;
-pub use storage::Storage;

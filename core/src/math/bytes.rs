@@ -4,8 +4,8 @@
 use std::ops::Range;
 
 use super::inputs::LANES;
+use super::storage::Storage;
 use super::transpose::transpose;
-use crate::data::Storage;
 
 /// A matrix whose elements are `f32::from(byte) * scale`, kept as bytes.
 ///

@@ -6,6 +6,8 @@
 //! of a gradient over positions and then rows, of an error over filters, and then over the positions
 //! that saw the value.
 
+use std::fmt;
+
 use ndarray::{Array2, ArrayView2, s};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -14,7 +16,7 @@ use super::inputs::{LANES, Panels};
 use super::kernel::{self, Rows};
 
 /// Height and width of maps, windows and steps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Size {
     /// Down.
     pub height: usize,
@@ -23,9 +25,20 @@ pub struct Size {
 }
 
 impl Size {
-    /// How many places there are.
+    /// A row of places.
+    pub fn row(width: usize) -> Self {
+        Self { height: 1, width }
+    }
+
+    /// Number of places.
     pub fn area(self) -> usize {
         self.height * self.width
+    }
+}
+
+impl fmt::Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} x {}", self.height, self.width)
     }
 }
 
@@ -44,7 +57,7 @@ pub enum Padding {
 }
 
 /// A window that slides over a map.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Window {
     /// The map.
     pub map: Size,
@@ -52,8 +65,8 @@ pub struct Window {
     pub size: Size,
     /// From one position to the next.
     pub strides: Size,
-    /// Rows and columns that the first position lies outside of the map.
-    pub before: Size,
+    /// Padding above and left of the map: rows and columns that the first position lies outside of it.
+    pub padding: Size,
     /// Positions.
     pub positions: Size,
 }
@@ -75,7 +88,7 @@ impl Window {
             map,
             size,
             strides,
-            before: Size {
+            padding: Size {
                 height: above,
                 width: left,
             },
@@ -89,14 +102,14 @@ impl Window {
             position / self.positions.width,
             position % self.positions.width,
         );
-        let inside = |at: usize, before: usize, size: usize| {
-            at.checked_sub(before).filter(|&place| place < size)
+        let inside = |at: usize, padding: usize, size: usize| {
+            at.checked_sub(padding).filter(|&place| place < size)
         };
         let (top, left) = (down * self.strides.height, across * self.strides.width);
         (0..self.size.height).flat_map(move |row| {
-            let y = inside(top + row, self.before.height, self.map.height);
+            let y = inside(top + row, self.padding.height, self.map.height);
             (0..self.size.width).map(move |column| {
-                let x = inside(left + column, self.before.width, self.map.width);
+                let x = inside(left + column, self.padding.width, self.map.width);
                 Some(y? * self.map.width + x?)
             })
         })
@@ -104,7 +117,7 @@ impl Window {
 }
 
 /// How many values a pool makes one of, and how.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Pool {
     /// The largest, or the mean.
     pub kind: PoolKind,
@@ -113,7 +126,7 @@ pub struct Pool {
 }
 
 /// What a pool makes of the values that it sees.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PoolKind {
     /// The largest one. Its gradient goes to the first of several.
@@ -122,18 +135,16 @@ pub enum PoolKind {
     Average,
 }
 
-/// The maps of a layer of filters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Maps {
+/// Convolution of the maps below by the filters of a layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Convolution {
     /// Maps of the layer below.
     pub channels: usize,
     /// The kernel over each of them.
     pub window: Window,
-    /// What follows the activation.
-    pub pool: Option<Pool>,
 }
 
-impl Maps {
+impl Convolution {
     /// Weights of a filter.
     pub fn fan_in(&self) -> usize {
         self.channels * self.window.size.area()
@@ -147,12 +158,6 @@ impl Maps {
     /// Values of a filter's map before the pool.
     pub fn positions(&self) -> usize {
         self.window.positions.area()
-    }
-
-    /// The map that a filter hands on.
-    pub fn output(&self) -> Size {
-        self.pool
-            .map_or(self.window.positions, |pool| pool.window.positions)
     }
 
     /// The feature that each weight of some channels meets at a position.

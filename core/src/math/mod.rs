@@ -13,15 +13,17 @@ pub mod normalization;
 pub mod optimizer;
 pub mod regularizer;
 pub mod schedule;
+pub mod storage;
 pub mod stream;
 mod transpose;
 
 pub use activation::Activation;
 pub use bytes::ByteMatrix;
-pub use conv::Maps;
+pub use conv::Convolution;
 pub use initializer::Initializer;
 pub use inputs::{Inputs, Panels};
 pub use loss::Loss;
 pub use optimizer::{Optimizer, Step};
 pub use regularizer::Regularizer;
 pub use schedule::Schedule;
+pub use storage::Storage;

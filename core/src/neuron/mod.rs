@@ -16,9 +16,8 @@ use crate::data::BatchSource;
 use crate::ids::{Address, CommitPoint, Generation, NeuronRange, Tick};
 use crate::machine::{Effect, Effects, Input, Machine, StoreRequest};
 use crate::math::{Inputs, Step};
-use crate::protocol::{Envelope, IN_FLIGHT_BOUND, Message, TickHeader, Work};
+use crate::protocol::{Envelope, Event, IN_FLIGHT_BOUND, Message, TickHeader, Work};
 use crate::topology::Graph;
-use crate::trainer::Event;
 use crate::view::{Dropped, View};
 
 pub use neurons::Neurons;
@@ -329,7 +328,9 @@ impl Unit {
         running.applied = header.tick;
         running.last_batch = Some(LastBatch {
             tick: header.tick,
-            rows_of_maps: self.graph.layers[range.layer].maps.map(|_| inputs.n_rows()),
+            rows_of_maps: self.graph.layers[range.layer]
+                .map()
+                .map(|_| inputs.n_rows()),
             activations: pass.map().clone(),
             deltas,
         });

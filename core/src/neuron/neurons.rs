@@ -1,19 +1,15 @@
 //! The numbers of some neurons of one layer, and how a training step changes them.
 
 use ndarray::Array2;
-use rayon::prelude::*;
 
-use crate::machine::NeuronState;
-use crate::math::kernel::{self, Rows};
+use crate::layers::Layer;
+use crate::layers::kernel::NeuronsMut;
+use crate::math::kernel;
 use crate::math::normalization::{Normalizer, Statistics};
-use crate::math::{ByteMatrix, Inputs, Optimizer, Panels, Step};
-use crate::topology::Layer;
+use crate::math::{Inputs, Optimizer, Step};
+use crate::protocol::NeuronState;
 
 use super::pass::Change;
-
-/// Neurons that are done with the bytes of a batch before its panels are made (with AVX-512 they
-/// would be up to 50), and need an eighth of the memory.
-const FEW_NEURONS: usize = 32;
 
 /// Weights, biases and optimizer state of consecutive neurons of a layer.
 #[derive(Clone, Debug)]
@@ -158,11 +154,6 @@ impl Neurons {
         self.optimizer.moments() * self.layer.optimized_numbers()
     }
 
-    /// The bytes of a batch, if these neurons compute from them.
-    pub(super) fn bytes_of<'a>(&self, inputs: &'a Inputs) -> Option<&'a ByteMatrix> {
-        inputs.bytes().filter(|_| self.count() <= FEW_NEURONS)
-    }
-
     /// The weights without biases, `[neurons, fan_in]`.
     pub fn kernel(&self) -> Array2<f32> {
         let fan_in = self.layer.fan_in;
@@ -173,7 +164,7 @@ impl Neurons {
 
     /// dLoss/d(output) of the layer below, `[inputs, rows]`, if these neurons are the whole layer.
     pub fn propagate(&self, deltas: &Array2<f32>) -> Array2<f32> {
-        propagate(&self.layer, &self.weights, self.stride(), deltas)
+        self.layer.propagate(&self.weights, self.stride(), deltas)
     }
 
     /// One optimizer step of weights and biases. `deltas` is dLoss/dz `[neurons, positions * rows]`.
@@ -182,62 +173,21 @@ impl Neurons {
         if rows == 0 {
             return;
         }
-        if let Some(maps) = self.layer.maps {
-            let gradients = maps.gradients(deltas.view(), inputs.features());
-            return self.apply(step, deltas, &gradients);
-        }
-        let deltas = deltas.as_slice().expect("deltas are contiguous");
-        let (stride, width) = (self.stride(), self.moments_stride());
-        let samples = match self.bytes_of(inputs) {
-            Some(bytes) => Samples::Bytes(bytes),
-            None => Samples::Numbers(inputs.samples()),
-        };
+        let (stride, moments_stride) = (self.stride(), self.moments_stride());
         let (layer, optimizer) = (&self.layer, &self.optimizer);
-        let update = |weights: &mut [f32], moments: &mut [f32], deltas: &[f32]| {
-            update_rows(layer, optimizer, step, weights, moments, deltas, samples);
+        let step =
+            |numbers: &mut [f32], moments: &mut [f32], gradient: &mut [f32], deltas: &[f32]| {
+                finish(layer, optimizer, step, numbers, moments, gradient, deltas);
+            };
+        let neurons = NeuronsMut {
+            numbers: &mut self.weights,
+            stride,
+            moments: &mut self.moments,
+            moments_stride,
         };
-        let count = self.weights.len() / stride;
-        if !kernel::is_worth_threads(count, rows * layer.fan_in) {
-            return update(&mut self.weights, &mut self.moments, deltas);
-        }
-        let block = kernel::rows_per_thread(count);
-        let blocks = self
-            .weights
-            .par_chunks_mut(block * stride)
-            .zip(deltas.par_chunks(block * rows));
-        if width == 0 {
-            blocks.for_each(|(weights, deltas)| update(weights, &mut [], deltas));
-        } else {
-            blocks
-                .zip(self.moments.par_chunks_mut(block * width))
-                .for_each(|((weights, deltas), moments)| update(weights, moments, deltas));
-        }
-    }
-
-    /// One optimizer step of filters, from the gradients of their weights `[fan_in, neurons]`.
-    fn apply(&mut self, step: Step, deltas: &Array2<f32>, gradients: &[f32]) {
-        let (count, stride, width) = (self.count(), self.stride(), self.moments_stride());
-        let mut gradient = vec![0.0; self.layer.fan_in + 1];
-        for neuron in 0..count {
-            let of_neuron = gradients.iter().skip(neuron).step_by(count);
-            gradient
-                .iter_mut()
-                .zip(of_neuron)
-                .for_each(|(to, from)| *to = *from);
-            let deltas = deltas.row(neuron);
-            let moments = &mut self.moments[neuron * width..][..width];
-            let weights = &mut self.weights[neuron * stride..][..stride];
-            let deltas = deltas.as_slice().expect("deltas are contiguous");
-            finish(
-                &self.layer,
-                &self.optimizer,
-                step,
-                weights,
-                moments,
-                &mut gradient,
-                deltas,
-            );
-        }
+        layer
+            .kind
+            .update(layer.fan_in, neurons, deltas, inputs, &step);
     }
 
     /// One optimizer step of gamma and beta, and the batch's share of the moving averages, from what
@@ -287,90 +237,4 @@ fn finish(
         .add_gradient(&weights[..fan_in], &mut gradient[..fan_in]);
     let moments = &mut moments[..optimizer.moments() * gradient.len()];
     optimizer.update(step, &mut weights[..gradient.len()], moments, gradient);
-}
-
-/// What a gradient is computed from, `[rows, features]`.
-#[derive(Clone, Copy)]
-enum Samples<'a> {
-    Numbers(&'a Panels),
-    Bytes(&'a ByteMatrix),
-}
-
-impl Samples<'_> {
-    fn rows(self) -> usize {
-        match self {
-            Self::Numbers(samples) => samples.rows(),
-            Self::Bytes(samples) => samples.rows(),
-        }
-    }
-
-    /// Adds what `deltas` and the samples make of the gradients, whose rows are `stride` apart.
-    fn add_gradients(self, deltas: Rows<'_>, gradients: &mut [f32], stride: usize) {
-        match self {
-            Self::Numbers(samples) => {
-                kernel::multiply_add_here(deltas, samples, gradients, stride);
-            }
-            Self::Bytes(samples) => {
-                kernel::multiply_add_bytes(deltas, samples, gradients, stride);
-            }
-        }
-    }
-}
-
-/// Gradient and optimizer step of some rows, a tile at a time so that the gradient never leaves
-/// the cache.
-fn update_rows(
-    layer: &Layer,
-    optimizer: &Optimizer,
-    step: Step,
-    weights: &mut [f32],
-    moments: &mut [f32],
-    deltas: &[f32],
-    samples: Samples<'_>,
-) {
-    let rows = samples.rows();
-    let (stride, of_gradient) = (layer.numbers(), layer.fan_in + 1);
-    let width = optimizer.moments() * layer.optimized_numbers();
-    let tile_rows = kernel::TILE_ROWS.min(weights.len() / stride);
-    let mut gradients = vec![0.0; tile_rows * of_gradient];
-    for (tile, weights) in weights.chunks_mut(kernel::TILE_ROWS * stride).enumerate() {
-        let first = tile * kernel::TILE_ROWS;
-        let count = weights.len() / stride;
-        let deltas = &deltas[first * rows..][..count * rows];
-        let gradients = &mut gradients[..count * of_gradient];
-        if tile > 0 {
-            gradients.fill(0.0);
-        }
-        samples.add_gradients(Rows::new(deltas, rows, rows), gradients, of_gradient);
-        for (i, (weights, gradient)) in weights
-            .chunks_exact_mut(stride)
-            .zip(gradients.chunks_exact_mut(of_gradient))
-            .enumerate()
-        {
-            let moments = &mut moments[(first + i) * width..][..width];
-            let deltas = &deltas[i * rows..][..rows];
-            finish(layer, optimizer, step, weights, moments, gradient, deltas);
-        }
-    }
-}
-
-/// W^T * deltas: the errors `[inputs, rows]` that a layer hands down, each summed in neuron order.
-///
-/// `deltas` is `[neurons, positions * rows]` of all neurons, and `weights` has one row of `stride` numbers
-/// for each of them.
-pub fn propagate(
-    layer: &Layer,
-    weights: &[f32],
-    stride: usize,
-    deltas: &Array2<f32>,
-) -> Array2<f32> {
-    if let Some(maps) = &layer.maps {
-        let rows = deltas.ncols() / maps.positions();
-        return maps.propagate(weights, stride, deltas.view(), rows);
-    }
-    let mut errors = Array2::zeros((layer.fan_in, deltas.ncols()));
-    let values = errors.as_slice_mut().expect("a new array is contiguous");
-    let left = Rows::transposed(weights, stride, layer.fan_in);
-    kernel::multiply_add(left, &Panels::pack(deltas.view()), values);
-    errors
 }

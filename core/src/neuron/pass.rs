@@ -5,10 +5,10 @@ use std::sync::Arc;
 use ndarray::{Array2, ArrayView1};
 
 use super::Neurons;
-use crate::math::kernel::{self, Rows};
+use crate::layers::Normalization;
+use crate::math::kernel::Rows;
 use crate::math::normalization::Statistics;
 use crate::math::{Inputs, dropout};
-use crate::topology::Normalization;
 
 /// What neurons keep of a tick between its forward and its backward pass.
 #[derive(Clone, Debug, PartialEq)]
@@ -100,22 +100,16 @@ impl Neurons {
             row.fill(weights[self.layer.fan_in]);
         }
         let left = Rows::new(&self.weights, stride, self.layer.fan_in);
-        match (&self.layer.maps, self.bytes_of(inputs)) {
-            (Some(maps), _) => maps.multiply_add(left, inputs.features(), values),
-            (None, Some(bytes)) => kernel::multiply_add_bytes_transposed(left, bytes, values),
-            (None, None) => kernel::multiply_add(left, inputs.features(), values),
-        }
+        self.layer.kind.multiply_add(left, inputs, values);
         self.layer.activation.apply(values);
         activations
     }
 
     /// Pooled values `[neurons * outputs, rows]` of the neurons' maps.
     fn outputs(&self, maps: &Arc<Array2<f32>>, rows: usize) -> Arc<Array2<f32>> {
-        let Some(geometry) = &self.layer.maps else {
-            return maps.clone();
-        };
-        let outputs = match &geometry.pool {
+        let outputs = match &self.layer.pool {
             Some(pool) => pool.apply(maps.view(), rows),
+            None if self.layer.outputs() == 1 => return maps.clone(),
             None => maps.as_ref().clone(),
         };
         Arc::new(reshaped(outputs, self.count() * self.layer.outputs(), rows))
@@ -153,7 +147,7 @@ impl Neurons {
         let rows = errors.ncols();
         let width = self.layer.outputs() * rows;
         let errors = reshaped(errors, self.count(), width);
-        let mut deltas = match self.layer.maps.and_then(|maps| maps.pool) {
+        let mut deltas = match &self.layer.pool {
             Some(pool) => pool.backpropagate(pass.map().view(), errors.view(), rows),
             None => errors,
         };

@@ -1,9 +1,15 @@
-//! What travels between the trainer, the synapses and the neurons.
+//! What travels: messages between the machines, states and the ledger to the store, events to people.
 
 pub mod codec;
 pub mod message;
+pub mod metrics;
+pub mod progress;
+pub mod state;
 
 pub use message::{Envelope, Message, TickHeader, Work};
+pub use metrics::{Evaluation, Tally};
+pub use progress::{EpochRecord, Event, Ledger, Outcome, Progress, Totals, Verdict};
+pub use state::NeuronState;
 
 /// How far a tick may run ahead of the last one that a neuron has applied.
 ///

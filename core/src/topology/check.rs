@@ -6,40 +6,16 @@
 use std::collections::HashMap;
 
 use super::graph::Monitor;
-use super::layers::{Weighted, order, weighted};
-use super::overrides::place_of;
-use super::problem::{Problem, Problems, join};
-use super::spec::{CsvTask, Data, LayerSpec, Spec};
-use super::yaml::Node;
+use super::problem::join;
+use super::report::Report;
+use super::spec::{CsvTask, Data, Spec};
+use super::weighted::{Weighted, order, weighted};
 use crate::math::{Activation, Loss, Optimizer, Schedule};
 
 /// Most neurons of a network, and so most units.
 pub const MAX_NEURONS: usize = 200_000;
 /// Least and most memory of a container, in bytes. Docker refuses less.
 const MEMORY: std::ops::RangeInclusive<u64> = 6 << 20..=1 << 40;
-
-/// Collects problems by path; their places come from the tree.
-pub(super) struct Report<'a> {
-    root: &'a Node,
-    problems: &'a mut Problems,
-}
-
-impl<'a> Report<'a> {
-    /// A report about one tree.
-    pub fn new(root: &'a Node, problems: &'a mut Problems) -> Self {
-        Self { root, problems }
-    }
-
-    /// Adds a problem with the value at `path`.
-    pub fn add(&mut self, path: &str, message: impl Into<String>, help: &str) {
-        self.problems.push(Problem {
-            place: place_of(self.root, path),
-            path: path.to_owned(),
-            message: message.into(),
-            help: Some(help.to_owned()),
-        });
-    }
-}
 
 /// Every rule that needs only the file.
 pub(super) fn check(spec: &Spec, report: &mut Report<'_>) {
@@ -57,11 +33,11 @@ pub(super) fn check(spec: &Spec, report: &mut Report<'_>) {
 fn names(layers: &[Weighted<'_>], report: &mut Report<'_>) {
     let mut taken: HashMap<String, usize> = HashMap::new();
     for (index, layer) in layers.iter().enumerate() {
-        let name = layer.title(index);
+        let name = layer.neurons.title(index);
         let message = format!("another layer has the name `{name}` too");
         if let Some(first) = taken.insert(name, index) {
             // The name that was written is the one to change, not a default.
-            let culprit = if layer.name.is_some() {
+            let culprit = if layer.neurons.name.is_some() {
                 layer
             } else {
                 &layers[first]
@@ -86,7 +62,7 @@ fn names(layers: &[Weighted<'_>], report: &mut Report<'_>) {
 }
 
 fn sizes(layers: &[Weighted<'_>], report: &mut Report<'_>) {
-    let neurons: usize = layers.iter().map(|layer| layer.units).sum();
+    let neurons: usize = layers.iter().map(|layer| layer.neurons.count).sum();
     if neurons > MAX_NEURONS {
         let message = format!("the network has {neurons} neurons");
         report.add("network.layers", message, &format!("at most {MAX_NEURONS}"));
@@ -100,7 +76,7 @@ fn activations(spec: &Spec, layers: &[Weighted<'_>], report: &mut Report<'_>) {
     };
     let answers = hidden.iter().map(Weighted::last_activation);
     let normalized = layers.iter().filter(|layer| layer.normalization.is_some());
-    let inner = normalized.map(|layer| (layer.activation, layer.path("activation")));
+    let inner = normalized.map(|layer| (layer.neurons.keys.activation, layer.path("activation")));
     for (_, path) in answers
         .chain(inner)
         .filter(|(a, _)| *a == Activation::Softmax)
@@ -130,7 +106,7 @@ fn activations(spec: &Spec, layers: &[Weighted<'_>], report: &mut Report<'_>) {
         }
         _ => {}
     }
-    if softmax && last.units == 1 && loss != BinaryCrossentropy {
+    if softmax && last.neurons.count == 1 && loss != BinaryCrossentropy {
         let help = "use one neuron a class, or `activation: sigmoid`";
         report.add(
             &last.size_path(),
@@ -199,18 +175,6 @@ fn schedule(schedule: &Schedule, report: &mut Report<'_>) {
 }
 
 fn data(spec: &Spec, report: &mut Report<'_>) {
-    let (Data::Digits {
-        validation_split, ..
-    }
-    | Data::Mnist {
-        validation_split, ..
-    }
-    | Data::FashionMnist {
-        validation_split, ..
-    }
-    | Data::Csv {
-        validation_split, ..
-    }) = &spec.data;
     let monitor = spec
         .training
         .early_stopping
@@ -224,7 +188,9 @@ fn data(spec: &Spec, report: &mut Report<'_>) {
     );
     let path = "training.early_stopping.monitor";
     match monitor {
-        Some(Monitor::ValidationLoss | Monitor::ValidationAccuracy) if *validation_split == 0.0 => {
+        Some(Monitor::ValidationLoss | Monitor::ValidationAccuracy)
+            if spec.data.validation_split() == 0.0 =>
+        {
             let help = "use `monitor: loss`, or a `validation_split` above 0";
             report.add(path, "there are no validation rows to watch", help);
         }
@@ -268,15 +234,10 @@ fn memory(spec: &Spec, report: &mut Report<'_>) {
         &whole.memory,
     );
     for (position, layer) in spec.network.layers.iter().enumerate() {
-        if let LayerSpec::Dense {
-            resources: Some(resources),
-            ..
-        }
-        | LayerSpec::Conv2d {
-            resources: Some(resources),
-            ..
-        } = layer
-        {
+        let resources = layer
+            .neurons()
+            .and_then(|neurons| neurons.keys.resources.as_ref());
+        if let Some(resources) = resources {
             let path = format!("network.layers[{position}].resources.memory");
             check(&path, resources.memory_bytes(), &resources.memory);
         }

@@ -2,17 +2,18 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::check::{self, Report};
+use super::check;
+use super::data_shape::DataShape;
 use super::fit::fit;
-use super::graph::{self, EarlyStopping, Graph, Head, Layer, Normalization};
-use super::layers::weighted;
+use super::graph::{self, EarlyStopping, Graph, Head};
 use super::overrides::apply_override;
 use super::problem::{Place, Problem, Problems};
-use super::shapes::Given;
-use super::spec::{LayerSpec, Spec};
+use super::report::Report;
+use super::spec::Spec;
 use super::validate::validate;
+use super::weighted::{Weighted, weighted};
 use super::yaml::{self, Node, Value};
-use crate::data::Dataset;
+use crate::layers::Layer;
 use crate::math::{Activation, Loss};
 
 /// A valid topology, and where each part of it was written.
@@ -20,45 +21,6 @@ use crate::math::{Activation, Loss};
 pub struct Document {
     spec: Spec,
     root: Node,
-}
-
-/// What the checks need to know about a data set.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct DataShape {
-    /// Features of one row.
-    pub features: usize,
-    /// Height and width, where rows are images.
-    pub image: Option<(usize, usize)>,
-    /// Bytes of one feature where rows are kept and sent as they are: 1 or 4.
-    pub value_bytes: usize,
-    /// What is to be learned.
-    pub task: TaskShape,
-    /// Rows that change the weights.
-    pub train_rows: usize,
-    /// Rows that are looked at after each epoch.
-    pub validation_rows: usize,
-    /// Rows that are looked at once, at the end.
-    pub test_rows: usize,
-}
-
-impl DataShape {
-    /// Bytes of the whole data set: of each row its values, its right answer and its number.
-    pub fn bytes(&self) -> u64 {
-        let rows = self.train_rows + self.validation_rows + self.test_rows;
-        rows as u64 * (self.features * self.value_bytes + 8) as u64
-    }
-}
-
-/// What is to be learned.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TaskShape {
-    /// One of several classes.
-    Classification {
-        /// How many.
-        classes: usize,
-    },
-    /// One number.
-    Regression,
 }
 
 /// How neurons are put into units. Without effect on the weights.
@@ -128,8 +90,8 @@ impl Document {
     pub fn graph(&self, shape: &DataShape, grouping: Grouping) -> Result<Graph, Problems> {
         let spec = &self.spec;
         let mut problems = Problems::default();
-        let given = fit(spec, shape, &mut Report::new(&self.root, &mut problems));
-        let mut layers = layers(spec, &given, grouping);
+        let layers = fit(spec, shape, &mut Report::new(&self.root, &mut problems));
+        let mut layers = grouped(spec, layers, grouping);
         let head = head(&mut layers, spec.network.loss);
         let training = &spec.training;
         problems.or(Graph {
@@ -157,105 +119,26 @@ impl Document {
     }
 }
 
-impl From<&Dataset> for DataShape {
-    fn from(data: &Dataset) -> Self {
-        Self {
-            features: data.features,
-            image: data.image,
-            value_bytes: data.values.value_bytes(),
-            task: match data.task.classes() {
-                Some(classes) => TaskShape::Classification { classes },
-                None => TaskShape::Regression,
-            },
-            train_rows: data.split.train.len(),
-            validation_rows: data.split.validation.len(),
-            test_rows: data.split.test.len(),
-        }
-    }
-}
-
-/// The layers with weights. Pooling, normalization and dropout are parts of the neurons before them.
-fn layers(spec: &Spec, given: &[Given], grouping: Grouping) -> Vec<Layer> {
-    let titles = weighted(spec);
-    let mut layers: Vec<Layer> = Vec::new();
-    let mut is_pooled = false;
-    for layer in &spec.network.layers {
-        match layer {
-            LayerSpec::Dense {
-                units,
-                activation,
-                use_bias,
-                kernel_initializer,
-                bias_initializer,
-                kernel_regularizer,
-                neurons_per_unit,
-                ..
-            }
-            | LayerSpec::Conv2d {
-                filters: units,
-                activation,
-                use_bias,
-                kernel_initializer,
-                bias_initializer,
-                kernel_regularizer,
-                neurons_per_unit,
-                ..
-            } => {
-                let wanted = match grouping {
-                    Grouping::WholeLayers => *units,
-                    Grouping::FromFile => {
-                        neurons_per_unit.unwrap_or(spec.deployment.neurons_per_unit)
-                    }
-                    Grouping::Units(size) => size,
-                };
-                let index = layers.len();
-                let Given { fan_in, maps } = given[index];
-                layers.push(Layer {
-                    name: titles[index].title(index),
-                    fan_in,
-                    units: *units,
-                    maps,
-                    activation: *activation,
-                    use_bias: *use_bias,
-                    kernel_initializer: *kernel_initializer,
-                    bias_initializer: *bias_initializer,
-                    kernel_regularizer: kernel_regularizer.unwrap_or_default(),
-                    normalization: None,
-                    dropout: 0.0,
-                    neurons_per_unit: wanted.clamp(1, *units),
-                });
-                is_pooled = false;
-            }
-            LayerSpec::BatchNormalization {
-                name,
-                momentum,
-                epsilon,
-                center,
-                scale,
-                activation,
-            } => {
-                if let Some(below) = layers.last_mut() {
-                    below.normalization = Some(Normalization {
-                        name: name.clone().unwrap_or_else(|| below.name.clone()),
-                        momentum: *momentum,
-                        epsilon: *epsilon,
-                        center: *center,
-                        scale: *scale,
-                        activation: *activation,
-                        after_pool: is_pooled,
-                    });
-                }
-            }
-            LayerSpec::Dropout { rate } => {
-                if let Some(below) = layers.last_mut() {
-                    below.dropout = *rate;
-                }
-            }
-            LayerSpec::MaxPooling2d { .. } | LayerSpec::AveragePooling2d { .. } => is_pooled = true,
-            LayerSpec::Flatten {} => {}
-        }
-    }
+/// The layers that fit, with their neurons put into units.
+fn grouped(spec: &Spec, layers: Vec<Option<Layer>>, grouping: Grouping) -> Vec<Layer> {
+    let grouped = |(layer, keys): (Option<Layer>, Weighted<'_>)| {
+        let layer = layer?;
+        let own = keys.neurons.keys.neurons_per_unit;
+        let neurons_per_unit = match grouping {
+            Grouping::WholeLayers => layer.units,
+            Grouping::FromFile => own.unwrap_or(spec.deployment.neurons_per_unit),
+            Grouping::Units(size) => size,
+        };
+        Some(Layer {
+            neurons_per_unit: neurons_per_unit.clamp(1, layer.units),
+            ..layer
+        })
+    };
     layers
+        .into_iter()
+        .zip(weighted(spec))
+        .filter_map(grouped)
+        .collect()
 }
 
 /// What the trainer does with the last layer's sums, which then leaves them as they are.

@@ -2,12 +2,13 @@
 //!
 //! Sees only what [`super::check`] could not see, so that no problem is reported twice.
 
-use super::check::{Report, keras};
-use super::document::{DataShape, TaskShape};
+use super::check::keras;
+use super::data_shape::{DataShape, TaskShape};
 use super::graph::Monitor;
-use super::layers::{Weighted, weighted};
-use super::shapes::{Given, shapes};
+use super::report::Report;
 use super::spec::Spec;
+use super::weighted::{Weighted, weighted};
+use crate::layers::{Layer, Stack};
 use crate::math::{Activation, Loss};
 
 /// Most trainable numbers of a network.
@@ -17,8 +18,8 @@ pub const MAX_MAP_VALUES: u128 = 1 << 28;
 /// Largest state of one neuron, weights and optimizer, in bytes.
 pub const MAX_NEURON_BYTES: u128 = 16 << 20;
 
-/// Every rule that needs the data. Returns what each layer with weights is given.
-pub(super) fn fit(spec: &Spec, shape: &DataShape, report: &mut Report<'_>) -> Vec<Given> {
+/// Every rule that needs the data. Returns the layers with weights, `None` for one that does not fit.
+pub(super) fn fit(spec: &Spec, shape: &DataShape, report: &mut Report<'_>) -> Vec<Option<Layer>> {
     let layers = weighted(spec);
     if shape.features == 0 {
         report.add(
@@ -39,8 +40,8 @@ pub(super) fn fit(spec: &Spec, shape: &DataShape, report: &mut Report<'_>) -> Ve
         report.add("data.augmentation", message, "leave it out");
     }
     outputs(spec, &layers, shape, report);
-    let given = shapes(spec, shape, report);
-    parameters(spec, &layers, &given, report);
+    let stack = stack(spec, shape, report);
+    parameters(spec, &layers, &stack, report);
     let monitor = spec
         .training
         .early_stopping
@@ -65,7 +66,19 @@ pub(super) fn fit(spec: &Spec, shape: &DataShape, report: &mut Report<'_>) -> Ve
         }
         _ => {}
     }
-    given
+    stack
+}
+
+/// The layers of the file put on each other, as far as their shapes fit.
+fn stack(spec: &Spec, shape: &DataShape, report: &mut Report<'_>) -> Vec<Option<Layer>> {
+    let mut stack = Stack::new(shape.features, shape.image);
+    for (position, layer) in spec.network.layers.iter().enumerate() {
+        if let Err(misfit) = layer.add_to(&mut stack) {
+            let path = format!("network.layers[{position}]{}", misfit.key);
+            report.add(&path, misfit.message, misfit.help);
+        }
+    }
+    stack.into_layers()
 }
 
 /// The last layer against what is to be learned.
@@ -83,9 +96,12 @@ fn outputs(spec: &Spec, layers: &[Weighted<'_>], shape: &DataShape, report: &mut
         }
         TaskShape::Classification { classes } => {
             // One neuron can say how probable the second of two classes is.
-            let single = classes == 2 && last.units == 1 && !softmax;
-            if last.units != classes && !single {
-                let message = format!("the data has {classes} classes, found `{}`", last.units);
+            let single = classes == 2 && last.neurons.count == 1 && !softmax;
+            if last.neurons.count != classes && !single {
+                let message = format!(
+                    "the data has {classes} classes, found `{}`",
+                    last.neurons.count
+                );
                 let help = match (classes, softmax) {
                     (2, false) => {
                         "use `units: 2`, or 1 for the probability of the second class".to_owned()
@@ -107,8 +123,11 @@ fn outputs(spec: &Spec, layers: &[Weighted<'_>], shape: &DataShape, report: &mut
                 let message = "softmax is for classes, and the data has a number to predict";
                 report.add(&activation_path, message, "use `activation: linear`");
             }
-            if last.units != 1 {
-                let message = format!("a regression has one output, found `{}`", last.units);
+            if last.neurons.count != 1 {
+                let message = format!(
+                    "a regression has one output, found `{}`",
+                    last.neurons.count
+                );
                 report.add(&last.path("units"), message, "use `units: 1`");
             }
         }
@@ -116,34 +135,37 @@ fn outputs(spec: &Spec, layers: &[Weighted<'_>], shape: &DataShape, report: &mut
 }
 
 /// What the filters of a layer compute in a tick.
-fn maps(spec: &Spec, layer: &Weighted<'_>, given: &Given, report: &mut Report<'_>) {
-    let positions = given.maps.map_or(0, |maps| maps.positions()) as u128;
+fn maps(spec: &Spec, keys: &Weighted<'_>, layer: &Layer, report: &mut Report<'_>) {
+    let positions = layer.map().map_or(0, |map| map.area()) as u128;
     let values = positions * layer.units as u128 * spec.training.batch_size as u128;
     if values > MAX_MAP_VALUES {
         let message = format!("its maps have {values} places in a batch");
         let help = format!(
             "at most {MAX_MAP_VALUES}: use fewer filters, larger `strides`, or a smaller batch_size"
         );
-        report.add(&layer.size_path(), message, &help);
+        report.add(&keys.size_path(), message, &help);
     }
 }
 
-fn parameters(spec: &Spec, layers: &[Weighted<'_>], given: &[Given], report: &mut Report<'_>) {
+fn parameters(
+    spec: &Spec,
+    keys: &[Weighted<'_>],
+    layers: &[Option<Layer>],
+    report: &mut Report<'_>,
+) {
     let optimizer = &spec.training.optimizer;
     let moments = optimizer.moments() as u128;
     let mut total: u128 = 0;
-    for (layer, given) in layers.iter().zip(given) {
-        maps(spec, layer, given, report);
-        let fan_in = given.fan_in as u128;
+    for (keys, layer) in keys.iter().zip(layers) {
+        let Some(layer) = layer else { continue };
+        maps(spec, keys, layer, report);
+        let fan_in = layer.fan_in as u128;
         let bytes = fan_in.saturating_add(1).saturating_mul(4 * (1 + moments));
         if bytes > MAX_NEURON_BYTES {
             let message = format!("each neuron has {fan_in} weights and a state of {bytes} bytes");
-            let (key, help) = match layer.is_dense {
-                true => ("units", "fewer neurons in the layer before"),
-                false => ("kernel_size", "a smaller kernel, or fewer filters before"),
-            };
+            let help = keys.neurons.fan_in_help;
             let help = format!("at most {MAX_NEURON_BYTES} bytes: use {help}");
-            report.add(&layer.path(key), message, &help);
+            report.add(&keys.path(keys.neurons.fan_in_key), message, &help);
         }
         let of_layer = fan_in.saturating_add(1).saturating_mul(layer.units as u128);
         total = total.saturating_add(of_layer);

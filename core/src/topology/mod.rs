@@ -2,32 +2,34 @@
 //!
 //! [`parse`] reads a file and reports all of its problems at once, [`Document::graph`] joins it
 //! with the data. Nothing here reads files or the environment. The rules are tested in
-//! `tests/topology.rs`.
+//! `tests/topology/`.
 
 pub mod spec;
 
 pub mod graph;
 
 mod check;
+mod data_shape;
 pub mod document;
-mod extent;
 mod fit;
-mod layers;
 pub mod names;
 pub mod overrides;
 mod pattern;
 pub mod plan;
 mod plan_text;
 pub mod problem;
+mod report;
 pub mod schema;
-mod shapes;
 pub mod traffic;
 mod validate;
+mod weighted;
 mod wording;
 pub mod yaml;
 
-pub use document::{DataShape, Document, Grouping, TaskShape, parse};
-pub use graph::{EarlyStopping, Graph, Head, Layer, Monitor, Normalization, Training};
+pub use crate::layers::{Layer, Normalization};
+pub use data_shape::{DataShape, TaskShape};
+pub use document::{Document, Grouping, parse};
+pub use graph::{EarlyStopping, Graph, Head, Monitor, Training};
 pub use plan::Plan;
 pub use problem::{Place, Problem, Problems};
 pub use schema::{schema, schema_text};

@@ -3,8 +3,9 @@
 //! People read these names on the broker's dashboard: they sort by run, layer and unit, which is
 //! why indices are padded with zeros to the width of the layer's last one.
 
-use super::graph::{Graph, Layer};
+use super::graph::Graph;
 use crate::ids::Address;
+use crate::layers::Layer;
 
 /// What a queue of a unit holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

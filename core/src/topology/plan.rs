@@ -2,11 +2,12 @@
 
 use serde::Serialize;
 
-use super::document::DataShape;
-use super::graph::{Graph, Layer};
+use super::data_shape::DataShape;
+use super::graph::Graph;
 use super::names::{self, Queue};
 use super::traffic::{Traffic, traffic};
 use crate::data::{Augmentation, Feed};
+use crate::layers::Layer;
 
 /// Bytes of a neuron's state that one item of the store takes: 400 KB less room for the names
 /// and the small attributes beside it.

@@ -23,9 +23,10 @@
 
 use serde::Serialize;
 
-use super::document::DataShape;
-use super::graph::{Graph, Layer};
+use super::data_shape::DataShape;
+use super::graph::Graph;
 use crate::data::Feed;
+use crate::layers::Layer;
 use crate::protocol::codec::fixed_len;
 
 /// One kind of message of one layer.

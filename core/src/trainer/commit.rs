@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::progress::{Event, Ledger, Totals};
 use super::{Phase, Trainer};
 use crate::ids::{Address, CommitPoint, Generation};
 use crate::machine::{Effect, Effects, Fault, StoreRequest};
+use crate::protocol::{Event, Ledger, Totals};
 
 impl Trainer {
     pub(super) fn committed(

@@ -2,10 +2,10 @@
 
 use ndarray::{Array2, ArrayView1};
 
-use super::metrics::{Tally, TaskTally};
 use crate::data::Targets;
 use crate::math::Loss;
 use crate::math::activation::sigmoid;
+use crate::protocol::metrics::{Tally, TaskTally};
 use crate::topology::Head;
 
 /// Answers of the network, `[outputs, rows]`, from the last layer's outputs, in place.

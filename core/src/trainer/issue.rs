@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use super::progress::{EpochRecord, Outcome, Progress, Verdict};
 use super::{Pending, Phase, Running, Timing, Trainer};
 use crate::data::{BatchRef, BatchSource, Feed, Part};
 use crate::ids::{Address, CommitPoint};
 use crate::machine::{Effect, Effects};
-use crate::protocol::{Message, TickHeader, Work};
+use crate::protocol::{
+    EpochRecord, Evaluation, Message, Outcome, Progress, Tally, TickHeader, Verdict, Work,
+};
 use crate::topology::{Graph, Monitor};
 
 impl Trainer {
@@ -190,7 +191,7 @@ impl Progress {
 
     fn end_epoch(
         &mut self,
-        mut validation: Option<super::Evaluation>,
+        mut validation: Option<Evaluation>,
         graph: &Graph,
     ) -> Option<EpochRecord> {
         let mut train = self.train.take()?;
@@ -240,7 +241,7 @@ impl Progress {
     /// Goes on with training after the end of a run that is to have more epochs.
     pub(super) fn reopen(&mut self) {
         self.finished = false;
-        self.tally = super::Tally::default();
+        self.tally = Tally::default();
         self.test = None;
         self.part = Part::Train;
         self.index = 0;

@@ -3,8 +3,6 @@
 mod commit;
 pub mod head;
 mod issue;
-pub mod metrics;
-pub mod progress;
 mod timeline;
 mod view;
 
@@ -18,13 +16,12 @@ use crate::data::{BatchSource, Feed, Part, Task};
 use crate::gather::Gather;
 use crate::ids::{Address, CommitPoint, Generation, Tick};
 use crate::machine::{Effect, Effects, Fault, Input, Machine, StoreReply};
-use crate::protocol::{Envelope, Message, TickHeader, Work};
-use crate::synapse::send_errors;
+use crate::protocol::{
+    Envelope, Event, Ledger, Message, Progress, Tally, TickHeader, Totals, Work,
+};
+use crate::scatter::scatter_errors;
 use crate::topology::Graph;
 use crate::view::{Dropped, View};
-
-pub use metrics::{Evaluation, Tally};
-pub use progress::{EpochRecord, Event, Ledger, Outcome, Progress, Totals, Verdict};
 
 /// The trainer's patience. None of it changes a bit of the result.
 #[derive(Clone, Copy, Debug)]
@@ -310,7 +307,7 @@ impl Trainer {
                 Feed::Reference => self.next_tick(now),
                 Feed::Broadcast => None,
             };
-            send_errors(
+            scatter_errors(
                 &self.graph,
                 self.graph.layers.len() - 1,
                 self.generation,

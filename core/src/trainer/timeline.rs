@@ -3,12 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use super::progress::{Event, Ledger, Progress, Totals};
 use super::{Phase, Running, Trainer};
 use crate::data::Part;
 use crate::ids::{Address, CommitPoint, Generation, Tick};
 use crate::machine::{Effect, Effects, Fault, StoreRequest};
-use crate::protocol::Message;
+use crate::protocol::{Event, Ledger, Message, Progress, Totals};
 use crate::topology::names;
 
 /// A deadline is doubled after each rewind for silence that brought nothing, this often at most.

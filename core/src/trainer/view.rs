@@ -1,6 +1,7 @@
 //! What the trainer shows of itself.
 
-use super::{Phase, Progress, Trainer, epoch_of, head};
+use super::{Phase, Trainer, epoch_of, head};
+use crate::protocol::Progress;
 use crate::view::{
     OutputFigures, PendingCommit, ProbabilityView, ProgressView, TrainerPhase, TrainerView,
 };

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use cuttlefish_core::data::{
-    Augmentation, BatchRef, BatchSource, Batches, Dataset, Part, Split, Storage, Values,
+    Augmentation, BatchRef, BatchSource, Batches, Dataset, Part, Split, Values,
 };
-use cuttlefish_core::machine::NeuronState;
-use cuttlefish_core::math::{Optimizer, Step};
+use cuttlefish_core::math::{Optimizer, Step, Storage};
 use cuttlefish_core::neuron::Neurons;
+use cuttlefish_core::protocol::NeuronState;
 use cuttlefish_core::topology::Layer;
 use ndarray::Array2;
 

@@ -6,12 +6,11 @@ use std::collections::BTreeMap;
 use cuttlefish_core::data::{Feed, Split, Targets, Task};
 use cuttlefish_core::ids::Tick;
 use cuttlefish_core::math::{Initializer, Loss, Schedule, dropout};
-use cuttlefish_core::protocol::{Envelope, Message, codec};
+use cuttlefish_core::protocol::metrics::{TaskTally, class_metrics};
+use cuttlefish_core::protocol::{Envelope, Message, Progress, Tally, codec};
 use cuttlefish_core::topology::traffic::Kind;
 use cuttlefish_core::topology::{DataShape, EarlyStopping, Head, Monitor, Plan};
 use cuttlefish_core::trainer::head::loss_and_gradient;
-use cuttlefish_core::trainer::metrics::{TaskTally, class_metrics};
-use cuttlefish_core::trainer::{Progress, Tally};
 
 use crate::simulator::random::Calm;
 use crate::simulator::world::{Fate, World};

@@ -1,12 +1,11 @@
 //! The product has the same bits however it is cut, and they are those of its definition.
 
-use cuttlefish_core::data::Storage;
-use cuttlefish_core::math::conv::{Padding, Size, Window};
+use cuttlefish_core::math::conv::{Convolution, Padding, Size, Window};
 use cuttlefish_core::math::inputs::{LANES, transpose};
 use cuttlefish_core::math::kernel::{
     Rows, multiply_add, multiply_add_bytes, multiply_add_bytes_transposed, multiply_add_here,
 };
-use cuttlefish_core::math::{ByteMatrix, Inputs, Maps, Panels};
+use cuttlefish_core::math::{ByteMatrix, Inputs, Panels, Storage};
 use ndarray::Array2;
 use ndarray_rand::rand::rngs::SmallRng;
 use ndarray_rand::rand::{Rng, SeedableRng};
@@ -179,7 +178,7 @@ fn threads_and_row_groups_do_not_change_a_bit() {
 /// What a convolution computes with so many threads: sums, gradients and errors.
 fn convolved(
     threads: usize,
-    maps: &Maps,
+    maps: &Convolution,
     weights: &Array2<f32>,
     features: &Panels,
 ) -> [Vec<f32>; 3] {
@@ -205,11 +204,7 @@ fn threads_and_groups_of_filters_do_not_change_a_bit_of_a_convolution() {
     // More work than one thread is given, in parts that two and three threads do not divide.
     let (channels, filters, rows) = (5, 11, 37);
     let window = Window::new(size(13, 11), size(3, 4), size(1, 2), Padding::Same).unwrap();
-    let maps = Maps {
-        channels,
-        window,
-        pool: None,
-    };
+    let maps = Convolution { channels, window };
     assert!(maps.positions() * filters * maps.fan_in() * rows > 1 << 20);
     let features = Panels::pack(random(&mut rng, maps.inputs(), rows).view());
     let weights = random(&mut rng, filters, maps.fan_in());

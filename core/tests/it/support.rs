@@ -5,12 +5,15 @@ use std::sync::Arc;
 use cuttlefish_core::data::{
     BatchRef, BatchSource, Batches, Dataset, Feed, Part, Split, Targets, Task, Values,
 };
-use cuttlefish_core::math::conv::{Padding, Pool, PoolKind, Size, Window};
+use cuttlefish_core::layers::{Conv2d, Dense, LayerKind};
+use cuttlefish_core::math::conv::{Convolution, Padding, Pool, PoolKind, Size, Window};
 use cuttlefish_core::math::stream::{Purpose, stream};
 use cuttlefish_core::math::{
-    Activation, Initializer, Inputs, Loss, Maps, Optimizer, Regularizer, Schedule,
+    Activation, Initializer, Inputs, Loss, Optimizer, Regularizer, Schedule,
 };
-use cuttlefish_core::topology::{Graph, Head, Layer, Normalization, Training};
+use cuttlefish_core::topology::{
+    DataShape, Graph, Grouping, Head, Layer, Normalization, TaskShape, Training, parse,
+};
 use ndarray_rand::rand::Rng;
 
 /// A network with its data, ready for the machines.
@@ -102,7 +105,8 @@ pub fn classifier(seed: u64, widths: &[usize]) -> Graph {
             name: format!("dense_{l}"),
             fan_in: widths[l - 1],
             units: widths[l],
-            maps: None,
+            kind: LayerKind::Dense(Dense),
+            pool: None,
             activation: if is_output {
                 Activation::Linear
             } else {
@@ -237,20 +241,18 @@ pub fn convolutional(seed: u64, image: [usize; 2], convs: &[Conv], classes: usiz
             window: Window::new(window.positions, size(pool), size(strides), padding)
                 .expect("a window that fits"),
         });
-        let maps = Maps {
-            channels,
-            window,
-            pool,
-        };
+        let convolution = Convolution { channels, window };
         layers.push(Layer {
             name: format!("conv2d_{index}"),
-            fan_in: maps.fan_in(),
+            fan_in: convolution.fan_in(),
             units: conv.filters,
-            maps: Some(maps),
+            kind: LayerKind::Conv2d(Conv2d(convolution)),
+            pool,
             activation: Activation::Tanh,
             ..graph.layers[0].clone()
         });
-        (channels, map) = (conv.filters, maps.output());
+        let output = pool.map_or(window, |pool| pool.window).positions;
+        (channels, map) = (conv.filters, output);
     }
     graph.layers[0].fan_in = channels * map.area();
     graph.layers.splice(0..0, layers);
@@ -300,13 +302,66 @@ pub fn convolutions() -> Vec<Vec<Conv>> {
     ]
 }
 
+/// A convolution over steps, with its keys.
+pub fn conv1d(keys: &str) -> String {
+    format!("{{type: conv1d, activation: tanh, {keys}}}")
+}
+
+/// Layers of the file over rows of `steps` numbers, and a dense layer of `classes` neurons.
+pub fn sequential(seed: u64, steps: usize, layers: &[String], classes: usize) -> Graph {
+    let output = format!("{{type: dense, units: {classes}, activation: softmax}}");
+    let layers = [layers, &["{type: flatten}".to_owned(), output]].concat();
+    let text = format!(
+        "name: test\ndata: {{source: digits}}\n\
+         network: {{loss: sparse_categorical_crossentropy, layers: [{}]}}\n",
+        layers.join(", ")
+    );
+    let shape = DataShape {
+        features: steps,
+        image: None,
+        value_bytes: 4,
+        task: TaskShape::Classification { classes },
+        train_rows: 1,
+        validation_rows: 0,
+        test_rows: 0,
+    };
+    let document = parse(&text, &[]).expect("a file without a problem");
+    let graph = document.graph(&shape, Grouping::Units(1));
+    Graph {
+        training: classifier(seed, &[1, classes]).training,
+        seed,
+        ..graph.expect("layers that fit")
+    }
+}
+
+/// Convolutions over at least 11 steps with every kind of end, stride and pool.
+pub fn sequences() -> Vec<Vec<String>> {
+    let pool = |text: &str| text.to_owned();
+    vec![
+        vec![conv1d("filters: 3, kernel_size: 4")],
+        vec![conv1d(
+            "filters: 2, kernel_size: 5, strides: 3, padding: same",
+        )],
+        vec![conv1d(
+            "filters: 4, kernel_size: 3, strides: 2, padding: causal",
+        )],
+        vec![
+            conv1d("filters: 9, kernel_size: 4, padding: causal"),
+            pool("{type: max_pooling1d}"),
+            conv1d("filters: 3, kernel_size: 2, padding: same"),
+            pool("{type: average_pooling1d, pool_size: 3, strides: 1, padding: same}"),
+            conv1d("filters: 2, kernel_size: 2, padding: causal, strides: 2"),
+        ],
+    ]
+}
+
 /// Normalizes every layer, in ways that go around with `number` and the layer: before the pool and behind it,
 /// with and without an activation, learning both numbers.
 pub fn normalize(graph: &mut Graph, number: usize) {
     let layers = graph.layers.len();
     for (index, layer) in graph.layers.iter_mut().enumerate() {
         let turn = number + index;
-        let is_pooled = layer.maps.is_some_and(|maps| maps.pool.is_some());
+        let is_pooled = layer.pool.is_some();
         let activation = Activation::ALL[turn % Activation::ALL.len()];
         layer.normalization = Some(Normalization {
             name: layer.name.clone(),

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use cuttlefish_core::data::{BatchRef, Part};
 use cuttlefish_core::ids::{Address, CommitPoint, Generation, Tick};
-use cuttlefish_core::machine::{Effect, Input, Machine, NeuronState, StoreReply};
+use cuttlefish_core::machine::{Effect, Input, Machine, StoreReply};
 use cuttlefish_core::math::normalization::Normalizer;
 use cuttlefish_core::math::{Activation, Inputs, Panels};
 use cuttlefish_core::neuron::Unit;
-use cuttlefish_core::protocol::{Envelope, Message, TickHeader, Work};
+use cuttlefish_core::protocol::{Envelope, Message, NeuronState, TickHeader, Work};
 use cuttlefish_core::synapse::Synapse;
 use cuttlefish_core::trainer::{Timing, Trainer};
 use cuttlefish_core::view::{

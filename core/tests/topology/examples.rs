@@ -14,6 +14,11 @@ const IMAGES: DataShape = DataShape {
     ..DIGITS
 };
 
+const PICTURES: DataShape = DataShape {
+    image: Some((8, 8)),
+    ..DIGITS
+};
+
 #[test]
 fn the_examples_are_valid() {
     for (text, shape, parameters) in [
@@ -37,6 +42,11 @@ fn the_examples_are_valid() {
             include_str!("../../../topology/cnn-fashion.yaml"),
             IMAGES,
             79_242,
+        ),
+        (
+            include_str!("../../../topology/digits-steps.yaml"),
+            PICTURES,
+            8_650,
         ),
     ] {
         let hint = "# yaml-language-server: $schema=topology.schema.json\n";

@@ -1,5 +1,6 @@
 //! What a valid file becomes.
 
+use cuttlefish_core::layers::{Dense, LayerKind};
 use cuttlefish_core::math::{Activation, Initializer, Loss, Optimizer, Regularizer, Schedule};
 use cuttlefish_core::topology::{
     DataShape, EarlyStopping, Graph, Grouping, Head, Layer, Monitor, Training,
@@ -23,7 +24,8 @@ fn the_defaults_are_those_of_the_specification() {
                     name: "hidden".to_owned(),
                     fan_in: 64,
                     units: 8,
-                    maps: None,
+                    kind: LayerKind::Dense(Dense),
+                    pool: None,
                     activation: Activation::Relu,
                     use_bias: true,
                     kernel_initializer: Initializer::GlorotUniform,
@@ -37,7 +39,8 @@ fn the_defaults_are_those_of_the_specification() {
                     name: "out".to_owned(),
                     fan_in: 8,
                     units: 10,
-                    maps: None,
+                    kind: LayerKind::Dense(Dense),
+                    pool: None,
                     activation: Activation::Linear,
                     use_bias: true,
                     kernel_initializer: Initializer::GlorotUniform,

@@ -7,7 +7,7 @@ use crate::{VALID, document, problems};
 
 fn units(layer: &LayerSpec) -> usize {
     match layer {
-        LayerSpec::Dense { units, .. } => *units,
+        LayerSpec::Dense(dense) => dense.units,
         _ => 0,
     }
 }
@@ -36,13 +36,8 @@ fn an_override_replaces_what_the_file_says_and_creates_what_it_does_not() {
     assert_eq!(spec.training.epochs, 4, "the last one counts");
     assert_eq!(units(&spec.network.layers[0]), 5);
     assert_eq!(units(&spec.network.layers[1]), 10);
-    assert!(matches!(
-        spec.network.layers[0],
-        LayerSpec::Dense {
-            use_bias: false,
-            ..
-        }
-    ));
+    let hidden = spec.network.layers[0].neurons().unwrap();
+    assert!(!hidden.keys.use_bias);
     assert!(matches!(
         spec.training.optimizer,
         Optimizer::Adam {

@@ -189,3 +189,49 @@ broker    66 bindings
   cf.test.out.9.out
   cf.test.out.9.back
 ";
+
+#[test]
+fn filters_over_steps_are_planned_by_their_steps() {
+    let text = "\
+name: test
+data: {source: digits}
+network:
+  layers:
+    - {type: conv1d, filters: 6, kernel_size: 5, padding: causal}
+    - {type: max_pooling1d}
+    - {type: conv1d, filters: 4, kernel_size: 3}
+    - {type: flatten}
+    - {type: dense, units: 10, activation: softmax}
+  loss: sparse_categorical_crossentropy
+";
+    let plan = Plan::new(
+        &graph(text, &DIGITS, Grouping::Units(1)),
+        &DIGITS,
+        true,
+        Feed::Reference,
+    );
+    let parameters: Vec<usize> = plan.layers.iter().map(|layer| layer.parameters).collect();
+    // 64 steps, 32 behind the pool, 30 behind the second kernel.
+    assert_eq!(
+        parameters,
+        [6 * (5 + 1), 4 * (6 * 3 + 1), 10 * (4 * 30 + 1)]
+    );
+    let found = plan.traffic.iter().map(|t| (t.kind, t.messages, t.bytes));
+    let (values, rows) = (4, 32);
+    assert_eq!(
+        found.collect::<Vec<_>>(),
+        [
+            (Kind::Activation, 6, 6 * 32 * rows * values),
+            (Kind::Backward, 6, 6 * 32 * rows * values),
+            (Kind::Forward, 4, 4 * (6 * 32) * rows * values),
+            (Kind::Activation, 4, 4 * 30 * rows * values),
+            (Kind::Backward, 4, 4 * 30 * rows * values),
+            (Kind::Contribution, 4, 4 * (30 * rows + 6 * 3) * values),
+            (Kind::Forward, 10, 10 * (4 * 30) * rows * values),
+            (Kind::Activation, 10, 10 * rows * values),
+            (Kind::Backward, 10, 10 * rows * values),
+            (Kind::Contribution, 10, 10 * (rows + 4 * 30) * values),
+        ]
+    );
+    assert_eq!(plan.memory.maps, 4 * 4 * rows * (6 * 64 + 4 * 30));
+}

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use cuttlefish_core::data::{Dataset, Labels, Values};
-use cuttlefish_core::topology::spec::Data;
+use cuttlefish_core::topology::spec::{Data, ImageSource};
 use sha2::{Digest as _, Sha256};
 
 use super::fetch::{Answer, fetcher, serve};
@@ -214,10 +214,10 @@ fn real() -> Option<PathBuf> {
 #[test]
 fn real_mnist_is_read() {
     let Some(dir) = real() else { return };
-    let spec = Data::Mnist {
+    let spec = Data::Mnist(ImageSource {
         validation_split: 0.1,
         augmentation: None,
-    };
+    });
     let dataset = load(&spec, Path::new(""), &dir).unwrap().dataset;
     let Values::Bytes { bytes, .. } = &dataset.values else {
         panic!("images are bytes");

@@ -225,8 +225,8 @@ fn of_actors(graph: &Graph, spec: &Spec, plan: &Plan) -> Vec<MemoryUse> {
         let rows = graph.training.batch_size;
         let layer_of_graph = &graph.layers[index];
         // Filters of the first layer make numbers of the batch's bytes, in two layouts, and keep two batches.
-        let panels = match (index, layer_of_graph.maps) {
-            (0, Some(_)) => units * (16 * rows * graph.inputs) as u64,
+        let panels = match (index, layer_of_graph.kind.unpacks_bytes()) {
+            (0, true) => units * (16 * rows * graph.inputs) as u64,
             _ => 0,
         };
         let held = held(of_each, errors(index)) + layer_of_graph.map_bytes(rows) + panels;

@@ -8,14 +8,14 @@ use cuttlefish_core::data::Feed;
 use cuttlefish_core::ids::Address;
 use cuttlefish_core::topology::graph::Graph;
 use cuttlefish_core::topology::names;
-use cuttlefish_core::topology::spec::{LayerSpec, Resources, Spec};
+use cuttlefish_core::topology::spec::{Resources, Spec};
 use serde::Serialize;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::image;
 use crate::config::{BROADCAST, ContainerConfig, StoreConfig};
-use crate::host::source::data_file;
+use crate::data::prepared::data_file;
 pub use errand::{probe, recorder};
 
 /// A bridge has 1,024 ports, some of which go to the gateway and to broker and store, and Docker
@@ -292,12 +292,11 @@ fn environment(graph: &Graph, site: &Site, actor: &str) -> Vec<(String, String)>
 /// What a unit of a layer needs: as the layer says, or the whole deployment.
 pub(crate) fn resources<'a>(graph: &Graph, spec: &'a Spec, layer: usize) -> &'a Resources {
     let layers = spec.network.layers.iter();
-    let mut with_weights = layers.filter_map(|layer| match layer {
-        LayerSpec::Dense { resources, .. } | LayerSpec::Conv2d { resources, .. } => Some(resources),
-        _ => None,
-    });
+    let mut of_layers = layers
+        .filter_map(|layer| layer.neurons())
+        .map(|neurons| neurons.keys.resources.as_ref());
     debug_assert!(layer < graph.layers.len(), "the graph has this layer");
-    let own = with_weights.nth(layer).and_then(Option::as_ref);
+    let own = of_layers.nth(layer).flatten();
     own.unwrap_or(&spec.deployment.resources)
 }
 

@@ -1,4 +1,4 @@
-use cuttlefish_core::trainer::EpochRecord;
+use cuttlefish_core::protocol::EpochRecord;
 
 use super::*;
 

@@ -1,5 +1,6 @@
 //! Which values of a map belong together, counted out place by place.
 
+use cuttlefish_core::layers::{Conv1d, Conv2d, LayerKind};
 use cuttlefish_core::math::conv::{PoolKind, Window};
 use cuttlefish_core::topology::Layer;
 
@@ -12,9 +13,9 @@ fn seen(window: &Window, position: usize) -> Vec<(usize, usize)> {
     let mut places = Vec::new();
     for down in 0..window.size.height {
         for across in 0..window.size.width {
-            let y = (row * window.strides.height + down) as isize - window.before.height as isize;
+            let y = (row * window.strides.height + down) as isize - window.padding.height as isize;
             let x =
-                (column * window.strides.width + across) as isize - window.before.width as isize;
+                (column * window.strides.width + across) as isize - window.padding.width as isize;
             if (0..window.map.height as isize).contains(&y)
                 && (0..window.map.width as isize).contains(&x)
             {
@@ -28,8 +29,9 @@ fn seen(window: &Window, position: usize) -> Vec<(usize, usize)> {
 
 /// Which weight meets which feature for a sum.
 pub fn links(layer: &Layer, position: usize) -> Vec<(usize, usize)> {
-    let Some(maps) = layer.maps else {
-        return (0..layer.fan_in).map(|i| (i, i)).collect();
+    let maps = match &layer.kind {
+        LayerKind::Dense(_) => return (0..layer.fan_in).map(|i| (i, i)).collect(),
+        LayerKind::Conv1d(Conv1d(maps)) | LayerKind::Conv2d(Conv2d(maps)) => maps,
     };
     let (kernel, map) = (maps.window.size.area(), maps.window.map.area());
     let mut links = Vec::new();
@@ -43,7 +45,7 @@ pub fn links(layer: &Layer, position: usize) -> Vec<(usize, usize)> {
 
 /// How much of each activation of a neuron is in each of its outputs, for one row.
 pub fn shares(layer: &Layer, activations: &[f64]) -> Vec<Vec<(usize, f64)>> {
-    let Some(pool) = layer.maps.and_then(|maps| maps.pool) else {
+    let Some(pool) = layer.pool else {
         return (0..activations.len()).map(|p| vec![(p, 1.0)]).collect();
     };
     let of = |output| {

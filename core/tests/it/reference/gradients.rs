@@ -5,7 +5,9 @@ use cuttlefish_core::math::{Activation, Regularizer};
 use cuttlefish_core::topology::Graph;
 
 use super::plain::Plain;
-use crate::support::{Case, HEADS, classifier, convolutional, convolutions, noise, normalize};
+use crate::support::{
+    Case, HEADS, classifier, convolutional, convolutions, noise, normalize, sequences, sequential,
+};
 
 /// Largest difference between the gradient and (f(w + h) - f(w - h)) / 2h, relative to the
 /// largest component.
@@ -73,6 +75,18 @@ fn gradients_are_those_of_finite_differences() {
 fn gradients_of_convolutions_are_those_of_finite_differences() {
     for (number, convs) in convolutions().iter().enumerate() {
         let mut graph = convolutional(11, [7, 6], convs, 3);
+        graph.training.batch_size = 5;
+        graph.layers[0].kernel_regularizer = Regularizer { l1: 0.01, l2: 0.02 };
+        graph.layers[0].dropout = 0.3;
+        let worst = worst_difference(graph);
+        assert!(worst < 1e-7, "number {number}: {worst:e}");
+    }
+}
+
+#[test]
+fn gradients_of_convolutions_over_steps_are_those_of_finite_differences() {
+    for (number, convs) in sequences().iter().enumerate() {
+        let mut graph = sequential(11, 11, convs, 3);
         graph.training.batch_size = 5;
         graph.layers[0].kernel_regularizer = Regularizer { l1: 0.01, l2: 0.02 };
         graph.layers[0].dropout = 0.3;

@@ -9,4 +9,5 @@ mod geometry;
 mod gradients;
 mod normal;
 mod plain;
+mod steps;
 mod training;

@@ -1,15 +1,17 @@
 //! The weights after training: the same bits for every grouping, and the reference's numbers.
 
 use cuttlefish_core::data::{BatchRef, Part};
-use cuttlefish_core::machine::NeuronState;
 use cuttlefish_core::math::{Activation, Optimizer, Regularizer};
 use cuttlefish_core::network::Network;
+use cuttlefish_core::protocol::NeuronState;
 use cuttlefish_core::topology::Graph;
 
 use super::plain::Plain;
 use crate::simulator::random::Calm;
 use crate::simulator::world::{End, World};
-use crate::support::{Case, HEADS, classifier, convolutional, convolutions, noise, normalize};
+use crate::support::{
+    Case, HEADS, classifier, convolutional, convolutions, noise, normalize, sequences, sequential,
+};
 
 fn optimizers() -> Vec<Optimizer> {
     let sgd = |momentum, nesterov| Optimizer::Sgd {
@@ -153,6 +155,27 @@ fn convolutions_have_the_same_bits_in_every_grouping_and_the_numbers_of_the_refe
         graph.training.optimizer = optimizers()[number % optimizers().len()];
         graph.layers[0].dropout = 0.25;
         graph.layers[0].kernel_regularizer = Regularizer { l1: 1e-4, l2: 1e-3 };
+        let case = case(graph);
+        let whole = trained(&case.grouped(usize::MAX));
+        for units in [1, 3] {
+            assert_eq!(whole, trained(&case.grouped(units)), "number {number}");
+        }
+        let worst = difference(&whole, &Plain::train(&case));
+        assert!(worst < 1e-5, "number {number}: {worst:e}");
+    }
+}
+
+#[test]
+fn convolutions_over_steps_have_the_same_bits_in_every_grouping_and_the_numbers_of_the_reference() {
+    for (number, convs) in sequences().iter().enumerate() {
+        let mut graph = sequential(7, 11, convs, 4);
+        graph.training.batch_size = 17;
+        graph.training.optimizer = optimizers()[number];
+        graph.layers[0].dropout = 0.25;
+        graph.layers[0].kernel_regularizer = Regularizer { l1: 1e-4, l2: 1e-3 };
+        if number % 2 == 1 {
+            normalize(&mut graph, number);
+        }
         let case = case(graph);
         let whole = trained(&case.grouped(usize::MAX));
         for units in [1, 3] {

@@ -3,9 +3,8 @@
 use rayon::prelude::*;
 
 use cuttlefish_core::math::Loss;
-use cuttlefish_core::protocol::Envelope;
+use cuttlefish_core::protocol::{Envelope, Outcome};
 use cuttlefish_core::topology::Head;
-use cuttlefish_core::trainer::Outcome;
 
 use super::random::Calm;
 use super::world::{End, Fate, StoreFate, World};

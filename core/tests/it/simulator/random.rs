@@ -11,7 +11,9 @@ use ndarray_rand::rand::{Rng, SeedableRng};
 use rayon::prelude::*;
 
 use super::world::{End, Fate, Statistics, StoreFate, World};
-use crate::support::{Case, Conv, byte_noise, classifier, convolutional, noise, normalize};
+use crate::support::{
+    Case, Conv, byte_noise, classifier, conv1d, convolutional, noise, normalize, sequential,
+};
 
 /// Seeds of the big run.
 const SEEDS: u64 = 10_000;
@@ -132,6 +134,8 @@ fn random_case(seed: u64) -> Case {
     widths[layers] = rng.random_range(2..=4);
     let mut graph = if rng.random_bool(0.3) {
         random_convolutions(seed, &mut rng, widths[layers])
+    } else if rng.random_bool(0.15) {
+        random_sequences(seed, &mut rng, widths[layers])
     } else {
         classifier(seed, &widths)
     };
@@ -237,6 +241,27 @@ fn random_convolutions(seed: u64, rng: &mut SmallRng, classes: usize) -> Graph {
         })
         .collect();
     convolutional(seed, image, &convs, classes)
+}
+
+/// One or two convolutions over a few steps, with or without pools.
+fn random_sequences(seed: u64, rng: &mut SmallRng, classes: usize) -> Graph {
+    let mut layers = Vec::new();
+    for _ in 0..rng.random_range(1..=2) {
+        let padding = ["same", "causal"][rng.random_range(0..2)];
+        let mut up_to = |most: usize| rng.random_range(1..=most);
+        layers.push(conv1d(&format!(
+            "filters: {}, kernel_size: {}, strides: {}, padding: {padding}",
+            up_to(3),
+            up_to(3),
+            up_to(2),
+        )));
+        let (size, kind) = (up_to(3), ["max", "average"][up_to(2) - 1]);
+        if rng.random_bool(0.5) {
+            let pool = format!("{{type: {kind}_pooling1d, pool_size: {size}, padding: same}}");
+            layers.push(pool);
+        }
+    }
+    sequential(seed, rng.random_range(2..=8), &layers, classes)
 }
 
 /// The end of the same network in whole layers, which read panels by themselves, with nothing

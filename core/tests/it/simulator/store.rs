@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use cuttlefish_core::ids::{CommitPoint, Generation};
-use cuttlefish_core::machine::{NeuronState, StoreReply, StoreRequest};
-use cuttlefish_core::trainer::Ledger;
+use cuttlefish_core::machine::{StoreReply, StoreRequest};
+use cuttlefish_core::protocol::{Ledger, NeuronState};
 
 /// What the store holds for one neuron in one slot.
 #[derive(Clone)]

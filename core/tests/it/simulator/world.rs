@@ -4,13 +4,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use cuttlefish_core::ids::Address;
-use cuttlefish_core::machine::{
-    Effect, Fault, Input, Machine, NeuronState, StoreReply, StoreRequest,
-};
+use cuttlefish_core::machine::{Effect, Fault, Input, Machine, StoreReply, StoreRequest};
 use cuttlefish_core::neuron::Unit;
-use cuttlefish_core::protocol::{Envelope, Message};
+use cuttlefish_core::protocol::{Envelope, Message, NeuronState, Outcome, Progress, Verdict};
 use cuttlefish_core::synapse::Synapse;
-use cuttlefish_core::trainer::{Outcome, Progress, Timing, Trainer, Verdict};
+use cuttlefish_core::trainer::{Timing, Trainer};
 
 use super::store::Store;
 use crate::support::Case;

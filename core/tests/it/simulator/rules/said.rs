@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use cuttlefish_core::ids::Generation;
 use cuttlefish_core::machine::{Effect, Input, Machine, StoreRequest};
-use cuttlefish_core::protocol::{Envelope, Message, TickHeader};
-use cuttlefish_core::trainer::Ledger;
+use cuttlefish_core::protocol::{Envelope, Ledger, Message, TickHeader};
 use cuttlefish_core::view::View;
 
 /// A machine, of which every word is checked.

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use cuttlefish_core::ids::{Address, CommitPoint, Generation, Tick};
-use cuttlefish_core::machine::{Input, NeuronState, StoreReply};
+use cuttlefish_core::machine::{Input, StoreReply};
 use cuttlefish_core::math::{Inputs, Panels};
 use cuttlefish_core::neuron::Unit;
-use cuttlefish_core::protocol::{IN_FLIGHT_BOUND, Message, TickHeader, Work};
+use cuttlefish_core::protocol::{IN_FLIGHT_BOUND, Message, NeuronState, TickHeader, Work};
 use ndarray::Array2;
 
 use super::said::Said;

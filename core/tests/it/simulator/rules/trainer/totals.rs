@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use cuttlefish_core::ids::{Address, Generation};
 use cuttlefish_core::machine::{Input, StoreReply};
-use cuttlefish_core::protocol::Message;
-use cuttlefish_core::trainer::{Ledger, Progress, Totals, Trainer};
+use cuttlefish_core::protocol::{Ledger, Message, Progress, Totals};
+use cuttlefish_core::trainer::Trainer;
 use cuttlefish_core::view::View;
 
 use super::super::said::Said;

@@ -1,0 +1,83 @@
+//! Convolutions over maps of height and width.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::convolution::{self, Filters};
+use super::extent::Extent;
+use super::neuron_keys::of_filters;
+use super::{Flow, LayerKind, Misfit, NeuronKeys, NeuronSpec, Stack};
+use crate::math::conv::{Convolution, Padding, Window};
+
+/// Keys of a convolution over maps.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(transform = of_filters)]
+pub struct Conv2dSpec {
+    /// Name of the layer; `conv2d_1`, `conv2d_2`, ... by default.
+    #[serde(default)]
+    #[schemars(regex(pattern = super::neuron_keys::NAME))]
+    pub name: Option<String>,
+    /// Number of filters.
+    #[schemars(range(min = 1, max = 65536))]
+    pub filters: usize,
+    /// Height and width of the kernel: one number, or two.
+    pub kernel_size: Extent,
+    /// Steps of the kernel down and across: one number, or two.
+    #[serde(default)]
+    pub strides: Extent,
+    /// What happens at the edges of the maps.
+    #[serde(default)]
+    pub padding: Padding,
+    /// Keys that every layer of neurons has.
+    #[serde(flatten)]
+    pub neurons: NeuronKeys,
+}
+
+impl Conv2dSpec {
+    pub(super) fn neurons(&self) -> NeuronSpec<'_> {
+        convolution::neurons("conv2d", self.name.as_deref(), self.filters, &self.neurons)
+    }
+
+    pub(super) fn add_to(&self, stack: &mut Stack) -> Result<(), Misfit> {
+        let convolution = self.convolution(stack.flow);
+        let kind = |convolution| LayerKind::Conv2d(Conv2d(convolution));
+        convolution::add_to(stack, &self.neurons(), convolution, kind, Flow::Maps)
+    }
+
+    /// Convolution of what flows in; `None` where that is unknown.
+    fn convolution(&self, flow: Flow) -> Result<Option<Convolution>, Misfit> {
+        let (channels, map) = match flow {
+            Flow::Image(size) => (1, size),
+            Flow::Maps(maps, size) => (maps, size),
+            Flow::Unknown => return Ok(None),
+            _ => {
+                return Err(Misfit {
+                    key: "",
+                    message: format!("a convolution needs maps, and is given {}", flow.words()),
+                    help: "it goes before `flatten` and dense layers, and the data has to be images",
+                });
+            }
+        };
+        let size = self.kernel_size.size();
+        match Window::new(map, size, self.strides.size(), self.padding) {
+            Some(window) => Ok(Some(Convolution { channels, window })),
+            None => Err(convolution::too_large(size, flow)),
+        }
+    }
+}
+
+/// Kernel of a convolution over maps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Conv2d(pub Convolution);
+
+impl Filters for Conv2d {
+    fn convolution(&self) -> &Convolution {
+        &self.0
+    }
+
+    fn filters_shape(&self, units: usize) -> Vec<usize> {
+        let Convolution { channels, window } = self.0;
+        vec![window.size.height, window.size.width, channels, units]
+    }
+}

@@ -1,0 +1,97 @@
+//! Keys of every layer of neurons: what its neurons do with their sums, how their weights start, what hosts
+//! them.
+
+use schemars::{JsonSchema, Schema};
+use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
+
+use super::resources::Resources;
+use crate::math::{Activation, Initializer, Regularizer};
+
+/// Pattern of a layer's name.
+pub const NAME: &str = r"^[a-z0-9]([a-z0-9_-]{0,38}[a-z0-9])?$";
+
+/// Keys that every layer of neurons has, in the words of a dense one.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct NeuronKeys {
+    /// What a neuron does with its weighted sum.
+    #[serde(default)]
+    pub activation: Activation,
+    /// Whether neurons have a bias.
+    #[serde(default = "yes")]
+    pub use_bias: bool,
+    /// How the weights start.
+    #[serde(default = "kernel_initializer")]
+    pub kernel_initializer: Initializer,
+    /// How the bias starts.
+    #[serde(default = "bias_initializer")]
+    pub bias_initializer: Initializer,
+    /// Penalty on the size of the weights.
+    #[serde(default)]
+    pub kernel_regularizer: Option<Regularizer>,
+    /// Neurons in one container, for this layer.
+    #[serde(default)]
+    #[schemars(range(min = 1, max = 65536))]
+    pub neurons_per_unit: Option<usize>,
+    /// What one container of this layer needs.
+    #[serde(default)]
+    pub resources: Option<Resources>,
+}
+
+/// Neurons of a layer as the file says them, whatever its kind.
+#[derive(Clone, Copy, Debug)]
+pub struct NeuronSpec<'a> {
+    /// Word of the file for the kind: `dense`.
+    pub kind: &'static str,
+    /// Name, if the file gives one.
+    pub name: Option<&'a str>,
+    /// Number of neurons.
+    pub count: usize,
+    /// Key of that number.
+    pub count_key: &'static str,
+    /// Key to blame for a neuron with too many weights.
+    pub fan_in_key: &'static str,
+    /// Advice against too many weights, to go on after "use".
+    pub fan_in_help: &'static str,
+    /// Keys that all kinds have.
+    pub keys: &'a NeuronKeys,
+}
+
+impl NeuronSpec<'_> {
+    /// Name of the layer; `index` counts layers of neurons from 0.
+    pub fn title(&self, index: usize) -> String {
+        let default = || format!("{}_{}", self.kind, index + 1);
+        self.name.map_or_else(default, str::to_owned)
+    }
+}
+
+/// Says the keys of a schema in the words of a layer whose neurons are filters.
+pub(super) fn of_filters(schema: &mut Schema) {
+    let words = [
+        ("activation", "What a filter does with its weighted sums."),
+        ("use_bias", "Whether filters have a bias."),
+        (
+            "neurons_per_unit",
+            "Filters in one container, for this layer.",
+        ),
+    ];
+    for (key, words) in words {
+        let property = schema.pointer_mut(&format!("/properties/{key}/description"));
+        if let Some(description) = property {
+            *description = Json::from(words);
+        }
+    }
+}
+
+/// Default of the keys that are on unless the file says otherwise.
+pub(super) fn yes() -> bool {
+    true
+}
+
+fn kernel_initializer() -> Initializer {
+    Initializer::GlorotUniform
+}
+
+fn bias_initializer() -> Initializer {
+    Initializer::Zeros
+}

@@ -1,0 +1,99 @@
+//! Stack of layers: the walk from the data through the layers of a file, each on those before it.
+
+use super::kernel::LayerKind;
+use super::layer::Layer;
+use super::neuron_keys::NeuronSpec;
+use crate::math::conv::Size;
+
+/// Layers of neurons that stand on each other, and the values that the last one hands on.
+#[derive(Debug)]
+pub struct Stack {
+    /// Output of the last layer, or the data.
+    pub flow: Flow,
+    layers: Vec<Option<Layer>>,
+}
+
+/// Values that one layer hands the next, for one row.
+#[derive(Clone, Copy, Debug)]
+pub enum Flow {
+    /// Numbers in a row.
+    Row(usize),
+    /// Rows of the data that are images: a dense layer takes them as they are.
+    Image(Size),
+    /// Maps, of which each neuron before makes one.
+    Maps(usize, Size),
+    /// Channels, of which each neuron before makes one, of as many steps.
+    Steps(usize, usize),
+    /// Output of a layer that does not fit: no problem is reported twice.
+    Unknown,
+}
+
+/// Problem of a layer with what it is given.
+#[derive(Debug)]
+pub struct Misfit {
+    /// Key to blame, `.kernel_size` for example; empty for the layer as a whole.
+    pub key: &'static str,
+    /// What is wrong.
+    pub message: String,
+    /// What to do.
+    pub help: &'static str,
+}
+
+impl Stack {
+    /// No layers yet, on rows of `features` numbers, or on images of a height and width.
+    pub fn new(features: usize, image: Option<(usize, usize)>) -> Self {
+        Self {
+            flow: match image {
+                Some((height, width)) => Flow::Image(Size { height, width }),
+                None => Flow::Row(features),
+            },
+            layers: Vec::new(),
+        }
+    }
+
+    /// Puts a layer of neurons on top, with `fan_in` weights each; `None` for one that does not fit.
+    pub fn push(&mut self, neurons: &NeuronSpec<'_>, kind: Option<(LayerKind, usize)>) {
+        let index = self.layers.len();
+        let layer = kind.map(|(kind, fan_in)| Layer::new(neurons, index, kind, fan_in));
+        self.layers.push(layer);
+    }
+
+    /// True before the first layer of neurons, which is given the data.
+    pub fn is_empty(&self) -> bool {
+        self.layers.is_empty()
+    }
+
+    /// The layer of neurons on top, if there is one and it fits.
+    pub fn top(&mut self) -> Option<&mut Layer> {
+        self.layers.last_mut()?.as_mut()
+    }
+
+    /// The layers of neurons; `None` for one that does not fit.
+    pub fn into_layers(self) -> Vec<Option<Layer>> {
+        self.layers
+    }
+}
+
+impl Flow {
+    /// Number of values.
+    pub fn features(self) -> usize {
+        match self {
+            Self::Row(features) => features,
+            Self::Image(size) => size.area(),
+            Self::Maps(maps, size) => maps * size.area(),
+            Self::Steps(channels, steps) => channels * steps,
+            Self::Unknown => 0,
+        }
+    }
+
+    /// Words for a message.
+    pub fn words(self) -> String {
+        match self {
+            Self::Row(features) => format!("{features} numbers in a row"),
+            Self::Image(size) => size.to_string(),
+            Self::Maps(maps, size) => format!("{maps} maps of {size}"),
+            Self::Steps(channels, steps) => format!("{channels} channels of {steps} steps"),
+            Self::Unknown => String::new(),
+        }
+    }
+}

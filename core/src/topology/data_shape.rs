@@ -1,0 +1,59 @@
+//! Shape of a data set: what the checks need to know about it.
+
+use crate::data::Dataset;
+
+/// What the checks need to know about a data set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DataShape {
+    /// Features of one row.
+    pub features: usize,
+    /// Height and width, where rows are images.
+    pub image: Option<(usize, usize)>,
+    /// Bytes of one feature where rows are kept and sent as they are: 1 or 4.
+    pub value_bytes: usize,
+    /// What is to be learned.
+    pub task: TaskShape,
+    /// Rows that change the weights.
+    pub train_rows: usize,
+    /// Rows that are looked at after each epoch.
+    pub validation_rows: usize,
+    /// Rows that are looked at once, at the end.
+    pub test_rows: usize,
+}
+
+impl DataShape {
+    /// Bytes of the whole data set: of each row its values, its right answer and its number.
+    pub fn bytes(&self) -> u64 {
+        let rows = self.train_rows + self.validation_rows + self.test_rows;
+        rows as u64 * (self.features * self.value_bytes + 8) as u64
+    }
+}
+
+/// What is to be learned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TaskShape {
+    /// One of several classes.
+    Classification {
+        /// How many.
+        classes: usize,
+    },
+    /// One number.
+    Regression,
+}
+
+impl From<&Dataset> for DataShape {
+    fn from(data: &Dataset) -> Self {
+        Self {
+            features: data.features,
+            image: data.image,
+            value_bytes: data.values.value_bytes(),
+            task: match data.task.classes() {
+                Some(classes) => TaskShape::Classification { classes },
+                None => TaskShape::Regression,
+            },
+            train_rows: data.split.train.len(),
+            validation_rows: data.split.validation.len(),
+            test_rows: data.split.test.len(),
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! Report of the problems that checks find.
+
+use super::overrides::place_of;
+use super::problem::{Problem, Problems};
+use super::yaml::Node;
+
+/// Collects problems by path; their places come from the tree.
+pub(super) struct Report<'a> {
+    root: &'a Node,
+    problems: &'a mut Problems,
+}
+
+impl<'a> Report<'a> {
+    /// A report about one tree.
+    pub fn new(root: &'a Node, problems: &'a mut Problems) -> Self {
+        Self { root, problems }
+    }
+
+    /// Adds a problem with the value at `path`.
+    pub fn add(&mut self, path: &str, message: impl Into<String>, help: &str) {
+        self.problems.push(Problem {
+            place: place_of(self.root, path),
+            path: path.to_owned(),
+            message: message.into(),
+            help: Some(help.to_owned()),
+        });
+    }
+}
