@@ -95,8 +95,8 @@ pub trait Kernel {
     ) -> Array2<f32>;
 }
 
-/// Optimizer step of one neuron: its numbers, its moments, the gradient of its weights with a 0 for the bias
-/// behind them, `[fan_in + 1]`, and its dLoss/dz.
+/// Optimizer step of one neuron: its numbers, its moments, the gradient of its weights with room for that
+/// of the bias, `[fan_in + 1]`, and its dLoss/dz.
 pub type NeuronStep<'a> = dyn Fn(&mut [f32], &mut [f32], &mut [f32], &[f32]) + Sync + 'a;
 
 /// Numbers and moments of some neurons, neuron by neuron.

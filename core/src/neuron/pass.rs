@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ndarray::{Array2, ArrayView1};
 
 use super::Neurons;
-use crate::layers::Normalization;
+use crate::layers::batch_normalization::{Change, Normalization};
 use crate::math::kernel::Rows;
 use crate::math::normalization::Statistics;
 use crate::math::{Inputs, dropout};
@@ -29,15 +29,6 @@ struct Normalized {
     /// Of the input of each neuron.
     batch: Vec<Statistics>,
     is_pooled: bool,
-}
-
-/// What a training batch says of a neuron's normalization.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Change {
-    /// dLoss/dgamma and dLoss/dbeta.
-    pub gradient: [f32; 2],
-    /// What the moving averages follow.
-    pub batch: Statistics,
 }
 
 impl Pass {
@@ -157,7 +148,7 @@ impl Neurons {
         (deltas, changes)
     }
 
-    /// Normalizes values, those of each neuron after those of the one before it.
+    /// Normalizes the values of these neurons.
     fn normalize(
         &self,
         normalization: &Normalization,
@@ -165,20 +156,7 @@ impl Neurons {
         training: bool,
     ) -> Normalized {
         let mut values = input.as_ref().clone();
-        let each = values.len() / self.count();
-        let mut batch = Vec::new();
-        let neurons = slice_mut(&mut values).chunks_exact_mut(each.max(1));
-        for (neuron, values) in neurons.enumerate() {
-            if let Some(normalizer) = self.normalizer(neuron) {
-                let statistics = match training {
-                    true => Statistics::of(values),
-                    false => normalizer.moving(),
-                };
-                normalizer.apply(values, statistics, normalization.epsilon);
-                normalization.activation.apply(values);
-                batch.push(statistics);
-            }
-        }
+        let batch = normalization.apply(self.normalizers(), slice_mut(&mut values), training);
         Normalized {
             input: input.clone(),
             values: Arc::new(values),
@@ -192,22 +170,14 @@ impl Neurons {
         let Some(normalization) = &self.layer.normalization else {
             return Vec::new();
         };
-        let values = slice(&normalized.values);
-        normalization
-            .activation
-            .backpropagate(values, slice_mut(errors));
-        let each = (errors.len() / self.count()).max(1);
-        let inputs = slice(&normalized.input).chunks_exact(each);
-        let neurons = inputs.zip(slice_mut(errors).chunks_exact_mut(each));
-        let mut changes = Vec::new();
-        for (neuron, ((input, errors), &batch)) in neurons.zip(&normalized.batch).enumerate() {
-            if let Some(normalizer) = self.normalizer(neuron) {
-                let epsilon = normalization.epsilon;
-                let gradient = normalizer.backpropagate(input, batch, epsilon, errors);
-                changes.push(Change { gradient, batch });
-            }
-        }
-        changes
+        let Normalized {
+            input,
+            values,
+            batch,
+            ..
+        } = normalized;
+        let (input, values) = (slice(input), slice(values));
+        normalization.backpropagate(self.normalizers(), input, values, batch, slice_mut(errors))
     }
 }
 
