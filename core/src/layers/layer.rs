@@ -3,8 +3,8 @@
 use ndarray::Array2;
 use serde::Serialize;
 
+use super::LayerKind;
 use super::batch_normalization::{INITIAL, Normalization, OPTIMIZED};
-use super::kernel::LayerKind;
 use super::neuron_keys::NeuronSpec;
 use crate::math::conv::{Pool, Size};
 use crate::math::{Activation, Initializer, Regularizer};

@@ -19,6 +19,8 @@ pub mod pooling;
 pub mod resources;
 pub mod stack;
 
+use std::ops::Deref;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -26,7 +28,7 @@ pub use batch_normalization::Normalization;
 pub use conv1d::Conv1d;
 pub use conv2d::Conv2d;
 pub use dense::Dense;
-pub use kernel::{Kernel, LayerKind};
+pub use kernel::Kernel;
 pub use layer::Layer;
 pub use neuron_keys::{NeuronKeys, NeuronSpec};
 pub use resources::Resources;
@@ -77,7 +79,13 @@ impl LayerSpec {
             Self::Dense(dense) => Some(dense.neurons()),
             Self::Conv1d(conv) => Some(conv.neurons()),
             Self::Conv2d(conv) => Some(conv.neurons()),
-            _ => None,
+            Self::MaxPooling1d(_)
+            | Self::AveragePooling1d(_)
+            | Self::MaxPooling2d(_)
+            | Self::AveragePooling2d(_)
+            | Self::BatchNormalization(_)
+            | Self::Flatten(_)
+            | Self::Dropout(_) => None,
         }
     }
 
@@ -134,6 +142,30 @@ impl LayerSpec {
                 dropout.add_to(stack);
                 Ok(())
             }
+        }
+    }
+}
+
+/// Kinds of layers of neurons: what tells one from another once the network is checked.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum LayerKind {
+    /// Every neuron is connected to all inputs.
+    Dense(Dense),
+    /// Every neuron is a filter that slides over steps.
+    Conv1d(Conv1d),
+    /// Every neuron is a filter that slides over maps.
+    Conv2d(Conv2d),
+}
+
+impl Deref for LayerKind {
+    type Target = dyn Kernel;
+
+    fn deref(&self) -> &Self::Target {
+        match self {
+            Self::Dense(dense) => dense,
+            Self::Conv1d(conv) => conv,
+            Self::Conv2d(conv) => conv,
         }
     }
 }

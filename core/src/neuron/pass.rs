@@ -10,23 +10,23 @@ use crate::math::kernel::Rows;
 use crate::math::normalization::Statistics;
 use crate::math::{Inputs, dropout};
 
-/// What neurons keep of a tick between its forward and its backward pass.
+/// Values that neurons keep of a tick between its forward and its backward pass.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Pass {
-    /// What the layer's activation makes of the sums, `[neurons, positions * rows]`; a dense layer has one
+    /// Activations of the sums, `[neurons, positions * rows]`; a dense layer has one
     /// position.
     activations: Arc<Array2<f32>>,
     normalized: Option<Normalized>,
 }
 
-/// What a normalization made of a batch. Both arrays are `[neurons, positions * rows]`, or behind a
+/// Values of a batch before and behind a normalization. Both arrays are `[neurons, positions * rows]`, or behind a
 /// pool `[neurons * outputs, rows]`, which is the same order.
 #[derive(Clone, Debug, PartialEq)]
 struct Normalized {
     input: Arc<Array2<f32>>,
     /// With the activation that follows it.
     values: Arc<Array2<f32>>,
-    /// Of the input of each neuron.
+    /// Statistics of the input of each neuron.
     batch: Vec<Statistics>,
     is_pooled: bool,
 }
@@ -53,8 +53,7 @@ impl Pass {
 }
 
 impl Neurons {
-    /// What a backward pass needs to know, and what the neurons hand on before dropout, `[neurons *
-    /// outputs, rows]`. In `training` they are normalized as the batch is, otherwise as all batches were.
+    /// Pass, for the way back, and outputs before dropout, `[neurons * outputs, rows]`. In `training` they are normalized as the batch is, otherwise as all batches were.
     pub fn forward(&self, inputs: &Inputs, training: bool) -> (Pass, Arc<Array2<f32>>) {
         let mut pass = Pass {
             activations: Arc::new(self.activations(inputs)),
@@ -73,7 +72,7 @@ impl Neurons {
         (pass, outputs)
     }
 
-    /// What the layer's activation makes of the sums, `[neurons, positions * rows]`.
+    /// Activations of the sums, `[neurons, positions * rows]`.
     fn activations(&self, inputs: &Inputs) -> Array2<f32> {
         let rows = inputs.n_rows() * self.layer.positions();
         let mut activations = Array2::zeros((self.count(), rows));
@@ -181,7 +180,7 @@ impl Neurons {
     }
 }
 
-/// The same numbers, in their order, in another shape.
+/// Array of another shape with these numbers in their order.
 fn reshaped(values: Array2<f32>, rows: usize, columns: usize) -> Array2<f32> {
     let (values, _) = values.into_raw_vec_and_offset();
     Array2::from_shape_vec((rows, columns), values).expect("as many numbers as before")
