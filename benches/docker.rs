@@ -14,8 +14,8 @@ use std::time::Duration;
 use anyhow::{Context as _, ensure};
 use clap::Parser;
 use cuttlefish::data;
-use cuttlefish::orchestrator::Deployed;
-use cuttlefish::runs::RunDir;
+use cuttlefish::deploy::docker::DockerRun;
+use cuttlefish::run_dir::RunDir;
 use cuttlefish::transport::amqp::Broker;
 use cuttlefish_core::data::Feed;
 use cuttlefish_core::protocol::codec::fixed_len;
@@ -131,7 +131,7 @@ impl Bench<'_> {
                 .enable_all()
                 .build()?;
             let (pair, actors) = runtime.block_on(async {
-                let deployed = Deployed::open(RunDir::new(self.runs, &self.name)?).await?;
+                let deployed = DockerRun::open(RunDir::new(self.runs, &self.name)?).await?;
                 if round == 1 {
                     self.compare_counts(&deployed, &plan, &trained).await?;
                 }
@@ -196,7 +196,7 @@ impl Bench<'_> {
     /// What the broker says that it has delivered, against the plan.
     async fn compare_counts(
         &self,
-        deployed: &Deployed,
+        deployed: &DockerRun,
         plan: &Plan,
         trained: &Value,
     ) -> anyhow::Result<()> {
@@ -257,7 +257,7 @@ impl Bench<'_> {
     }
 
     /// The run's broker on its network, as the containers reach it: not through Docker's proxy.
-    async fn broker(&self, deployed: &Deployed) -> anyhow::Result<Broker> {
+    async fn broker(&self, deployed: &DockerRun) -> anyhow::Result<Broker> {
         let container = format!("cf.{}.broker", self.name);
         let format = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}";
         let output = Command::new("docker")

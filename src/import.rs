@@ -1,10 +1,13 @@
 //! Weights from other programs: a safetensors file with the tensors that [`crate::export`] writes, named
 //! and shaped as in Keras.
 
+use std::collections::BTreeMap;
+
 use cuttlefish_core::ids::{CommitPoint, NeuronRange, Tick};
 use cuttlefish_core::layers::batch_normalization;
 use cuttlefish_core::protocol::{Ledger, NeuronState, Progress};
 use cuttlefish_core::topology::{Graph, Layer};
+use ndarray::ArrayD;
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensorError, SafeTensors};
 
@@ -60,11 +63,54 @@ pub enum Error {
 
 /// The state of every neuron, `[layer][neuron]`, with the weights of a safetensors file and nothing else
 /// learned yet.
+///
+/// # Errors
+/// Names the tensor that is missing, too much, or of another shape or type.
 pub fn states(graph: &Graph, file: &[u8]) -> Result<Vec<Vec<NeuronState>>, Error> {
     let tensors = SafeTensors::deserialize(file)?;
+    states_of(graph, &tensors.names(), |name, shape| {
+        numbers(&tensors, name, shape)
+    })
+}
+
+/// The state of every neuron, `[layer][neuron]`, with the weights of arrays that are named and shaped as in
+/// Keras, and nothing else learned yet.
+///
+/// # Errors
+/// Names the array that is missing, too much, or of another shape.
+pub fn states_of_arrays(
+    graph: &Graph,
+    arrays: &BTreeMap<String, ArrayD<f32>>,
+) -> Result<Vec<Vec<NeuronState>>, Error> {
+    let names: Vec<&str> = arrays.keys().map(String::as_str).collect();
+    states_of(graph, &names, |name, wanted| {
+        let found = arrays.get(name).ok_or_else(|| Error::Missing {
+            name: name.to_owned(),
+            shape: wanted.clone(),
+            found: listed_or_none(names.iter().copied()),
+        })?;
+        if found.shape() != wanted {
+            return Err(Error::Shape {
+                name: name.to_owned(),
+                found_dtype: Dtype::F32,
+                found: found.shape().to_vec(),
+                wanted,
+            });
+        }
+        finite(name, found.iter().copied().collect())
+    })
+}
+
+/// The same from whatever has tensors of these names: `tensor` gives the numbers of one, which has to have this
+/// shape.
+fn states_of(
+    graph: &Graph,
+    found: &[&str],
+    tensor: impl Fn(&str, Vec<usize>) -> Result<Vec<f32>, Error>,
+) -> Result<Vec<Vec<NeuronState>>, Error> {
     let mut names: Vec<String> = Vec::new();
-    let mut numbers = |name: String, wanted: Vec<usize>| {
-        let numbers = numbers(&tensors, &name, wanted);
+    let mut numbers = |name: String, shape: Vec<usize>| {
+        let numbers = tensor(&name, shape);
         names.push(name);
         numbers
     };
@@ -99,10 +145,8 @@ pub fn states(graph: &Graph, file: &[u8]) -> Result<Vec<Vec<NeuronState>>, Error
         };
         states.push((0..*units).map(of_neuron).collect());
     }
-    let extra = tensors
-        .names()
-        .into_iter()
-        .filter(|name| !names.iter().any(|known| known == name));
+    let extra = found.iter().copied();
+    let extra = extra.filter(|name| !names.iter().any(|known| known == name));
     match listed(extra) {
         extra if extra.is_empty() => Ok(states),
         extra => Err(Error::Extra(extra)),
@@ -117,10 +161,7 @@ fn numbers(tensors: &SafeTensors<'_>, name: &str, wanted: Vec<usize>) -> Result<
             return Err(Error::Missing {
                 name,
                 shape: wanted,
-                found: match listed(tensors.names()) {
-                    found if found.is_empty() => "none".to_owned(),
-                    found => found,
-                },
+                found: listed_or_none(tensors.names()),
             });
         }
     };
@@ -136,9 +177,22 @@ fn numbers(tensors: &SafeTensors<'_>, name: &str, wanted: Vec<usize>) -> Result<
     let numbers: Vec<f32> = bytes
         .map(|bytes| f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]))
         .collect();
+    finite(&name, numbers)
+}
+
+fn finite(name: &str, numbers: Vec<f32>) -> Result<Vec<f32>, Error> {
     match numbers.iter().all(|number| number.is_finite()) {
         true => Ok(numbers),
-        false => Err(Error::NotFinite { name }),
+        false => Err(Error::NotFinite {
+            name: name.to_owned(),
+        }),
+    }
+}
+
+fn listed_or_none<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+    match listed(names) {
+        found if found.is_empty() => "none".to_owned(),
+        found => found,
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use cuttlefish::transport::amqp::connection::LARGE_FRAMES;
+use cuttlefish::transport::amqp::connection::{LARGE_FRAMES, SMALL_FRAMES};
 use cuttlefish::transport::amqp::{Broker, Wiring, routes};
 use cuttlefish_core::ids::Address;
 use cuttlefish_core::topology::names::{self, Queue};
@@ -123,7 +123,7 @@ impl Places {
     }
 
     async fn channel(&mut self, broker: &Broker, name: &str) -> anyhow::Result<Channel> {
-        let connection = broker.connect(name, LARGE_FRAMES).await?;
+        let connection = broker.connect(name, LARGE_FRAMES).await?.into_client();
         let channel = connection.create_channel().await?;
         self.connections.push(connection);
         Ok(channel)
@@ -150,9 +150,9 @@ pub async fn ticks_per_second(
     graph.name.push_str("-bare");
     let parcels = parcels(&graph, plan);
     let places = Places::open(broker, &graph, who).await?;
-    let (wires, _) = &places.channels[&Address::Trainer];
+    let connection = broker.connect("bare wires", SMALL_FRAMES).await?;
     let wiring = Wiring::new(&graph);
-    wiring.declare(wires).await?;
+    wiring.declare(&connection).await?;
     let (received, progress) = (Arc::new(AtomicU64::new(0)), Arc::new(Notify::new()));
     for (&actor, (_, channel)) in &places.channels {
         for queue in routes::inbox(&graph, actor) {
@@ -192,7 +192,8 @@ pub async fn ticks_per_second(
         }
         best = best.max(ticks as f64 / started.elapsed().as_secs_f64());
     }
-    wiring.remove(wires).await?;
+    wiring.remove(&connection).await?;
+    connection.close().await?;
     places.close().await?;
     Ok(best)
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::bail;
-use cuttlefish::deploy::LocalRun;
+use cuttlefish::deploy::local::LocalRun;
 use cuttlefish::host::End;
 use cuttlefish::store::{DEFAULT_TABLE, DynamoStore, embedded};
 use cuttlefish_core::data::{BatchSource, Batches, Dataset};
@@ -34,7 +34,7 @@ pub fn actor_epochs(graph: Graph, dataset: Arc<Dataset>) -> anyhow::Result<(Dura
         let mut fastest = Duration::MAX;
         loop {
             run.observer().wait(Duration::from_millis(100)).await;
-            let look = run.observer().look(seen);
+            let look = run.observer().snapshot(seen);
             for note in look.notes {
                 seen = note.number;
                 match note.event {

@@ -4,5 +4,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    cuttlefish::host::process::main()
+    cuttlefish_runtime::container::main()
 }

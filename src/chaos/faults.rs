@@ -10,10 +10,10 @@ use futures_util::stream::{self, StreamExt};
 use super::replay::Replay;
 use super::schedule::{Fault, Kind, Victim};
 use super::watch::Sign;
+use crate::deploy::docker::DockerRun;
+use crate::deploy::docker::deployment::{BrokerPlace, StorePlace};
 use crate::deploy::docker::desired::{BROKER, Container, STORE, container_name};
 use crate::deploy::docker::{self, Docker};
-use crate::orchestrator::Deployed;
-use crate::runs::deployment::{BrokerPlace, StorePlace};
 use crate::transport::amqp::Wiring;
 use crate::transport::amqp::connection::SMALL_FRAMES;
 
@@ -40,7 +40,7 @@ const UNDO_PAUSE: Duration = Duration::from_secs(1);
 
 /// Breaks things of one run.
 pub struct Hand {
-    deployed: Arc<Deployed>,
+    deployed: Arc<DockerRun>,
     wiring: Wiring,
     containers: Vec<Container>,
     replay: Replay,
@@ -48,7 +48,7 @@ pub struct Hand {
 
 impl Hand {
     /// A hand for the run of a network.
-    pub fn new(deployed: Arc<Deployed>, graph: &Graph) -> anyhow::Result<Self> {
+    pub fn new(deployed: Arc<DockerRun>, graph: &Graph) -> anyhow::Result<Self> {
         Ok(Self {
             containers: deployed.desired(graph)?,
             wiring: Wiring::new(graph),
@@ -62,7 +62,7 @@ impl Hand {
     }
 
     fn name(&self, actor: &str) -> String {
-        container_name(self.deployed.run.name(), actor)
+        container_name(self.deployed.dir.name(), actor)
     }
 
     /// Why a kind of fault cannot be carried out here, if it cannot.
@@ -92,7 +92,7 @@ impl Hand {
         may.err().map(|error| format!("cannot {error}"))
     }
 
-    fn deployment(&self) -> &crate::runs::Deployment {
+    fn deployment(&self) -> &crate::deploy::docker::Deployment {
         &self.deployed.deployment
     }
 
@@ -245,16 +245,15 @@ impl Hand {
     async fn broker_takes_connections(&self) -> anyhow::Result<()> {
         let broker = self.deployed.broker().await?;
         let connection = broker.connect("chaos looks", SMALL_FRAMES).await?;
-        Ok(connection.close(200, "done".into()).await?)
+        Ok(connection.close().await?)
     }
 
     /// Removes everything of the run at its broker.
     async fn wipe(&self) -> anyhow::Result<()> {
         let broker = self.deployed.broker().await?;
         let connection = broker.connect("chaos wipes", SMALL_FRAMES).await?;
-        let channel = connection.create_channel().await?;
-        self.wiring.remove(&channel).await?;
-        Ok(connection.close(200, "done".into()).await?)
+        self.wiring.remove(&connection).await?;
+        Ok(connection.close().await?)
     }
 
     async fn set_memory(&self, name: &str, limit: &str) -> Result<(), docker::Error> {

@@ -11,9 +11,9 @@ use cuttlefish_core::protocol::Event;
 use cuttlefish_core::trainer::Timing;
 use tokio::task::JoinHandle;
 
-use crate::host::Look;
-use crate::orchestrator::Deployed;
-use crate::orchestrator::remote::Inspection;
+use crate::deploy::docker::DockerRun;
+use crate::deploy::docker::inspection::Inspection;
+use crate::host::RunSnapshot;
 
 /// How often the trainer is looked at: what is measured is no finer than this.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -75,7 +75,7 @@ impl Seen {
     }
 
     /// Takes in what the trainer tells `now`.
-    pub fn take(&mut self, look: &Look, now: Instant) {
+    pub fn take(&mut self, look: &RunSnapshot, now: Instant) {
         let before = self.observer.replace(look.observer);
         if before.is_some_and(|before| before != look.observer) {
             // It counts its notes anew, and was asked for those after one of its predecessor's.
@@ -174,7 +174,7 @@ pub struct Watcher {
 
 impl Watcher {
     /// Begins to look.
-    pub fn start(deployed: Arc<Deployed>) -> Self {
+    pub fn start(deployed: Arc<DockerRun>) -> Self {
         let seen = Arc::new(Mutex::new(Seen::default()));
         let task = tokio::spawn(watch(deployed, seen.clone()));
         Self { seen, task }
@@ -206,7 +206,7 @@ impl Drop for Watcher {
     }
 }
 
-async fn watch(deployed: Arc<Deployed>, seen: Arc<Mutex<Seen>>) {
+async fn watch(deployed: Arc<DockerRun>, seen: Arc<Mutex<Seen>>) {
     let lock = || seen.lock().unwrap_or_else(PoisonError::into_inner);
     let mut inspection: Option<Inspection> = None;
     loop {
@@ -270,17 +270,17 @@ mod tests {
         }
     }
 
-    fn look(observer: u32, notes: &[Event], latest: u64) -> Look {
+    fn look(observer: u32, notes: &[Event], latest: u64) -> RunSnapshot {
         let notes = (1..).zip(notes).map(|(number, event)| Note {
             number,
             at: Duration::ZERO,
             event: event.clone(),
         });
-        Look {
+        RunSnapshot {
             observer,
             latest: Some(tick(latest)),
             notes: notes.collect(),
-            ..Look::default()
+            ..RunSnapshot::default()
         }
     }
 

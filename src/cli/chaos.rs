@@ -8,7 +8,6 @@ use clap::ValueEnum;
 use futures_util::stream::{self, StreamExt};
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::deployed;
 use super::{Exit, Failure, print, print_json, tell};
 use crate::chaos::faults::Hand;
 use crate::chaos::report::Refused;
@@ -16,8 +15,10 @@ use crate::chaos::schedule::{Kind, Schedule};
 use crate::chaos::watch::Watcher;
 use crate::chaos::{Chaos, Ending, Interrupt, Limit};
 use crate::config::Config;
-use crate::orchestrator::Deployed;
-use crate::orchestrator::remote::Inspection;
+use crate::deploy::docker::DockerRun;
+use crate::deploy::docker::inspection::Inspection;
+use crate::run::{Error, recorded_graph};
+use crate::run_dir::RunDir;
 
 /// Inspections asked at once.
 const AT_ONCE: usize = 16;
@@ -100,9 +101,11 @@ fn duration(text: &str) -> Result<Duration, String> {
 }
 
 pub async fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
-    let deployed = Arc::new(deployed(&args.run, config).await?);
-    let run = deployed.run.name();
-    let trainer = deployed.inspect("trainer").await?;
+    let dir = RunDir::existing(&config.runs_dir, &args.run)?;
+    let deployed = DockerRun::open(dir).await.map_err(Error::from)?;
+    let deployed = Arc::new(deployed);
+    let run = deployed.dir.name();
+    let trainer = deployed.inspect("trainer").await.map_err(Error::from)?;
     let look = trainer.look(0).await.map_err(anyhow::Error::from)?;
     if look.end.is_some() {
         let text = format_args!(
@@ -112,9 +115,7 @@ pub async fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
         return Err(Failure::new(Exit::Run, text));
     }
     let record = &deployed.deployment.record;
-    let graph = record.graph(record.grouping).map_err(|problems| {
-        Failure::new(Exit::Failed, format_args!("the run's record: {problems}"))
-    })?;
+    let graph = recorded_graph(run, record)?;
     let hand = Hand::new(deployed.clone(), &graph)?;
     let kinds = possible(&hand, &args.only).await?;
     let seed = args
@@ -197,7 +198,7 @@ fn interrupt() -> Result<Interrupt, Failure> {
 }
 
 /// Messages that actors have refused or called foreign since they were last started.
-async fn refused(deployed: &Deployed) -> Refused {
+async fn refused(deployed: &DockerRun) -> Refused {
     let (Ok(observed), Ok(token)) = (deployed.observe().await, deployed.secrets.read("token"))
     else {
         return Refused::new();

@@ -4,7 +4,8 @@ use std::fmt;
 
 use cuttlefish_core::machine::Fault;
 
-use crate::{data, runs, store};
+use crate::run::Error;
+use crate::{deploy, record, run_dir, store};
 
 /// How the program ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,13 +62,12 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// What this machine did not let us do. Whatever was written, a full disk is told in the same
-    /// words.
-    fn of_machine(mut message: String) -> Self {
+    /// A failure of this exit code. Whatever was written, a full disk is told in the same words.
+    fn with_hint(exit: Exit, mut message: String) -> Self {
         if message.contains("No space left on device") {
             message += " (make room on the disk, or keep runs on another one with `--runs-dir`)";
         }
-        Self::new(Exit::Failed, message)
+        Self { exit, message }
     }
 
     /// A failure with a code of its own.
@@ -79,44 +79,78 @@ impl Failure {
     }
 }
 
-impl From<Fault> for Failure {
-    fn from(fault: Fault) -> Self {
-        let exit = match fault {
-            Fault::NotFinite { .. } | Fault::LossNotFinite { .. } => Exit::Diverged,
-            Fault::Unable { .. } | Fault::Superseded { .. } => Exit::Failed,
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        let exit = match &error {
+            Error::Unreadable(_)
+            | Error::NotUtf8 { .. }
+            | Error::Topology { .. }
+            | Error::Overrides { .. }
+            | Error::Unfit(_)
+            | Error::Change(_) => Exit::Usage,
+            Error::Data(_) | Error::DataChanged(_) | Error::NoRows { .. } => Exit::Data,
+            Error::Weights { .. } => Exit::Data,
+            Error::OtherTarget { .. } => Exit::Run,
+            Error::Directory(error) => of_directory(error),
+            Error::Store(error) => of_store(error),
+            Error::Target(error) => of_target(error),
+            Error::Fault(Fault::NotFinite { .. } | Fault::LossNotFinite { .. }) => Exit::Diverged,
+            Error::Cancelled { .. } | Error::Left { .. } => Exit::Interrupted,
+            Error::Fault(_)
+            | Error::Export(_)
+            | Error::Corrupt(_)
+            | Error::StoreLost { .. }
+            | Error::Curves(_) => Exit::Failed,
         };
-        Self::new(exit, fault)
+        Self::with_hint(exit, error.to_string())
     }
 }
 
-impl From<data::Error> for Failure {
-    fn from(error: data::Error) -> Self {
-        Self::new(Exit::Data, format_args!("failed to {error}"))
+fn of_directory(error: &run_dir::Error) -> Exit {
+    match error {
+        run_dir::Error::Io { .. } => Exit::Failed,
+        _ => Exit::Run,
     }
 }
 
-impl From<runs::Error> for Failure {
-    fn from(error: runs::Error) -> Self {
-        match error {
-            runs::Error::Store(error) => error.into(),
-            runs::Error::Io { .. } => Self::of_machine(format!("failed to {error}")),
-            _ => Self::new(Exit::Run, format_args!("failed to {error}")),
-        }
+fn of_store(error: &store::Error) -> Exit {
+    match error {
+        store::Error::Locked { .. } => Exit::Run,
+        _ => Exit::Failed,
+    }
+}
+
+fn of_target(error: &deploy::Error) -> Exit {
+    match error {
+        deploy::Error::NotUp { .. }
+        | deploy::Error::Unsupported { .. }
+        | deploy::Error::TakenDown { .. } => Exit::Run,
+        deploy::Error::Weights(_) => Exit::Data,
+        deploy::Error::NothingCommitted | deploy::Error::Interrupted => Exit::Interrupted,
+        _ => Exit::Failed,
+    }
+}
+
+impl From<run_dir::Error> for Failure {
+    fn from(error: run_dir::Error) -> Self {
+        Error::from(error).into()
     }
 }
 
 impl From<store::Error> for Failure {
     fn from(error: store::Error) -> Self {
-        let exit = match error {
-            store::Error::Locked { .. } => Exit::Run,
-            _ => Exit::Failed,
-        };
-        Self::new(exit, format_args!("the store failed: {error}"))
+        Error::from(error).into()
     }
 }
 
 impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Self {
-        Self::of_machine(format!("{error:#}"))
+        Self::with_hint(Exit::Failed, format!("{error:#}"))
+    }
+}
+
+impl From<record::Error> for Failure {
+    fn from(error: record::Error) -> Self {
+        Error::from(error).into()
     }
 }

@@ -6,7 +6,8 @@ use clap::ValueEnum;
 
 use super::{Exit, Failure, tell};
 use crate::config::Config;
-use crate::export::{self, Format, Metadata};
+use crate::export::Format;
+use crate::run::Run;
 
 #[derive(Debug, clap::Args)]
 #[command(
@@ -39,24 +40,14 @@ enum FormatArg {
 }
 
 pub async fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
-    let (_, saved) = super::open(config, &args.run).await?;
-    let states = saved.states().await?;
-    let failed =
-        |error: export::Error| Failure::new(Exit::Failed, format_args!("failed to {error}"));
-    let tensors = export::tensors(&saved.graph, &states).map_err(failed)?;
-    let metadata = Metadata {
-        run: args.run.clone(),
-        weights_sha256: cuttlefish_core::network::digest(states.iter().flatten()),
-    };
+    let run = Run::open(config, &args.run).await?;
     let format = match args.format {
         FormatArg::Safetensors => Format::Safetensors,
         FormatArg::Npz => Format::Npz,
     };
-    export::write_file(&args.output, args.overwrite, format, &tensors, &metadata)
-        .map_err(failed)?;
+    let count = run.export(&args.output, format, args.overwrite).await?;
     tell(format_args!(
-        "wrote {} tensors to {}",
-        tensors.len(),
+        "wrote {count} tensors to {}",
         args.output.display()
     ));
     Ok(Exit::Ok)

@@ -2,10 +2,12 @@
 
 use std::path::PathBuf;
 
-use super::told::Screen;
+use super::screen::Screen;
 use super::{Exit, Failure, print};
 use crate::deploy::docker::Docker;
-use crate::orchestrator::up;
+use crate::deploy::docker::up::neuron_image;
+use crate::deploy::{self, Kind};
+use crate::run::Error;
 
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
@@ -24,11 +26,14 @@ pub enum Command {
 
 pub async fn run(command: &Command) -> Result<Exit, Failure> {
     let Command::Build { program } = command;
-    let docker = Docker::connect()
+    let monitor = Screen::monitor(Kind::Docker);
+    let built = async {
+        let docker = Docker::connect().await?;
+        neuron_image(&docker, None, program.as_deref(), &monitor).await
+    };
+    let image = built
         .await
-        .map_err(|error| Failure::new(Exit::Failed, format_args!("failed to {error}")))?;
-    let screen = Screen::new(false);
-    let image = up::neuron_image(&docker, None, program.as_deref(), &screen).await?;
+        .map_err(|error: deploy::Error| Error::from(error))?;
     print(&format!("{}\n", image.name))?;
     Ok(Exit::Ok)
 }

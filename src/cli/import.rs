@@ -2,11 +2,15 @@
 
 use std::path::PathBuf;
 
-use super::train::{self, Target};
-use super::{Exit, Failure, FileArgs, services::ServiceArgs, tell, up};
+use super::screen::Screen;
+use super::services::ServiceArgs;
+use super::target::{EcsArgs, TargetArg, options};
+use super::up::show_changes;
+use super::{Exit, Failure, FileArgs, tell};
 use crate::config::Config;
+use crate::deploy::Kind;
 use crate::import;
-use crate::store::Store as _;
+use crate::run::{Error, Prepared, Request, Source, bring_up};
 
 #[derive(Debug, clap::Args)]
 #[command(
@@ -15,8 +19,8 @@ use crate::store::Store as _;
     `<layer>/kernel` and `<layer>/bias`, shaped as in Keras ([fan_in, units]; of a convolution [height, \
     width, channels, filters]; after `flatten` in the order of Keras), and `<name>/gamma` and so on of a \
     batch normalization. The run is at epoch 0 and \
-    predicts as the network did that the weights are from. With `--target docker` its containers come \
-    up and train it on.",
+    predicts as the network did that the weights are from. With `--target docker` or `ecs` its containers \
+    come up and train it on.",
     after_help = "Examples:\n  \
     cuttlefish import keras.safetensors --into topology/lenet5.yaml\n  \
     cuttlefish predict lenet5 --input t10k-images-idx3-ubyte.gz\n  \
@@ -34,50 +38,43 @@ pub struct Args {
     #[arg(long)]
     overwrite: bool,
     /// Where the actors live
-    #[arg(long, value_enum, default_value_t = Target::Local)]
-    target: Target,
+    #[arg(long, value_enum, default_value_t = TargetArg::Local)]
+    target: TargetArg,
     #[command(flatten)]
     file_args: FileArgs,
     #[command(flatten)]
     services: ServiceArgs,
+    #[command(flatten)]
+    ecs: EcsArgs,
 }
 
-pub fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
+pub async fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
     let path = args.weights.display();
-    let file = std::fs::read(&args.weights).map_err(|error| {
-        Failure::new(Exit::Data, format_args!("failed to read `{path}`: {error}"))
+    let refused = |problem: String| Error::Weights { problem };
+    let file = std::fs::read(&args.weights)
+        .map_err(|error| refused(format!("failed to read `{path}`: {error}")))?;
+    let target = Kind::from(args.target);
+    let overrides = args.file_args.overrides();
+    let request = Request {
+        topology: Source::File(&args.into),
+        overrides: &overrides,
+        target,
+        overwrite: args.overwrite,
+    };
+    let prepared = Prepared::from_topology(&request, config).await?;
+    let prepared = prepared.with_weights(|graph| {
+        let states = import::states(graph, &file);
+        states.map_err(|error| refused(format!("`{path}`: failed to {error}")))
     })?;
-    let refused = |error: import::Error| {
-        Failure::new(Exit::Data, format_args!("`{path}`: failed to {error}"))
-    };
-    if args.target == Target::Docker {
-        let (file_args, services) = (&args.file_args, &args.services);
-        return up::import(
-            &args.into,
-            file_args,
-            args.overwrite,
-            services,
-            config,
-            |graph| import::states(graph, &file).map_err(refused),
-        );
-    }
-    let mut states = Vec::new();
-    let fits = |graph: &_| {
-        states = import::states(graph, &file).map_err(refused)?;
-        Ok(())
-    };
-    let prepared = train::prepare_new(&args.into, &args.file_args, args.overwrite, config, fits)?;
-    super::block_on(async {
-        let store = prepared.run.store().await?;
-        // The record last: without it there is no run yet.
-        import::begin_with(&store, &prepared.graph, &states)
-            .await
-            .map_err(refused)?;
-        store.put_record(&prepared.record).await?;
-        let run = prepared.run.name();
+    let options = options(target, false, &args.services, &args.ecs, config)?;
+    let monitor = Screen::listening(false, target)?;
+    let up = bring_up(prepared, options, &monitor).await?;
+    show_changes(&up, &monitor);
+    if target == Kind::Local {
+        let run = up.run.name();
         tell(format_args!(
             "run {run} begins with the weights of {path} (`cuttlefish train --resume {run}` trains it)"
         ));
-        Ok(Exit::Ok)
-    })
+    }
+    Ok(Exit::Ok)
 }

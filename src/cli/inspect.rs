@@ -5,12 +5,15 @@ use cuttlefish_core::math::normalization::Normalizer;
 use cuttlefish_core::network;
 use cuttlefish_core::protocol::NeuronState;
 use cuttlefish_core::topology::{Graph, Layer};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use super::{Exit, Failure, live, print, print_json};
+use super::{Exit, Failure, print, print_json, tell};
 use crate::config::Config;
+use crate::deploy::Kind;
+use crate::deploy::docker::DockerRun;
+use crate::record::SavedRun;
 use crate::report::table::aligned;
-use crate::runs::{RunDir, SavedRun};
+use crate::run::{Run, recorded_graph};
 
 #[derive(Debug, clap::Args)]
 #[command(
@@ -41,20 +44,20 @@ pub struct DigestArgs {
 }
 
 pub async fn digest(args: &DigestArgs, config: &Config) -> Result<Exit, Failure> {
-    let (_, saved) = super::open(config, &args.run).await?;
-    print(&format!("{}\n", saved.digest().await?))?;
+    let run = Run::open(config, &args.run).await?;
+    print(&format!("{}\n", run.digest().await?))?;
     Ok(Exit::Ok)
 }
 
 pub async fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
     let mut parts = args.what.splitn(3, '/');
-    let run = RunDir::existing(&config.runs_dir, parts.next().unwrap_or_default())?;
+    let run = Run::open(config, parts.next().unwrap_or_default()).await?;
     let (layer, index) = (parts.next(), parts.next());
     let document = match (layer, index) {
-        (Some(layer), Some(index)) if run.is_deployed() && !args.committed => {
-            match live::neuron(&run, layer, index).await? {
+        (Some(layer), Some(index)) if run.kind() == Kind::Docker && !args.committed => {
+            match live(&run, layer, index).await? {
                 Some(live) if args.json => live,
-                Some(live) => live::flat(&live),
+                Some(live) => flat(&live),
                 None => committed(&run, Some(layer), Some(index), args.json).await?,
             }
         }
@@ -68,14 +71,65 @@ pub async fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
     Ok(Exit::Ok)
 }
 
-/// What the store holds of a run, a layer or a neuron.
+/// The state of a neuron as its container shows it; says how to ask for it again. None, after saying why,
+/// when it does not answer.
+async fn live(run: &Run, layer: &str, index: &str) -> Result<Option<Value>, Failure> {
+    let docker = DockerRun::open(run.dir().clone()).await;
+    let docker = docker.map_err(crate::run::Error::from)?;
+    let graph = recorded_graph(run.name(), &docker.deployment.record)?;
+    let layer = find_layer(&graph, layer)?;
+    let index = find_neuron(&graph.layers[layer], index)?;
+    let (actor, asked) = docker.live_neuron(&graph, layer, index).await;
+    match asked {
+        Ok(live) => {
+            let token = live.token_file.display().to_string().replace('\'', r"'\''");
+            let url = &live.url;
+            tell(format_args!(
+                "live; ask it again with\n  printf 'Authorization: Bearer %s' \"$(cat '{token}')\" | curl -H @- {url}"
+            ));
+            let mut document = live.document;
+            document["url"] = json!(live.url);
+            document["token_file"] = json!(live.token_file);
+            Ok(Some(document))
+        }
+        Err(problem) => {
+            tell(format_args!(
+                "{actor} does not answer: {problem}\nthis is its last commit:"
+            ));
+            Ok(None)
+        }
+    }
+}
+
+/// A document without what is too long for people, and with what is inside others a level up.
+fn flat(document: &Value) -> Value {
+    let mut flat = Map::new();
+    lift(document, "", &mut flat);
+    Value::Object(flat)
+}
+
+fn lift(document: &Value, prefix: &str, flat: &mut Map<String, Value>) {
+    for (key, value) in document.as_object().into_iter().flatten() {
+        let key = format!("{prefix}{key}");
+        match value {
+            Value::Array(_) => {}
+            Value::Object(_) if key == "counters" => lift(value, "", flat),
+            Value::Object(_) => lift(value, &format!("{key}_"), flat),
+            scalar => {
+                flat.insert(key, scalar.clone());
+            }
+        }
+    }
+}
+
+/// A run, a layer or a neuron at the last commit.
 async fn committed(
-    run: &RunDir,
+    run: &Run,
     layer: Option<&str>,
     index: Option<&str>,
     with_weights: bool,
 ) -> Result<Value, Failure> {
-    let saved = super::read(run).await?;
+    let saved = run.saved().await?;
     let layer = layer
         .map(|name| find_layer(&saved.graph, name))
         .transpose()?;
@@ -106,7 +160,7 @@ async fn committed(
     })
 }
 
-pub fn find_layer(graph: &Graph, name: &str) -> Result<usize, Failure> {
+fn find_layer(graph: &Graph, name: &str) -> Result<usize, Failure> {
     let layers = &graph.layers;
     layers.iter().position(|l| l.name == name).ok_or_else(|| {
         let names: Vec<&str> = layers.iter().map(|l| l.name.as_str()).collect();
@@ -120,7 +174,7 @@ pub fn find_layer(graph: &Graph, name: &str) -> Result<usize, Failure> {
     })
 }
 
-pub fn find_neuron(layer: &Layer, index: &str) -> Result<usize, Failure> {
+fn find_neuron(layer: &Layer, index: &str) -> Result<usize, Failure> {
     let number = index.parse().ok().filter(|&i| i < layer.units);
     number.ok_or_else(|| {
         Failure::new(
@@ -134,7 +188,7 @@ pub fn find_neuron(layer: &Layer, index: &str) -> Result<usize, Failure> {
     })
 }
 
-fn whole(run: &RunDir, saved: &SavedRun, states: &[Vec<NeuronState>]) -> Value {
+fn whole(run: &Run, saved: &SavedRun, states: &[Vec<NeuronState>]) -> Value {
     let layers =
         saved
             .graph

@@ -2,8 +2,12 @@
 
 use futures_util::stream::{StreamExt, select_all};
 
-use super::{Exit, Failure, deployed, print};
+use super::{Exit, Failure, print};
 use crate::config::Config;
+use crate::deploy;
+use crate::deploy::docker::DockerRun;
+use crate::run::Error;
+use crate::run_dir::RunDir;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  cuttlefish logs mnist-mlp trainer -f\n  \
@@ -26,8 +30,9 @@ pub async fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
         let text = format_args!("--tail: `{}` is neither a number nor `all`", args.tail);
         return Err(Failure::new(Exit::Usage, text));
     }
-    let deployed = deployed(&args.run, config).await?;
-    let observed = deployed.observe().await?;
+    let dir = RunDir::existing(&config.runs_dir, &args.run)?;
+    let run = DockerRun::open(dir).await.map_err(Error::from)?;
+    let observed = run.observe().await.map_err(Error::from)?;
     let wanted = |actor: &str| args.unit.as_ref().is_none_or(|unit| unit == actor);
     let found: Vec<_> = observed.iter().filter(|one| wanted(&one.actor)).collect();
     if found.is_empty() {
@@ -44,16 +49,14 @@ pub async fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
     let is_one = args.unit.is_some();
     let logs = found.into_iter().map(|one| {
         let actor = one.actor.clone();
-        deployed
-            .docker
+        run.docker
             .logs(&one.name, args.follow, &args.tail)
             .map(move |line| (actor.clone(), line))
             .boxed()
     });
     let mut lines = select_all(logs);
     while let Some((actor, line)) = lines.next().await {
-        let line =
-            line.map_err(|error| Failure::new(Exit::Failed, format_args!("failed to {error}")))?;
+        let line = line.map_err(|error| Error::from(deploy::Error::from(error)))?;
         if is_one {
             print(&format!("{line}\n"))?;
         } else {

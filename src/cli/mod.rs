@@ -2,40 +2,33 @@
 
 mod attach;
 mod chaos;
-mod ecs;
+mod down;
 mod evaluate;
 pub mod exit;
 mod export;
 mod image;
 mod import;
 mod inspect;
-mod list;
-mod live;
 mod logs;
-mod outcome;
 mod plan;
 mod predict;
+mod ps;
 mod render;
+mod screen;
 mod services;
 mod store;
-mod told;
+mod target;
 mod train;
-mod units;
 mod up;
-mod watch;
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::{CommandFactory, Parser, Subcommand};
-use cuttlefish_core::topology::{self, Document, Graph, Grouping, Problems, yaml};
 
 use crate::config::Config;
-use crate::data::file::read_file_up_to;
 use crate::log;
-use crate::orchestrator::Deployed;
-use crate::orchestrator::on_ecs::OnEcs;
-use crate::runs::{Record, RunDir, SavedRun};
+use crate::run::Overrides;
 pub use exit::{Exit, Failure};
 
 /// Neural networks whose neurons are actors: one file trains in one process or in a container a
@@ -99,12 +92,12 @@ enum Command {
     Import(import::Args),
     /// Print the SHA-256 of a run's weights
     Digest(inspect::DigestArgs),
-    /// Look at a run, a layer or one neuron
+    /// RunSnapshot at a run, a layer or one neuron
     Inspect(inspect::Args),
     /// List runs, or what one run consists of
-    Ps(list::PsArgs),
+    Ps(ps::Args),
     /// Remove a run and everything that belongs to it
-    Down(list::DownArgs),
+    Down(down::Args),
     /// Print a script that completes commands in a shell
     #[command(after_help = "Examples:\n  source <(cuttlefish completions bash)")]
     Completions {
@@ -136,80 +129,21 @@ struct FileArgs {
 
 impl FileArgs {
     /// All overrides, those with a flag of their own last.
-    fn overrides(&self) -> Vec<String> {
-        let mut overrides = self.overrides.clone();
-        overrides.extend(self.seed.map(|seed| format!("seed={seed}")));
-        overrides.extend(
+    fn overrides(&self) -> Overrides {
+        let mut values = self.overrides.clone();
+        values.extend(self.seed.map(|seed| format!("seed={seed}")));
+        values.extend(
             self.epochs
                 .map(|epochs| format!("training.epochs={epochs}")),
         );
         if self.no_shuffle {
-            overrides.push("training.shuffle=false".to_owned());
+            values.push("training.shuffle=false".to_owned());
         }
-        overrides
-    }
-
-    /// How neurons are grouped; `default` unless a person says otherwise.
-    fn grouping(&self, default: Grouping) -> Grouping {
-        self.neurons_per_unit
-            .map_or(default, |n| Grouping::Units(n as usize))
-    }
-}
-
-/// A topology file that has been read.
-struct TopologyFile {
-    path: PathBuf,
-    text: String,
-    document: Document,
-}
-
-impl TopologyFile {
-    fn read(path: &Path, overrides: &[String]) -> Result<Self, Failure> {
-        let bytes = read_file_up_to(path, yaml::MAX_BYTES as u64).map_err(|error| {
-            let hint = "give the path of a topology file, for example topology/digits.yaml";
-            Failure::new(Exit::Usage, format_args!("failed to {error}\n{hint}"))
-        })?;
-        let text = String::from_utf8(bytes).map_err(|error| {
-            let at = error.utf8_error().valid_up_to();
-            let path = path.display();
-            Failure::new(
-                Exit::Usage,
-                format_args!("failed to read `{path}`: byte {at} is not UTF-8 (save it as UTF-8)"),
-            )
-        })?;
-        match topology::parse(&text, overrides) {
-            Ok(document) => Ok(Self {
-                path: path.to_owned(),
-                text,
-                document,
-            }),
-            Err(problems) => Err(topology_failure(path, &text, &problems)),
+        Overrides {
+            values,
+            neurons_per_unit: self.neurons_per_unit,
         }
     }
-
-    /// The directory that paths in the file are relative to.
-    fn base_dir(&self) -> PathBuf {
-        let parent = self.path.parent().unwrap_or(Path::new("."));
-        std::path::absolute(parent).unwrap_or_else(|_| parent.to_owned())
-    }
-
-    fn failure(&self, problems: &Problems) -> Failure {
-        topology_failure(&self.path, &self.text, problems)
-    }
-}
-
-fn topology_failure(path: &Path, text: &str, problems: &Problems) -> Failure {
-    let count = problems.count();
-    let s = if count == 1 { "" } else { "s" };
-    let rendered = problems.render(&path.display().to_string(), text);
-    Failure::new(
-        Exit::Usage,
-        format_args!(
-            "{}\n{count} problem{s} in `{}`",
-            rendered.trim_end(),
-            path.display()
-        ),
-    )
 }
 
 /// Reads the command line, does what it says, and returns the exit code.
@@ -217,30 +151,7 @@ pub fn main() -> Exit {
     let cli = Cli::parse();
     init_logs(cli.verbose);
     let config = Config::from_process(cli.data_dir, cli.runs_dir);
-    let result = match cli.command {
-        Command::Plan(args) => plan::run(&args, &config),
-        Command::Train(args) => train::run(&args, &config),
-        Command::Up(args) => up::run(&args, &config),
-        Command::Attach(args) => attach::run(&args, &config),
-        Command::Chaos(args) => block_on(chaos::run(&args, &config)),
-        Command::Render(args) => block_on(render::run(args, &config)),
-        Command::Logs(args) => block_on(logs::run(&args, &config)),
-        Command::Image(command) => block_on(image::run(&command)),
-        Command::Store(args) => store::run(&args),
-        Command::Eval(args) => block_on(evaluate::run(&args, &config)),
-        Command::Predict(args) => block_on(predict::run(&args, &config)),
-        Command::Export(args) => block_on(export::run(&args, &config)),
-        Command::Import(args) => import::run(&args, &config),
-        Command::Digest(args) => block_on(inspect::digest(&args, &config)),
-        Command::Inspect(args) => block_on(inspect::run(&args, &config)),
-        Command::Ps(args) => block_on(list::ps(&args, &config)),
-        Command::Down(args) => block_on(list::down(&args, &config)),
-        Command::Completions { shell } => {
-            let mut script = Vec::new();
-            clap_complete::generate(shell, &mut Cli::command(), "cuttlefish", &mut script);
-            print(&String::from_utf8_lossy(&script)).map(|()| Exit::Ok)
-        }
-    };
+    let result = crate::block_on(run(cli.command, &config));
     result.unwrap_or_else(|failure| {
         let style = anstyle::Style::new()
             .bold()
@@ -248,6 +159,33 @@ pub fn main() -> Exit {
         tell(format_args!("{style}error{style:#}: {}", failure.message));
         failure.exit
     })
+}
+
+async fn run(command: Command, config: &Config) -> Result<Exit, Failure> {
+    match command {
+        Command::Plan(args) => plan::run(&args, config).await,
+        Command::Train(args) => train::run(&args, config).await,
+        Command::Up(args) => up::run(&args, config).await,
+        Command::Attach(args) => attach::run(&args, config).await,
+        Command::Chaos(args) => chaos::run(&args, config).await,
+        Command::Render(args) => render::run(args, config).await,
+        Command::Logs(args) => logs::run(&args, config).await,
+        Command::Image(command) => image::run(&command).await,
+        Command::Store(args) => store::run(&args).await,
+        Command::Eval(args) => evaluate::run(&args, config).await,
+        Command::Predict(args) => predict::run(&args, config).await,
+        Command::Export(args) => export::run(&args, config).await,
+        Command::Import(args) => import::run(&args, config).await,
+        Command::Digest(args) => inspect::digest(&args, config).await,
+        Command::Inspect(args) => inspect::run(&args, config).await,
+        Command::Ps(args) => ps::run(&args, config).await,
+        Command::Down(args) => down::run(&args, config).await,
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "cuttlefish", &mut script);
+            print(&String::from_utf8_lossy(&script)).map(|()| Exit::Ok)
+        }
+    }
 }
 
 fn init_logs(verbose: u8) {
@@ -258,57 +196,6 @@ fn init_logs(verbose: u8) {
         _ => "debug",
     };
     log::init(level);
-}
-
-/// Reads a run from its store, wherever that is.
-async fn open(config: &Config, name: &str) -> Result<(RunDir, SavedRun), Failure> {
-    let run = RunDir::existing(&config.runs_dir, name)?;
-    let saved = read(&run).await?;
-    Ok((run, saved))
-}
-
-async fn read(run: &RunDir) -> Result<SavedRun, Failure> {
-    if run.is_deployed() {
-        let deployed = Deployed::open(run.clone()).await?;
-        Ok(SavedRun::read_from(run.name(), deployed.store().await?).await?)
-    } else if run.is_on_ecs() {
-        let store = OnEcs::open(run.clone()).await?.store().await?;
-        Ok(SavedRun::read_from(run.name(), store).await?)
-    } else {
-        Ok(SavedRun::read(run).await?)
-    }
-}
-
-/// A run in containers.
-async fn deployed(run: &str, config: &Config) -> Result<Deployed, Failure> {
-    let dir = RunDir::existing(&config.runs_dir, run)?;
-    if dir.is_on_ecs() {
-        let text = format_args!(
-            "run `{run}` is on ECS, whose tasks this command does not reach (CloudWatch has their logs)"
-        );
-        return Err(Failure::new(Exit::Run, text));
-    }
-    if !dir.is_deployed() {
-        let text = format_args!("run `{run}` has no containers: it trains in one process");
-        return Err(Failure::new(Exit::Run, text));
-    }
-    Ok(Deployed::open(dir).await?)
-}
-
-/// The network of a run as it was last brought up.
-fn recorded_graph(record: &Record) -> Result<Graph, Failure> {
-    record.graph(record.grouping).map_err(|problems| {
-        Failure::new(Exit::Failed, format_args!("the run's record: {problems}"))
-    })
-}
-
-/// Runs a command that asks a store.
-fn block_on<T>(command: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::new(Exit::Failed, format_args!("failed to start: {error}")))?;
-    runtime.block_on(command)
 }
 
 /// Prints data. A reader that has seen enough (`| head`) is no error.

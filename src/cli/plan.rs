@@ -3,24 +3,18 @@
 use std::path::PathBuf;
 
 use clap::ValueEnum;
-use cuttlefish_core::data::Feed;
-use cuttlefish_core::topology::{DataShape, Grouping, Plan};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::services::ServiceArgs;
-use super::{Exit, Failure, FileArgs, TopologyFile, print, print_json};
+use super::{Exit, Failure, FileArgs, print, print_json};
 use crate::config::Config;
-use crate::data;
-use crate::deploy::docker::Docker;
+use crate::deploy::Kind;
 use crate::deploy::docker::cost::Cost;
 use crate::deploy::docker::limits::{Limit, Standing};
-use crate::deploy::ecs;
-use crate::deploy::ecs::desired::Site;
-use crate::deploy::ecs::stack::Stack;
-use crate::orchestrator::limits::Outlook;
+use crate::deploy::docker::outlook::Outlook;
 use crate::report::numbers::{size, thousands};
 use crate::report::table::aligned;
-use crate::runs::RunDir;
+use crate::run::plan::{Estimate, TargetPlan, plan};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  cuttlefish plan topology/digits.yaml\n  \
@@ -55,102 +49,75 @@ enum Target {
     Ecs,
 }
 
-pub fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
-    let file = TopologyFile::read(&args.file, &args.file_args.overrides())?;
-    let spec = file.document.spec();
-    let loaded = data::load(&spec.data, &file.base_dir(), &config.data_dir)?;
-    let shape = DataShape::from(&loaded.dataset);
-    let grouping = args.file_args.grouping(match args.target {
-        Target::Local => Grouping::WholeLayers,
-        Target::Docker | Target::Ecs => Grouping::FromFile,
-    });
-    let graph = file
-        .document
-        .graph(&shape, grouping)
-        .map_err(|problems| file.failure(&problems))?;
-    let run = RunDir::new(&config.runs_dir, &spec.name)?;
-    let before = run.deployment().ok();
-    let services = args.services.resolve(config, before.is_some())?;
-    let feed = match args.target {
-        // Tasks share no disk.
-        Target::Ecs => Feed::Broadcast,
-        Target::Local | Target::Docker => services.feed(before.as_ref()),
+pub async fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
+    let target = match args.target {
+        Target::Local => Kind::Local,
+        Target::Docker => Kind::Docker,
+        Target::Ecs => Kind::Ecs,
     };
-    let plan = Plan::new(&graph, &shape, args.target != Target::Local, feed);
-    let mut text = plan.to_string();
-    let mut document = serde_json::to_value(&plan).map_err(|e| Failure::new(Exit::Failed, e))?;
-    if args.target == Target::Docker {
-        let (outlook, problem) = super::block_on(async {
-            let (docker, problem) = match Docker::connect().await {
-                Ok(docker) => (Some(docker), None),
-                Err(error) => (None, Some(format!("failed to {error}"))),
-            };
-            let (services, before) = (&services, before.as_ref());
-            let outlook = Outlook::new(docker.as_ref(), &graph, spec, &plan, services, before);
-            Ok((outlook.await?, problem))
-        })?;
-        text.push_str(&told(&outlook, problem.as_deref()));
-        document["cost"] = json!(outlook.cost);
-        document["host"] = json!(outlook.host);
-        document["host_problem"] = json!(problem);
-        document["limits"] = json!(outlook.limits);
-    }
-    let mut would_change = args.target != Target::Local;
-    if args.target == Target::Ecs {
-        let stack = Stack::planned();
-        let site = Site {
-            stack: &stack,
-            image: "",
-            region: "",
-            endpoint: None,
-            data_bytes: shape.bytes(),
-        };
-        let wanted = ecs::desired::services(&graph, spec, &site);
-        let wanted = wanted.map_err(|problem| Failure::new(Exit::Usage, problem))?;
-        let cost = ecs::cost::cost(&wanted);
-        text.push_str(&cost.text(&wanted));
-        document["ecs"] = json!(cost);
-        if run.is_on_ecs() {
-            let mut record = run.recorded()?;
-            record.topology = spec.clone();
-            record.grouping = grouping;
-            let data_bytes = shape.bytes();
-            let differs = super::ecs::differences(&run, &record, &graph, data_bytes);
-            let differs = super::block_on(differs)?;
-            document["differs"] = json!(differs);
-            would_change = !differs.is_empty();
-            text.push_str("\n`up` would change\n");
-            for difference in &differs {
-                text.push_str(&format!("  {difference}\n"));
-            }
-            if differs.is_empty() {
-                text.push_str("  nothing\n");
-            }
-        }
-    }
+    let overrides = args.file_args.overrides();
+    let services = |is_up| args.services.resolve(config, is_up);
+    let planned = plan(&args.file, &overrides, target, services, config).await?;
     if args.json {
-        print_json(&document)?;
+        print_json(&document(&planned)?)?;
     } else {
-        print(&text)?;
+        print(&text(&planned))?;
     }
-    let is_complete = || -> Result<bool, Failure> {
-        if !run.exists() {
-            return Ok(false);
-        }
-        let saved = super::block_on(async { Ok(crate::runs::SavedRun::read(&run).await?) })?;
-        Ok(saved.record.topology == *spec && saved.progress().finished)
-    };
-    if args.target == Target::Local && args.detailed_exitcode {
-        would_change = !is_complete()?;
-    }
-    if args.detailed_exitcode && would_change {
+    if args.detailed_exitcode && planned.would_change() {
         return Ok(Exit::Usage);
     }
     Ok(Exit::Ok)
 }
 
-/// What a run would cost, and whether the host's limits hold.
-fn told(outlook: &Outlook, problem: Option<&str>) -> String {
+fn document(planned: &TargetPlan) -> Result<Value, Failure> {
+    let document = serde_json::to_value(&planned.plan);
+    let mut document = document.map_err(|error| Failure::new(Exit::Failed, error))?;
+    match &planned.estimate {
+        Estimate::Local => {}
+        Estimate::Docker(outlook, problem) => {
+            document["cost"] = json!(outlook.cost);
+            document["host"] = json!(outlook.host);
+            document["host_problem"] = json!(problem);
+            document["limits"] = json!(outlook.limits);
+        }
+        Estimate::Ecs(_, cost) => document["ecs"] = json!(cost),
+    }
+    if let Some(differences) = &planned.differences {
+        document["differs"] = json!(differences);
+    }
+    if let Some(obstacle) = &planned.obstacle {
+        document["obstacle"] = json!(obstacle);
+    }
+    Ok(document)
+}
+
+fn text(planned: &TargetPlan) -> String {
+    let mut text = planned.plan.to_string();
+    match &planned.estimate {
+        Estimate::Local => {}
+        Estimate::Docker(outlook, problem) => {
+            text.push_str(&docker_text(outlook, problem.as_deref()));
+        }
+        Estimate::Ecs(services, cost) => text.push_str(&cost.text(services)),
+    }
+    let is_local = matches!(planned.estimate, Estimate::Local);
+    if let Some(differences) = planned.differences.as_ref().filter(|_| !is_local) {
+        text.push_str("\n`up` would change\n");
+        for difference in differences {
+            text.push_str(&format!("  {difference}\n"));
+        }
+        if differences.is_empty() {
+            text.push_str("  nothing\n");
+        }
+    }
+    if let Some(obstacle) = &planned.obstacle {
+        text.push_str(&format!("\nin the way: {obstacle}\n"));
+    }
+    text
+}
+
+/// Memory and limits of the host, and what is said about them.
+fn docker_text(outlook: &Outlook, problem: Option<&str>) -> String {
     let host = outlook.host.as_ref().map_or("Docker".to_owned(), |host| {
         format!("{}, {} processors", host.name, host.processors)
     });

@@ -1,31 +1,20 @@
 //! `render`: a run as manifests, which others bring up.
 
-mod ecs;
-
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use clap::ValueEnum;
-use cuttlefish_core::data::{Dataset, Feed};
-use cuttlefish_core::topology::{DataShape, Graph, Grouping};
-use tokio::runtime::Handle;
 
+use super::screen::Screen;
 use super::services::{DEFAULT_BROKER_IMAGE, DataArg};
-use super::told::Screen;
-use super::{Exit, Failure, FileArgs, TopologyFile};
+use super::{Exit, Failure, FileArgs};
 use crate::config::Config;
-use crate::data::{self, Loaded};
-use crate::deploy::bundle::FIRST_LINE;
-use crate::deploy::docker::desired::{CONTAINERS_PER_BRIDGE, Role};
-use crate::deploy::docker::image::{self, Program};
+use crate::deploy::Kind;
+use crate::deploy::docker::desired::Role;
 use crate::deploy::ecs::cost::Cost;
 use crate::deploy::ecs::manifests::{APPLY, README, REMOVE};
-use crate::deploy::{compose, kubernetes};
-use crate::orchestrator::ecs_manifests;
-use crate::orchestrator::manifests::{self, Image, Wanted};
-use crate::orchestrator::staging::{Staging, check_place};
-use crate::orchestrator::up::{Interrupted, Told};
-use crate::runs::Record;
+use crate::deploy::kubernetes;
+use crate::run::Error;
+use crate::run::render::{Contents, Platform, RenderRequest, StackSource, render};
 
 #[derive(Debug, clap::Args)]
 #[command(
@@ -46,7 +35,7 @@ pub struct Args {
     file: PathBuf,
     /// Who is to bring the run up
     #[arg(long, value_enum)]
-    to: Platform,
+    to: PlatformArg,
     /// The directory to write, which appears whole or not at all [default: NAME-compose,
     /// NAME-kubernetes, NAME-ecs]
     #[arg(long, value_name = "DIR")]
@@ -80,9 +69,9 @@ pub struct Args {
     stack_file: Option<PathBuf>,
 }
 
-/// Who brings up what is rendered.
+/// A platform that brings up what is rendered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Platform {
+enum PlatformArg {
     /// Docker Compose, 1.29 or newer
     Compose,
     /// Kubernetes, by kubectl
@@ -91,156 +80,94 @@ enum Platform {
     Ecs,
 }
 
-impl Platform {
-    /// The word on the command line.
-    fn word(self) -> &'static str {
-        match self {
-            Self::Compose => "compose",
-            Self::Kubernetes => "kubernetes",
-            Self::Ecs => "ecs",
-        }
-    }
-
-    /// How batches get to the first layer. Pods of several nodes, and tasks, have no file in common.
-    fn default_feed(self) -> Feed {
-        match self {
-            Self::Compose => Feed::Reference,
-            Self::Kubernetes | Self::Ecs => Feed::Broadcast,
-        }
-    }
-
-    /// Everything that is in a directory for it, and the file that says so.
-    fn names(self) -> (&'static [&'static str], &'static str) {
-        match self {
-            Self::Compose => (&manifests::COMPOSE_NAMES, compose::FILE),
-            Self::Kubernetes => (&manifests::KUBERNETES_NAMES, kubernetes::FILE),
-            Self::Ecs => (&ecs_manifests::NAMES, README),
+impl From<PlatformArg> for Platform {
+    fn from(platform: PlatformArg) -> Self {
+        match platform {
+            PlatformArg::Compose => Self::Compose,
+            PlatformArg::Kubernetes => Self::Kubernetes,
+            PlatformArg::Ecs => Self::Ecs,
         }
     }
 }
 
 pub async fn run(args: Args, config: &Config) -> Result<Exit, Failure> {
-    let screen = Arc::new(Screen::new(false));
-    screen.listen()?;
-    let (config, told) = (config.clone(), screen.clone());
-    // Beside those who listen to Ctrl-C.
-    let rendered = tokio::task::spawn_blocking(move || render(&args, &config, &*told));
-    let rendered = rendered.await;
-    screen.stop_listening();
-    rendered.map_err(|error| Failure::new(Exit::Failed, error))?
-}
-
-fn render(args: &Args, config: &Config, told: &dyn Told) -> Result<Exit, Failure> {
-    ecs::check_options(args)?;
-    let file = TopologyFile::read(&args.file, &args.file_args.overrides())?;
-    let run = file.document.spec().name.clone();
-    let place = args.into.clone();
-    let place = place.unwrap_or_else(|| PathBuf::from(format!("{run}-{}", args.to.word())));
-    let (names, marked) = args.to.names();
-    check_place(&place, args.overwrite, names, (marked, FIRST_LINE))
-        .map_err(|error| Failure::new(Exit::Usage, error))?;
-    let asked = Asked::read(args, &file, config)?;
-    let stage = || Staging::beside(&place);
-    let (staging, written) = match args.to {
-        Platform::Compose => {
-            let wanted = wanted(args, asked, config, told)?;
-            let staging = stage()?;
-            let written = manifests::write_compose(&wanted, staging.path(), told);
-            let written = written.map(|services| with_compose(&run, &place, services));
-            (staging, written)
-        }
-        Platform::Kubernetes => {
-            let wanted = wanted(args, asked, config, told)?;
-            let staging = stage()?;
-            let written = manifests::write_kubernetes(&wanted, staging.path(), told);
-            let written = written.map(|notes| with_kubernetes(&run, &place, &notes));
-            (staging, written)
-        }
-        Platform::Ecs => {
-            let (graph, dataset) = (asked.graph, asked.dataset);
-            let deployment = ecs::deployment(args, asked.record, &dataset, &place, config)?;
-            let staging = stage()?;
-            let write = ecs_manifests::write(&deployment, &graph, &dataset, staging.path(), told);
-            let written = Handle::current().block_on(write);
-            let written = written.map(|(cost, services)| with_ecs(&run, &place, &cost, services));
-            (staging, written)
-        }
+    check_options(&args)?;
+    let broker_image = args.broker_image.or(config.services.broker_image.clone());
+    let stack = args.stack.or(config.services.stack.clone());
+    let request = RenderRequest {
+        file: args.file,
+        overrides: args.file_args.overrides(),
+        platform: args.to.into(),
+        into: args.into,
+        overwrite: args.overwrite,
+        broker_image: broker_image.unwrap_or(DEFAULT_BROKER_IMAGE.to_owned()),
+        image: args.image,
+        program: args.program,
+        feed: args.data.map(DataArg::feed),
+        stack: match args.stack_file {
+            Some(file) => Some(StackSource::File(file)),
+            None => stack.map(StackSource::Name),
+        },
     };
-    let how_to_go_on = match written {
-        Ok(how_to_go_on) => how_to_go_on,
-        Err(error) if error.is::<Interrupted>() => {
+    let monitor = Screen::listening(false, Kind::Docker)?;
+    let rendered = match render(&request, config, &monitor).await {
+        Err(Error::Target(crate::deploy::Error::Interrupted)) => {
             let text = "interrupted; nothing was rendered";
             return Err(Failure::new(Exit::Interrupted, text));
         }
-        Err(error) => return Err(error.into()),
+        rendered => rendered?,
     };
-    staging.keep()?;
-    told.note(&how_to_go_on);
+    let (run, place) = (&rendered.run, &rendered.place);
+    monitor.note(match &rendered.contents {
+        Contents::Compose(services) => with_compose(run, place, *services),
+        Contents::Kubernetes(notes) => with_kubernetes(run, place, notes),
+        Contents::Ecs(cost, services) => with_ecs(run, place, cost, *services),
+    });
     Ok(Exit::Ok)
 }
 
-/// What a topology file asks for.
-struct Asked {
-    record: Record,
-    graph: Graph,
-    dataset: Dataset,
-}
-
-impl Asked {
-    fn read(args: &Args, file: &TopologyFile, config: &Config) -> Result<Self, Failure> {
-        let spec = file.document.spec();
-        let Loaded { dataset, encoder } =
-            data::load(&spec.data, &file.base_dir(), &config.data_dir)?;
-        let grouping = args.file_args.grouping(Grouping::FromFile);
-        let graph = file
-            .document
-            .graph(&DataShape::from(&dataset), grouping)
-            .map_err(|problems| file.failure(&problems))?;
-        // The directories of this machine mean nothing where the run will be.
-        let here = PathBuf::from(".");
-        let record = Record::new(
-            spec.clone(),
-            here.clone(),
-            here,
-            grouping,
-            &dataset,
-            encoder,
+/// Whether the options are those of the platform.
+///
+/// # Errors
+/// Names one that is not.
+fn check_options(args: &Args) -> Result<(), Failure> {
+    let is_reference = matches!(args.data, Some(DataArg::Reference));
+    let unfit = match args.to {
+        PlatformArg::Compose | PlatformArg::Kubernetes => [
+            (args.stack.is_some(), "--stack", "the run brings all along"),
+            (
+                args.stack_file.is_some(),
+                "--stack-file",
+                "the run brings all along",
+            ),
+            (false, "", ""),
+        ],
+        PlatformArg::Ecs => [
+            (
+                args.broker_image.is_some(),
+                "--broker-image",
+                "the stack has a broker",
+            ),
+            (
+                args.program.is_some(),
+                "--program",
+                "ECS takes an image from a registry: --image",
+            ),
+            (
+                is_reference,
+                "--data reference",
+                "tasks share no disk: the trainer sends batches",
+            ),
+        ],
+    };
+    let given = unfit.iter().find(|(is_given, ..)| *is_given);
+    given.map_or(Ok(()), |(_, option, why)| {
+        let text = format_args!(
+            "{option} is not for `--to {}` ({why})",
+            Platform::from(args.to).word()
         );
-        Ok(Self {
-            record,
-            graph,
-            dataset,
-        })
-    }
-}
-
-/// What is wanted for a platform that brings broker and store along.
-fn wanted(args: &Args, asked: Asked, config: &Config, told: &dyn Told) -> Result<Wanted, Failure> {
-    let image = match &args.image {
-        Some(image) => Image::Named(image.clone()),
-        None => Image::Of(program(args.program.as_deref(), told)?),
-    };
-    let broker_image = args.broker_image.as_ref();
-    let broker_image = broker_image.or(config.services.broker_image.as_ref());
-    Ok(Wanted {
-        record: asked.record,
-        graph: asked.graph,
-        dataset: asked.dataset,
-        image,
-        broker_image: broker_image.map_or(DEFAULT_BROKER_IMAGE.to_owned(), String::clone),
-        feed: args.data.map_or(args.to.default_feed(), DataArg::feed),
-        per_bridge: CONTAINERS_PER_BRIDGE,
+        Err(Failure::new(Exit::Usage, text))
     })
-}
-
-/// The containers' program.
-fn program(path: Option<&Path>, told: &dyn Told) -> Result<Program, Failure> {
-    let failed = |error| Failure::new(Exit::Failed, format_args!("failed to {error}"));
-    let path = match path {
-        Some(path) => path.to_owned(),
-        None => image::find_program(&|text| told.note(text)).map_err(failed)?,
-    };
-    Program::read(&path).map_err(failed)
 }
 
 fn with_compose(run: &str, place: &Path, services: usize) -> String {

@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use cuttlefish_core::data::Feed;
 
-use super::{Exit, Failure};
 use crate::config::{self, Config};
+use crate::deploy::docker::Services;
 use crate::deploy::docker::desired::CONTAINERS_PER_BRIDGE;
-use crate::orchestrator::up::Services;
+use crate::run::Error;
 use crate::transport::amqp::Broker;
 
 /// The official image, with the dashboard.
@@ -79,7 +79,7 @@ pub struct ServiceArgs {
 impl ServiceArgs {
     /// Flags win over the environment. A run that is up keeps its broker and its store: a flag may
     /// say that it wants others, and is refused; the environment is only for runs that are new.
-    pub fn resolve(&self, config: &Config, is_up: bool) -> Result<Services, Failure> {
+    pub fn resolve(&self, config: &Config, is_up: bool) -> Result<Services, Error> {
         let mut named = config.services.clone();
         if is_up {
             named = config::Services {
@@ -95,9 +95,8 @@ impl ServiceArgs {
         let broker = match url {
             Some(url) => {
                 let ca = self.broker_ca.as_deref().or(named.broker_ca.as_deref());
-                let broker = Broker::parse(url, ca).map_err(|error| {
-                    Failure::new(Exit::Usage, format_args!("failed to {error}"))
-                })?;
+                let broker = Broker::parse(url, ca)
+                    .map_err(|error| Error::Unfit(format!("failed to {error}")))?;
                 let base = self.broker_api.as_ref().or(named.broker_api.as_ref());
                 Some((broker, base.cloned()))
             }
@@ -110,12 +109,9 @@ impl ServiceArgs {
                 Some(Some(url.to_owned()))
             }
             Some(other) => {
-                return Err(Failure::new(
-                    Exit::Usage,
-                    format_args!(
-                        "--store: `{other}` is neither `aws` nor a URL like http://host:8000"
-                    ),
-                ));
+                return Err(Error::Unfit(format!(
+                    "--store: `{other}` is neither `aws` nor a URL like http://host:8000"
+                )));
             }
             None => named.dynamodb.clone().map(Some),
         };

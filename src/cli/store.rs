@@ -18,7 +18,7 @@ pub struct Args {
     file: PathBuf,
 }
 
-pub fn run(args: &Args) -> Result<Exit, Failure> {
+pub async fn run(args: &Args) -> Result<Exit, Failure> {
     let listener = TcpListener::bind(&args.listen).map_err(|error| {
         let text = format_args!(
             "failed to listen on {}: {error} (name another with --listen)",
@@ -26,16 +26,14 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
         );
         Failure::new(Exit::Failed, text)
     })?;
-    actix_rt::System::new().block_on(async {
-        let server = serve::serve(listener, &args.file, None)?;
-        tell(format_args!(
-            "serving `{}` on http://{}",
-            args.file.display(),
-            args.listen
-        ));
-        server.await.map_err(|error| {
-            Failure::new(Exit::Failed, format_args!("the server failed: {error}"))
-        })?;
-        Ok(Exit::Ok)
-    })
+    let server = serve::serve(listener, &args.file, None)?;
+    tell(format_args!(
+        "serving `{}` on http://{}",
+        args.file.display(),
+        args.listen
+    ));
+    server
+        .await
+        .map_err(|error| Failure::new(Exit::Failed, format_args!("the server failed: {error}")))?;
+    Ok(Exit::Ok)
 }

@@ -1,31 +1,18 @@
 //! `train`: from a file to trained weights, or on from a run's last commit.
 
-use std::io::IsTerminal;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::path::PathBuf;
 
-use clap::ValueEnum;
-use cuttlefish_core::data::{BatchSource, Batches, Dataset, Part};
-use cuttlefish_core::math::Schedule;
-use cuttlefish_core::protocol::Progress;
-use cuttlefish_core::topology::spec::Spec;
-use cuttlefish_core::topology::{DataShape, Graph, Grouping};
-use cuttlefish_core::trainer::Timing;
+use cuttlefish_core::protocol::Verdict;
 
-use super::ecs::{self, EcsArgs};
-use super::evaluate::check_data;
-use super::outcome::Finished;
+use super::screen::Screen;
 use super::services::ServiceArgs;
-use super::watch::{Watch, Watchable};
-use super::{Exit, Failure, FileArgs, TopologyFile, tell, up};
+use super::target::{EcsArgs, TargetArg, options};
+use super::up::show_changes;
+use super::{Exit, Failure, FileArgs, print, print_json, tell};
 use crate::config::Config;
-use crate::data::{self, Loaded};
-use crate::deploy::LocalRun;
-use crate::host::{End, Look};
-use crate::report::progress_bar::ProgressView;
-use crate::runs::{Lock, Record, RunDir, SavedRun};
-use crate::store::Store;
+use crate::deploy::Kind;
+use crate::report::summary;
+use crate::run::{Prepared, Request, Source, Trained, bring_up};
 
 #[derive(Debug, clap::Args)]
 #[command(
@@ -38,321 +25,101 @@ use crate::store::Store;
 pub struct Args {
     /// The topology file
     #[arg(required_unless_present = "resume", conflicts_with = "resume")]
-    pub(super) file: Option<PathBuf>,
+    file: Option<PathBuf>,
     /// Go on with a run from its last commit; ends with the bits of an uninterrupted run
     #[arg(long, value_name = "RUN")]
-    pub(super) resume: Option<String>,
+    resume: Option<String>,
     /// Replace a run of the same name
     #[arg(long, conflicts_with = "resume")]
-    pub(super) overwrite: bool,
-    /// Where the actors live
-    #[arg(long, value_enum, default_value_t = Target::Local)]
-    target: Target,
+    overwrite: bool,
+    /// Where the actors live [default: local, or where the run is]
+    #[arg(long, value_enum)]
+    target: Option<TargetArg>,
     #[command(flatten)]
-    pub(super) file_args: FileArgs,
+    file_args: FileArgs,
     /// Print one JSON document at the end instead of the summary
     #[arg(long)]
-    pub(super) json: bool,
+    json: bool,
     /// Show no progress
     #[arg(short, long)]
-    pub(super) quiet: bool,
+    quiet: bool,
     /// Return as soon as the run trains; `cuttlefish attach` watches it (docker)
     #[arg(short, long)]
-    pub(super) detach: bool,
+    detach: bool,
     /// Remove the run's containers when it has ended; its weights go with its own store (docker)
     #[arg(long, conflicts_with = "detach")]
-    pub(super) down: bool,
+    down: bool,
     #[command(flatten)]
-    pub(super) services: ServiceArgs,
+    services: ServiceArgs,
     #[command(flatten)]
-    pub(super) ecs: EcsArgs,
+    ecs: EcsArgs,
 }
 
-/// Where actors can live in this version.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum Target {
-    /// In this process, with nothing installed
-    Local,
-    /// In a container each, on this machine's Docker
-    Docker,
-    /// In a container each, on Amazon ECS
-    Ecs,
-}
-
-/// A run that is about to be trained.
-pub(super) struct Prepared {
-    pub(super) run: RunDir,
-    _lock: Lock,
-    /// The record as it is to be stored.
-    pub(super) record: String,
-    pub(super) graph: Graph,
-    dataset: Arc<Dataset>,
-    progress: Progress,
-}
-
-pub fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
-    if args.target == Target::Ecs || is_on_ecs(args, config) {
-        return ecs::train(args, config);
-    }
-    if args.target == Target::Docker || is_deployed(args, config) {
-        return up::train(args, config);
-    }
-    let prepared = match (&args.file, &args.resume) {
+pub async fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
+    let overrides = args.file_args.overrides();
+    let asked = args.target.map(Kind::from);
+    let (prepared, target) = match (&args.file, &args.resume) {
         (Some(file), _) => {
-            let (file_args, overwrite) = (&args.file_args, args.overwrite);
-            prepare_new(file, file_args, overwrite, config, |_| Ok(()))?
+            let target = asked.unwrap_or(Kind::Local);
+            let request = Request {
+                topology: Source::File(file),
+                overrides: &overrides,
+                target,
+                overwrite: args.overwrite,
+            };
+            (Prepared::from_topology(&request, config).await?, target)
         }
-        (None, Some(name)) => prepare_resumed(args, name, config)?,
+        (None, Some(run)) => {
+            let prepared = Prepared::from_run(run, &overrides, config).await?;
+            let target = asked.or(prepared.target).unwrap_or(Kind::Local);
+            (prepared, target)
+        }
         (None, None) => unreachable!("clap asks for one of them"),
     };
-    actix_rt::System::new().block_on(train(args, prepared))
-}
-
-/// Whether the run to be resumed is one in containers.
-fn is_deployed(args: &Args, config: &Config) -> bool {
-    resumed(args, config).is_some_and(|run| run.is_deployed())
-}
-
-/// Whether it is on ECS.
-fn is_on_ecs(args: &Args, config: &Config) -> bool {
-    resumed(args, config).is_some_and(|run| run.is_on_ecs())
-}
-
-fn resumed(args: &Args, config: &Config) -> Option<RunDir> {
-    RunDir::existing(&config.runs_dir, args.resume.as_deref()?).ok()
-}
-
-/// A run of a file. `fits` says what else has to be right before anything is changed.
-pub(super) fn prepare_new(
-    file: &Path,
-    file_args: &FileArgs,
-    overwrite: bool,
-    config: &Config,
-    fits: impl FnOnce(&Graph) -> Result<(), Failure>,
-) -> Result<Prepared, Failure> {
-    let file = TopologyFile::read(file, &file_args.overrides())?;
-    let spec = file.document.spec();
-    let run = RunDir::new(&config.runs_dir, &spec.name)?;
-    let is_run = || super::block_on(async { Ok(has_record(&run).await) });
-    if run.exists() && !overwrite && is_run()? {
-        let run = run.name().to_owned();
-        return Err(crate::runs::Error::Exists { run }.into());
+    if target == Kind::Local && (args.detach || args.down) {
+        let text = "--detach and --down are for runs in containers (see --target)";
+        return Err(Failure::new(Exit::Usage, text));
     }
-    let Loaded { dataset, encoder } = data::load(&spec.data, &file.base_dir(), &config.data_dir)?;
-    let grouping = file_args.grouping(Grouping::WholeLayers);
-    let graph = file
-        .document
-        .graph(&DataShape::from(&dataset), grouping)
-        .map_err(|problems| file.failure(&problems))?;
-    fits(&graph)?;
-    let record = Record::new(
-        spec.clone(),
-        file.base_dir(),
-        std::path::absolute(&config.data_dir).unwrap_or_else(|_| config.data_dir.clone()),
-        grouping,
-        &dataset,
-        encoder,
-    );
-    let json = record.to_json()?;
-    // Nothing was changed so far; from here on everything is known to fit.
-    run.create()?;
-    let lock = run.lock()?;
-    // Another process may have made the run while the data were loaded. A store without a record
-    // is what a process leaves that was killed while it made one: not a run.
-    if run.exists() {
-        let is_run = super::block_on(async { Ok(has_record(&run).await) })?;
-        if is_run && !overwrite {
-            let run = run.name().to_owned();
-            return Err(crate::runs::Error::Exists { run }.into());
+    let is_up = prepared.target.is_some();
+    let options = options(target, is_up, &args.services, &args.ecs, config)?;
+    let monitor = Screen::listening(args.quiet, target)?;
+    let up = bring_up(prepared, options, &monitor).await?;
+    show_changes(&up, &monitor);
+    if args.detach {
+        return Ok(Exit::Ok);
+    }
+    let exit = report(&up.train(&monitor).await?, args.json)?;
+    if args.down {
+        up.run.down(&monitor).await?;
+    }
+    Ok(exit)
+}
+
+/// Prints the results of a training.
+pub fn report(trained: &Trained, as_json: bool) -> Result<Exit, Failure> {
+    if as_json {
+        print_json(&trained.document())?;
+    } else {
+        let mut text = summary::summary(&trained.progress, &trained.task);
+        text.push_str(&format!(
+            "\n{} parameters, {} ticks in {:.1} s, {:.0} samples/s\n",
+            trained.parameters,
+            trained.progress.tick,
+            trained.took.as_secs_f64(),
+            trained.samples_per_second(),
+        ));
+        text.push_str(&format!("weights sha256 {}\n", trained.weights_sha256));
+        if let Some(curves) = &trained.curves {
+            text.push_str(&format!("curves {}\n", curves.display()));
         }
-        run.clear(&lock)?;
+        print(&text)?;
     }
-    Ok(Prepared {
-        run,
-        _lock: lock,
-        record: json,
-        progress: Progress::start(graph.training.epochs),
-        graph,
-        dataset: Arc::new(dataset),
-    })
-}
-
-fn prepare_resumed(args: &Args, name: &str, config: &Config) -> Result<Prepared, Failure> {
-    let run = RunDir::existing(&config.runs_dir, name)?;
-    let lock = run.lock()?;
-    let saved = super::block_on(async { Ok(SavedRun::read(&run).await?) })?;
-    let mut record = saved.record.clone();
-    let problems = |problems: cuttlefish_core::topology::Problems| {
-        Failure::new(Exit::Usage, format_args!("run `{name}`: {problems}"))
-    };
-    let document = record
-        .document(&args.file_args.overrides())
-        .map_err(problems)?;
-    check_resumable(&record.topology, document.spec(), &saved.progress())?;
-    let data_dir = config.data_dir_of_run(&record.data_dir);
-    let Loaded { dataset, .. } = data::load(&record.topology.data, &record.base_dir, data_dir)?;
-    check_data(&record.data_sha256, &dataset)?;
-    record.grouping = args.file_args.grouping(record.grouping);
-    let graph = document
-        .graph(&DataShape::from(&dataset), record.grouping)
-        .map_err(problems)?;
-    record.topology = document.spec().clone();
-    Ok(Prepared {
-        run,
-        _lock: lock,
-        record: record.to_json()?,
-        progress: saved.progress(),
-        graph,
-        dataset: Arc::new(dataset),
-    })
-}
-
-/// Whether a store has the record of a run, or something else that must not be overwritten.
-async fn has_record(run: &RunDir) -> bool {
-    match run.existing_store() {
-        Ok(store) => !matches!(
-            store.get_record().await,
-            Ok(None) | Err(crate::store::Error::NoTable { .. })
-        ),
-        Err(_) => true,
-    }
-}
-
-/// A run can be given more epochs and another end, but not another network, data or arithmetic.
-pub(super) fn check_resumable(
-    recorded: &Spec,
-    wanted: &Spec,
-    progress: &Progress,
-) -> Result<(), Failure> {
-    let refuse = |why: std::fmt::Arguments<'_>| Err(Failure::new(Exit::Usage, why));
-    let mut same = wanted.clone();
-    same.training.epochs = recorded.training.epochs;
-    same.training.early_stopping = recorded.training.early_stopping;
-    same.deployment = recorded.deployment.clone();
-    if same != *recorded {
-        return refuse(format_args!(
-            "only training.epochs, training.early_stopping and the grouping can change when a run \
-             is resumed (start a new run for anything else)"
-        ));
-    }
-    if same.training == wanted.training {
-        return Ok(());
-    }
-    if progress.stopped_early {
-        return refuse(format_args!(
-            "early stopping ended the run's training, so its end cannot change any more (start a \
-             new run)"
-        ));
-    }
-    let epochs = wanted.training.epochs;
-    let is_cosine = matches!(
-        recorded.training.learning_rate_schedule,
-        Schedule::Cosine { .. }
-    );
-    if is_cosine && epochs != recorded.training.epochs {
-        return refuse(format_args!(
-            "the cosine schedule ends with the last epoch, so the number of epochs cannot change \
-             when the run is resumed (start a new run)"
-        ));
-    }
-    let done = progress.history.last().map_or(0, |epoch| epoch.epoch);
-    let is_begun =
-        progress.part == Part::Validation || (progress.part == Part::Train && progress.index > 0);
-    let begun = done + u32::from(is_begun);
-    if epochs < begun {
-        return refuse(format_args!(
-            "the run has begun epoch {begun}, so it cannot end after {epochs}"
-        ));
-    }
-    Ok(())
-}
-
-async fn train(args: &Args, prepared: Prepared) -> Result<Exit, Failure> {
-    let Prepared {
-        run,
-        _lock,
-        record,
-        graph,
-        dataset,
-        progress,
-    } = prepared;
-    let store = run.store().await?;
-    store.put_record(&record).await?;
-    let graph = Arc::new(graph);
-    let training = &graph.training;
-    let source = Batches::new(
-        dataset.clone(),
-        graph.seed,
-        training.batch_size,
-        training.shuffle,
-    )
-    .augmented(training.augmentation);
-    let batches: Arc<dyn BatchSource> = Arc::new(source);
-    let started = Instant::now();
-    let timing = Timing::default();
-    let local = LocalRun::start(&graph, &batches, &dataset.task, Arc::new(store), timing)?;
-    let is_terminal = std::io::stderr().is_terminal();
-    let view = ProgressView::new(is_terminal, args.quiet, training.epochs);
-    let mut watch = Watch::new(view, &graph, &*batches, progress.tick.0);
-    let mut watched = WatchedLocally {
-        local: &local,
-        run: run.name(),
-    };
-    let end = watch.until_the_end(&mut watched).await;
-    watch.finish();
-    drop(local);
-    let wall = started.elapsed();
-    let watched = end?;
-    let outcome = match watched.end {
-        End::Finished(outcome) => *outcome,
-        End::Failed(fault) => return Err(fault.into()),
-        End::StoreFailed(problem) => {
-            let run = run.name();
-            return Err(Failure::new(
-                Exit::Failed,
-                format_args!(
-                    "{problem}\ngo on from the last commit with `cuttlefish train --resume {run}`"
-                ),
-            ));
-        }
-    };
-    let finished = Finished {
-        run: &run,
-        target: "local",
-        saved: SavedRun::read(&run).await?,
-        graph: &graph,
-        dataset: &dataset,
-        outcome: &outcome,
-        rows_trained: watched.rows_trained,
-        wall,
-    };
-    finished.report(args.json).await
-}
-
-/// A run in this process, on its way to its end.
-struct WatchedLocally<'a> {
-    local: &'a LocalRun,
-    run: &'a str,
-}
-
-impl Watchable for WatchedLocally<'_> {
-    async fn look(&mut self, after: u64, at_most: Duration) -> Result<Look, Failure> {
-        self.local.observer().wait(at_most).await;
-        Ok(self.local.observer().look(after))
-    }
-
-    async fn interrupted(&mut self) -> Result<&'static str, Failure> {
-        self.local.stop();
-        Ok("committing; press Ctrl-C again to stop at once")
-    }
-
-    fn abandoned(&mut self) -> Failure {
-        let run = self.run;
+    if trained.verdict == Verdict::Stopped {
         tell(format_args!(
-            "stopped at once; go on from the last commit with `cuttlefish train --resume {run}`"
+            "stopped after tick {}; go on with `cuttlefish train --resume {}`",
+            trained.progress.tick, trained.run
         ));
-        // Not by returning: that would wait for the arithmetic under way. The store is made for
-        // processes that end like this.
-        std::process::exit(Exit::Interrupted as i32);
+        return Ok(Exit::Interrupted);
     }
+    Ok(Exit::Ok)
 }

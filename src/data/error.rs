@@ -42,14 +42,6 @@ pub enum Error {
         /// What is wrong with it.
         problem: idx::Problem,
     },
-    /// Not a file that was prepared for containers.
-    #[error("read `{}`: {problem}", path.display())]
-    Prepared {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        problem: String,
-    },
     /// No pictures that a network could answer.
     #[error("read `{}`: {problem} (give an IDX file of pictures, or a CSV file with a column a pixel)", path.display())]
     Pictures {

@@ -8,7 +8,8 @@
 //! | [`fetch`] | one file over HTTPS, from the first mirror that answers with the right bytes |
 //! | [`pictures`] | pictures to be answered by a trained network |
 //! | [`prepared`] | a data set as one file that containers map into memory |
-//! | [`csv`] | a person's own table, and the encoder that encodes more rows in the same way |
+//! | [`csv`] | a person's own table, and more rows encoded in the same way |
+//! | [`encoder`] | how the columns of a table became features |
 //!
 //! Nothing here decides which rows a batch has, and nothing here reads the environment: the
 //! caller names the directories.
@@ -21,7 +22,6 @@ pub mod file;
 pub mod idx;
 pub mod mnist;
 pub mod pictures;
-pub mod prepared;
 #[cfg(test)]
 mod tests;
 
@@ -30,7 +30,9 @@ use std::path::Path;
 use cuttlefish_core::data::Dataset;
 use cuttlefish_core::topology::spec::{Data, ImageSource};
 
-pub use self::csv::{Encoded, Encoder};
+pub use cuttlefish_runtime::data::{Encoder, encoder, prepared};
+
+pub use self::csv::Encoded;
 pub use self::error::Error;
 use self::fetch::Fetcher;
 

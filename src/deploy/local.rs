@@ -1,21 +1,150 @@
 //! All actors of a run in this process.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use actix_rt::Arbiter;
 use anyhow::Context as _;
-use cuttlefish_core::data::{BatchSource, Feed, Task};
+use async_trait::async_trait;
+use cuttlefish_core::data::{BatchSource, Batches, Feed, Task};
 use cuttlefish_core::ids::Address;
 use cuttlefish_core::machine::Input;
 use cuttlefish_core::protocol::IN_FLIGHT_BOUND;
 use cuttlefish_core::topology::{Graph, names};
 use cuttlefish_core::trainer::Timing;
 
+use super::{
+    Actors, Changes, DOCUMENT_VERSION, Deployment, Error, Kind, Left, Session, Target, Workload,
+};
 use crate::host::actor::ActorMailbox;
-use crate::host::{Host, Observer, Storekeeper, machine};
-use crate::store::Store;
+use crate::host::{Host, Observer, RunSnapshot, Storekeeper, machine};
+use crate::import;
+use crate::monitor::Monitor;
+use crate::record::{Record, SavedRun};
+use crate::run_dir::{Lock, RunDir};
+use crate::store::{DynamoStore, Store};
 use crate::transport::{Mailbox, MemoryTransport};
+
+/// This process, for one run.
+pub struct LocalTarget {
+    dir: RunDir,
+    /// What `up` was given: a session starts its actors.
+    workload: Option<Workload>,
+}
+
+impl LocalTarget {
+    /// This process, for the run in a directory.
+    pub fn new(dir: RunDir) -> Self {
+        Self {
+            dir,
+            workload: None,
+        }
+    }
+
+    /// The run's store, which is opened only where there is a run: opening makes its file.
+    fn existing_store(&self) -> Result<DynamoStore, Error> {
+        if !self.dir.exists() {
+            return Err(Error::NotUp {
+                run: self.dir.name().to_owned(),
+            });
+        }
+        Ok(self.dir.existing_store()?)
+    }
+
+    async fn saved(&self) -> Result<SavedRun, Error> {
+        let store = self.existing_store()?;
+        Ok(SavedRun::read_from(self.dir.name(), store).await?)
+    }
+
+    /// Whether the directory has a run. A store without a record is what a process leaves that was killed
+    /// while it made one.
+    pub async fn is_run(dir: &RunDir) -> bool {
+        match dir.existing_store() {
+            Ok(store) => !matches!(
+                store.get_record().await,
+                Ok(None) | Err(crate::store::Error::NoTable { .. })
+            ),
+            Err(_) => true,
+        }
+    }
+}
+
+#[async_trait(?Send)]
+impl Target for LocalTarget {
+    fn kind(&self) -> Kind {
+        Kind::Local
+    }
+
+    async fn record(&self) -> Result<Record, Error> {
+        Ok(self.saved().await?.record)
+    }
+
+    async fn up(&mut self, workload: &Workload, _monitor: &Monitor) -> Result<Changes, Error> {
+        let store = self.dir.store().await?;
+        // The record last: without it there is no run yet.
+        if let Some(weights) = &workload.weights {
+            import::begin_with(&store, &workload.graph, weights).await?;
+        }
+        store.put_record(&workload.record.to_json()?).await?;
+        self.dir.keep_document(&Deployment::Local {
+            version: DOCUMENT_VERSION,
+        })?;
+        self.workload = Some(workload.clone());
+        Ok(Changes::default())
+    }
+
+    async fn differences(&self, workload: &Workload) -> Result<Vec<String>, Error> {
+        let saved = self.saved().await?;
+        let mut differences = Vec::new();
+        if saved.record.topology != workload.record.topology {
+            differences.push("train another network than the run's".to_owned());
+        } else if !saved.progress().finished {
+            differences.push("train the run to its end".to_owned());
+        }
+        Ok(differences)
+    }
+
+    async fn session<'a>(&'a self, graph: &Graph) -> Result<Box<dyn Session + 'a>, Error> {
+        let store = Arc::new(self.existing_store()?);
+        let Some(workload) = &self.workload else {
+            return Err(Error::Unsupported {
+                run: self.dir.name().to_owned(),
+                why: "has no containers: it trains in one process",
+            });
+        };
+        let (training, dataset) = (&graph.training, &workload.dataset);
+        let batches = Batches::new(
+            dataset.clone(),
+            graph.seed,
+            training.batch_size,
+            training.shuffle,
+        )
+        .augmented(training.augmentation);
+        let batches: Arc<dyn BatchSource> = Arc::new(batches);
+        let timing = Timing::default();
+        let graph = &workload.graph;
+        let actors = LocalRun::start(graph, &batches, &dataset.task, store, timing)?;
+        Ok(Box::new(actors))
+    }
+
+    async fn actors(&self) -> Result<Actors, Error> {
+        self.existing_store()?;
+        Ok(Actors::Process(self.dir.worker()))
+    }
+
+    async fn worker(&self) -> Option<String> {
+        self.dir.worker()
+    }
+
+    async fn store(&self) -> Result<DynamoStore, Error> {
+        self.existing_store()
+    }
+
+    async fn down(&self, _lock: &Lock, _monitor: &Monitor) -> Result<(), Error> {
+        // It has nothing outside its directory.
+        Ok(())
+    }
+}
 
 /// A run whose actors have been started in this process.
 pub struct LocalRun {
@@ -89,10 +218,25 @@ impl LocalRun {
     pub fn observer(&self) -> &Observer {
         &self.observer
     }
+}
 
-    /// Asks the run to commit and stop; its end is reported as usual.
-    pub fn stop(&self) {
+#[async_trait(?Send)]
+impl Session for LocalRun {
+    async fn look(&mut self, after: u64, at_most: Duration) -> Result<RunSnapshot, Error> {
+        self.observer.wait(at_most).await;
+        Ok(self.observer.snapshot(after))
+    }
+
+    async fn stop(&mut self) -> Result<(), Error> {
         self.trainer.feed(Input::Stop);
+        Ok(())
+    }
+
+    fn abandon(mut self: Box<Self>) -> Left {
+        // The threads are not waited for: they end with the process, in the middle of the arithmetic
+        // if need be. The store is made for that.
+        self.arbiters.clear();
+        Left::Stopped
     }
 }
 

@@ -1,21 +1,370 @@
-//! Where the actors of a run live.
+//! Targets: the places where the actors of a run live.
 //!
 //! | module | responsibility |
 //! |---|---|
 //! | [`local`] | all actors in this process |
-//! | [`docker`] | containers of a Docker host |
-//! | [`compose`] | the same containers as a file for Docker Compose; pure |
-//! | [`kubernetes`] | the same containers as objects of Kubernetes; pure |
+//! | [`docker`] | a container an actor, on a Docker host |
 //! | [`ecs`] | tasks of Amazon ECS |
-//! | [`bundle`] | where the files are that such manifests name |
-//! | [`yaml`] | how manifests are written; pure |
+//! | [`secrets`] | a run's secrets, as files |
+//! | [`manifests`] | a run as files for Docker Compose or Kubernetes |
+//! | [`compose`] | containers as a file for Docker Compose; pure |
+//! | [`kubernetes`] | containers as objects of Kubernetes; pure |
+//! | [`bundle`] | places of the files that such manifests name |
+//! | [`staging`] | a directory that appears whole or not at all |
+//! | [`yaml`] | the YAML of manifests; pure |
+//! | [`error`] | why a target did not do what it was asked |
+//!
+//! [`Target`] is the port, and its documentation the contract; `tests/support/target_contract.rs` is the suite
+//! that every target passes. Nothing here decides about training: that is the trainer's. A process that
+//! brings a run up may end at any moment and be started again: what is there is looked up each time, and
+//! brought to what should be. [`open`] and [`create`] are the only places that name every target.
 
 pub mod bundle;
 pub mod compose;
 pub mod docker;
 pub mod ecs;
+pub mod error;
 pub mod kubernetes;
 pub mod local;
+pub mod manifests;
+pub mod secrets;
+pub mod staging;
 pub mod yaml;
 
-pub use local::LocalRun;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use cuttlefish_core::data::Dataset;
+use cuttlefish_core::protocol::NeuronState;
+use cuttlefish_core::protocol::{Outcome, Verdict};
+use cuttlefish_core::topology::Graph;
+use serde::{Deserialize, Serialize};
+
+use crate::host::{End, RunSnapshot};
+use crate::monitor::Monitor;
+use crate::record::Record;
+use crate::run_dir::{self, DOCKER_DOCUMENT, ECS_DOCUMENT, Lock, RunDir};
+use crate::store::{DynamoStore, Store};
+use docker::DockerTarget;
+use docker::status::ContainerStatus;
+use ecs::run::EcsTarget;
+use ecs::status::ServiceStatus;
+pub use error::Error;
+use local::LocalTarget;
+
+/// A place where the actors of one run live, or will.
+///
+/// `up` converges and may be repeated, by another process too: what is there and right stays, and a run that
+/// is up already is left as it is. When it returns, the run's record is in its store, and the run trains
+/// (`docker`, `ecs`) or trains as soon as a [`Session`] is opened (`local`). `down` may be repeated too: what
+/// is gone already is no error. Whoever calls either holds the run's [`Lock`].
+///
+/// A run that was never brought up has nothing to be looked at: every method but `kind`, `up` and `down` then
+/// fails with [`Error::NotUp`], and `down` has nothing to do.
+#[async_trait(?Send)]
+pub trait Target {
+    /// The kind of place.
+    fn kind(&self) -> Kind;
+
+    /// The record that the run was last brought up with.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    async fn record(&self) -> Result<Record, Error>;
+
+    /// Brings the run up, or to what `workload` now asks for, and returns what was changed.
+    ///
+    /// # Errors
+    /// Says what failed, or [`Error::Interrupted`]. What was made is left, so that `down` finds it: the
+    /// caller knows whether the run was there before.
+    async fn up(&mut self, workload: &Workload, monitor: &Monitor) -> Result<Changes, Error>;
+
+    /// Changes that `up` would make, a sentence each; changes nothing.
+    ///
+    /// # Errors
+    /// When what is there cannot be looked at.
+    async fn differences(&self, workload: &Workload) -> Result<Vec<String>, Error>;
+
+    /// Begins to follow the training of the run's network.
+    ///
+    /// # Errors
+    /// When the run's actors cannot be started, or not be found.
+    async fn session<'a>(&'a self, graph: &Graph) -> Result<Box<dyn Session + 'a>, Error>;
+
+    /// The actors as they are now.
+    ///
+    /// # Errors
+    /// When what is there cannot be looked at.
+    async fn actors(&self) -> Result<Actors, Error>;
+
+    /// What works on the run, in words, if anything does.
+    async fn worker(&self) -> Option<String>;
+
+    /// The run's store, as this process reaches it.
+    ///
+    /// # Errors
+    /// When its address cannot be found out.
+    async fn store(&self) -> Result<DynamoStore, Error>;
+
+    /// Removes everything that the run has outside its directory.
+    ///
+    /// # Errors
+    /// Names what is left. Then the directory has to stay, so that `down` can be repeated.
+    async fn down(&self, lock: &Lock, monitor: &Monitor) -> Result<(), Error>;
+}
+
+/// The training of a run as one process follows it.
+///
+/// Dropping a session leaves a run in containers alone, and ends a local one at its last commit.
+#[async_trait(?Send)]
+pub trait Session {
+    /// The trainer's figures, with its notes after number `after`. Returns after `at_most`, or as soon as
+    /// the run is over, or as soon as the target can answer again.
+    ///
+    /// # Errors
+    /// When the run cannot be followed any more.
+    async fn look(&mut self, after: u64, at_most: Duration) -> Result<RunSnapshot, Error>;
+
+    /// Repairs since the last call, a sentence each.
+    fn repairs(&mut self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Asks the trainer to commit and end.
+    ///
+    /// # Errors
+    /// When it cannot be asked.
+    async fn stop(&mut self) -> Result<(), Error>;
+
+    /// Lets go of the run at once, and returns what becomes of it. Waits for nothing.
+    fn abandon(self: Box<Self>) -> Left;
+}
+
+/// What becomes of a run that its session has let go of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Left {
+    /// It has stopped, and goes on from its last commit when it is resumed.
+    Stopped,
+    /// It trains on.
+    Running,
+    /// Its trainer commits and ends; everything else stays.
+    Stopping,
+    /// Its trainer was asked to end, and may not have heard it.
+    Unconfirmed,
+}
+
+/// The kinds of places.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// This process, with nothing installed.
+    Local,
+    /// A Docker host, in a container an actor.
+    Docker,
+    /// Amazon ECS, in a task an actor.
+    Ecs,
+}
+
+impl Kind {
+    /// Every kind.
+    pub const ALL: [Self; 3] = [Self::Local, Self::Docker, Self::Ecs];
+
+    /// Its word on the command line and in documents.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Local => "local",
+            Self::Docker => "docker",
+            Self::Ecs => "ecs",
+        }
+    }
+
+    /// Words that say of a run where it is, to go on a sentence.
+    pub fn place(self) -> &'static str {
+        match self {
+            Self::Local => ", in one process",
+            Self::Docker => ", on Docker",
+            Self::Ecs => ", on ECS",
+        }
+    }
+}
+
+/// What a target is to train.
+#[derive(Clone, Debug)]
+pub struct Workload {
+    /// The network and its data, as the run's store is to have them.
+    pub record: Record,
+    /// The network, grouped as the record says.
+    pub graph: Arc<Graph>,
+    /// The data set.
+    pub dataset: Arc<Dataset>,
+    /// State of every neuron that a new run begins with, `[layer][neuron]`; None for the one that the
+    /// topology and its seed say.
+    pub weights: Option<Vec<Vec<NeuronState>>>,
+}
+
+/// Options of a run that is brought up: where it finds what a target needs.
+#[derive(Clone, Debug)]
+pub enum Options {
+    /// Nothing is needed.
+    Local,
+    /// Broker, store and images.
+    Docker(Box<docker::Services>),
+    /// Stack, image and store.
+    Ecs(ecs::run::Options),
+}
+
+impl Options {
+    /// The kind of target that they are for.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Local => Kind::Local,
+            Self::Docker(_) => Kind::Docker,
+            Self::Ecs(_) => Kind::Ecs,
+        }
+    }
+}
+
+/// Changes that `up` has made.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// A sentence a change, where there are few of them.
+    pub details: Vec<String>,
+    /// Their numbers in words; empty where nothing was changed.
+    pub summary: String,
+    /// What happens next without anybody's doing; empty where nothing does.
+    pub outlook: &'static str,
+}
+
+/// The actors of a run, as their target sees them.
+#[derive(Clone, Debug)]
+pub enum Actors {
+    /// Threads of a process, by its number; None while none works on the run.
+    Process(Option<String>),
+    /// Containers, the trainer first.
+    Containers(Vec<ContainerStatus>),
+    /// Services, which keep their tasks.
+    Services(ServiceStatus),
+}
+
+/// How a run is on its target: the document in its directory.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "target", rename_all = "snake_case")]
+pub enum Deployment {
+    /// In this process.
+    Local {
+        /// Version of this form.
+        version: u32,
+    },
+    /// On a Docker host.
+    Docker(Box<docker::Deployment>),
+    /// On Amazon ECS.
+    Ecs(Box<ecs::Deployment>),
+}
+
+/// The version of documents that this program writes, of each target.
+pub const DOCUMENT_VERSION: u32 = 1;
+
+impl Deployment {
+    /// How the run in a directory is deployed; None where there is none. Runs of earlier versions of this
+    /// program have a document of each target's own, or only a store.
+    ///
+    /// # Errors
+    /// When it cannot be read, or was written by a later version.
+    pub fn read(dir: &RunDir) -> Result<Option<Self>, run_dir::Error> {
+        if !dir.exists() {
+            return Ok(None);
+        }
+        let found = if let Some(found) = dir.document()? {
+            found
+        } else if let Some(docker) = dir.read_json(DOCKER_DOCUMENT)? {
+            Self::Docker(docker)
+        } else if let Some(ecs) = dir.read_json(ECS_DOCUMENT)? {
+            Self::Ecs(ecs)
+        } else {
+            Self::Local {
+                version: DOCUMENT_VERSION,
+            }
+        };
+        match found.version() {
+            DOCUMENT_VERSION => Ok(Some(found)),
+            version => Err(run_dir::Error::Broken {
+                run: dir.name().to_owned(),
+                problem: format!(
+                    "its document has version {version}, this program reads version \
+                     {DOCUMENT_VERSION}"
+                ),
+            }),
+        }
+    }
+
+    fn version(&self) -> u32 {
+        match self {
+            Self::Local { version } => *version,
+            Self::Docker(docker) => docker.version,
+            Self::Ecs(ecs) => ecs.version,
+        }
+    }
+
+    /// The kind of target.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Local { .. } => Kind::Local,
+            Self::Docker(_) => Kind::Docker,
+            Self::Ecs(_) => Kind::Ecs,
+        }
+    }
+}
+
+/// The target of a run that has been brought up.
+///
+/// # Errors
+/// When the run cannot be read, or its target not be reached at all.
+pub async fn open(dir: RunDir) -> Result<Box<dyn Target>, Error> {
+    Ok(match Deployment::read(&dir)? {
+        None => {
+            return Err(Error::NotUp {
+                run: dir.name().to_owned(),
+            });
+        }
+        Some(Deployment::Local { .. }) => Box::new(LocalTarget::new(dir)),
+        Some(Deployment::Docker(_)) => {
+            Box::new(DockerTarget::new(dir, docker::Services::default()).await?)
+        }
+        Some(Deployment::Ecs(_)) => {
+            Box::new(EcsTarget::new(dir, ecs::run::Options::default()).await?)
+        }
+    })
+}
+
+/// The target of a run that is to be brought up as `options` say.
+///
+/// # Errors
+/// When the target cannot be reached at all.
+pub async fn create(dir: RunDir, options: Options) -> Result<Box<dyn Target>, Error> {
+    Ok(match options {
+        Options::Local => Box::new(LocalTarget::new(dir)),
+        Options::Docker(services) => Box::new(DockerTarget::new(dir, *services).await?),
+        Options::Ecs(options) => Box::new(EcsTarget::new(dir, options).await?),
+    })
+}
+
+/// The end of a run whose trainer has left, as its ledger says.
+///
+/// # Errors
+/// When the store cannot be read, or nothing was committed.
+async fn end_in_ledger(store: &DynamoStore) -> Result<End, Error> {
+    let ledger = store.read_ledger().await?.and_then(|(_, ledger)| ledger);
+    let Some(ledger) = ledger else {
+        return Err(Error::NothingCommitted);
+    };
+    let verdict = if ledger.progress.finished {
+        Verdict::Completed
+    } else {
+        Verdict::Stopped
+    };
+    Ok(End::Finished(Box::new(Outcome {
+        verdict,
+        ledger,
+        rewinds: 0,
+    })))
+}

@@ -3,11 +3,11 @@
 //! Everything here only shows. Texts and pictures are pure functions of the trainer's records;
 //! the one thing with an effect is [`ProgressView`], which writes to stderr.
 
-pub mod numbers;
 pub mod plot;
 pub mod progress_bar;
 pub mod summary;
 pub mod table;
 
-pub use progress_bar::{ProgressView, Snapshot};
+pub use cuttlefish_runtime::numbers;
+pub use progress_bar::ProgressView;
 pub use summary::summary;

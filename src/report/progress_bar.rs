@@ -8,35 +8,13 @@ use cuttlefish_core::protocol::{EpochRecord, Evaluation};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::numbers::{duration, figure, percent, rate, thousands};
+use crate::monitor::TrainingStatus;
 
 /// Between two plain lines of the same epoch.
 const LINE_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Between two looks of the bar: batches may come far faster than eyes follow.
 const DRAW_INTERVAL: Duration = Duration::from_millis(80);
-
-/// How far a run is, and how fast.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Snapshot {
-    /// The epoch, from 1.
-    pub epoch: u32,
-    /// Epochs of the run.
-    pub epochs: u32,
-    /// The part of the data that is being used.
-    pub part: Part,
-    /// Number of the last finished batch within its part, from 0.
-    pub index: u32,
-    /// Batches of the part.
-    pub batches: u32,
-    /// Rows that went through the network in a second.
-    pub rows_per_second: f64,
-    /// Mean loss of the part's rows so far.
-    pub loss: f64,
-    /// Share of them that were classified rightly, for classes.
-    pub accuracy: Option<f64>,
-    /// Estimate of the time until the run ends.
-    pub remaining: Option<Duration>,
-}
 
 /// Shows people that a run advances. Writes to stderr only, and nothing at all when quiet.
 pub struct ProgressView {
@@ -83,12 +61,12 @@ impl ProgressView {
         }
     }
 
-    /// Shows a snapshot, unless it comes too soon after the last one.
-    pub fn update(&mut self, snapshot: &Snapshot) {
-        self.update_at(snapshot, Instant::now());
+    /// Shows a status, unless it comes too soon after the last one.
+    pub fn update(&mut self, status: &TrainingStatus) {
+        self.update_at(status, Instant::now());
     }
 
-    fn update_at(&mut self, snapshot: &Snapshot, now: Instant) {
+    fn update_at(&mut self, status: &TrainingStatus, now: Instant) {
         let interval = match self.output {
             Output::Quiet => return,
             Output::Lines(_) => LINE_INTERVAL,
@@ -102,12 +80,12 @@ impl ProgressView {
         self.started = true;
         match &mut self.output {
             Output::Quiet => {}
-            Output::Lines(_) => self.line(&line_of(snapshot)),
+            Output::Lines(_) => self.line(&line_of(status)),
             Output::Bar(bar) => {
-                bar.set_prefix(bar_prefix(snapshot));
-                bar.set_message(bar_message(snapshot));
-                bar.set_length(snapshot.batches.into());
-                bar.set_position(u64::from(snapshot.index) + 1);
+                bar.set_prefix(bar_prefix(status));
+                bar.set_message(bar_message(status));
+                bar.set_length(status.batches.into());
+                bar.set_position(u64::from(status.index) + 1);
             }
         }
     }
@@ -151,50 +129,50 @@ fn style() -> ProgressStyle {
 }
 
 /// What stands before the bar: `epoch  3/20`, `valid  3/20` during its validation.
-fn bar_prefix(snapshot: &Snapshot) -> String {
-    match snapshot.part {
-        Part::Train => epoch_of(snapshot.epoch, snapshot.epochs),
-        Part::Validation => epoch_of(snapshot.epoch, snapshot.epochs).replacen("epoch", "valid", 1),
+fn bar_prefix(status: &TrainingStatus) -> String {
+    match status.part {
+        Part::Train => epoch_of(status.epoch, status.epochs),
+        Part::Validation => epoch_of(status.epoch, status.epochs).replacen("epoch", "valid", 1),
         Part::Test => "test".to_owned(),
     }
 }
 
 /// What stands after it, short enough for a terminal of 80 columns.
-fn bar_message(snapshot: &Snapshot) -> String {
-    let mut text = standing(snapshot);
-    if let Some(remaining) = snapshot.remaining {
+fn bar_message(status: &TrainingStatus) -> String {
+    let mut text = standing(status);
+    if let Some(remaining) = status.remaining {
         text.push_str(&format!("  {} left", clock(remaining)));
     }
-    let per_second = rate(snapshot.rows_per_second);
+    let per_second = rate(status.rows_per_second);
     text.push_str(&format!("  {}", per_second.replacen(" samples", "", 1)));
     text
 }
 
 /// Loss, and accuracy for classes.
-fn standing(snapshot: &Snapshot) -> String {
-    let mut text = format!("loss {}", figure(snapshot.loss));
-    if let Some(accuracy) = snapshot.accuracy {
+fn standing(status: &TrainingStatus) -> String {
+    let mut text = format!("loss {}", figure(status.loss));
+    if let Some(accuracy) = status.accuracy {
         text.push_str(&format!("  accuracy {}", percent(accuracy)));
     }
     text
 }
 
 /// A plain line from the middle of a part.
-fn line_of(snapshot: &Snapshot) -> String {
-    let epoch = epoch_of(snapshot.epoch, snapshot.epochs);
-    let place = match snapshot.part {
+fn line_of(status: &TrainingStatus) -> String {
+    let epoch = epoch_of(status.epoch, status.epochs);
+    let place = match status.part {
         Part::Train => epoch,
         Part::Validation => format!("{epoch}  validation"),
         Part::Test => "test".to_owned(),
     };
     let mut text = format!(
         "{place}  batch {}/{}  {}  {}",
-        thousands(u64::from(snapshot.index) + 1),
-        thousands(snapshot.batches.into()),
-        standing(snapshot),
-        rate(snapshot.rows_per_second)
+        thousands(u64::from(status.index) + 1),
+        thousands(status.batches.into()),
+        standing(status),
+        rate(status.rows_per_second)
     );
-    if let Some(remaining) = snapshot.remaining {
+    if let Some(remaining) = status.remaining {
         text.push_str(&format!("  {} left", clock(remaining)));
     }
     text

@@ -317,7 +317,7 @@ async fn a_service_that_somebody_has_moved_is_brought_back() {
     }
     let found = ecs.observe(&names(&wanted)).await.unwrap();
     let actions = reconcile(&wanted, &found);
-    let told: Vec<String> = actions.iter().map(Action::told).collect();
+    let told: Vec<String> = actions.iter().map(Action::sentence).collect();
     assert_eq!(
         told,
         [

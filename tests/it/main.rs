@@ -1,16 +1,10 @@
 //! Tests that need no services.
 
-mod actor;
 mod cli;
 mod docker;
 mod ecs;
 mod ecs_manifests;
-mod infra;
-mod inspect;
+mod imports;
 mod keras;
 mod snapshot;
-mod store;
-mod store_contract;
-mod store_wire;
-mod storekeeper;
-mod transport_contract;
+mod target_contract;

@@ -5,10 +5,9 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cuttlefish::transport::Error;
-use cuttlefish::transport::amqp::LinkState;
 use cuttlefish::transport::amqp::connection::SMALL_FRAMES;
-use cuttlefish::transport::amqp::{Broker, Link, Session, Wiring};
+use cuttlefish::transport::amqp::{Broker, Session, Wiring};
+use cuttlefish::transport::{Error, Link, LinkState};
 use cuttlefish_core::ids::{Address, CommitPoint, Generation};
 use cuttlefish_core::protocol::{Envelope, Message};
 use futures_util::StreamExt;
@@ -147,7 +146,6 @@ fn a_session_whose_messages_were_held_back_ends_when_the_broker_takes_them_again
             LinkState::Lost("messages were lost while the broker took none".to_owned())
         );
         let connection = broker.connect("test", SMALL_FRAMES).await.unwrap();
-        let channel = connection.create_channel().await.unwrap();
-        Wiring::new(&graph).remove(&channel).await.unwrap();
+        Wiring::new(&graph).remove(&connection).await.unwrap();
     });
 }

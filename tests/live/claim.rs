@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use cuttlefish::transport::Link;
 use cuttlefish::transport::amqp::claim::{Claim, candidates};
 use cuttlefish::transport::amqp::connection::SMALL_FRAMES;
-use cuttlefish::transport::amqp::{Broker, Link, Session, Wiring};
+use cuttlefish::transport::amqp::{Broker, Session, Wiring};
 use cuttlefish_core::ids::Address;
 use futures_util::future::try_join_all;
 
@@ -34,14 +35,13 @@ async fn each_becomes_another_one_and_who_waits_becomes_the_one_that_is_missing(
         .connect("cf.claims test", SMALL_FRAMES)
         .await
         .unwrap();
-    let channel = connection.create_channel().await.unwrap();
     let all = candidates(&graph, "hidden");
     let claim = || Claim::make(&broker, &graph, &all, "hidden");
     // Before there are any queues: they are waited for.
     let both = try_join_all([claim(), claim()]);
     let wired = async {
         tokio::time::sleep(Duration::from_millis(700)).await;
-        wiring.declare(&channel).await
+        wiring.declare(&connection).await
     };
     let (both, wired) = tokio::join!(both, wired);
     wired.unwrap();
@@ -73,5 +73,5 @@ async fn each_becomes_another_one_and_who_waits_becomes_the_one_that_is_missing(
     drop(second);
     let third = tokio::time::timeout(Duration::from_secs(20), third).await;
     assert_eq!(third.unwrap().unwrap().address, missing);
-    wiring.remove(&channel).await.unwrap();
+    wiring.remove(&connection).await.unwrap();
 }

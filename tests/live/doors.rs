@@ -1,7 +1,7 @@
 //! What the credentials of one run open: that run, and no more of it than their bearer needs.
 
-use cuttlefish::orchestrator::Deployed;
-use cuttlefish::runs::RunDir;
+use cuttlefish::deploy::docker::DockerRun;
+use cuttlefish::run_dir::RunDir;
 use cuttlefish::store::Store;
 use cuttlefish::transport::amqp::Broker;
 use cuttlefish::transport::amqp::connection::SMALL_FRAMES;
@@ -10,13 +10,13 @@ use lapin::types::FieldTable;
 
 use crate::support::{Live, assert_gone, live, service};
 
-async fn open(live: &Live, run: &str) -> Deployed {
+async fn open(live: &Live, run: &str) -> DockerRun {
     let run = RunDir::new(&live.path("runs"), run).unwrap();
-    Deployed::open(run).await.unwrap()
+    DockerRun::open(run).await.unwrap()
 }
 
 /// What a run's actors log in with, for a broker that is somewhere else for us.
-async fn actor(deployed: &Deployed, broker: &Broker) -> Broker {
+async fn actor(deployed: &DockerRun, broker: &Broker) -> Broker {
     let url = deployed.secrets.read("actor/broker").unwrap();
     let inside = Broker::parse(&url, None).unwrap();
     let (user, password) = inside.credentials();
@@ -26,7 +26,7 @@ async fn actor(deployed: &Deployed, broker: &Broker) -> Broker {
 async fn is_let_in(broker: &Broker) -> bool {
     match broker.connect("test", SMALL_FRAMES).await {
         Ok(connection) => {
-            connection.close(200, "done".into()).await.unwrap();
+            connection.close().await.unwrap();
             true
         }
         Err(error) => {
@@ -40,6 +40,7 @@ async fn is_let_in(broker: &Broker) -> bool {
 /// An actor publishes and listens. It declares and removes nothing.
 async fn changes_nothing(actor: &Broker, run: &str) {
     let connection = actor.connect("test", SMALL_FRAMES).await.unwrap();
+    let connection = connection.into_client();
     let channel = connection.create_channel().await.unwrap();
     let options = QueueDeclareOptions::default();
     let name = format!("cf.{run}.more").into();
@@ -80,7 +81,7 @@ fn the_credentials_of_one_run_do_not_open_another() {
         assert!(trainer.look(0).await.is_ok());
 
         // The same doors with my keys.
-        let intruder = Deployed {
+        let intruder = DockerRun {
             secrets: mine.secrets,
             ..theirs
         };

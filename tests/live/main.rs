@@ -21,4 +21,5 @@ mod life;
 mod poison;
 mod reach;
 mod support;
+mod target_contract;
 mod transport;

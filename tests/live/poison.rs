@@ -1,7 +1,7 @@
 //! What nobody of the run has sent, and a unit that cannot work.
 
-use cuttlefish::orchestrator::Deployed;
-use cuttlefish::runs::RunDir;
+use cuttlefish::deploy::docker::DockerRun;
+use cuttlefish::run_dir::RunDir;
 use cuttlefish::transport::amqp::connection::SMALL_FRAMES;
 use cuttlefish_core::ids::{Address, Generation};
 use cuttlefish_core::protocol::codec;
@@ -59,9 +59,10 @@ fn foreign_messages_are_dropped_and_counted_and_change_no_bit() {
     let runs = live.path("runs");
     tokio::runtime::Runtime::new().unwrap().block_on(async {
         let run = RunDir::new(&runs, "poison").unwrap();
-        let deployed = Deployed::open(run).await.unwrap();
+        let deployed = DockerRun::open(run).await.unwrap();
         let broker = deployed.broker().await.unwrap();
         let connection = broker.connect("poison", SMALL_FRAMES).await.unwrap();
+        let connection = connection.into_client();
         let channel = connection.create_channel().await.unwrap();
         for actor in ["hidden.1", "synapse.hidden-digit", "trainer"] {
             for message in &poison {

@@ -168,7 +168,7 @@ impl Drop for Live {
             .flatten()
             .flatten()
         {
-            if run.path().join("deployment.json").exists() {
+            if run.path().join("secrets").exists() {
                 let name = run.file_name();
                 let _ = self.output(&["down", &name.to_string_lossy()]);
             }

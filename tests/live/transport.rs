@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use cuttlefish::transport::amqp::connection::SMALL_FRAMES;
 use cuttlefish::transport::amqp::worker::Worker;
-use cuttlefish::transport::amqp::{Broker, Link, Session, Wiring};
-use cuttlefish::transport::{Error, Transport};
+use cuttlefish::transport::amqp::{Broker, Session, Wiring};
+use cuttlefish::transport::{Error, Link, Transport};
 use cuttlefish_core::ids::Address;
 use cuttlefish_core::protocol::Envelope;
 use cuttlefish_core::topology::{self, DataShape, Graph, Grouping, TaskShape};
@@ -14,7 +14,7 @@ use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
 use tokio::sync::mpsc;
 
-#[path = "../support/transport_contract.rs"]
+#[path = "../../runtime/tests/support/transport_contract.rs"]
 mod contract;
 
 use contract::{ADDRESSES, Backend};
@@ -112,8 +112,7 @@ impl Backend for Amqp {
 
 async fn remove(broker: &Broker, graph: &Graph) {
     let connection = broker.connect("test", SMALL_FRAMES).await.unwrap();
-    let channel = connection.create_channel().await.unwrap();
-    Wiring::new(graph).remove(&channel).await.unwrap();
+    Wiring::new(graph).remove(&connection).await.unwrap();
 }
 
 /// Runs a test with the broker that `scripts/test` starts.
@@ -185,9 +184,8 @@ fn removing_what_another_wiring_lacks_leaves_the_rest_at_work() {
         let graph = graph("kept");
         let backend = connected(&broker, &graph, By::Stream).await;
         let connection = broker.connect("test", SMALL_FRAMES).await.unwrap();
-        let channel = connection.create_channel().await.unwrap();
         let wiring = Wiring::new(&graph);
-        wiring.remove_all_but(&wiring, &channel).await.unwrap();
+        wiring.remove_all_but(&wiring, &connection).await.unwrap();
         contract::a_message_reaches_its_receiver_and_nobody_else(backend).await;
         remove(&broker, &graph).await;
     });

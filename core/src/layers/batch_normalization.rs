@@ -35,6 +35,18 @@ pub struct BatchNormalizationSpec {
     pub activation: Activation,
 }
 
+/// A batch normalization with Keras's defaults.
+pub fn batch_normalization() -> LayerSpec {
+    LayerSpec::BatchNormalization(BatchNormalizationSpec {
+        name: None,
+        momentum: momentum(),
+        epsilon: epsilon(),
+        center: yes(),
+        scale: yes(),
+        activation: Activation::default(),
+    })
+}
+
 fn momentum() -> f32 {
     0.99
 }

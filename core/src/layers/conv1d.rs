@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::convolution::{self, Filters};
 use super::neuron_keys::of_filters;
-use super::{Flow, LayerKind, Misfit, NeuronKeys, NeuronSpec, Stack};
+use super::{Flow, LayerKind, Misfit, NeuronKeys, NeuronLayer, NeuronSpec, Stack};
 use crate::math::conv::{Convolution, Padding, Size, Window};
 
 /// Keys of a convolution over steps.
@@ -54,6 +54,24 @@ pub enum StepPadding {
     Same,
     /// As `same`, but only before the first step: no step is computed from a later one.
     Causal,
+}
+
+/// A convolution over steps: `filters` kernels of `kernel_size` steps, with strides of 1 and no padding.
+pub fn conv1d(filters: usize, kernel_size: usize) -> Conv1dSpec {
+    Conv1dSpec {
+        name: None,
+        filters,
+        kernel_size,
+        strides: one(),
+        padding: StepPadding::default(),
+        neurons: NeuronKeys::default(),
+    }
+}
+
+impl NeuronLayer for Conv1dSpec {
+    fn keys_mut(&mut self) -> (&mut Option<String>, &mut NeuronKeys) {
+        (&mut self.name, &mut self.neurons)
+    }
 }
 
 impl Conv1dSpec {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::convolution::{self, Filters};
 use super::extent::Extent;
 use super::neuron_keys::of_filters;
-use super::{Flow, LayerKind, Misfit, NeuronKeys, NeuronSpec, Stack};
+use super::{Flow, LayerKind, Misfit, NeuronKeys, NeuronLayer, NeuronSpec, Stack};
 use crate::math::conv::{Convolution, Padding, Window};
 
 /// Keys of a convolution over maps.
@@ -32,6 +32,24 @@ pub struct Conv2dSpec {
     /// Keys that every layer of neurons has.
     #[serde(flatten)]
     pub neurons: NeuronKeys,
+}
+
+/// A convolution over maps: `filters` kernels of `kernel_size` by `kernel_size`, with strides of 1 and no padding.
+pub fn conv2d(filters: usize, kernel_size: usize) -> Conv2dSpec {
+    Conv2dSpec {
+        name: None,
+        filters,
+        kernel_size: Extent::square(kernel_size),
+        strides: Extent::default(),
+        padding: Padding::default(),
+        neurons: NeuronKeys::default(),
+    }
+}
+
+impl NeuronLayer for Conv2dSpec {
+    fn keys_mut(&mut self) -> (&mut Option<String>, &mut NeuronKeys) {
+        (&mut self.name, &mut self.neurons)
+    }
 }
 
 impl Conv2dSpec {

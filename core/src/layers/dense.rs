@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::kernel::{Kernel, NeuronStep, NeuronsMut};
-use super::{Flow, LayerKind, Misfit, NeuronKeys, NeuronSpec, Stack};
+use super::{Flow, LayerKind, Misfit, NeuronKeys, NeuronLayer, NeuronSpec, Stack};
 use crate::math::kernel::{self, Rows};
 use crate::math::{ByteMatrix, Inputs, Panels};
 
@@ -28,6 +28,21 @@ pub struct DenseSpec {
     /// Keys that every layer of neurons has.
     #[serde(flatten)]
     pub neurons: NeuronKeys,
+}
+
+/// A dense layer of `units` neurons.
+pub fn dense(units: usize) -> DenseSpec {
+    DenseSpec {
+        name: None,
+        units,
+        neurons: NeuronKeys::default(),
+    }
+}
+
+impl NeuronLayer for DenseSpec {
+    fn keys_mut(&mut self) -> (&mut Option<String>, &mut NeuronKeys) {
+        (&mut self.name, &mut self.neurons)
+    }
 }
 
 impl DenseSpec {

@@ -14,6 +14,11 @@ pub struct DropoutSpec {
     pub rate: f32,
 }
 
+/// A dropout of this share of the activations before it.
+pub fn dropout(rate: f32) -> LayerSpec {
+    LayerSpec::Dropout(DropoutSpec { rate })
+}
+
 pub(super) fn misplacement(before: &[LayerSpec], after: &[LayerSpec]) -> Option<Misplacement> {
     let has_neurons = |layers: &[LayerSpec]| layers.iter().any(|layer| layer.neurons().is_some());
     if !has_neurons(before) {

@@ -10,6 +10,11 @@ use super::{Flow, LayerSpec, Misplacement, Stack};
 #[serde(deny_unknown_fields)]
 pub struct FlattenSpec {}
 
+/// A flatten.
+pub fn flatten() -> LayerSpec {
+    LayerSpec::Flatten(FlattenSpec {})
+}
+
 pub(super) fn misplacement(after: &[LayerSpec]) -> Option<Misplacement> {
     let is_last = after.iter().all(|layer| layer.neurons().is_none());
     is_last.then_some((

@@ -24,13 +24,16 @@ use std::ops::Deref;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use batch_normalization::Normalization;
-pub use conv1d::Conv1d;
-pub use conv2d::Conv2d;
-pub use dense::Dense;
+pub use batch_normalization::{Normalization, batch_normalization};
+pub use conv1d::{Conv1d, conv1d};
+pub use conv2d::{Conv2d, conv2d};
+pub use dense::{Dense, dense};
+pub use dropout::dropout;
+pub use flatten::flatten;
 pub use kernel::Kernel;
 pub use layer::Layer;
-pub use neuron_keys::{NeuronKeys, NeuronSpec};
+pub use neuron_keys::{NeuronKeys, NeuronLayer, NeuronSpec};
+pub use pooling::{average_pooling1d, average_pooling2d, max_pooling1d, max_pooling2d};
 pub use resources::Resources;
 pub use stack::{Flow, Misfit, Stack};
 
@@ -67,6 +70,24 @@ pub enum LayerSpec {
     Flatten(flatten::FlattenSpec),
     /// Sets a random share of the activations of the layer before it to 0, in training only.
     Dropout(dropout::DropoutSpec),
+}
+
+impl From<dense::DenseSpec> for LayerSpec {
+    fn from(dense: dense::DenseSpec) -> Self {
+        Self::Dense(dense)
+    }
+}
+
+impl From<conv1d::Conv1dSpec> for LayerSpec {
+    fn from(conv: conv1d::Conv1dSpec) -> Self {
+        Self::Conv1d(conv)
+    }
+}
+
+impl From<conv2d::Conv2dSpec> for LayerSpec {
+    fn from(conv: conv2d::Conv2dSpec) -> Self {
+        Self::Conv2d(conv)
+    }
 }
 
 /// Problem with the place of a layer among the others: what is wrong, and what to do.

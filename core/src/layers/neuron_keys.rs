@@ -38,6 +38,56 @@ pub struct NeuronKeys {
     pub resources: Option<Resources>,
 }
 
+impl Default for NeuronKeys {
+    fn default() -> Self {
+        Self {
+            activation: Activation::default(),
+            use_bias: yes(),
+            kernel_initializer: kernel_initializer(),
+            bias_initializer: bias_initializer(),
+            kernel_regularizer: None,
+            neurons_per_unit: None,
+            resources: None,
+        }
+    }
+}
+
+/// Layers of neurons that a program builds, key by key.
+pub trait NeuronLayer: Sized {
+    /// Name of the layer, if it is given one, and the keys that every layer of neurons has.
+    fn keys_mut(&mut self) -> (&mut Option<String>, &mut NeuronKeys);
+
+    /// The layer with this name.
+    fn name(mut self, name: impl Into<String>) -> Self {
+        *self.keys_mut().0 = Some(name.into());
+        self
+    }
+
+    /// The layer with this function of a neuron's weighted sum.
+    fn activation(mut self, activation: Activation) -> Self {
+        self.keys_mut().1.activation = activation;
+        self
+    }
+
+    /// The layer with or without biases.
+    fn use_bias(mut self, use_bias: bool) -> Self {
+        self.keys_mut().1.use_bias = use_bias;
+        self
+    }
+
+    /// The layer with these initial weights.
+    fn kernel_initializer(mut self, initializer: Initializer) -> Self {
+        self.keys_mut().1.kernel_initializer = initializer;
+        self
+    }
+
+    /// The layer with this penalty on the size of its weights.
+    fn kernel_regularizer(mut self, regularizer: Regularizer) -> Self {
+        self.keys_mut().1.kernel_regularizer = Some(regularizer);
+        self
+    }
+}
+
 /// Neurons of a layer as the file says them, whatever its kind.
 #[derive(Clone, Copy, Debug)]
 pub struct NeuronSpec<'a> {

@@ -26,7 +26,25 @@ fn pool_size() -> Extent {
     Extent::square(2)
 }
 
+/// A pool of the largest value in windows of `pool_size` by `pool_size`.
+pub fn max_pooling2d(pool_size: usize) -> LayerSpec {
+    LayerSpec::MaxPooling2d(Pooling2dSpec::square(pool_size))
+}
+
+/// A pool of the mean of windows of `pool_size` by `pool_size`.
+pub fn average_pooling2d(pool_size: usize) -> LayerSpec {
+    LayerSpec::AveragePooling2d(Pooling2dSpec::square(pool_size))
+}
+
 impl Pooling2dSpec {
+    fn square(pool_size: usize) -> Self {
+        Self {
+            pool_size: Extent::square(pool_size),
+            strides: None,
+            padding: Padding::default(),
+        }
+    }
+
     pub(super) fn misplacement(before: &[LayerSpec]) -> Option<Misplacement> {
         let is_filter = matches!(pooled(before), Some(LayerSpec::Conv2d(_)));
         (!is_filter).then_some((
@@ -69,7 +87,25 @@ fn steps() -> usize {
     2
 }
 
+/// A pool of the largest value in windows of `pool_size` steps.
+pub fn max_pooling1d(pool_size: usize) -> LayerSpec {
+    LayerSpec::MaxPooling1d(Pooling1dSpec::steps(pool_size))
+}
+
+/// A pool of the mean of windows of `pool_size` steps.
+pub fn average_pooling1d(pool_size: usize) -> LayerSpec {
+    LayerSpec::AveragePooling1d(Pooling1dSpec::steps(pool_size))
+}
+
 impl Pooling1dSpec {
+    fn steps(pool_size: usize) -> Self {
+        Self {
+            pool_size,
+            strides: None,
+            padding: Padding::default(),
+        }
+    }
+
     pub(super) fn misplacement(before: &[LayerSpec]) -> Option<Misplacement> {
         let is_filter = matches!(pooled(before), Some(LayerSpec::Conv1d(_)));
         (!is_filter).then_some((

@@ -4,14 +4,12 @@
 //! with the data. Nothing here reads files or the environment. The rules are tested in
 //! `tests/topology/`.
 
-pub mod spec;
-
-pub mod graph;
-
+pub mod builder;
 mod check;
 mod data_shape;
 pub mod document;
 mod fit;
+pub mod graph;
 pub mod names;
 pub mod overrides;
 mod pattern;
@@ -20,6 +18,7 @@ mod plan_text;
 pub mod problem;
 mod report;
 pub mod schema;
+pub mod spec;
 pub mod traffic;
 mod validate;
 mod weighted;
@@ -27,6 +26,7 @@ mod wording;
 pub mod yaml;
 
 pub use crate::layers::{Layer, Normalization};
+pub use builder::Topology;
 pub use data_shape::{DataShape, TaskShape};
 pub use document::{Document, Grouping, parse};
 pub use graph::{EarlyStopping, Graph, Head, Monitor, Training};

@@ -88,6 +88,15 @@ pub struct ImageSource {
     pub augmentation: Option<Augmentation>,
 }
 
+impl Default for ImageSource {
+    fn default() -> Self {
+        Self {
+            validation_split: default::validation_split(),
+            augmentation: None,
+        }
+    }
+}
+
 /// Says of a source's schema that validation takes rows from anywhere, not the last ones.
 fn any_rows_validate(schema: &mut Schema) {
     if let Some(split) = schema.pointer_mut("/properties/validation_split/description") {

@@ -3,23 +3,14 @@
 use std::path::Path;
 
 use cuttlefish_core::topology::spec::Missing;
-use serde::{Deserialize, Serialize};
 
 use super::columns::{Column, MISSING, is_missing};
 use super::problem::nearest;
 use super::table::{Row, Table};
 use super::{MAX_VALUES, Places, Problem};
 use crate::data::Error;
+use crate::data::encoder::{ColumnEncoder, Encoder, Encoding};
 use crate::data::file::read_file;
-
-/// How the columns of a table become features. Fitted on training rows; saved with a run, it
-/// encodes the rows of another table in the same way.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Encoder {
-    missing: Missing,
-    columns: Vec<ColumnEncoder>,
-}
 
 /// Rows of another table, encoded.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,32 +24,6 @@ pub struct Encoded {
     pub unseen: Vec<(String, u64)>,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ColumnEncoder {
-    name: String,
-    kind: Kind,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-enum Kind {
-    /// One feature: `(number - mean) / deviation`, or 0 where the training rows are all the same.
-    Number {
-        mean: f64,
-        deviation: f64,
-        /// Stands in for missing cells.
-        fill: Option<f64>,
-    },
-    /// One feature for each category, 1 for the cell's own.
-    Category {
-        /// Sorted.
-        categories: Vec<String>,
-        /// Stands in for missing cells: an index.
-        fill: Option<usize>,
-    },
-}
-
 /// A cell on its way to features.
 enum Cell<'a> {
     Missing,
@@ -66,181 +31,147 @@ enum Cell<'a> {
     Category(&'a str),
 }
 
-impl Encoder {
-    /// Learns from the training rows.
-    pub(super) fn fit(
-        columns: &[(String, Column)],
-        train: &[u32],
-        missing: Missing,
-    ) -> Result<Self, Problem> {
-        let fit = |(name, column): &(String, Column)| {
-            let kind = match column {
-                Column::Numbers(numbers) => fit_numbers(numbers, train, missing),
-                Column::Categories { codes, names, .. } => {
-                    fit_categories(codes, names, train, missing)
-                }
-            };
-            let kind = kind.ok_or_else(|| Problem::NoTrainingValues {
-                column: name.clone(),
-            })?;
-            let name = name.clone();
-            Ok(ColumnEncoder { name, kind })
+/// Learns from the training rows.
+pub(super) fn fit(
+    columns: &[(String, Column)],
+    train: &[u32],
+    missing: Missing,
+) -> Result<Encoder, Problem> {
+    let fit = |(name, column): &(String, Column)| {
+        let kind = match column {
+            Column::Numbers(numbers) => fit_numbers(numbers, train, missing),
+            Column::Categories { codes, names, .. } => fit_categories(codes, names, train, missing),
         };
-        let columns = columns.iter().map(fit).collect::<Result<_, _>>()?;
-        Ok(Self { missing, columns })
-    }
-
-    /// How many features a row has.
-    pub fn features(&self) -> usize {
-        self.columns.iter().map(|column| column.kind.width()).sum()
-    }
-
-    /// What people call each feature: the column, or `column=category`.
-    pub fn feature_names(&self) -> Vec<String> {
-        let mut names = Vec::with_capacity(self.features());
-        for ColumnEncoder { name, kind } in &self.columns {
-            match kind {
-                Kind::Number { .. } => names.push(name.clone()),
-                Kind::Category { categories, .. } => {
-                    names.extend(categories.iter().map(|value| format!("{name}={value}")));
-                }
-            }
-        }
-        names
-    }
-
-    /// Encodes the rows of another table: columns are matched by name, their order is free, and
-    /// columns that the network does not use, the target among them, are left out.
-    pub fn encode_table(&self, path: &Path) -> Result<Encoded, Error> {
-        let bytes = read_file(path)?;
-        self.encode_bytes(&bytes).map_err(|problem| Error::Csv {
-            path: path.to_owned(),
-            problem,
-        })
-    }
-
-    /// Like [`encode_table`](Self::encode_table), for the bytes of a file.
-    pub fn encode_bytes(&self, bytes: &[u8]) -> Result<Encoded, Problem> {
-        let table = Table::open(bytes)?;
-        let places = self.places(table.header())?;
-        let mut output = Output::new(self);
-        let mut missing = Places::default();
-        let mut lines = Vec::new();
-        let mut rows = 0;
-        table.for_each(|row| {
-            rows += 1;
-            let cells = || self.columns.iter().zip(&places);
-            let absent = |(_, place): &(_, &usize)| is_missing(row.cell(**place));
-            match self.missing {
-                Missing::Error => {
-                    for (column, _) in cells().filter(absent) {
-                        missing.add(row.line, &column.name);
-                    }
-                }
-                Missing::DropRow if cells().any(|cell| absent(&cell)) => return Ok(()),
-                _ => {}
-            }
-            output.check_room(lines.len() + 1)?;
-            for (index, (column, &place)) in cells().enumerate() {
-                output.push(index, &column.cell(row, place)?);
-            }
-            lines.push(row.line);
-            Ok(())
+        let kind = kind.ok_or_else(|| Problem::NoTrainingValues {
+            column: name.clone(),
         })?;
-        if missing.count > 0 {
-            return Err(Problem::Missing { missing });
-        }
-        match (rows, lines.len()) {
-            (0, _) => return Err(Problem::NoRows),
-            (_, 0) => return Err(Problem::AllDropped { rows }),
+        let name = name.clone();
+        Ok(ColumnEncoder { name, kind })
+    };
+    let columns = columns.iter().map(fit).collect::<Result<_, _>>()?;
+    Ok(Encoder { missing, columns })
+}
+
+/// Encodes the rows of another table: columns are matched by name, their order is free, and
+/// columns that the network does not use, the target among them, are left out.
+pub fn encode_table(encoder: &Encoder, path: &Path) -> Result<Encoded, Error> {
+    let bytes = read_file(path)?;
+    encode_bytes(encoder, &bytes).map_err(|problem| Error::Csv {
+        path: path.to_owned(),
+        problem,
+    })
+}
+
+/// Like [`encode_table`], for the bytes of a file.
+pub fn encode_bytes(encoder: &Encoder, bytes: &[u8]) -> Result<Encoded, Problem> {
+    let table = Table::open(bytes)?;
+    let places = places(encoder, table.header())?;
+    let mut output = Output::new(encoder);
+    let mut missing = Places::default();
+    let mut lines = Vec::new();
+    let mut rows = 0;
+    table.for_each(|row| {
+        rows += 1;
+        let cells = || encoder.columns.iter().zip(&places);
+        let absent = |(_, place): &(_, &usize)| is_missing(row.cell(**place));
+        match encoder.missing {
+            Missing::Error => {
+                for (column, _) in cells().filter(absent) {
+                    missing.add(row.line, &column.name);
+                }
+            }
+            Missing::DropRow if cells().any(|cell| absent(&cell)) => return Ok(()),
             _ => {}
         }
-        let (values, unseen) = output.finish();
-        Ok(Encoded {
-            values,
-            lines,
-            unseen,
-        })
-    }
-
-    /// Encodes the table that the encoder was fitted on.
-    pub(super) fn encode_columns(
-        &self,
-        columns: &[(String, Column)],
-        rows: usize,
-    ) -> Result<Vec<f32>, Problem> {
-        let mut output = Output::new(self);
-        output.check_room(rows)?;
-        output.values.reserve_exact(rows * output.width);
-        for row in 0..rows {
-            for (index, (_, column)) in columns.iter().enumerate() {
-                let cell = match column {
-                    Column::Numbers(numbers) if numbers[row].is_nan() => Cell::Missing,
-                    Column::Numbers(numbers) => Cell::Number(numbers[row]),
-                    Column::Categories { codes, names, .. } => match codes[row] {
-                        MISSING => Cell::Missing,
-                        code => Cell::Category(&names[code as usize]),
-                    },
-                };
-                output.push(index, &cell);
-            }
+        output.check_room(lines.len() + 1)?;
+        for (index, (column, &place)) in cells().enumerate() {
+            output.push(index, &cell(column, row, place)?);
         }
-        Ok(output.finish().0)
+        lines.push(row.line);
+        Ok(())
+    })?;
+    if missing.count > 0 {
+        return Err(Problem::Missing { missing });
     }
+    match (rows, lines.len()) {
+        (0, _) => return Err(Problem::NoRows),
+        (_, 0) => return Err(Problem::AllDropped { rows }),
+        _ => {}
+    }
+    let (values, unseen) = output.finish();
+    Ok(Encoded {
+        values,
+        lines,
+        unseen,
+    })
+}
 
-    /// Where in the header each column is.
-    fn places(&self, header: &[String]) -> Result<Vec<usize>, Problem> {
-        let place = |column: &ColumnEncoder| {
-            let mut places = (0..header.len()).filter(|&place| header[place] == column.name);
-            let first = places.next().ok_or_else(|| Problem::AbsentColumn {
+/// Encodes the table that the encoder was fitted on.
+pub(super) fn encode_columns(
+    encoder: &Encoder,
+    columns: &[(String, Column)],
+    rows: usize,
+) -> Result<Vec<f32>, Problem> {
+    let mut output = Output::new(encoder);
+    output.check_room(rows)?;
+    output.values.reserve_exact(rows * output.width);
+    for row in 0..rows {
+        for (index, (_, column)) in columns.iter().enumerate() {
+            let cell = match column {
+                Column::Numbers(numbers) if numbers[row].is_nan() => Cell::Missing,
+                Column::Numbers(numbers) => Cell::Number(numbers[row]),
+                Column::Categories { codes, names, .. } => match codes[row] {
+                    MISSING => Cell::Missing,
+                    code => Cell::Category(&names[code as usize]),
+                },
+            };
+            output.push(index, &cell);
+        }
+    }
+    Ok(output.finish().0)
+}
+
+/// Where in the header each column is.
+fn places(encoder: &Encoder, header: &[String]) -> Result<Vec<usize>, Problem> {
+    let place = |column: &ColumnEncoder| {
+        let mut places = (0..header.len()).filter(|&place| header[place] == column.name);
+        let first = places.next().ok_or_else(|| Problem::AbsentColumn {
+            column: column.name.clone(),
+            nearest: nearest(&column.name, header),
+        })?;
+        match places.next() {
+            None => Ok(first),
+            Some(second) => Err(Problem::DuplicateColumn {
                 column: column.name.clone(),
-                nearest: nearest(&column.name, header),
-            })?;
-            match places.next() {
-                None => Ok(first),
-                Some(second) => Err(Problem::DuplicateColumn {
-                    column: column.name.clone(),
-                    first: first + 1,
-                    second: second + 1,
-                }),
-            }
-        };
-        self.columns.iter().map(place).collect()
-    }
-}
-
-impl ColumnEncoder {
-    fn cell<'r>(&self, row: &'r Row<'_>, place: usize) -> Result<Cell<'r>, Problem> {
-        let text = row.cell(place);
-        if is_missing(text) {
-            return Ok(Cell::Missing);
-        }
-        let Kind::Number { .. } = self.kind else {
-            return Ok(Cell::Category(text));
-        };
-        match text.parse::<f32>() {
-            Ok(number) if number.is_finite() => Ok(Cell::Number(number)),
-            Ok(_) => Err(Problem::NotFinite {
-                line: row.line,
-                column: self.name.clone(),
-                text: text.to_owned(),
-            }),
-            Err(_) => Err(Problem::NotANumber {
-                line: row.line,
-                column: self.name.clone(),
-                text: text.to_owned(),
-                hint: "in the table that the network was trained with, all are",
+                first: first + 1,
+                second: second + 1,
             }),
         }
-    }
+    };
+    encoder.columns.iter().map(place).collect()
 }
 
-impl Kind {
-    fn width(&self) -> usize {
-        match self {
-            Self::Number { .. } => 1,
-            Self::Category { categories, .. } => categories.len(),
-        }
+fn cell<'r>(column: &ColumnEncoder, row: &'r Row<'_>, place: usize) -> Result<Cell<'r>, Problem> {
+    let text = row.cell(place);
+    if is_missing(text) {
+        return Ok(Cell::Missing);
+    }
+    let Encoding::Number { .. } = column.kind else {
+        return Ok(Cell::Category(text));
+    };
+    match text.parse::<f32>() {
+        Ok(number) if number.is_finite() => Ok(Cell::Number(number)),
+        Ok(_) => Err(Problem::NotFinite {
+            line: row.line,
+            column: column.name.clone(),
+            text: text.to_owned(),
+        }),
+        Err(_) => Err(Problem::NotANumber {
+            line: row.line,
+            column: column.name.clone(),
+            text: text.to_owned(),
+            hint: "in the table that the network was trained with, all are",
+        }),
     }
 }
 
@@ -273,7 +204,7 @@ impl<'a> Output<'a> {
     /// Appends the features of a cell of column `index`.
     fn push(&mut self, index: usize, cell: &Cell<'_>) {
         match &self.encoder.columns[index].kind {
-            Kind::Number {
+            Encoding::Number {
                 mean,
                 deviation,
                 fill,
@@ -284,7 +215,7 @@ impl<'a> Output<'a> {
                 };
                 self.values.push(scale(number, *mean, *deviation));
             }
-            Kind::Category { categories, fill } => {
+            Encoding::Category { categories, fill } => {
                 let found = match cell {
                     Cell::Category(name) => {
                         categories.binary_search_by(|c| c.as_str().cmp(name)).ok()
@@ -322,7 +253,7 @@ fn scale(number: f64, mean: f64, deviation: f64) -> f32 {
 }
 
 /// `None` if no training row has a value.
-fn fit_numbers(numbers: &[f32], train: &[u32], missing: Missing) -> Option<Kind> {
+fn fit_numbers(numbers: &[f32], train: &[u32], missing: Missing) -> Option<Encoding> {
     let values = train.iter().map(|&row| f64::from(numbers[row as usize]));
     let mut known: Vec<f64> = values.clone().filter(|value| !value.is_nan()).collect();
     if known.is_empty() {
@@ -344,7 +275,7 @@ fn fit_numbers(numbers: &[f32], train: &[u32], missing: Missing) -> Option<Kind>
     let filled = values.map(or_fill);
     let center = mean(filled.clone());
     let squares = filled.map(|value| (value - center).powi(2));
-    Some(Kind::Number {
+    Some(Encoding::Number {
         mean: center,
         deviation: mean(squares).sqrt(),
         fill,
@@ -373,7 +304,7 @@ fn fit_categories(
     names: &[String],
     train: &[u32],
     missing: Missing,
-) -> Option<Kind> {
+) -> Option<Encoding> {
     let mut counts = vec![0_u64; names.len()];
     for &row in train {
         if let Some(count) = counts.get_mut(codes[row as usize] as usize) {
@@ -384,7 +315,7 @@ fn fit_categories(
     known.sort_unstable();
     // Of equally frequent ones the first.
     let most = (0..known.len()).rev().max_by_key(|&i| known[i].1)?;
-    Some(Kind::Category {
+    Some(Encoding::Category {
         categories: known.into_iter().map(|(name, _)| name.clone()).collect(),
         fill: matches!(missing, Missing::Mean | Missing::Median).then_some(most),
     })

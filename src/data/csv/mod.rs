@@ -23,9 +23,10 @@ use std::path::Path;
 use cuttlefish_core::data::{Dataset, Split, Values};
 use cuttlefish_core::topology::spec::{CsvTask, Missing};
 
-pub use self::encode::{Encoded, Encoder};
+pub use self::encode::{Encoded, encode_bytes, encode_table};
 pub use self::problem::{Place, Places, Problem};
 use super::Error;
+use super::encoder::Encoder;
 use super::file::read_file;
 
 /// The largest number of rows.
@@ -85,8 +86,8 @@ pub fn parse(bytes: Vec<u8>, options: &Options<'_>) -> Result<(Dataset, Encoder)
     drop(bytes);
     let task = target::task(options, columns.target)?;
     let split = Split::fixed(columns.rows, options.test_split, options.validation_split);
-    let encoder = Encoder::fit(&columns.features, &split.train, options.missing)?;
-    let values = encoder.encode_columns(&columns.features, columns.rows)?;
+    let encoder = encode::fit(&columns.features, &split.train, options.missing)?;
+    let values = encode::encode_columns(&encoder, &columns.features, columns.rows)?;
     let dataset = Dataset {
         name: "csv".to_owned(),
         features: encoder.features(),

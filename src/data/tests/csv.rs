@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use cuttlefish_core::data::{Dataset, Task, Values};
 use cuttlefish_core::topology::spec::{CsvTask, Missing};
 
-use crate::data::csv::{Encoder, Options, parse};
+use crate::data::Encoder;
+use crate::data::csv::{Options, parse};
 
 /// All rows train, missing cells are errors, the target is `y`.
 pub const OPTIONS: Options<'static> = Options {

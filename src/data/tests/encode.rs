@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use cuttlefish_core::topology::spec::Missing;
 
 use super::csv::{OPTIONS, floats, read};
-use crate::data::csv::{Encoder, Options, Problem};
+use crate::data::Encoder;
+use crate::data::csv::{Options, Problem, encode_bytes, encode_table};
 
 const TABLE: &str = "size,colour,y\n1,red,cat\n3,blue,dog\n1,red,ant\n3,red,cat\n";
 
@@ -15,7 +16,7 @@ fn fitted(missing: Missing) -> Encoder {
 
 #[track_caller]
 fn check_problem(encoder: &Encoder, text: &str, expected: &str) {
-    let problem = encoder.encode_bytes(text.as_bytes()).unwrap_err();
+    let problem = encode_bytes(encoder, text.as_bytes()).unwrap_err();
     assert_eq!(problem.to_string(), expected);
 }
 
@@ -118,19 +119,19 @@ fn saved_encoder_encodes_the_same_bits() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("t.csv");
     std::fs::write(&path, TABLE).unwrap();
-    let encoded = saved.encode_table(&path).unwrap();
+    let encoded = encode_table(&saved, &path).unwrap();
     assert_eq!(encoded.values, floats(&dataset));
     assert_eq!(encoded.lines, [2, 3, 4, 5]);
     assert!(encoded.unseen.is_empty());
-    assert!(saved.encode_table(&dir.path().join("absent.csv")).is_err());
-    assert!(saved.encode_table(dir.path()).is_err());
+    assert!(encode_table(&saved, &dir.path().join("absent.csv")).is_err());
+    assert!(encode_table(&saved, dir.path()).is_err());
 }
 
 #[test]
 fn order_of_columns_is_free_and_others_are_left_out() {
     let encoder = fitted(Missing::Error);
     let text = "note;colour;size\ninf;blue;5\n;green;2\n";
-    let encoded = encoder.encode_bytes(text.as_bytes()).unwrap();
+    let encoded = encode_bytes(&encoder, text.as_bytes()).unwrap();
     assert_eq!(encoded.values, [3.0, 1.0, 0.0, 0.0, 0.0, 0.0]);
     assert_eq!(encoded.unseen, [("colour".to_owned(), 1)]);
 }
@@ -138,14 +139,10 @@ fn order_of_columns_is_free_and_others_are_left_out() {
 #[test]
 fn missing_cells_follow_the_policy_of_training() {
     let text = "size,colour\n,red\n3,blue\n5,\n";
-    let encoded = fitted(Missing::Median)
-        .encode_bytes(text.as_bytes())
-        .unwrap();
+    let encoded = encode_bytes(&fitted(Missing::Median), text.as_bytes()).unwrap();
     let filled = [0.0, 0.0, 1.0, 1.0, 1.0, 0.0, 3.0, 0.0, 1.0];
     assert_eq!(encoded.values, filled);
-    let encoded = fitted(Missing::DropRow)
-        .encode_bytes(text.as_bytes())
-        .unwrap();
+    let encoded = encode_bytes(&fitted(Missing::DropRow), text.as_bytes()).unwrap();
     assert_eq!(
         (encoded.values, encoded.lines),
         (vec![1.0, 1.0, 0.0], vec![3])
@@ -198,6 +195,6 @@ fn tables_that_do_not_fit_are_refused() {
 #[test]
 fn numbers_far_from_training_stay_finite() {
     let (_, encoder) = read("x,y\n1e-38,a\n2e-38,b\n", &OPTIONS);
-    let encoded = encoder.encode_bytes(b"x\n3e38\n-3e38\n").unwrap();
+    let encoded = encode_bytes(&encoder, b"x\n3e38\n-3e38\n").unwrap();
     assert_eq!(encoded.values, [f32::MAX, f32::MIN]);
 }

@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 
 use super::image;
 use crate::config::{BROADCAST, ContainerConfig, StoreConfig};
-use crate::host::source::data_file;
+use crate::data::prepared::data_file;
 pub use errand::{probe, recorder};
 
 /// A bridge has 1,024 ports, some of which go to the gateway and to broker and store, and Docker

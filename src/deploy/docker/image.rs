@@ -116,7 +116,16 @@ pub fn find_program(told: &dyn Fn(&str)) -> Result<PathBuf, Error> {
         told("building the containers' program with cargo");
         let mut cargo = std::process::Command::new("cargo");
         cargo
-            .args(["build", "--quiet", "--release", "--package", PROGRAM])
+            // The workspace's features: those of the package alone are fewer, and would have its
+            // dependencies built again.
+            .args([
+                "build",
+                "--quiet",
+                "--release",
+                "--workspace",
+                "--bin",
+                PROGRAM,
+            ])
             .current_dir(&checkout)
             .env("CARGO_TARGET_DIR", target_dir(directory))
             .stdout(Stdio::null());

@@ -2,29 +2,50 @@
 //!
 //! | module | responsibility |
 //! |---|---|
-//! | [`desired`] | what a run's containers should be; pure |
-//! | [`cost`] | what they cost the host; pure |
-//! | [`limits`] | which limits of the host that meets, and whether they hold; pure |
-//! | [`facts`] | what the host has, as the daemon and the kernel say |
-//! | [`render`] | a container as the API wants it said; pure |
-//! | [`reconcile`] | the steps from what is there to what should be; pure |
+//! | [`run`] | the target, and a run in containers |
+//! | [`deployment`] | the document of such a run |
+//! | [`up`], [`down`] | containers that train; everything of a run removed, and nothing else |
+//! | [`external`], [`own_services`] | a broker and store that were there; those that a run brings along |
+//! | [`provision`] | files and users that containers need |
+//! | [`endpoints`], [`inspection`] | addresses of broker, store and actors; an actor asked over HTTP |
+//! | [`watch`], [`status`], [`neuron`] | training followed; each container's state; one neuron's |
+//! | [`outlook`] | cost of a run beside what the host can carry |
+//! | [`desired`] | a run's containers as they should be; pure |
+//! | [`cost`] | memory, threads and files that they cost the host; pure |
+//! | [`limits`] | limits of the host that this meets, and whether they hold; pure |
+//! | [`facts`] | the host's memory and limits, as the daemon and the kernel say |
+//! | [`render`] | a container as a request to the API; pure |
+//! | [`reconcile`] | steps from what is there to what should be; pure |
 //! | [`image`] | the neuron image: found, or built without a base image |
-//! | [`disturb`] | what is done to a container by those who test what it survives |
+//! | [`disturb`] | faults that are done to a container on purpose |
 //! | `once` | a container run to its end |
-//! | [`error`] | what can go wrong, and what to do about it |
+//! | [`error`] | errors of the daemon, and what to do about them |
 //!
-//! This module knows containers, not neurons. It touches only what carries the label of the run.
+//! It touches only what carries the label of the run.
 
 pub mod cost;
+pub mod deployment;
 pub mod desired;
 pub mod disturb;
+pub mod down;
+pub mod endpoints;
 pub mod error;
+pub mod external;
 pub mod facts;
 pub mod image;
+pub mod inspection;
 pub mod limits;
+pub mod neuron;
 mod once;
+pub mod outlook;
+pub mod own_services;
+pub mod provision;
 pub mod reconcile;
 pub mod render;
+pub mod run;
+pub mod status;
+pub mod up;
+pub mod watch;
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -37,11 +58,14 @@ use bollard::query_parameters::{
 };
 use futures_util::stream::{BoxStream, FuturesUnordered, StreamExt};
 
+pub use deployment::Deployment;
 use desired::Container;
 pub use error::Error;
 pub use once::Ended;
 use reconcile::{Action, Observed};
 use render::label;
+pub use run::{DockerRun, DockerTarget};
+pub use up::Services;
 
 /// Requests to the daemon at once. It works on few containers at a time, and more only make each
 /// of them slower.

@@ -60,6 +60,21 @@ pub enum Action {
     },
 }
 
+impl Action {
+    /// The step in words.
+    pub fn sentence(&self) -> String {
+        match self {
+            Self::Create {
+                container,
+                instead_of,
+            } if instead_of.is_empty() => format!("create container {}", container.name),
+            Self::Create { container, .. } => format!("replace container {}", container.name),
+            Self::Start { name, .. } => format!("start container {name}"),
+            Self::Remove { name, .. } => format!("remove container {name}"),
+        }
+    }
+}
+
 /// The steps from `observed` to `desired`, in the order of `desired`; removals first.
 pub fn reconcile(desired: &[Container], observed: &[Observed]) -> Vec<Action> {
     let mut by_name: HashMap<&str, Vec<&Observed>> = HashMap::new();

@@ -8,19 +8,28 @@
 //! | [`reconcile`] | what differs from those that are there; pure |
 //! | [`render`] | task definitions as the API wants them said, and back; pure |
 //! | [`manifests`] | the same requests as files that others send |
+//! | [`run`] | the target, and a run there |
+//! | [`deployment`] | the document of such a run |
+//! | [`watch`], [`status`] | training followed; the services' state |
+//! | [`bundle`] | a run as files that others apply |
 //! | `tasks` | tasks that end, and one that does a single thing |
 //! | this file | the API |
 //!
 //! Every request may be repeated: names are the run's own, and what is there is looked up first. The
 //! API is only eventually consistent, so nothing here depends on reading back what was just written.
 
+pub mod bundle;
 pub mod cost;
+pub mod deployment;
 pub mod desired;
 pub mod manifests;
 pub mod reconcile;
 pub mod render;
+pub mod run;
 pub mod stack;
+pub mod status;
 mod tasks;
+pub mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -32,6 +41,7 @@ use aws_sdk_ecs::types::{
     Tag,
 };
 
+pub use deployment::Deployment;
 use desired::{Network, Service, TaskDefinition, prefix};
 use reconcile::{Action, Changes, Observed};
 use stack::{Stack, StackError};

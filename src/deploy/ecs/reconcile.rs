@@ -74,7 +74,7 @@ impl Action {
     }
 
     /// What it does, for people.
-    pub fn told(&self) -> String {
+    pub fn sentence(&self) -> String {
         match self {
             Self::Create(service) => format!("create {}: {} tasks", service.name, service.count),
             Self::Update { service, why, .. } => format!("update {}: {why}", service.name),
@@ -259,7 +259,7 @@ mod tests {
             },
         ];
         let actions = reconcile(&desired, &found);
-        let told: Vec<String> = actions.iter().map(Action::told).collect();
+        let told: Vec<String> = actions.iter().map(Action::sentence).collect();
         assert_eq!(
             told,
             [
@@ -298,7 +298,7 @@ mod tests {
         on_ec2.launch_type = Some(Capacity::Ec2);
         provided.launch_type = None;
         let actions = reconcile(&desired, &found);
-        let told: Vec<String> = actions.iter().map(Action::told).collect();
+        let told: Vec<String> = actions.iter().map(Action::sentence).collect();
         assert_eq!(
             told,
             [

@@ -22,8 +22,8 @@ impl Shared {
     }
 }
 
-fn snapshot() -> Snapshot {
-    Snapshot {
+fn status() -> TrainingStatus {
+    TrainingStatus {
         epoch: 3,
         epochs: 20,
         part: Part::Train,
@@ -59,7 +59,7 @@ fn lines_come_at_most_every_ten_seconds_and_at_each_epoch() {
     let mut view = ProgressView::over(Output::Lines(Box::new(written.clone())), 20);
     let start = view.shown;
     for tenths in 0..250 {
-        view.update_at(&snapshot(), start + Duration::from_millis(100 * tenths));
+        view.update_at(&status(), start + Duration::from_millis(100 * tenths));
     }
     view.epoch(&record(), 59_860, Duration::from_millis(1_460));
     view.note("rewound to tick 640: neuron hidden/3 has booted");
@@ -75,7 +75,7 @@ fn lines_come_at_most_every_ten_seconds_and_at_each_epoch() {
 #[test]
 fn quiet_is_silent() {
     let mut view = ProgressView::new(true, true, 20);
-    view.update(&snapshot());
+    view.update(&status());
     view.epoch(&record(), 41_000, Duration::from_secs(1));
     view.note("resumed");
     view.finish();
@@ -107,11 +107,11 @@ fn the_bar_can_be_made() {
 fn the_bar_moves_on_however_fast_epochs_end() {
     let mut view = ProgressView::over(Output::Bar(ProgressBar::hidden()), 20);
     let start = view.shown;
-    view.update_at(&snapshot(), start);
+    view.update_at(&status(), start);
     view.epoch(&record(), 41_000, Duration::from_millis(1));
-    let next = Snapshot {
+    let next = TrainingStatus {
         epoch: 4,
-        ..snapshot()
+        ..status()
     };
     view.update_at(&next, start + DRAW_INTERVAL);
     let Output::Bar(bar) = &view.output else {
@@ -122,24 +122,24 @@ fn the_bar_moves_on_however_fast_epochs_end() {
 
 #[test]
 fn other_parts_are_named() {
-    let mut snapshot = snapshot();
-    assert_eq!(bar_prefix(&snapshot), "epoch  3/20");
-    snapshot.part = Part::Validation;
-    assert_eq!(bar_prefix(&snapshot), "valid  3/20");
-    assert!(line_of(&snapshot).starts_with("epoch  3/20  validation  batch"));
-    snapshot.part = Part::Test;
-    assert_eq!(bar_prefix(&snapshot), "test");
-    assert!(line_of(&snapshot).starts_with("test  batch"));
+    let mut status = status();
+    assert_eq!(bar_prefix(&status), "epoch  3/20");
+    status.part = Part::Validation;
+    assert_eq!(bar_prefix(&status), "valid  3/20");
+    assert!(line_of(&status).starts_with("epoch  3/20  validation  batch"));
+    status.part = Part::Test;
+    assert_eq!(bar_prefix(&status), "test");
+    assert!(line_of(&status).starts_with("test  batch"));
 }
 
 #[test]
 fn the_bar_and_its_texts_fit_into_eighty_columns() {
-    let message = bar_message(&snapshot());
+    let message = bar_message(&status());
     assert_eq!(
         message,
         "loss 0.1234  accuracy 96.51 %  1:20 left  41,000/s"
     );
-    assert!(bar_prefix(&snapshot()).len() + 1 + 14 + 2 + message.len() <= 80);
+    assert!(bar_prefix(&status()).len() + 1 + 14 + 2 + message.len() <= 80);
 }
 
 #[test]
@@ -160,10 +160,10 @@ fn regression_shows_its_squared_error_where_the_loss_is_another() {
 
 #[test]
 fn what_is_unknown_is_left_out() {
-    let mut snapshot = snapshot();
-    snapshot.accuracy = None;
-    snapshot.remaining = None;
-    assert_eq!(bar_message(&snapshot), "loss 0.1234  41,000/s");
+    let mut status = status();
+    status.accuracy = None;
+    status.remaining = None;
+    assert_eq!(bar_message(&status), "loss 0.1234  41,000/s");
 }
 
 #[test]

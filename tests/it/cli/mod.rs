@@ -3,6 +3,7 @@
 mod help;
 mod life;
 mod render;
+mod targets;
 mod usage;
 
 use std::path::{Path, PathBuf};

@@ -3,10 +3,10 @@
 //!
 //! What a reader should be able to see at a glance is checked in under `tests/snapshots/`.
 
-mod companion;
 mod compose;
 mod desired;
 mod kubernetes;
+mod own_services;
 mod render;
 
 use std::path::PathBuf;

@@ -1,0 +1,356 @@
+//! The text that Prometheus reads (exposition format 0.0.4).
+
+use cuttlefish_core::data::Part;
+use cuttlefish_core::ids::Address;
+use cuttlefish_core::protocol::Evaluation;
+use cuttlefish_core::view::{NeuronView, TrainerView, UnitState, UnitView, View};
+
+use super::About;
+use super::process::Process;
+use crate::host::RunSnapshot;
+use crate::transport::{LinkState, LinkView};
+
+/// What there is to measure at a moment.
+pub struct Measured<'a> {
+    /// Who is measured.
+    pub about: &'a About,
+    /// `None` if it did not answer.
+    pub view: Option<&'a View>,
+    /// What the process has reported.
+    pub look: &'a RunSnapshot,
+    /// Where messages go over a broker.
+    pub link: Option<&'a LinkView>,
+    /// The process.
+    pub process: Process,
+}
+
+/// All metrics of a machine and its process.
+pub fn render(measured: &Measured<'_>) -> String {
+    let mut text = Text::new(measured.about);
+    let answered = f64::from(u8::from(measured.view.is_some()));
+    text.gauge(
+        "cuttlefish_answered",
+        "Whether the actor answers.",
+        answered,
+    );
+    if let Some(view) = measured.view {
+        general(&mut text, view);
+        match view {
+            View::Unit(unit) => neurons(&mut text, unit),
+            View::Synapse(_) => {}
+            View::Trainer(trainer) => progress(&mut text, trainer),
+        }
+    }
+    if measured.about.address == Address::Trainer {
+        learning(&mut text, measured.look);
+    }
+    store(&mut text, measured.look);
+    if let Some(link) = measured.link {
+        broker(&mut text, link);
+    }
+    text.text += &measured.process.metrics();
+    text.text
+}
+
+/// Metrics with the labels that all of them have.
+struct Text {
+    text: String,
+    labels: String,
+}
+
+impl Text {
+    fn new(about: &About) -> Self {
+        let layer = about.layer().map_or("", |layer| &layer.name);
+        let labels = [
+            ("run", &*about.run),
+            ("layer", layer),
+            ("unit", &about.name),
+        ]
+        .map(|(name, value)| format!("{name}=\"{}\"", escaped(value)));
+        Self {
+            text: String::new(),
+            labels: labels.join(","),
+        }
+    }
+
+    fn family(&mut self, name: &str, kind: &str, help: &str) {
+        self.text += &format!("# HELP {name} {help}\n# TYPE {name} {kind}\n");
+    }
+
+    fn sample(&mut self, name: &str, label: Option<(&str, &str)>, value: f64) {
+        let further = label.map_or(String::new(), |(label, value)| {
+            format!(",{label}=\"{}\"", escaped(value))
+        });
+        self.text += &format!("{name}{{{}{further}}} {}\n", self.labels, number(value),);
+    }
+
+    fn gauge(&mut self, name: &str, help: &str, value: f64) {
+        self.family(name, "gauge", help);
+        self.sample(name, None, value);
+    }
+
+    fn counter(&mut self, name: &str, help: &str, value: u64) {
+        self.family(name, "counter", help);
+        self.sample(name, None, value as f64);
+    }
+}
+
+fn general(text: &mut Text, view: &View) {
+    let generation = view.generation().0 as f64;
+    text.gauge(
+        "cuttlefish_generation",
+        "Number of the timeline that the actor knows.",
+        generation,
+    );
+    if let Some(tick) = view.tick() {
+        text.gauge(
+            "cuttlefish_tick",
+            "Last tick that the actor has worked on.",
+            tick.0 as f64,
+        );
+    }
+    let dropped = view.dropped();
+    let counters = [
+        (
+            "cuttlefish_messages_foreign_total",
+            "Messages left alone because nobody of the run sends such.",
+            dropped.foreign,
+        ),
+        (
+            "cuttlefish_messages_stale_total",
+            "Messages left alone because they are of another timeline.",
+            dropped.stale,
+        ),
+        (
+            "cuttlefish_messages_duplicate_total",
+            "Messages left alone because what they are for is done.",
+            dropped.duplicate,
+        ),
+    ];
+    for (name, help, count) in counters {
+        text.counter(name, help, count);
+    }
+}
+
+/// A figure of a neuron; one that it does not have is left out.
+type Figure = fn(&NeuronView) -> Option<f64>;
+
+/// The figures of each neuron, with what they are.
+const FIGURES: [(&str, &str, Figure); 9] = [
+    (
+        "cuttlefish_weight_norm",
+        "Square root of the sum of the squares of a neuron's weights.",
+        |neuron| Some(neuron.weight_norm),
+    ),
+    ("cuttlefish_bias", "Bias of a neuron.", |neuron| {
+        Some(f64::from(neuron.bias))
+    }),
+    (
+        "cuttlefish_gamma",
+        "What a neuron with batch normalization multiplies its normalized values with.",
+        |neuron| Some(f64::from(neuron.normalizer?.gamma)),
+    ),
+    (
+        "cuttlefish_beta",
+        "What a neuron with batch normalization adds to them.",
+        |neuron| Some(f64::from(neuron.normalizer?.beta)),
+    ),
+    (
+        "cuttlefish_moving_mean",
+        "Moving average of the means of the training batches of such a neuron.",
+        |neuron| Some(f64::from(neuron.normalizer?.moving_mean)),
+    ),
+    (
+        "cuttlefish_moving_variance",
+        "Moving average of their variances.",
+        |neuron| Some(f64::from(neuron.normalizer?.moving_variance)),
+    ),
+    (
+        "cuttlefish_activation_mean",
+        "Mean activation of a neuron over its last training batch.",
+        |neuron| Some(neuron.last_batch.as_ref()?.activation.mean),
+    ),
+    (
+        "cuttlefish_activation_zeros_ratio",
+        "Share of the same activations that are 0.",
+        |neuron| Some(neuron.last_batch.as_ref()?.activation.zeros),
+    ),
+    (
+        "cuttlefish_gradient_norm",
+        "Norm of dLoss/dz of a neuron over the rows of its last training batch.",
+        |neuron| Some(neuron.last_batch.as_ref()?.gradient.norm),
+    ),
+];
+
+fn neurons(text: &mut Text, unit: &UnitView) {
+    let running = f64::from(u8::from(unit.state == UnitState::Running));
+    text.gauge(
+        "cuttlefish_running",
+        "Whether the unit has weights.",
+        running,
+    );
+    for (name, help, figure) in FIGURES {
+        text.family(name, "gauge", help);
+        for neuron in &unit.neurons {
+            if let Some(value) = figure(neuron) {
+                let index = neuron.index.to_string();
+                text.sample(name, Some(("neuron", &index)), value);
+            }
+        }
+    }
+}
+
+fn progress(text: &mut Text, trainer: &TrainerView) {
+    text.counter(
+        "cuttlefish_rewinds_total",
+        "Times that everybody went back to the last commit.",
+        trainer.rewinds,
+    );
+    if let Some(commit) = trainer.committed {
+        text.gauge(
+            "cuttlefish_commit",
+            "Number of the commit point that the ledger names.",
+            commit.number as f64,
+        );
+    }
+}
+
+fn learning(text: &mut Text, look: &RunSnapshot) {
+    text.counter(
+        "cuttlefish_trained_rows_total",
+        "Rows of all training ticks, repeated ones included.",
+        look.rows_trained,
+    );
+    if let Some(tick) = look.newest_tick() {
+        let epoch = f64::from(tick.epoch);
+        text.gauge("cuttlefish_epoch", "Epoch of the last tick.", epoch);
+        let now = [(part_word(tick.part), tick.running)];
+        quality(text, "cuttlefish", "the current part so far", &now);
+    }
+    if let Some(record) = look.epochs().next_back() {
+        let mut parts = vec![(part_word(Part::Train), &record.train)];
+        let validation = record.validation.as_ref();
+        parts.extend(validation.map(|validation| (part_word(Part::Validation), validation)));
+        quality(text, "cuttlefish_epoch", "the last whole epoch", &parts);
+    }
+}
+
+/// Loss and accuracy of parts of the data.
+fn quality(text: &mut Text, prefix: &str, of: &str, parts: &[(&str, &Evaluation)]) {
+    let loss = format!("{prefix}_loss");
+    text.family(&loss, "gauge", &format!("Mean loss of a row of {of}."));
+    for (part, evaluation) in parts {
+        text.sample(&loss, Some(("part", part)), evaluation.loss);
+    }
+    if parts
+        .iter()
+        .all(|(_, evaluation)| evaluation.accuracy.is_none())
+    {
+        return;
+    }
+    let accuracy = format!("{prefix}_accuracy");
+    let help = format!("Share of the rows of {of} that were classified rightly.");
+    text.family(&accuracy, "gauge", &help);
+    for (part, evaluation) in parts {
+        if let Some(share) = evaluation.accuracy {
+            text.sample(&accuracy, Some(("part", part)), share);
+        }
+    }
+}
+
+fn part_word(part: Part) -> &'static str {
+    match part {
+        Part::Train => "train",
+        Part::Validation => "validation",
+        Part::Test => "test",
+    }
+}
+
+fn store(text: &mut Text, look: &RunSnapshot) {
+    text.counter(
+        "cuttlefish_commits_written_total",
+        "Commits written to the store: of a unit its neurons, of the trainer the ledger.",
+        look.commits_written,
+    );
+    text.counter(
+        "cuttlefish_store_failures_total",
+        "Tries of store requests that failed; most are tried again.",
+        look.store_failures,
+    );
+}
+
+fn broker(text: &mut Text, link: &LinkView) {
+    let counters = [
+        (
+            "cuttlefish_messages_sent_total",
+            "Messages sent over the broker.",
+            link.messages_sent,
+        ),
+        (
+            "cuttlefish_sent_bytes_total",
+            "Their encoded size.",
+            link.bytes_sent,
+        ),
+        (
+            "cuttlefish_messages_received_total",
+            "Messages received from the broker, refused ones included.",
+            link.messages_received,
+        ),
+        (
+            "cuttlefish_received_bytes_total",
+            "Their encoded size.",
+            link.bytes_received,
+        ),
+        (
+            "cuttlefish_messages_refused_total",
+            "Messages that were not ours to understand.",
+            link.messages_refused,
+        ),
+        (
+            "cuttlefish_broker_sessions_total",
+            "Times that the broker was connected to.",
+            link.sessions,
+        ),
+    ];
+    for (name, help, count) in counters {
+        text.counter(name, help, count);
+    }
+    let connected = link.state == LinkState::Connected;
+    text.gauge(
+        "cuttlefish_broker_connected",
+        "Whether the broker is connected and takes messages.",
+        f64::from(u8::from(connected)),
+    );
+}
+
+/// A label's value between its quotes.
+fn escaped(value: &str) -> String {
+    value
+        .replace('\\', r"\\")
+        .replace('"', r#"\""#)
+        .replace('\n', r"\n")
+}
+
+/// A number as Prometheus reads it.
+pub(super) fn number(value: f64) -> String {
+    if value.is_infinite() {
+        return if value > 0.0 { "+Inf" } else { "-Inf" }.to_owned();
+    }
+    value.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_cannot_break_out_of_their_quotes() {
+        assert_eq!(escaped("a\"b\\c\nd"), r#"a\"b\\c\nd"#);
+    }
+
+    #[test]
+    fn numbers_are_written_as_prometheus_reads_them() {
+        let texts = [1.0, 0.25, f64::NAN, f64::INFINITY, f64::NEG_INFINITY].map(number);
+        assert_eq!(texts, ["1", "0.25", "NaN", "+Inf", "-Inf"]);
+    }
+}

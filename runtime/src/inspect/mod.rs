@@ -1,0 +1,130 @@
+//! The HTTP server of every unit, synapse and trainer: what people, scripts and Prometheus see of it.
+//!
+//! | module | responsibility |
+//! |---|---|
+//! | [`about`] | what stays the same for as long as a machine runs |
+//! | [`access`] | who may ask: token, `Host`, `Origin` |
+//! | [`routes`] | which address answers what |
+//! | [`neurons`] | single neurons as JSON, their weights as JSON, NumPy array or picture |
+//! | [`problem`] | every answer that is no answer, with its status |
+//! | [`page`] | the page for people |
+//! | [`picture`] | weights as a heat map |
+//! | [`metrics`] | the text that Prometheus reads |
+//! | [`process`] | when the process began, and its memory |
+//!
+//! It only reads: `GET` and `HEAD`, no bodies, nothing that changes the machine. It must not hold
+//! the machine up either, so at most one question at a time waits in the machine's mailbox,
+//! however many clients ask. Tested over real sockets in `tests/it/inspect/`.
+
+pub mod about;
+pub mod access;
+pub mod metrics;
+pub mod neurons;
+pub mod page;
+pub mod picture;
+pub mod problem;
+pub mod process;
+pub mod routes;
+
+use std::io;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::dev::Server;
+use actix_web::middleware::from_fn;
+use actix_web::{App, HttpServer, web};
+use async_trait::async_trait;
+use cuttlefish_core::view::View;
+
+use crate::host::RunSnapshot;
+use crate::transport::Link;
+
+pub use about::About;
+pub use access::Access;
+use routes::Served;
+
+/// Connections at once; more wait until one is closed.
+const MAX_CONNECTIONS: usize = 64;
+
+/// From the first byte of a request to the last one of its head. A slower client is cut off.
+const REQUEST_WITHIN: Duration = Duration::from_secs(5);
+
+/// How long a client may take no byte of its answers. Sixty-four that ask on and on, and read
+/// nothing, would shut everybody else out.
+const READ_WITHIN: Duration = Duration::from_secs(5);
+
+/// How long a connection may be idle between two requests.
+const IDLE_WITHIN: Duration = Duration::from_secs(15);
+
+/// How long a client may take to close its side of a connection.
+const CLOSE_WITHIN: Duration = Duration::from_secs(1);
+
+/// How long a stop waits for answers that are under way.
+const STOP_WITHIN: Duration = Duration::from_secs(1);
+
+/// What a server shows.
+#[async_trait]
+pub trait Subject: Send + Sync {
+    /// What stays the same.
+    fn about(&self) -> &About;
+
+    /// What there is to see of the machine now; `None` if it does not answer. The server stops
+    /// waiting after [`routes::VIEW_WITHIN`].
+    async fn view(&self) -> Option<View>;
+
+    /// Whether all is well, or what is not. The text is shown to everybody, so it must hold no
+    /// secret.
+    ///
+    /// # Errors
+    /// What is wrong, in words for people.
+    fn health(&self) -> Result<(), String>;
+
+    /// What has been reported, with the notes after number `after`. Only a trainer reports much.
+    fn snapshot(&self, after: u64) -> RunSnapshot;
+
+    /// The link to the broker; `None` where messages stay in the process.
+    fn link(&self) -> Option<&Link>;
+}
+
+/// Serves `subject` on a socket that is bound already, to those whom `access` admits. The server
+/// runs for as long as the future that is returned is polled; it takes no signals.
+///
+/// # Errors
+/// When the socket cannot be used.
+pub fn serve(
+    listener: TcpListener,
+    subject: Arc<dyn Subject>,
+    access: Access,
+) -> io::Result<Server> {
+    cut_off_who_does_not_read(&listener)?;
+    let served = web::Data::new(Served::new(subject, access));
+    let app = move || {
+        App::new()
+            .app_data(served.clone())
+            .wrap(from_fn(routes::admit))
+            .configure(routes::routes)
+    };
+    let server = HttpServer::new(app)
+        .workers(1)
+        // Nothing here blocks; the threads would only cost memory in every container.
+        .worker_max_blocking_threads(1)
+        .max_connections(MAX_CONNECTIONS)
+        .client_request_timeout(REQUEST_WITHIN)
+        .keep_alive(IDLE_WITHIN)
+        .client_disconnect_timeout(CLOSE_WITHIN)
+        .shutdown_timeout(STOP_WITHIN.as_secs())
+        .disable_signals()
+        .listen(listener)?;
+    Ok(server.run())
+}
+
+/// The HTTP server does not notice; the kernel does, and its connections inherit it from this
+/// socket. Elsewhere than on Linux, where containers run, such clients keep their connection.
+fn cut_off_who_does_not_read(listener: &TcpListener) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    socket2::SockRef::from(listener).set_tcp_user_timeout(Some(READ_WITHIN))?;
+    #[cfg(not(target_os = "linux"))]
+    let _ = (listener, READ_WITHIN);
+    Ok(())
+}

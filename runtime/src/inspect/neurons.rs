@@ -1,0 +1,230 @@
+//! What is told of single neurons: which are here, how they are, and their weights.
+
+use actix_web::http::header;
+use actix_web::web::{self, Data};
+use actix_web::{HttpRequest, HttpResponse};
+use cuttlefish_core::ids::{Generation, Tick};
+use cuttlefish_core::math::normalization::Normalizer;
+use cuttlefish_core::view::{NeuronBatch, NeuronView, UnitState, UnitView, View};
+use ndarray::{Array1, Array2};
+use ndarray_npy::WriteNpyExt as _;
+use serde::Serialize;
+
+use super::About;
+use super::picture;
+use super::problem::Problem;
+use super::routes::{Format, Served, query};
+use crate::transport::{Link, LinkView};
+
+#[derive(Serialize)]
+struct NeuronsDocument<'a> {
+    run: &'a str,
+    unit: &'a str,
+    layer: Option<&'a str>,
+    neurons: Vec<usize>,
+}
+
+/// Which neurons are hosted here.
+pub async fn list(served: Data<Served>) -> HttpResponse {
+    let about = served.about();
+    HttpResponse::Ok().json(NeuronsDocument {
+        run: &about.run,
+        unit: &about.name,
+        layer: about.layer().map(|layer| &*layer.name),
+        neurons: about.neurons.map_or(Vec::new(), |n| n.indices().collect()),
+    })
+}
+
+/// A neuron's state. The numbers are missing before the unit has weights.
+#[derive(Serialize)]
+struct NeuronDocument<'a> {
+    run: &'a str,
+    layer: &'a str,
+    neuron: usize,
+    state: UnitState,
+    generation: Generation,
+    tick: Option<Tick>,
+    activation: &'a str,
+    fan_in: usize,
+    bias: Option<f32>,
+    #[serde(flatten)]
+    normalizer: Option<Normalizer>,
+    weight_norm: Option<f64>,
+    weight_min: Option<f32>,
+    weight_max: Option<f32>,
+    last_batch: Option<&'a NeuronBatch>,
+    counters: Option<LinkView>,
+}
+
+fn find(unit: &UnitView, index: usize) -> Option<&NeuronView> {
+    unit.neurons.iter().find(|neuron| neuron.index == index)
+}
+
+/// How a neuron is.
+///
+/// # Errors
+/// When it is not hosted here, or the unit does not answer.
+pub async fn state(
+    served: Data<Served>,
+    neuron: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
+    let (unit, index) = unit_with(&served, &neuron).await?;
+    let about = served.about();
+    let layer = about.layer().ok_or(Problem::NotFound)?;
+    let neuron = find(&unit, index);
+    Ok(HttpResponse::Ok().json(NeuronDocument {
+        run: &about.run,
+        layer: &layer.name,
+        neuron: index,
+        state: unit.state,
+        generation: unit.generation,
+        tick: unit.tick,
+        activation: &layer.activation,
+        fan_in: layer.fan_in,
+        bias: neuron.map(|n| n.bias),
+        normalizer: neuron.and_then(|n| n.normalizer),
+        weight_norm: neuron.map(|n| n.weight_norm),
+        weight_min: neuron.map(|n| n.weight_min),
+        weight_max: neuron.map(|n| n.weight_max),
+        last_batch: neuron.and_then(|n| n.last_batch.as_ref()),
+        counters: served.subject.link().map(Link::view),
+    }))
+}
+
+#[derive(Serialize)]
+struct WeightsDocument<'a> {
+    weights: &'a [f32],
+    bias: f32,
+}
+
+/// A neuron's weights, in one of three forms.
+///
+/// # Errors
+/// When it is not hosted here, has no weights yet, or the unit does not answer.
+pub async fn weights(
+    served: Data<Served>,
+    neuron: web::Path<String>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
+    let format = query(&request)?.format;
+    let (unit, index) = unit_with(&served, &neuron).await?;
+    let layer = served.about().layer().ok_or(Problem::NotFound)?;
+    let neuron = find(&unit, index).ok_or(Problem::NoWeights { state: unit.state })?;
+    Ok(match format {
+        Format::Json => HttpResponse::Ok().json(WeightsDocument {
+            weights: &neuron.weights,
+            bias: neuron.bias,
+        }),
+        Format::Npy => {
+            let name = format!("{}-{}-{index}.npy", served.about().run, layer.name);
+            array(&neuron.weights, layer.image, &name)?
+        }
+        Format::Png => picture(&neuron.weights, layer.picture())?,
+    })
+}
+
+#[derive(Serialize)]
+struct MapDocument<'a> {
+    tick: Tick,
+    height: usize,
+    width: usize,
+    activations: &'a [f32],
+}
+
+/// The map that a filter has made of the first row of the last training batch, before its pool, in one
+/// of three forms.
+///
+/// # Errors
+/// When it is not hosted here or no filter, has not seen a batch, or the unit does not answer.
+pub async fn map(
+    served: Data<Served>,
+    neuron: web::Path<String>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
+    let format = query(&request)?.format;
+    let (unit, index) = unit_with(&served, &neuron).await?;
+    let layer = served.about().layer().ok_or(Problem::NotFound)?;
+    let (height, width) = layer.map.ok_or(Problem::NotFound)?;
+    let batch = find(&unit, index).and_then(|neuron| neuron.last_batch.as_ref());
+    let batch = batch.ok_or(Problem::NoBatch)?;
+    Ok(match format {
+        Format::Json => HttpResponse::Ok().json(MapDocument {
+            tick: batch.tick,
+            height,
+            width,
+            activations: &batch.activations,
+        }),
+        Format::Npy => {
+            let name = format!("{}-{}-{index}-map.npy", served.about().run, layer.name);
+            array(&batch.activations, layer.map, &name)?
+        }
+        Format::Png => picture(&batch.activations, (height, width))?,
+    })
+}
+
+/// Numbers as a picture of a height and width.
+fn picture(values: &[f32], shape: (usize, usize)) -> Result<HttpResponse, Problem> {
+    let picture = picture::heat_map(values, shape);
+    let picture = picture.map_err(|error| Problem::Encoding(error.to_string()))?;
+    Ok(HttpResponse::Ok().content_type("image/png").body(picture))
+}
+
+/// Numbers as a NumPy file.
+fn array(
+    values: &[f32],
+    shape: Option<(usize, usize)>,
+    name: &str,
+) -> Result<HttpResponse, Problem> {
+    let array = npy(values, shape).map_err(|error| Problem::Encoding(error.to_string()))?;
+    let disposition = format!("attachment; filename=\"{name}\"");
+    Ok(HttpResponse::Ok()
+        .content_type("application/octet-stream")
+        .insert_header((header::CONTENT_DISPOSITION, disposition))
+        .body(array))
+}
+
+/// A NumPy file of numbers that are a picture, or in a row.
+fn npy(
+    values: &[f32],
+    shape: Option<(usize, usize)>,
+) -> Result<Vec<u8>, Box<dyn std::error::Error>> {
+    let values = values.to_vec();
+    let mut file = Vec::new();
+    match shape {
+        Some(shape) => Array2::from_shape_vec(shape, values)?.write_npy(&mut file)?,
+        None => Array1::from(values).write_npy(&mut file)?,
+    }
+    Ok(file)
+}
+
+/// The unit with a neuron that is hosted here, and the neuron's index.
+async fn unit_with(served: &Served, neuron: &str) -> Result<(UnitView, usize), Problem> {
+    let hosted = served.about().neurons.map(|neurons| neurons.indices());
+    let index = neuron.parse().ok();
+    let index = index.filter(|index| hosted.is_some_and(|hosted| hosted.contains(index)));
+    let index = index.ok_or_else(|| Problem::NotHosted {
+        neuron: neuron.to_owned(),
+        here: here(served.about()),
+    })?;
+    match served.view().await? {
+        View::Unit(unit) => Ok((unit, index)),
+        View::Synapse(_) | View::Trainer(_) => Err(Problem::NotFound),
+    }
+}
+
+/// Who this is, for those who came to the wrong one.
+fn here(about: &About) -> String {
+    match (about.neurons, about.layer()) {
+        (Some(neurons), Some(layer)) if neurons.count == 1 => {
+            format!("neuron {} of layer `{}`", neurons.first, layer.name)
+        }
+        (Some(neurons), Some(layer)) => format!(
+            "unit `{}` with neurons {} to {} of layer `{}`",
+            about.name,
+            neurons.first,
+            neurons.first + neurons.count - 1,
+            layer.name
+        ),
+        _ => format!("`{}`, which hosts no neurons", about.name),
+    }
+}

@@ -1,0 +1,200 @@
+//! A unit: its neurons with their weights and their last batch.
+
+use cuttlefish_core::view::{NeuronBatch, NeuronView, UnitState, UnitView};
+
+use super::{Seen, chart, tile, tiles};
+use crate::inspect::about::LayerAbout;
+use crate::inspect::picture;
+use crate::numbers::{figure, percent, thousands};
+
+/// Neurons on one page: each brings a picture with it.
+const MAX_NEURONS: usize = 24;
+
+pub fn render(seen: &Seen<'_>, unit: &UnitView) -> String {
+    let Some(layer) = seen.about.layer() else {
+        return String::new();
+    };
+    let generation = unit.generation.to_string();
+    let tick = unit.tick.map_or("–".to_owned(), |tick| thousands(tick.0));
+    let batch = unit.neurons.iter().find_map(|n| n.last_batch.as_ref());
+    let rows = batch.map_or("none yet".to_owned(), |batch| {
+        thousands(batch.activations.len() as u64)
+    });
+    let what = if layer.map.is_some() {
+        "places of its first row"
+    } else {
+        "rows"
+    };
+    let of = batch.map_or(String::new(), |batch| {
+        format!("{what}, tick {}", thousands(batch.tick.0))
+    });
+    let state = match unit.state {
+        UnitState::Blank => "nothing known",
+        UnitState::Restoring => "reads the store",
+        UnitState::Running => "last one applied",
+    };
+    let fan_in = thousands(layer.fan_in as u64);
+    let weights = if layer.map.is_some() {
+        "weights"
+    } else {
+        "inputs"
+    };
+    let mut text = tiles(&[
+        tile("tick", &tick, state),
+        tile("generation", &generation, "of the run"),
+        tile("last batch", &rows, &of),
+        tile(weights, &fan_in, "of each neuron"),
+    ]);
+    let shown = shown(seen, unit);
+    for neuron in shown {
+        text += &card(seen, layer, neuron);
+    }
+    text + &more(seen, unit, shown)
+}
+
+/// The neurons from the one that was asked for, as many as one page has room for.
+fn shown<'a>(seen: &Seen<'_>, unit: &'a UnitView) -> &'a [NeuronView] {
+    let from = seen.from.unwrap_or(unit.first).saturating_sub(unit.first);
+    let from = from.min(unit.neurons.len());
+    &unit.neurons[from..(from + MAX_NEURONS).min(unit.neurons.len())]
+}
+
+/// The way to the neurons that are not on this page.
+fn more(seen: &Seen<'_>, unit: &UnitView, shown: &[NeuronView]) -> String {
+    let count = unit.neurons.len();
+    if count <= MAX_NEURONS {
+        return String::new();
+    }
+    let (first, next) = match (shown.first(), shown.last()) {
+        (Some(first), Some(last)) => (first.index, last.index + 1),
+        _ => (unit.first, unit.first),
+    };
+    let mut links = Vec::new();
+    if first > unit.first {
+        let from = first.saturating_sub(MAX_NEURONS).max(unit.first);
+        links.push(seen.anchor("/", &format!("from={from}"), "← the ones before"));
+    }
+    if next < unit.first + count {
+        links.push(seen.anchor("/", &format!("from={next}"), "the next ones →"));
+    }
+    format!(
+        "<p class=\"more\">{} of {count} neurons. {}</p>\n",
+        shown.len(),
+        links.join(" · ")
+    )
+}
+
+fn card(seen: &Seen<'_>, layer: &LayerAbout, neuron: &NeuronView) -> String {
+    let path = format!("/neurons/{}", neuron.index);
+    let weights = format!("{path}/weights");
+    let (height, width) = layer.picture();
+    let mut links = vec![
+        seen.anchor(&path, "", "state"),
+        seen.anchor(&weights, "format=json", "weights"),
+        seen.anchor(&weights, "format=npy", "NumPy"),
+        seen.anchor(&weights, "format=png", "PNG"),
+    ];
+    let map = layer.map.filter(|_| neuron.last_batch.is_some());
+    let map = map.map_or(String::new(), |(height, width)| {
+        let map = format!("{path}/map");
+        links.push(seen.anchor(&map, "format=npy", "map as NumPy"));
+        format!(
+            "<figure>\n<img src=\"{source}\" alt=\"what filter {index} has made of the first row of the \
+             last batch\" style=\"aspect-ratio:{width}/{height}\">\n<figcaption><span class=\"shape\">\
+             {height} × {width} places of the last batch's first row</span></figcaption>\n</figure>\n",
+            source = seen.address(&map, "format=png"),
+            index = neuron.index,
+        )
+    });
+    format!(
+        "<article>\n<h2>Neuron {index}</h2>\n<div class=\"neuron\">\n<figure>\n\
+         <img src=\"{source}\" alt=\"weights of neuron {index} as a heat map\" \
+         style=\"aspect-ratio:{width}/{height}\">\n<figcaption>{legend}</figcaption>\n</figure>\n\
+         {map}<div class=\"numbers\">\n{numbers}{batch}</div>\n</div>\n<p class=\"links\">{links}</p>\n\
+         </article>\n",
+        index = neuron.index,
+        source = seen.address(&weights, "format=png"),
+        legend = legend(&neuron.weights, layer),
+        numbers = numbers(neuron),
+        batch = batch(layer, neuron.last_batch.as_ref()),
+        links = links.join(" · "),
+    )
+}
+
+/// What the colours of the heat map mean.
+fn legend(weights: &[f32], layer: &LayerAbout) -> String {
+    let strongest = figure(f64::from(picture::strongest(weights)));
+    let stops: Vec<String> = picture::STOPS
+        .iter()
+        .map(|[red, green, blue]| format!("rgb({red} {green} {blue})"))
+        .collect();
+    let shape = match layer.image {
+        Some((height, width)) if layer.map.is_some() => {
+            format!("{height} × {width} weights, channel below channel")
+        }
+        Some((height, width)) => format!("{height} × {width} inputs, one square each"),
+        None => format!("{} inputs, row by row", thousands(layer.fan_in as u64)),
+    };
+    format!(
+        "<span class=\"scale\" style=\"background:linear-gradient(90deg,{})\"></span>\
+         <span class=\"ends\"><span>-{strongest}</span><span>0</span><span>+{strongest}</span></span>\
+         <span class=\"shape\">{shape}</span>",
+        stops.join(",")
+    )
+}
+
+fn numbers(neuron: &NeuronView) -> String {
+    let range = format!(
+        "{} to {}",
+        figure(f64::from(neuron.weight_min)),
+        figure(f64::from(neuron.weight_max))
+    );
+    let number = |number: f32| figure(f64::from(number));
+    let (bias, norm) = (number(neuron.bias), figure(neuron.weight_norm));
+    let mut items = vec![("bias", bias), ("weights", range), ("weight norm", norm)];
+    if let Some(normalizer) = neuron.normalizer {
+        items.extend([
+            ("gamma", number(normalizer.gamma)),
+            ("beta", number(normalizer.beta)),
+            ("moving mean", number(normalizer.moving_mean)),
+            ("moving variance", number(normalizer.moving_variance)),
+        ]);
+    }
+    list(&items)
+}
+
+fn batch(layer: &LayerAbout, batch: Option<&NeuronBatch>) -> String {
+    let Some(batch) = batch else {
+        return "<p class=\"quiet\">No training batch in this timeline yet.</p>\n".to_owned();
+    };
+    let (outputs, title) = if layer.is_applied_by_trainer {
+        // A normalization before it is the neuron's own.
+        let last = layer.activation.rsplit(", ").next().unwrap_or_default();
+        let title = format!("Sums of the last batch, before the {last}");
+        ("sums", title)
+    } else {
+        ("activations", "Activations of the last batch".to_owned())
+    };
+    let range = format!(
+        "{} to {}",
+        figure(f64::from(batch.activation.min)),
+        figure(f64::from(batch.activation.max))
+    );
+    let mut facts = list(&[
+        (outputs, range),
+        ("mean", figure(batch.activation.mean)),
+        ("exactly 0", percent(batch.activation.zeros)),
+        ("gradient norm", figure(batch.gradient.norm)),
+        ("gradient mean", figure(batch.gradient.mean)),
+    ]);
+    facts += &format!("<h3>{title}</h3>\n{}", chart::histogram(&batch.activations));
+    facts
+}
+
+fn list(items: &[(&str, String)]) -> String {
+    let rows: String = items
+        .iter()
+        .map(|(name, value)| format!("<div><dt>{name}</dt><dd>{value}</dd></div>\n"))
+        .collect();
+    format!("<dl>\n{rows}</dl>\n")
+}

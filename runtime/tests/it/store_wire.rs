@@ -1,0 +1,180 @@
+//! What the wire to a store can do: lose a reply, throttle, deny, or not be there.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::http::{HttpRequest, HttpResponse};
+use aws_sdk_dynamodb::config::{
+    Credentials, RuntimeComponents, SharedCredentialsProvider, SharedHttpClient,
+};
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use cuttlefish_core::ids::Generation;
+use cuttlefish_runtime::store::{
+    DEFAULT_TABLE, DynamoStore, Endpoint, Error, Store, Written, connect,
+};
+
+use crate::store::{Embedded, block_on};
+use crate::store_contract::{TWO, ledger, neurons, states, write};
+
+/// What happens to a request.
+#[derive(Clone)]
+enum Fault {
+    /// The store does it and the reply is lost; before that, somebody may draw a generation.
+    LostReply(Option<DynamoStore>),
+    /// The store answers with an error, having done nothing.
+    Answer(u16, &'static str),
+}
+
+/// A wire on which the first `left` requests meet a fault.
+#[derive(Clone)]
+struct Wire {
+    inner: SharedHttpClient,
+    left: Arc<AtomicU32>,
+    fault: Fault,
+}
+
+struct Connector(Wire, SharedHttpConnector);
+
+impl fmt::Debug for Wire {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Wire")
+    }
+}
+
+impl fmt::Debug for Connector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Connector")
+    }
+}
+
+impl HttpClient for Wire {
+    fn http_connector(
+        &self,
+        settings: &HttpConnectorSettings,
+        components: &RuntimeComponents,
+    ) -> SharedHttpConnector {
+        let inner = self.inner.http_connector(settings, components);
+        SharedHttpConnector::new(Connector(self.clone(), inner))
+    }
+}
+
+impl HttpConnector for Connector {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let left = self.0.left.load(Ordering::SeqCst);
+        if left == 0 {
+            return self.1.call(request);
+        }
+        self.0.left.store(left - 1, Ordering::SeqCst);
+        match self.0.fault.clone() {
+            Fault::Answer(status, code) => {
+                let body = format!(r#"{{"__type":"x#{code}","message":"said the server"}}"#);
+                let status = status.try_into().unwrap();
+                HttpConnectorFuture::ready(Ok(HttpResponse::new(status, body.into())))
+            }
+            Fault::LostReply(successor) => {
+                let reply = self.1.call(request);
+                HttpConnectorFuture::new(async move {
+                    reply.await.unwrap();
+                    if let Some(successor) = successor {
+                        successor.begin_generation().await.unwrap();
+                    }
+                    Err(ConnectorError::io("the connection broke".into()))
+                })
+            }
+        }
+    }
+}
+
+/// The store of `run` behind a wire with a fault for the next `count` requests.
+fn faulty(backend: &Embedded, count: u32, fault: Fault) -> DynamoStore {
+    let config = backend.client.config();
+    let wire = Wire {
+        inner: config.http_client().unwrap(),
+        left: Arc::new(AtomicU32::new(count)),
+        fault,
+    };
+    let client = Client::from_conf(config.to_builder().http_client(wire).build());
+    DynamoStore::new(client, DEFAULT_TABLE, "wire").unwrap()
+}
+
+#[test]
+fn a_write_whose_reply_is_lost_is_accepted() {
+    block_on(async {
+        let backend = Embedded::new().await;
+        let store = faulty(&backend, 1, Fault::LostReply(None));
+        let begun = store.begin_generation().await.unwrap();
+        assert_eq!(begun, (TWO, None), "a lost draw skips a number");
+
+        let range = neurons(0, 1);
+        let store = faulty(&backend, 1, Fault::LostReply(None));
+        let written = write(&store, TWO, range, 1, &states(range, 1, 4)).await;
+        assert_eq!(written, Written::Accepted);
+
+        // Even when the fence has closed behind it before it was repeated.
+        let successor = Some(backend.dynamo("wire"));
+        let store = faulty(&backend, 1, Fault::LostReply(successor));
+        let written = store.write_ledger(TWO, &ledger(1)).await.unwrap();
+        assert_eq!(written, Written::Accepted);
+        let found = backend.dynamo("wire").read_ledger().await.unwrap();
+        assert_eq!(found, Some((Generation(3), Some(ledger(1)))));
+    });
+}
+
+#[test]
+fn a_store_that_throttles_or_stumbles_is_asked_again() {
+    block_on(async {
+        let backend = Embedded::new().await;
+        for fault in [
+            Fault::Answer(400, "ProvisionedThroughputExceededException"),
+            Fault::Answer(400, "ThrottlingException"),
+            Fault::Answer(500, "InternalServerError"),
+        ] {
+            let store = faulty(&backend, 3, fault.clone());
+            store.begin_generation().await.unwrap();
+            let store = faulty(&backend, u32::MAX, fault);
+            let error = store.begin_generation().await.unwrap_err();
+            assert!(matches!(error, Error::Unavailable { .. }), "{error}");
+            assert!(error.retryable());
+            assert!(error.to_string().contains("said the server"), "{error}");
+        }
+    });
+}
+
+#[test]
+fn a_store_that_denies_or_rejects_is_not() {
+    block_on(async {
+        let backend = Embedded::new().await;
+        let store = faulty(&backend, 1, Fault::Answer(400, "AccessDeniedException"));
+        let error = store.begin_generation().await.unwrap_err();
+        assert!(matches!(error, Error::Denied { .. }), "{error}");
+        assert!(!error.retryable());
+        let store = faulty(&backend, 1, Fault::Answer(400, "ValidationException"));
+        let error = store.begin_generation().await.unwrap_err();
+        assert!(matches!(error, Error::Rejected { .. }), "{error}");
+        assert!(!error.retryable());
+    });
+}
+
+#[test]
+fn a_store_that_is_not_there_is_unavailable_soon() {
+    block_on(async {
+        let credentials = Credentials::new("key", "secret", None, None, "test");
+        let client = connect(Endpoint {
+            region: "eu-west-1".to_owned(),
+            // Nothing listens on the discard port.
+            url: Some("http://127.0.0.1:9".to_owned()),
+            credentials: SharedCredentialsProvider::new(credentials),
+        });
+        let store = DynamoStore::new(client, DEFAULT_TABLE, "wire").unwrap();
+        let start = Instant::now();
+        let error = store.begin_generation().await.unwrap_err();
+        assert!(matches!(error, Error::Unavailable { .. }), "{error}");
+        assert!(start.elapsed() < Duration::from_secs(25));
+    });
+}

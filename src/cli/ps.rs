@@ -1,0 +1,202 @@
+//! `ps`: the runs, or what one of them consists of.
+
+use indicatif::HumanBytes;
+use serde_json::{Value, json};
+
+use super::{Exit, Failure, print, print_json, tell};
+use crate::config::Config;
+use crate::deploy::docker::status::ContainerStatus;
+use crate::deploy::ecs::status::ServiceStatus;
+use crate::deploy::{Actors, Kind};
+use crate::record::SavedRun;
+use crate::report::table::aligned;
+use crate::run::{Error, Run};
+
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "For a run in containers: each unit with its state, tick, the memory that no other \
+    process maps (the program's and the data's are shared), and the messages in its queues.\n\n\
+    Examples:\n  cuttlefish ps\n  cuttlefish ps digits\n  cuttlefish ps digits --json"
+)]
+pub struct Args {
+    /// Only this run
+    run: Option<String>,
+    /// Print one JSON document
+    #[arg(long)]
+    json: bool,
+}
+
+pub async fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
+    let names = match &args.run {
+        Some(name) => {
+            let run = Run::open(config, name).await?;
+            if run.kind() != Kind::Local {
+                return actors(&run, args.json).await;
+            }
+            vec![name.clone()]
+        }
+        None => Run::names(config)?,
+    };
+    let mut rows = vec![header()];
+    let mut documents = Vec::new();
+    for name in names {
+        // A run that cannot be read is listed as such: it still has to be found and removed.
+        let (row, document) = match read(&name, config).await {
+            Ok((run, saved)) => describe(&run, run.target().worker().await, &saved),
+            Err(error) => {
+                tell(format_args!("{name}: {error}"));
+                let mut row = vec![name.clone(), "unreadable".to_owned()];
+                row.resize(header().len(), String::new());
+                let problem = error.to_string();
+                (
+                    row,
+                    json!({"run": name, "state": "unreadable", "problem": problem}),
+                )
+            }
+        };
+        rows.push(row);
+        documents.push(document);
+    }
+    if args.json {
+        print_json(&json!(documents))?;
+    } else {
+        print(&aligned(&rows, 2))?;
+    }
+    Ok(Exit::Ok)
+}
+
+async fn read(name: &str, config: &Config) -> Result<(Run, SavedRun), Error> {
+    let run = Run::open(config, name).await?;
+    let saved = run.saved().await?;
+    Ok((run, saved))
+}
+
+fn header() -> Vec<String> {
+    [
+        "RUN", "STATE", "EPOCH", "TICK", "LOSS", "ACCURACY", "NEURONS", "TARGET",
+    ]
+    .map(str::to_owned)
+    .to_vec()
+}
+
+fn describe(run: &Run, worker: Option<String>, saved: &SavedRun) -> (Vec<String>, Value) {
+    let target = run.kind().word();
+    let progress = saved.progress();
+    let state = match &worker {
+        _ if progress.finished => "complete",
+        Some(_) => "running",
+        None => "stopped",
+    };
+    let last = progress.history.last();
+    let seen = last.map(|epoch| epoch.validation.as_ref().unwrap_or(&epoch.train));
+    let seen = progress.test.as_ref().or(seen);
+    let loss = seen.map_or("-".to_owned(), |e| format!("{:.4}", e.loss));
+    let accuracy = seen
+        .and_then(|e| e.accuracy)
+        .map_or("-".to_owned(), |a| format!("{:.2} %", 100.0 * a));
+    let epochs = last.map_or(0, |epoch| epoch.epoch);
+    let neurons: usize = saved.graph.layers.iter().map(|layer| layer.units).sum();
+    let row = vec![
+        run.name().to_owned(),
+        state.to_owned(),
+        format!("{epochs}/{}", saved.graph.training.epochs),
+        progress.tick.to_string(),
+        loss,
+        accuracy,
+        neurons.to_string(),
+        target.to_owned(),
+    ];
+    let document = json!({
+        "run": run.name(),
+        "state": state,
+        "process": worker,
+        "target": target,
+        "epoch": epochs,
+        "epochs": saved.graph.training.epochs,
+        "tick": progress.tick,
+        "generation": saved.generation,
+        "evaluation": seen,
+        "neurons": neurons,
+        "directory": run.dir().path(),
+    });
+    (row, document)
+}
+
+/// Prints what a run in containers consists of.
+async fn actors(run: &Run, as_json: bool) -> Result<Exit, Failure> {
+    match run.target().actors().await.map_err(Error::from)? {
+        Actors::Process(_) => {}
+        Actors::Containers(containers) if as_json => {
+            let units: Vec<Value> = containers.iter().map(ContainerStatus::document).collect();
+            print_json(&json!({"run": run.name(), "target": "docker", "units": units}))?;
+        }
+        Actors::Containers(containers) => {
+            let rows: Vec<Vec<String>> = std::iter::once(container_header())
+                .chain(containers.iter().map(container_row))
+                .collect();
+            print(&aligned(&rows, 2))?;
+        }
+        Actors::Services(status) if as_json => print_json(&status.document(run.name()))?,
+        Actors::Services(status) => services(&status)?,
+    }
+    Ok(Exit::Ok)
+}
+
+fn container_header() -> Vec<String> {
+    [
+        "UNIT",
+        "STATE",
+        "TICK",
+        "GENERATION",
+        "MEMORY",
+        "QUEUED",
+        "INSPECT",
+    ]
+    .map(str::to_owned)
+    .to_vec()
+}
+
+fn container_row(status: &ContainerStatus) -> Vec<String> {
+    let count = |name: &str| {
+        status
+            .figure(name)
+            .map_or("-".to_owned(), |n| format!("{n:.0}"))
+    };
+    let memory = status.figure("cuttlefish_private_memory_bytes");
+    vec![
+        status.observed.actor.clone(),
+        status.state().to_owned(),
+        count("cuttlefish_tick"),
+        count("cuttlefish_generation"),
+        memory.map_or("-".to_owned(), |bytes| HumanBytes(bytes as u64).to_string()),
+        status
+            .queued
+            .map_or("-".to_owned(), |queued| queued.to_string()),
+        status.url.clone().unwrap_or_else(|| "-".to_owned()),
+    ]
+}
+
+fn services(status: &ServiceStatus) -> Result<(), Failure> {
+    let mut rows = vec![
+        ["SERVICE", "TASKS", "RUNNING", "CPU", "MEMORY"]
+            .map(str::to_owned)
+            .to_vec(),
+    ];
+    for one in &status.services {
+        let definition = one.definition.as_ref();
+        rows.push(vec![
+            one.name.clone(),
+            one.count.to_string(),
+            one.running.to_string(),
+            definition.map_or("?".to_owned(), |definition| definition.cpu.to_string()),
+            definition.map_or("?".to_owned(), |definition| {
+                format!("{} MiB", definition.memory)
+            }),
+        ]);
+    }
+    print(&aligned(&rows, 1))?;
+    for difference in &status.differences {
+        tell(format_args!("differs from the run's file: {difference}"));
+    }
+    Ok(())
+}

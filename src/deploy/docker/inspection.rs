@@ -1,0 +1,149 @@
+//! A run that trains in containers, looked at through the inspection of its actors.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+
+use super::reconcile::Observed;
+use super::run::DockerRun;
+use crate::config::ContainerConfig;
+use crate::deploy::Error;
+use crate::host::RunSnapshot;
+
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+
+/// The most that an answer may have: a large neuron with all its weights.
+const MAX_ANSWER: u64 = 64 << 20;
+
+/// The inspection of one actor.
+#[derive(Clone)]
+pub struct Inspection {
+    base: String,
+    token: String,
+    agent: ureq::Agent,
+}
+
+/// Why an inspection gave no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum InspectionError {
+    /// It cannot be reached, or its answer not be read.
+    #[error("{url}: {source}")]
+    Http {
+        /// What was asked.
+        url: String,
+        /// What the client said.
+        source: Box<ureq::Error>,
+    },
+    /// It has another form.
+    #[error("{url}: {source}")]
+    Json {
+        /// What was asked.
+        url: String,
+        /// What is wrong with it.
+        source: serde_json::Error,
+    },
+}
+
+impl Inspection {
+    /// The inspection at `base`.
+    pub fn new(base: String, token: String) -> Self {
+        let config = ureq::Agent::config_builder()
+            .timeout_global(Some(ANSWER_WITHIN))
+            .build();
+        Self {
+            base,
+            token,
+            agent: config.into(),
+        }
+    }
+
+    /// The inspection of a container, if it publishes one.
+    pub fn of(observed: &Observed, token: &str) -> Option<Self> {
+        let inside = ContainerConfig::DEFAULT_PORT;
+        let port = observed.ports.iter().find(|(port, _)| *port == inside);
+        port.map(|(_, outside)| Self::new(format!("http://127.0.0.1:{outside}"), token.to_owned()))
+    }
+
+    /// Where it is.
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
+    /// Asks for the JSON at `path`.
+    pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, InspectionError> {
+        let text = self.text(path).await?;
+        serde_json::from_str(&text).map_err(|source| InspectionError::Json {
+            url: format!("{}{path}", self.base),
+            source,
+        })
+    }
+
+    /// The actor's metrics by name, the first of each; none of an actor that does not answer.
+    pub async fn metrics(&self) -> HashMap<String, f64> {
+        let text = self.text("/metrics").await.unwrap_or_default();
+        let mut metrics = HashMap::new();
+        for line in text.lines().filter(|line| !line.starts_with('#')) {
+            let name = line.split(['{', ' ']).next().unwrap_or_default();
+            let value = line.rsplit(' ').next().and_then(|value| value.parse().ok());
+            if let Some(value) = value {
+                metrics.entry(name.to_owned()).or_insert(value);
+            }
+        }
+        metrics
+    }
+
+    /// What the actor says is wrong with it; none where all is well, or nothing is said.
+    pub async fn trouble(&self) -> Option<String> {
+        let answer = self.answer("/healthz", false).await.ok()?;
+        let answer = answer.trim();
+        (answer != "ok").then(|| answer.to_owned())
+    }
+
+    async fn text(&self, path: &str) -> Result<String, InspectionError> {
+        self.answer(path, true).await
+    }
+
+    /// The text at `path`; with `must_be_ok` only where the status says that it is what was asked for.
+    async fn answer(&self, path: &str, must_be_ok: bool) -> Result<String, InspectionError> {
+        let this = self.clone();
+        let url = format!("{}{path}", self.base);
+        let asked = tokio::task::spawn_blocking(move || this.ask(url, must_be_ok)).await;
+        match asked {
+            Ok(answer) => answer,
+            Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+        }
+    }
+
+    fn ask(&self, url: String, must_be_ok: bool) -> Result<String, InspectionError> {
+        let text = self
+            .agent
+            .get(&url)
+            .config()
+            .http_status_as_error(must_be_ok)
+            .build()
+            .header("authorization", format!("Bearer {}", self.token))
+            .call()
+            .and_then(|mut response| {
+                let body = response.body_mut().with_config().limit(MAX_ANSWER);
+                body.read_to_string()
+            });
+        text.map_err(|source| InspectionError::Http {
+            url,
+            source: Box::new(source),
+        })
+    }
+
+    /// What the trainer tells, with the notes after number `after`.
+    pub async fn look(&self, after: u64) -> Result<RunSnapshot, InspectionError> {
+        self.get(&format!("/run?after={after}")).await
+    }
+}
+
+impl DockerRun {
+    /// The inspection of an actor.
+    pub async fn inspect(&self, actor: &str) -> Result<Inspection, Error> {
+        let base = self.inspection(actor).await?;
+        Ok(Inspection::new(base, self.secrets.read("token")?))
+    }
+}

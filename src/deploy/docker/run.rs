@@ -1,0 +1,182 @@
+//! A run in containers of a Docker host: the target's methods, a line each; the work is in its neighbours.
+
+use async_trait::async_trait;
+use cuttlefish_core::topology::Graph;
+
+use super::desired::Role;
+use super::outlook;
+use super::reconcile::{Action, Observed, reconcile};
+use super::up::Services;
+use super::watch::DockerSession;
+use super::{Deployment, Docker};
+use crate::deploy::secrets::Secrets;
+use crate::deploy::{self, Actors, Changes, Error, Kind, Session, Target, Workload};
+use crate::monitor::Monitor;
+use crate::record::Record;
+use crate::run_dir::{Lock, RunDir};
+use crate::store::DynamoStore;
+
+/// A run that has been brought up on a Docker host, and the daemon that its containers are on.
+pub struct DockerRun {
+    /// Its directory.
+    pub dir: RunDir,
+    /// Places of its broker, store and images.
+    pub deployment: Deployment,
+    /// The daemon.
+    pub docker: Docker,
+    /// Its secrets.
+    pub secrets: Secrets,
+}
+
+impl DockerRun {
+    /// The run in a directory.
+    ///
+    /// # Errors
+    /// When it is on another target, or the daemon cannot be used.
+    pub async fn open(dir: RunDir) -> Result<Self, Error> {
+        let why = match deploy::Deployment::read(&dir)? {
+            Some(deploy::Deployment::Docker(deployment)) => {
+                return Ok(Self::of(dir, *deployment, Docker::connect().await?));
+            }
+            Some(deploy::Deployment::Local { .. }) => "has no containers: it trains in one process",
+            Some(deploy::Deployment::Ecs(_)) => {
+                "is on ECS, whose tasks this command does not reach (CloudWatch has their logs)"
+            }
+            None => {
+                let run = dir.name().to_owned();
+                return Err(Error::NotUp { run });
+            }
+        };
+        let run = dir.name().to_owned();
+        Err(Error::Unsupported { run, why })
+    }
+
+    pub(super) fn of(dir: RunDir, deployment: Deployment, docker: Docker) -> Self {
+        let secrets = secrets_of(&dir);
+        Self {
+            dir,
+            deployment,
+            docker,
+            secrets,
+        }
+    }
+
+    /// Whether the run is still there: another process may have taken it down.
+    pub(super) fn is_there(&self) -> bool {
+        matches!(
+            deploy::Deployment::read(&self.dir),
+            Ok(Some(deploy::Deployment::Docker(_)))
+        )
+    }
+}
+
+/// The secrets of the run in a directory.
+pub(super) fn secrets_of(dir: &RunDir) -> Secrets {
+    Secrets::ours(dir.path().join("secrets"))
+}
+
+/// A Docker host, for one run.
+pub struct DockerTarget {
+    dir: RunDir,
+    docker: Docker,
+    services: Services,
+    /// The run, once it is up.
+    run: Option<DockerRun>,
+}
+
+impl DockerTarget {
+    /// The host that this machine's Docker is, for the run in a directory. `services` say what `up` is to
+    /// use.
+    ///
+    /// # Errors
+    /// When there is no daemon that can be used, or the run cannot be read.
+    pub async fn new(dir: RunDir, services: Services) -> Result<Self, Error> {
+        let docker = Docker::connect().await?;
+        let run = match deploy::Deployment::read(&dir)? {
+            Some(deploy::Deployment::Docker(deployment)) => {
+                Some(DockerRun::of(dir.clone(), *deployment, docker.clone()))
+            }
+            _ => None,
+        };
+        Ok(Self {
+            dir,
+            docker,
+            services,
+            run,
+        })
+    }
+
+    fn run(&self) -> Result<&DockerRun, Error> {
+        self.run.as_ref().ok_or_else(|| Error::NotUp {
+            run: self.dir.name().to_owned(),
+        })
+    }
+}
+
+#[async_trait(?Send)]
+impl Target for DockerTarget {
+    fn kind(&self) -> Kind {
+        Kind::Docker
+    }
+
+    async fn record(&self) -> Result<Record, Error> {
+        Ok(self.run()?.deployment.record.clone())
+    }
+
+    async fn up(&mut self, workload: &Workload, monitor: &Monitor) -> Result<Changes, Error> {
+        let before = self.run.as_ref().map(|run| run.deployment.clone());
+        let before = before.as_ref();
+        let checked = outlook::check(&self.docker, workload, &self.services, before);
+        checked.await?.note(monitor);
+        // From here on the run may be there, whatever comes of this.
+        let run = DockerRun::prepare(
+            self.dir.clone(),
+            self.docker.clone(),
+            workload,
+            &self.services,
+            before,
+            monitor,
+        );
+        let (run, image) = run.await?;
+        let run = self.run.insert(run);
+        run.converge(workload, &self.services, &image, before, monitor)
+            .await
+    }
+
+    async fn differences(&self, workload: &Workload) -> Result<Vec<String>, Error> {
+        let run = self.run()?;
+        let mut deployment = run.deployment.clone();
+        deployment.record = workload.record.clone();
+        deployment.feed = self.services.feed(Some(&deployment));
+        let wanted = DockerRun::of(run.dir.clone(), deployment, run.docker.clone());
+        let actions = reconcile(&wanted.desired(&workload.graph)?, &run.observe().await?);
+        Ok(actions.iter().map(Action::sentence).collect())
+    }
+
+    async fn session<'a>(&'a self, graph: &Graph) -> Result<Box<dyn Session + 'a>, Error> {
+        Ok(Box::new(DockerSession::new(self.run()?, graph)?))
+    }
+
+    async fn actors(&self) -> Result<Actors, Error> {
+        Ok(Actors::Containers(self.run()?.status().await?))
+    }
+
+    async fn worker(&self) -> Option<String> {
+        let observed = self.run().ok()?.observe().await.ok()?;
+        let is_at_work = |one: &&Observed| one.role == Role::Trainer.word() && one.is_running();
+        observed.iter().find(is_at_work)?;
+        let running = observed.iter().filter(|one| one.is_running()).count();
+        Some(format!("{running} of {} containers", observed.len()))
+    }
+
+    async fn store(&self) -> Result<DynamoStore, Error> {
+        self.run()?.store().await
+    }
+
+    async fn down(&self, _lock: &Lock, monitor: &Monitor) -> Result<(), Error> {
+        match &self.run {
+            Some(run) => run.down(monitor).await,
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! A run on Amazon ECS as files that others apply, without this program: what `up` would ask of ECS and
+//! of the store, and two scripts that do. Nothing is changed at AWS.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use cuttlefish_core::data::Dataset;
+use cuttlefish_core::topology::graph::Graph;
+use serde_json::Value;
+
+use super::Deployment;
+use super::cost::{Cost, cost};
+use super::manifests::{
+    self, APPLY, DEFINITIONS, README, REMOVE, RUN, Run, SERVICES, STORE, TEMPLATE, UNWIRE,
+};
+use super::run::services;
+use crate::container;
+use crate::data::prepared;
+use crate::deploy::Error;
+use crate::host::RunSnapshot;
+use crate::monitor::Monitor;
+use crate::run_dir::ECS_DOCUMENT;
+use crate::store::requests;
+
+/// Everything that is in such a directory.
+pub const NAMES: [&str; 10] = [
+    README,
+    APPLY.0,
+    REMOVE.0,
+    RUN,
+    DEFINITIONS,
+    SERVICES,
+    UNWIRE,
+    TEMPLATE,
+    STORE,
+    ECS_DOCUMENT,
+];
+
+/// Writes a directory with everything of a run that is not deployed yet. Returns what it will cost, and
+/// the number of its services.
+///
+/// # Errors
+/// Says what cannot be written, or cannot work.
+pub async fn write(
+    deployment: &Deployment,
+    graph: &Graph,
+    dataset: &Dataset,
+    dir: &Path,
+    monitor: &Monitor,
+) -> Result<(Cost, usize), Error> {
+    let services = services(deployment, graph)?;
+    let run = Run {
+        name: &graph.name,
+        owner: &deployment.owner,
+        stack: &deployment.stack,
+        region: &deployment.region,
+        endpoint: deployment.endpoint.as_deref(),
+    };
+    let asked = manifests::requests(&run, &services, container::UNWIRE).await;
+    let (manifests, unwire) = asked?;
+    for one in &manifests {
+        let file = format!("{}.json", one.name);
+        write_json(&dir.join(DEFINITIONS).join(&file), &one.definition)?;
+        write_json(&dir.join(SERVICES).join(&file), &one.service)?;
+    }
+    write_json(&dir.join(UNWIRE), &unwire)?;
+    write_json(&dir.join(TEMPLATE), &manifests::template(&run, &manifests))?;
+    let document = serde_json::to_value(deployment).unwrap_or_default();
+    write_json(&dir.join(ECS_DOCUMENT), &document)?;
+    monitor.check_cancelled()?;
+    write_store(deployment, &run, dataset, &dir.join(STORE)).await?;
+    monitor.check_cancelled()?;
+    let settings = manifests::settings(&run, &manifests);
+    write_text(&dir.join(RUN), &settings)?;
+    for (name, script) in [APPLY, REMOVE] {
+        let path = dir.join(name);
+        write_text(&path, script)?;
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755))
+            .map_err(Error::file("write", &path))?;
+    }
+    let readme = manifests::readme(&run, &services);
+    write_text(&dir.join(README), &readme)?;
+    Ok((cost(&services), services.len()))
+}
+
+/// Writes what the store is asked to keep: the run's record, what its trainer shows before it has begun,
+/// and the parts of its data set in the order of their names, the last of which completes it.
+async fn write_store(
+    deployment: &Deployment,
+    run: &Run<'_>,
+    dataset: &Dataset,
+    dir: &Path,
+) -> Result<(), Error> {
+    let record = deployment.record.to_json()?;
+    let sha256 = &deployment.record.data_sha256;
+    let rows =
+        prepared::bytes(dataset, sha256).map_err(Error::file("prepare the data set in", dir))?;
+    let table = &run.stack.table;
+    let look = serde_json::to_string(&RunSnapshot::default()).unwrap_or_default();
+    let puts = requests::of_run(table, run.name, (&record, &look), sha256, &rows).await;
+    let puts = puts?;
+    write_json(&dir.join("record.json"), &puts.record)?;
+    write_json(&dir.join("look.json"), &puts.look)?;
+    for (number, put) in puts.data.iter().enumerate() {
+        write_json(&dir.join(format!("data.{number:06}.json")), put)?;
+    }
+    Ok(())
+}
+
+fn write_json(path: &Path, value: &Value) -> Result<(), Error> {
+    write_text(path, &format!("{value:#}\n"))
+}
+
+fn write_text(path: &Path, text: &str) -> Result<(), Error> {
+    let write = || {
+        if let Some(dir) = path.parent() {
+            fs::create_dir_all(dir)?;
+        }
+        fs::write(path, text)
+    };
+    write().map_err(Error::file("write", path))
+}

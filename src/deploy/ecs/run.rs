@@ -1,0 +1,443 @@
+//! A run on Amazon ECS: brought up, changed, taken down. Converges: what is there and right stays.
+//!
+//! Nothing here has to go on once it is up: ECS keeps the tasks, the trainer wires the queues, and
+//! the trainer's figures are in the run's store.
+
+use async_trait::async_trait;
+use cuttlefish_core::topology::graph::Graph;
+
+use super::desired::{self, Service, Site, trainer_service};
+use super::reconcile::{Action, Observed, reconcile};
+use super::status::ServiceStatus;
+use super::watch::EcsSession;
+use super::{Deployment, Ecs};
+use crate::container;
+use crate::data::prepared;
+use crate::deploy::docker::endpoints::from_containers;
+use crate::deploy::{self, Actors, Changes, Error, Kind, Session, Target, Workload, secrets};
+use crate::host::RunSnapshot;
+use crate::import;
+use crate::monitor::Monitor;
+use crate::record::Record;
+use crate::run_dir::{Lock, RunDir};
+use crate::store::{self, DynamoStore, Store};
+
+/// Places of a run on ECS, as far as a person has named them.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Stack's name; None keeps the run's present one.
+    pub stack: Option<String>,
+    /// Neuron image; None keeps the run's present one.
+    pub image: Option<String>,
+    /// URL of an emulated DynamoDB; None for the run's present one, or the region's own.
+    pub endpoint: Option<String>,
+}
+
+/// A run that has been brought up on ECS.
+pub struct EcsRun {
+    /// Its directory.
+    pub dir: RunDir,
+    /// Its stack, region and image.
+    pub deployment: Deployment,
+    ecs: Ecs,
+}
+
+/// Amazon ECS, for one run.
+pub struct EcsTarget {
+    dir: RunDir,
+    options: Options,
+    /// The run, once it is up.
+    run: Option<EcsRun>,
+}
+
+impl EcsTarget {
+    /// The account and region that the environment names, for the run in a directory. `options` say what
+    /// `up` is to use.
+    ///
+    /// # Errors
+    /// When the run cannot be read.
+    pub async fn new(dir: RunDir, options: Options) -> Result<Self, Error> {
+        let run = match deploy::Deployment::read(&dir)? {
+            Some(deploy::Deployment::Ecs(deployment)) => {
+                Some(EcsRun::of(dir.clone(), *deployment).await)
+            }
+            _ => None,
+        };
+        Ok(Self { dir, options, run })
+    }
+
+    fn run(&self) -> Result<&EcsRun, Error> {
+        self.run.as_ref().ok_or_else(|| Error::NotUp {
+            run: self.dir.name().to_owned(),
+        })
+    }
+}
+
+#[async_trait(?Send)]
+impl Target for EcsTarget {
+    fn kind(&self) -> Kind {
+        Kind::Ecs
+    }
+
+    async fn record(&self) -> Result<Record, Error> {
+        Ok(self.run()?.deployment.record.clone())
+    }
+
+    async fn up(&mut self, workload: &Workload, monitor: &Monitor) -> Result<Changes, Error> {
+        let before = self.run.as_ref().map(|run| run.deployment.clone());
+        let deployment = deployment(workload, &self.options, before).await?;
+        let run = EcsRun::of(self.dir.clone(), deployment).await;
+        self.run.insert(run).up(workload, monitor).await
+    }
+
+    async fn differences(&self, workload: &Workload) -> Result<Vec<String>, Error> {
+        let before = &self.run()?.deployment;
+        let deployment = Deployment::new(
+            before.owner.clone(),
+            before.image.clone(),
+            before.stack.clone(),
+            before.region.clone(),
+            before.endpoint.clone(),
+            workload.record.clone(),
+            &workload.dataset,
+        );
+        let run = EcsRun::of(self.dir.clone(), deployment).await;
+        run.differences(&workload.graph).await
+    }
+
+    async fn session<'a>(&'a self, _graph: &Graph) -> Result<Box<dyn Session + 'a>, Error> {
+        Ok(Box::new(EcsSession::new(self.run()?).await?))
+    }
+
+    async fn actors(&self) -> Result<Actors, Error> {
+        let run = self.run()?;
+        let record = &run.deployment.record;
+        let graph = record.graph(record.grouping)?;
+        let observed = run.observe(&graph).await?;
+        Ok(Actors::Services(ServiceStatus {
+            cluster: run.deployment.stack.cluster.clone(),
+            differences: run.differences_from(&graph, &observed)?,
+            services: observed,
+        }))
+    }
+
+    async fn worker(&self) -> Option<String> {
+        let Ok(Actors::Services(status)) = self.actors().await else {
+            return None;
+        };
+        let (running, all) = status.tasks();
+        (running > 0).then(|| format!("{running} of {all} tasks"))
+    }
+
+    async fn store(&self) -> Result<DynamoStore, Error> {
+        self.run()?.store().await
+    }
+
+    async fn down(&self, _lock: &Lock, monitor: &Monitor) -> Result<(), Error> {
+        match &self.run {
+            Some(run) => run.down(monitor).await,
+            None => Ok(()),
+        }
+    }
+}
+
+impl EcsRun {
+    pub(super) async fn of(dir: RunDir, deployment: Deployment) -> Self {
+        let client = super::client_from_environment().await;
+        let (stack, owner) = (deployment.stack.clone(), &deployment.owner);
+        let ecs = Ecs::new(client, stack, dir.name(), owner);
+        Self {
+            dir,
+            deployment,
+            ecs,
+        }
+    }
+
+    /// Whether the run is still there: another process may have taken it down.
+    pub(super) fn is_there(&self) -> bool {
+        matches!(
+            deploy::Deployment::read(&self.dir),
+            Ok(Some(deploy::Deployment::Ecs(_)))
+        )
+    }
+
+    async fn up(&self, workload: &Workload, monitor: &Monitor) -> Result<Changes, Error> {
+        let services = self.desired(&workload.graph)?;
+        let mut observed = self.own(self.observe(&workload.graph).await?)?;
+        let leaving: Vec<String> = observed
+            .iter()
+            .filter(|found| found.is_leaving)
+            .map(|found| found.name.clone())
+            .collect();
+        if !leaving.is_empty() {
+            monitor.note("waiting for services that ECS is removing");
+            self.ecs.wait_until_gone(&leaving).await?;
+            observed.retain(|found| !found.is_leaving);
+        }
+        let actions = reconcile(&services, &observed);
+        let store = self.store().await?;
+        store.ensure_table().await?;
+        monitor.check_cancelled()?;
+        let record = workload.record.to_json()?;
+        // From here on `down` finds what there is to remove, whatever happens to this process.
+        let deployment = Box::new(self.deployment.clone());
+        self.dir
+            .keep_document(&deploy::Deployment::Ecs(deployment))?;
+        self.put_data(&store, workload, monitor).await?;
+        let trainer = trainer_service(self.dir.name());
+        if actions.iter().any(|one| one.service() == trainer) {
+            // What the trainer before has shown last is not how the next one stands.
+            let nothing = serde_json::to_string(&RunSnapshot::default()).unwrap_or_default();
+            store.put_snapshot(&nothing).await?;
+        }
+        // Before the record, without which tasks wait.
+        if let Some(weights) = &workload.weights {
+            import::begin_with(&store, &workload.graph, weights).await?;
+        }
+        store.put_record(&record).await?;
+        self.apply("changing services", &actions, monitor).await?;
+        let s = if actions.len() == 1 { "" } else { "s" };
+        Ok(Changes {
+            details: actions.iter().map(Action::sentence).collect(),
+            summary: match actions.len() {
+                0 => String::new(),
+                n => format!("{n} service{s} changed"),
+            },
+            outlook: "; ECS starts the tasks",
+        })
+    }
+
+    /// Puts the data set into the run's store, unless it is there.
+    async fn put_data(
+        &self,
+        store: &DynamoStore,
+        workload: &Workload,
+        monitor: &Monitor,
+    ) -> Result<(), Error> {
+        let sha256 = &workload.record.data_sha256;
+        if store.has_data(sha256).await? {
+            return Ok(());
+        }
+        monitor.note("storing the data set");
+        let rows = prepared::bytes(&workload.dataset, sha256)
+            .map_err(Error::file("prepare the data set of", self.dir.path()))?;
+        Ok(store.put_data(sha256, &rows).await?)
+    }
+
+    async fn differences(&self, graph: &Graph) -> Result<Vec<String>, Error> {
+        self.differences_from(graph, &self.observe(graph).await?)
+    }
+
+    fn differences_from(&self, graph: &Graph, observed: &[Observed]) -> Result<Vec<String>, Error> {
+        let actions = reconcile(&self.desired(graph)?, observed);
+        Ok(actions.iter().map(Action::sentence).collect())
+    }
+
+    async fn apply(&self, what: &str, actions: &[Action], monitor: &Monitor) -> Result<(), Error> {
+        if actions.is_empty() {
+            return Ok(());
+        }
+        monitor.begin(what, actions.len());
+        for action in actions {
+            let applied = self.ecs.apply(action).await;
+            if applied.is_err() || monitor.is_cancelled() {
+                monitor.end();
+            }
+            applied?;
+            monitor.check_cancelled()?;
+            monitor.done(action.service());
+        }
+        monitor.end();
+        Ok(())
+    }
+
+    /// The services of the run as they are, for a network that it has or should have.
+    ///
+    /// # Errors
+    /// When ECS refuses.
+    pub async fn observe(&self, graph: &Graph) -> Result<Vec<Observed>, Error> {
+        let expected: Vec<String> = self
+            .desired(graph)?
+            .into_iter()
+            .map(|service| service.name)
+            .collect();
+        Ok(self.ecs.observe(&expected).await?)
+    }
+
+    /// Refuses to work on services of the same names that are not ours.
+    fn own(&self, observed: Vec<Observed>) -> Result<Vec<Observed>, Error> {
+        let ours = Some(self.deployment.owner.as_str());
+        match observed.iter().find(|one| one.owner.as_deref() != ours) {
+            Some(foreign) => Err(Error::NameTaken {
+                run: self.dir.name().to_owned(),
+                what: format!(
+                    "service {} in cluster {}",
+                    foreign.name, self.deployment.stack.cluster
+                ),
+            }),
+            None => Ok(observed),
+        }
+    }
+
+    /// The services that the run should have.
+    ///
+    /// # Errors
+    /// When the stack cannot give a task what it needs.
+    pub fn desired(&self, graph: &Graph) -> Result<Vec<Service>, Error> {
+        services(&self.deployment, graph)
+    }
+
+    /// The run's store.
+    ///
+    /// # Errors
+    /// When the run's name cannot be one there.
+    pub async fn store(&self) -> Result<DynamoStore, Error> {
+        let client = store::connect_from_environment_to(self.deployment.endpoint.as_deref()).await;
+        let table = &self.deployment.stack.table;
+        Ok(DynamoStore::new(client, table, self.dir.name())?)
+    }
+
+    /// Asks the trainer to commit and end.
+    ///
+    /// # Errors
+    /// When ECS refuses.
+    pub async fn stop_trainer(&self) -> Result<(), Error> {
+        let trainer = trainer_service(self.dir.name());
+        Ok(self.ecs.scale(&trainer, 0).await?)
+    }
+
+    /// Waits until a trainer that was asked to end has.
+    ///
+    /// # Errors
+    /// When that takes too long, or ECS refuses.
+    pub async fn wait_for_trainer(&self) -> Result<(), Error> {
+        let trainer = trainer_service(self.dir.name());
+        Ok(self.ecs.wait_until_empty(&trainer).await?)
+    }
+
+    /// Removes services, queues, task definitions, and what is in the store. May be repeated: what is gone
+    /// already is no error.
+    ///
+    /// # Errors
+    /// Names what could not be removed.
+    pub async fn down(&self, monitor: &Monitor) -> Result<(), Error> {
+        let record = &self.deployment.record;
+        let graph = record.graph(record.grouping);
+        let graph = graph?;
+        let observed = self.own(self.observe(&graph).await?)?;
+        let names: Vec<String> = observed.iter().map(|found| found.name.clone()).collect();
+        if !names.is_empty() {
+            monitor.begin("removing services", names.len());
+            let removed = self.remove_services(&observed, monitor).await;
+            monitor.end();
+            removed?;
+        }
+        let trainer = trainer_service(self.dir.name());
+        if self.ecs.is_defined(&trainer).await? {
+            // The broker need not be one that this machine reaches.
+            monitor.note("removing queues");
+            if let Err(error) = self.ecs.run_once(&trainer, container::UNWIRE).await {
+                // A run that never came up has none, and must not stay for that.
+                monitor.note(format!(
+                    "queues cf.{}.* may be left at the broker: failed to {error}",
+                    self.dir.name()
+                ));
+            }
+        }
+        let retired = self.ecs.retire_definitions().await;
+        retired?;
+        match self.store().await?.remove_run().await {
+            Ok(_) | Err(store::Error::NoTable { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+        Ok(())
+    }
+
+    async fn remove_services(&self, observed: &[Observed], monitor: &Monitor) -> Result<(), Error> {
+        for found in observed.iter().filter(|found| !found.is_leaving) {
+            let removed = self.ecs.apply(&Action::Delete(found.name.clone())).await;
+            removed?;
+        }
+        // One after the other, so that a person sees how far it is.
+        for found in observed {
+            let gone = self.ecs.wait_until_gone(std::slice::from_ref(&found.name));
+            gone.await?;
+            let empty = self.ecs.wait_until_empty(&found.name).await;
+            empty?;
+            monitor.done(&found.name);
+        }
+        Ok(())
+    }
+}
+
+/// The services of a network that is deployed so.
+pub(super) fn services(deployment: &Deployment, graph: &Graph) -> Result<Vec<Service>, Error> {
+    let endpoint = deployment.endpoint.as_deref().map(from_containers);
+    let site = Site {
+        stack: &deployment.stack,
+        image: &deployment.image,
+        region: &deployment.region,
+        endpoint: endpoint.as_deref(),
+        data_bytes: deployment.data_bytes,
+    };
+    let spec = &deployment.record.topology;
+    desired::services(graph, spec, &site).map_err(Error::Unusable)
+}
+
+/// Stack, region and image of the run: those of before, as far as it was up.
+async fn deployment(
+    workload: &Workload,
+    options: &Options,
+    before: Option<Deployment>,
+) -> Result<Deployment, Error> {
+    let recorded = before.as_ref();
+    let stack = match (options.stack.as_deref(), recorded) {
+        (Some(name), Some(before)) if name != before.stack.name => {
+            return Err(Error::Fixed {
+                run: workload.graph.name.clone(),
+                what: "stack",
+            });
+        }
+        (Some(name), _) => name,
+        (None, Some(before)) => before.stack.name.as_str(),
+        (None, None) => {
+            return Err(Error::Unusable(
+                "--target ecs needs the stack that infra/cloudformation/cuttlefish.yaml makes (name \
+                 it with --stack)"
+                    .to_owned(),
+            ));
+        }
+    };
+    let image = options.image.as_ref();
+    let Some(image) = image.or(recorded.map(|before| &before.image)) else {
+        return Err(Error::Unusable(
+            "--target ecs needs the neuron image in a registry that ECS reaches (build it with \
+             `cuttlefish image build`, push it, and name it with --image)"
+                .to_owned(),
+        ));
+    };
+    let stack = super::read_stack(stack).await?;
+    let region = store::region_from_environment().await;
+    if let Some(before) = recorded
+        && (before.region != region || before.stack.cluster != stack.cluster)
+    {
+        return Err(Error::Unusable(format!(
+            "the run is in cluster {} in {}, and the environment leads to cluster {} in {region} (set \
+             AWS_REGION and AWS_PROFILE as they were)",
+            before.stack.cluster, before.region, stack.cluster
+        )));
+    }
+    let endpoint = options.endpoint.clone();
+    Ok(Deployment::new(
+        match recorded {
+            Some(before) => before.owner.clone(),
+            None => secrets::random()?,
+        },
+        image.clone(),
+        stack,
+        region,
+        endpoint.or(recorded.and_then(|before| before.endpoint.clone())),
+        workload.record.clone(),
+        &workload.dataset,
+    ))
+}

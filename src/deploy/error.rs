@@ -1,0 +1,156 @@
+//! Why a target did not do what it was asked.
+
+use std::path::{Path, PathBuf};
+
+use cuttlefish_core::topology::Problems;
+
+use super::{docker, ecs, kubernetes};
+use crate::data::Error as DataError;
+use crate::monitor::Interrupted;
+use crate::transport::amqp;
+use crate::transport::amqp::connection::AddressError;
+use crate::{import, record, run_dir, store};
+
+/// Why a target did not do what it was asked. Texts are whole, and say what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The Docker host.
+    #[error("failed to {0}")]
+    Docker(#[from] docker::Error),
+    /// Amazon ECS.
+    #[error("failed to {0}")]
+    Ecs(#[from] ecs::Error),
+    /// The broker.
+    #[error("failed to {0}")]
+    Broker(#[from] amqp::Error),
+    /// The address of a broker.
+    #[error("failed to {0}")]
+    Address(#[from] AddressError),
+    /// The store.
+    #[error("the store failed: {0}")]
+    Store(#[from] store::Error),
+    /// The run's directory.
+    #[error("failed to {0}")]
+    Directory(run_dir::Error),
+    /// Weights that the run is to begin with.
+    #[error("failed to {0}")]
+    Weights(#[from] import::Error),
+    /// The data set.
+    #[error("failed to {0}")]
+    Data(#[from] DataError),
+    /// The network of a record that this program cannot read.
+    #[error("the run's record: {0}")]
+    Record(#[from] Problems),
+    /// Names that Kubernetes does not take.
+    #[error("failed to {0}")]
+    Kubernetes(#[from] kubernetes::Error),
+    /// A document that cannot be written as JSON or YAML.
+    #[error("failed to write a document: {0}")]
+    Document(#[from] serde_json::Error),
+    /// The operating system.
+    #[error("failed to {what} `{}`: {source}", path.display())]
+    File {
+        /// What was to be done, as a verb.
+        what: &'static str,
+        /// The file or directory.
+        path: PathBuf,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// The actors could not be started, or not be asked.
+    #[error("{0:#}")]
+    Actors(#[from] anyhow::Error),
+    /// The run was never brought up.
+    #[error("run `{run}` is not up (bring it up with `cuttlefish up`)")]
+    NotUp {
+        /// The run.
+        run: String,
+    },
+    /// The run is on a target that cannot do this.
+    #[error("run `{run}` {why}")]
+    Unsupported {
+        /// The run.
+        run: String,
+        /// What it is instead, as a clause.
+        why: &'static str,
+    },
+    /// Somebody else's containers or services have the run's name.
+    #[error(
+        "failed to use the name `{run}`: {what} belongs to another run of that name (give this one \
+         another name with `--set name=...`)"
+    )]
+    NameTaken {
+        /// The run.
+        run: String,
+        /// The container or service.
+        what: String,
+    },
+    /// Something that stays as long as the run is up.
+    #[error(
+        "the run's {what} cannot be changed while it is up (take it down with `cuttlefish down {run}` \
+         first)"
+    )]
+    Fixed {
+        /// The run.
+        run: String,
+        /// What was to be changed.
+        what: &'static str,
+    },
+    /// The host or the broker cannot carry the run.
+    #[error("run `{run}` is too large for {host}; nothing was made:{limits}")]
+    TooLarge {
+        /// The run.
+        run: String,
+        /// The host.
+        host: String,
+        /// Every limit that does not hold, a line each.
+        limits: String,
+    },
+    /// Something that the run needs, and that is missing or cannot be used.
+    #[error("{0}")]
+    Unusable(String),
+    /// The run is gone.
+    #[error("run `{run}` has been taken down meanwhile")]
+    TakenDown {
+        /// The run.
+        run: String,
+    },
+    /// The trainer left before anything was committed.
+    #[error("stopped before the first commit")]
+    NothingCommitted,
+    /// The caller asked to stop.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+impl Error {
+    /// What the operating system refused to do with a file.
+    pub(crate) fn file(
+        what: &'static str,
+        path: &Path,
+    ) -> impl FnOnce(std::io::Error) -> Self + use<> {
+        let path = path.to_owned();
+        move |source| Self::File { what, path, source }
+    }
+}
+
+impl From<Interrupted> for Error {
+    fn from(_: Interrupted) -> Self {
+        Self::Interrupted
+    }
+}
+
+impl From<run_dir::Error> for Error {
+    fn from(error: run_dir::Error) -> Self {
+        match error {
+            run_dir::Error::Store(error) => Self::Store(error),
+            error => Self::Directory(error),
+        }
+    }
+}
+
+impl From<record::Error> for Error {
+    fn from(error: record::Error) -> Self {
+        run_dir::Error::from(error).into()
+    }
+}

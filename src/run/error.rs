@@ -1,0 +1,179 @@
+//! Why something could not be done with a run.
+
+use std::path::PathBuf;
+
+use cuttlefish_core::machine::Fault;
+use cuttlefish_core::topology::Problems;
+
+use super::change::Refusal;
+use crate::deploy::{self, Kind, Left};
+use crate::{data, export, record, run_dir, store};
+
+/// Why something could not be done with a run. Texts are whole, and say what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A topology file that cannot be read.
+    #[error("failed to {0}\ngive the path of a topology file, for example topology/digits.yaml")]
+    Unreadable(data::Error),
+    /// A topology file in another encoding.
+    #[error("failed to read `{}`: byte {at} is not UTF-8 (save it as UTF-8)", path.display())]
+    NotUtf8 {
+        /// The file.
+        path: PathBuf,
+        /// The first byte that is not, from 0.
+        at: usize,
+    },
+    /// A topology file with problems.
+    #[error("{listing}\n{count} problem{} in `{}`", if *.count == 1 { "" } else { "s" }, path.display())]
+    Topology {
+        /// The file.
+        path: PathBuf,
+        /// Number of problems.
+        count: usize,
+        /// Each problem with its line.
+        listing: String,
+    },
+    /// A topology that a target cannot carry out.
+    #[error("{0}")]
+    Unfit(String),
+    /// A run that does not fit what is to be different.
+    #[error("run `{run}`: {problems}")]
+    Overrides {
+        /// The run.
+        run: String,
+        /// What is wrong.
+        problems: Problems,
+    },
+    /// A change that would change the bits of what was trained.
+    #[error(transparent)]
+    Change(#[from] Refusal),
+    /// Another target than the run's.
+    #[error(
+        "run `{run}` is on target `{found}`, not on `{asked}` (leave out `--target`, or start another \
+         run with `--set name=...`)",
+        found = found.word(), asked = asked.word()
+    )]
+    OtherTarget {
+        /// The run.
+        run: String,
+        /// Its target.
+        found: Kind,
+        /// The target that was asked for.
+        asked: Kind,
+    },
+    /// The data set.
+    #[error("failed to {0}")]
+    Data(#[from] data::Error),
+    /// The data set is not what the run was started with.
+    #[error(
+        "the data of `{0}` has changed since the run was started (restore the file, or start a new run)"
+    )]
+    DataChanged(String),
+    /// A part of the data without rows.
+    #[error("run `{run}` has no {part} rows (see --part)")]
+    NoRows {
+        /// The run.
+        run: String,
+        /// The part.
+        part: &'static str,
+    },
+    /// A file of weights that cannot be read, or does not fit.
+    #[error("{problem}")]
+    Weights {
+        /// The file, and what is wrong.
+        problem: String,
+    },
+    /// Weights that cannot be written.
+    #[error("failed to {0}")]
+    Export(#[from] export::Error),
+    /// Weights in the store that do not fit the network.
+    #[error("{0}")]
+    Corrupt(String),
+    /// The run's directory.
+    #[error("failed to {0}")]
+    Directory(run_dir::Error),
+    /// The store.
+    #[error("the store failed: {0}")]
+    Store(#[from] store::Error),
+    /// The target.
+    #[error(transparent)]
+    Target(deploy::Error),
+    /// Training ended by a fault.
+    #[error("{0}")]
+    Fault(Fault),
+    /// Training ended because the store failed.
+    #[error("{problem}{hint}")]
+    StoreLost {
+        /// What is wrong with it.
+        problem: String,
+        /// How to go on, on a line of its own; empty where nothing is to be done here.
+        hint: String,
+    },
+    /// The curves cannot be drawn.
+    #[error("failed to draw the curves: {0}")]
+    Curves(String),
+    /// The caller asked to stop while the run came up.
+    #[error("interrupted; {}", match .is_new {
+        true => "what was made is removed again".to_owned(),
+        false => format!("bring it up again, or remove it with `cuttlefish down {run}`"),
+    })]
+    Cancelled {
+        /// The run.
+        run: String,
+        /// Whether it was not there before, and has been removed.
+        is_new: bool,
+    },
+    /// The caller let go of the run.
+    #[error("{}", words_of_left(run, *left))]
+    Left {
+        /// The run.
+        run: String,
+        /// What becomes of it.
+        left: Left,
+    },
+}
+
+fn words_of_left(run: &str, left: Left) -> String {
+    let stays = match left {
+        Left::Stopped => {
+            return format!(
+                "stopped at once; go on from the last commit with `cuttlefish train --resume {run}`"
+            );
+        }
+        Left::Running => return format!("left; see how it goes with `cuttlefish attach {run}`"),
+        Left::Stopping => "left while the trainer commits and ends; the other services",
+        Left::Unconfirmed => {
+            "left before ECS has confirmed that the trainer is to end; the services"
+        }
+    };
+    format!(
+        "{stays} of run {run} stay: go on with `cuttlefish train --resume {run}`, or remove it with \
+         `cuttlefish down {run}`"
+    )
+}
+
+impl From<run_dir::Error> for Error {
+    fn from(error: run_dir::Error) -> Self {
+        match error {
+            run_dir::Error::Store(error) => Self::Store(error),
+            error => Self::Directory(error),
+        }
+    }
+}
+
+impl From<deploy::Error> for Error {
+    fn from(error: deploy::Error) -> Self {
+        match error {
+            deploy::Error::Directory(error) => Self::Directory(error),
+            deploy::Error::Store(error) => Self::Store(error),
+            deploy::Error::Data(error) => Self::Data(error),
+            error => Self::Target(error),
+        }
+    }
+}
+
+impl From<record::Error> for Error {
+    fn from(error: record::Error) -> Self {
+        run_dir::Error::from(error).into()
+    }
+}

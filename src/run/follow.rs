@@ -1,0 +1,289 @@
+//! Training followed to its end: a session's figures become events.
+
+use std::time::Duration;
+
+use cuttlefish_core::data::Part;
+use cuttlefish_core::protocol::Event as TrainerEvent;
+use cuttlefish_core::topology::Graph;
+
+use super::Error;
+use crate::deploy::Session;
+use crate::host::{End, RunSnapshot};
+use crate::monitor::{Event, Monitor, TrainingStatus};
+use crate::record::RowCounts;
+
+/// Between two looks at a session that can answer that fast.
+const REFRESH: Duration = Duration::from_millis(100);
+
+/// A training that was followed to its end.
+pub(super) struct Followed {
+    /// The end.
+    pub end: End,
+    /// Rows of its training ticks, repeated ones included.
+    pub rows_trained: u64,
+    /// Time from the first tick to the end.
+    pub took: Duration,
+}
+
+/// Follows a training until it is over. `ticks_before` is the run's tick before it began.
+///
+/// The first interrupt of the caller is handed to the session, the second one lets go of it.
+///
+/// # Errors
+/// When the session cannot go on, or the caller let go of it.
+pub(super) async fn follow<'a>(
+    run: &str,
+    session: Box<dyn Session + 'a>,
+    graph: &Graph,
+    rows: RowCounts,
+    ticks_before: u64,
+    monitor: &Monitor,
+) -> Result<Followed, Error> {
+    let epochs = graph.training.epochs;
+    monitor.event(Event::TrainingBegun { epochs });
+    let digest = Digest::new(graph, rows, ticks_before);
+    let followed = follow_session(run, session, digest, monitor).await;
+    monitor.event(Event::TrainingEnded);
+    followed
+}
+
+async fn follow_session<'a>(
+    run: &str,
+    mut session: Box<dyn Session + 'a>,
+    mut digest: Digest<'_>,
+    monitor: &Monitor,
+) -> Result<Followed, Error> {
+    let mut is_stopping = false;
+    loop {
+        let look = tokio::select! {
+            look = session.look(digest.seen, REFRESH) => Some(look?),
+            () = monitor.interrupted_more_than(u32::from(is_stopping)) => None,
+        };
+        let Some(look) = look else {
+            if !std::mem::replace(&mut is_stopping, true) {
+                // The second interrupt is not kept waiting by what the first one takes.
+                let stopped = tokio::select! {
+                    stopped = session.stop() => Some(stopped?),
+                    () = monitor.interrupted_more_than(1) => None,
+                };
+                if stopped.is_some() {
+                    monitor.event(Event::Stopping);
+                    continue;
+                }
+            }
+            let left = session.abandon();
+            let run = run.to_owned();
+            return Err(Error::Left { run, left });
+        };
+        session
+            .repairs()
+            .into_iter()
+            .for_each(|repair| monitor.note(repair));
+        digest
+            .events(&look)
+            .into_iter()
+            .for_each(|event| monitor.event(event));
+        if let Some(end) = look.end {
+            return Ok(Followed {
+                end,
+                rows_trained: look.rows_trained,
+                took: look.elapsed.saturating_sub(digest.began),
+            });
+        }
+    }
+}
+
+/// Turns the trainer's figures, looked at again and again, into events that come once. Pure.
+struct Digest<'a> {
+    graph: &'a Graph,
+    rows: RowCounts,
+    /// Beginnings of the training and of the epoch, on the clock of the run's observer.
+    began: Duration,
+    epoch_began: Duration,
+    rows_before_epoch: u64,
+    ticks_before: u64,
+    has_rewound: bool,
+    /// Number of the last note that became an event.
+    seen: u64,
+    /// The run's observer when it was last looked at.
+    observer: Option<u32>,
+}
+
+impl<'a> Digest<'a> {
+    fn new(graph: &'a Graph, rows: RowCounts, ticks_before: u64) -> Self {
+        Self {
+            graph,
+            rows,
+            began: Duration::ZERO,
+            epoch_began: Duration::ZERO,
+            rows_before_epoch: 0,
+            ticks_before,
+            has_rewound: false,
+            seen: 0,
+            observer: None,
+        }
+    }
+
+    fn events(&mut self, look: &RunSnapshot) -> Vec<Event> {
+        let before = self.observer.replace(look.observer);
+        if before.is_some_and(|before| before != look.observer) {
+            // The trainer has been started anew, and counts anew.
+            self.seen = 0;
+            self.rows_before_epoch = 0;
+        }
+        let mut events = Vec::new();
+        for note in &look.notes {
+            if note.number <= self.seen {
+                continue;
+            }
+            self.seen = note.number;
+            events.extend(self.event(&note.event, note.at, look.rows_trained));
+        }
+        events.extend(self.status(look).map(Event::Training));
+        events
+    }
+
+    /// The event of one note, which was taken `at` this time.
+    fn event(&mut self, event: &TrainerEvent, at: Duration, rows_trained: u64) -> Option<Event> {
+        match event {
+            TrainerEvent::Started { from, .. } if !self.has_rewound => {
+                self.began = at;
+                self.epoch_began = at;
+                (!from.is_initial()).then_some(Event::Resumed(*from))
+            }
+            TrainerEvent::EpochFinished(record) => {
+                let took = at.saturating_sub(self.epoch_began);
+                self.epoch_began = at;
+                self.rows_before_epoch = rows_trained;
+                Some(Event::EpochFinished {
+                    record: record.clone(),
+                    rows: self.rows.train,
+                    took,
+                })
+            }
+            TrainerEvent::Rewound { to, reason, .. } => {
+                self.has_rewound = true;
+                Some(Event::Rewound {
+                    to: *to,
+                    reason: reason.clone(),
+                })
+            }
+            TrainerEvent::BeyondInFlightBound { at, tick, applied } => {
+                Some(Event::BeyondInFlightBound {
+                    at: *at,
+                    tick: *tick,
+                    applied: *applied,
+                })
+            }
+            TrainerEvent::Started { .. }
+            | TrainerEvent::Committed(_)
+            | TrainerEvent::TickFinished { .. } => None,
+        }
+    }
+
+    /// The state of training, once a tick is finished.
+    fn status(&self, look: &RunSnapshot) -> Option<TrainingStatus> {
+        let Some(TrainerEvent::TickFinished {
+            tick,
+            epoch,
+            part,
+            index,
+            running,
+            ..
+        }) = &look.latest
+        else {
+            return None;
+        };
+        let elapsed = look.elapsed.saturating_sub(self.epoch_began).as_secs_f64();
+        let rows = look.rows_trained.saturating_sub(self.rows_before_epoch) as f64;
+        Some(TrainingStatus {
+            epoch: *epoch,
+            epochs: self.graph.training.epochs,
+            part: *part,
+            index: *index,
+            batches: self.batches(*part) as u32,
+            rows_per_second: if elapsed > 0.0 { rows / elapsed } else { 0.0 },
+            loss: running.loss,
+            accuracy: running.accuracy,
+            remaining: self.remaining(tick.0, look.elapsed),
+        })
+    }
+
+    fn batches(&self, part: Part) -> u64 {
+        self.rows
+            .rows(part)
+            .div_ceil(self.graph.training.batch_size) as u64
+    }
+
+    /// Time for the ticks to come, at the pace so far.
+    fn remaining(&self, tick: u64, elapsed: Duration) -> Option<Duration> {
+        let epochs = u64::from(self.graph.training.epochs);
+        let of_epoch = self.batches(Part::Train) + self.batches(Part::Validation);
+        let total = epochs * of_epoch + self.batches(Part::Test);
+        let done = tick
+            .checked_sub(self.ticks_before)
+            .filter(|&done| done > 0)?;
+        let left = total.saturating_sub(tick) as f64;
+        let elapsed = elapsed.saturating_sub(self.began);
+        Some(elapsed.mul_f64(left / done as f64))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use async_trait::async_trait;
+    use cuttlefish_core::topology::{DataShape, Grouping, parse};
+
+    use super::*;
+    use crate::data::digits;
+    use crate::deploy::{self, Left};
+    use crate::monitor::Interrupter;
+
+    /// A run that never gets anywhere, while somebody interrupts it.
+    struct Stuck(Interrupter);
+
+    #[async_trait(?Send)]
+    impl Session for Stuck {
+        async fn look(&mut self, _: u64, _: Duration) -> Result<RunSnapshot, deploy::Error> {
+            self.0.interrupt();
+            pending().await
+        }
+
+        async fn stop(&mut self) -> Result<(), deploy::Error> {
+            self.0.interrupt();
+            pending().await
+        }
+
+        fn abandon(self: Box<Self>) -> Left {
+            Left::Running
+        }
+    }
+
+    #[tokio::test]
+    async fn a_second_interrupt_is_heard_while_the_first_one_is_waited_for() {
+        let text = "name: stuck\ndata: {source: digits}\nnetwork:\n  layers: [{type: dense, name: digit, \
+                    units: 10, activation: softmax}]\n  loss: sparse_categorical_crossentropy\n";
+        let dataset = digits::load(0.1);
+        let shape = DataShape::from(&dataset);
+        let document = parse(text, &[]).unwrap();
+        let graph = document.graph(&shape, Grouping::FromFile).unwrap();
+        let (monitor, interrupter) = Monitor::new(|_| {});
+        let session = Box::new(Stuck(interrupter));
+        let rows = RowCounts::of(&dataset);
+        let ended = follow("stuck", session, &graph, rows, 0, &monitor);
+        let ended = tokio::time::timeout(Duration::from_secs(60), ended).await;
+        let error = ended.expect("nobody waits").err().expect("it was left");
+        let left = |error: &Error| {
+            matches!(
+                error,
+                Error::Left {
+                    left: Left::Running,
+                    ..
+                }
+            )
+        };
+        assert!(left(&error), "{error}");
+    }
+}

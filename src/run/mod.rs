@@ -1,0 +1,125 @@
+//! A run, from its file to its end: everything that can be done with one, for whoever calls.
+//!
+//! | module | responsibility |
+//! |---|---|
+//! | [`topology_file`] | topology files, with what is to be different from them |
+//! | [`prepare`] | a workload, from a file or from a run |
+//! | [`change`] | changes that leave a run's bits as they are; pure |
+//! | [`train`] | brought up, trained, attached to, taken down |
+//! | [`follow`] | training followed to its end, as events |
+//! | [`outcome`] | a training's result, and its curves |
+//! | [`predict`], [`evaluate`] | answers of a run's network, and how good they are |
+//! | [`weights`] | weights as a file, as arrays, as a digest |
+//! | [`plan`] | what a file expands to on a target, and what would change there |
+//! | [`render`] | a run as manifests that others bring up |
+//! | [`error`] | why something could not be done |
+//!
+//! Callers are the command line and other programs; both see the same values, [`Error`]s and events
+//! ([`crate::monitor`]). Nothing here prints, listens to a signal or knows an exit code; where a run lives is
+//! behind [`Target`].
+
+pub mod change;
+pub mod error;
+pub mod evaluate;
+pub mod follow;
+pub mod outcome;
+pub mod plan;
+pub mod predict;
+pub mod prepare;
+pub mod render;
+pub mod topology_file;
+pub mod train;
+pub mod weights;
+
+use cuttlefish_core::topology::Graph;
+
+use crate::config::Config;
+use crate::deploy::{self, Kind, Target};
+use crate::record::{Record, SavedRun};
+use crate::run_dir::{self, Lock, RunDir};
+pub use error::Error;
+pub use outcome::Trained;
+pub use prepare::{Prepared, Request};
+pub use topology_file::{Overrides, Source};
+pub use train::bring_up;
+
+/// A run that exists: its directory, and the target that it is on.
+pub struct Run {
+    pub(crate) dir: RunDir,
+    pub(crate) target: Box<dyn Target>,
+    /// Held as long as this process has the run's actors.
+    lock: Option<Lock>,
+}
+
+impl Run {
+    /// The run of this name.
+    ///
+    /// # Errors
+    /// When there is none, or its target cannot be reached at all.
+    pub async fn open(config: &Config, name: &str) -> Result<Self, Error> {
+        Self::open_dir(RunDir::existing(&config.runs_dir, name)?).await
+    }
+
+    /// The run in a directory.
+    ///
+    /// # Errors
+    /// When there is none, or its target cannot be reached at all.
+    pub async fn open_dir(dir: RunDir) -> Result<Self, Error> {
+        let target = deploy::open(dir.clone()).await?;
+        Ok(Self {
+            dir,
+            target,
+            lock: None,
+        })
+    }
+
+    /// The names of all runs.
+    ///
+    /// # Errors
+    /// When the directory of runs cannot be read.
+    pub fn names(config: &Config) -> Result<Vec<String>, Error> {
+        let runs = RunDir::list(&config.runs_dir)?;
+        Ok(runs.iter().map(|run| run.name().to_owned()).collect())
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        self.dir.name()
+    }
+
+    /// Its directory.
+    pub fn dir(&self) -> &RunDir {
+        &self.dir
+    }
+
+    /// The target that it is on.
+    pub fn target(&self) -> &dyn Target {
+        &*self.target
+    }
+
+    /// The kind of its target.
+    pub fn kind(&self) -> Kind {
+        self.target.kind()
+    }
+
+    /// The run as its store has it now.
+    ///
+    /// # Errors
+    /// When the store cannot be read, or has no run.
+    pub async fn saved(&self) -> Result<SavedRun, Error> {
+        Ok(SavedRun::read_from(self.name(), self.target.store().await?).await?)
+    }
+}
+
+/// The network of a record, as the run was last brought up.
+///
+/// # Errors
+/// When this program cannot read the record.
+pub fn recorded_graph(run: &str, record: &Record) -> Result<Graph, Error> {
+    record.graph(record.grouping).map_err(|problems| {
+        Error::Directory(run_dir::Error::Broken {
+            run: run.to_owned(),
+            problem: format!("its record: {problems}"),
+        })
+    })
+}

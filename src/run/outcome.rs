@@ -1,0 +1,125 @@
+//! Results of a training that was followed to its end, and its curves beside the run.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use cuttlefish_core::data::Task;
+use cuttlefish_core::network::digest;
+use cuttlefish_core::protocol::{EpochRecord, Progress, Verdict};
+use cuttlefish_core::topology::Graph;
+use serde_json::{Value, json};
+
+use super::follow::Followed;
+use super::{Error, Run};
+use crate::deploy::Kind;
+use crate::host::End;
+use crate::report::plot;
+
+/// Results of a training.
+#[derive(Clone, Debug)]
+pub struct Trained {
+    /// Name of the run.
+    pub run: String,
+    /// Target that it was trained on.
+    pub target: Kind,
+    /// Completed, or stopped because somebody asked for it.
+    pub verdict: Verdict,
+    /// Position in the schedule, with every epoch's metrics.
+    pub progress: Progress,
+    /// The task, for the words of its metrics; without right answers.
+    pub task: Task,
+    /// Weights and biases of the network.
+    pub parameters: usize,
+    /// SHA-256 over every neuron's weights, then bias, in layer and neuron order.
+    pub weights_sha256: String,
+    /// Rows of its training ticks, repeated ones included.
+    pub rows_trained: u64,
+    /// Rewinds.
+    pub rewinds: u64,
+    /// Time from the first tick to the end.
+    pub took: Duration,
+    /// File with the curves; None before the first epoch has ended.
+    pub curves: Option<PathBuf>,
+}
+
+impl Trained {
+    /// Training rows in a second.
+    pub fn samples_per_second(&self) -> f64 {
+        match self.took.as_secs_f64() {
+            0.0 => 0.0,
+            seconds => self.rows_trained as f64 / seconds,
+        }
+    }
+
+    /// The results as a JSON document.
+    pub fn document(&self) -> Value {
+        let last = self.progress.history.last();
+        json!({
+            "run": self.run,
+            "target": self.target.word(),
+            "verdict": self.verdict,
+            "ticks": self.progress.tick,
+            "epochs": last.map_or(0, |epoch| epoch.epoch),
+            "samples_per_second": self.samples_per_second(),
+            "wall_seconds": self.took.as_secs_f64(),
+            "train": last.map(|epoch| &epoch.train),
+            "validation": last.and_then(|epoch| epoch.validation.as_ref()),
+            "test": self.progress.test,
+            "weights_sha256": self.weights_sha256,
+            "rewinds": self.rewinds,
+        })
+    }
+}
+
+impl Run {
+    /// The results of a training that was followed to its end.
+    pub(super) async fn trained(
+        &self,
+        followed: Followed,
+        graph: &Graph,
+    ) -> Result<Trained, Error> {
+        let outcome = match followed.end {
+            End::Finished(outcome) => *outcome,
+            End::Failed(fault) => return Err(Error::Fault(fault)),
+            End::StoreFailed(problem) => {
+                let hint = match self.kind() {
+                    Kind::Local => format!(
+                        "\ngo on from the last commit with `cuttlefish train --resume {}`",
+                        self.name()
+                    ),
+                    Kind::Docker | Kind::Ecs => String::new(),
+                };
+                return Err(Error::StoreLost { problem, hint });
+            }
+        };
+        let saved = self.saved().await?;
+        let progress = outcome.ledger.progress;
+        Ok(Trained {
+            run: self.name().to_owned(),
+            target: self.kind(),
+            verdict: outcome.verdict,
+            curves: self.draw_curves(&progress.history)?,
+            progress,
+            task: saved.record.rows.task(),
+            parameters: graph.parameters(),
+            weights_sha256: digest(saved.states().await?.iter().flatten()),
+            rows_trained: followed.rows_trained,
+            rewinds: outcome.rewinds,
+            took: followed.took,
+        })
+    }
+
+    /// Draws the curves into the run's directory.
+    fn draw_curves(&self, history: &[EpochRecord]) -> Result<Option<PathBuf>, Error> {
+        if history.is_empty() {
+            return Ok(None);
+        }
+        let failed = |error: &dyn std::fmt::Display| Error::Curves(error.to_string());
+        let path = self.dir.path().join("curves.svg");
+        let svg = plot::svg(self.name(), history).map_err(|e| failed(&e))?;
+        std::fs::write(&path, svg).map_err(|e| failed(&e))?;
+        let png = plot::png(self.name(), history).map_err(|e| failed(&e))?;
+        std::fs::write(self.dir.path().join("curves.png"), png).map_err(|e| failed(&e))?;
+        Ok(Some(path))
+    }
+}

@@ -1,0 +1,141 @@
+//! Plans: what a topology file expands to on a target, what that costs there, and what `up` or `train` would
+//! change. Changes nothing.
+
+use std::path::Path;
+
+use cuttlefish_core::data::Feed;
+use cuttlefish_core::topology::{DataShape, Plan};
+
+use super::prepare::{existing, exists, read_workload, usual_grouping};
+use super::topology_file::{Overrides, Source, TopologyFile};
+use super::{Error, Run};
+use crate::config::Config;
+use crate::deploy::docker::outlook::Outlook;
+use crate::deploy::docker::{Docker, Services};
+use crate::deploy::ecs;
+use crate::deploy::ecs::cost::Cost;
+use crate::deploy::ecs::desired::{Service, Site};
+use crate::deploy::ecs::stack::Stack;
+use crate::deploy::{Deployment, Kind, Options, Workload};
+use crate::run_dir::RunDir;
+
+/// A topology file as it would be on a target.
+pub struct TargetPlan {
+    /// Units, queues, messages, memory.
+    pub plan: Plan,
+    /// Cost on the target.
+    pub estimate: Estimate,
+    /// Changes that the target would see, a sentence each; None where no run of that name is there.
+    pub differences: Option<Vec<String>>,
+    /// Why a run of that name is in the way; None where none is.
+    pub obstacle: Option<String>,
+}
+
+/// Cost of a run on its target.
+pub enum Estimate {
+    /// This process: the plan says it all.
+    Local,
+    /// A Docker host, and why its limits are unknown if they are.
+    Docker(Box<Outlook>, Option<String>),
+    /// Amazon ECS, by the services of the run.
+    Ecs(Vec<Service>, Cost),
+}
+
+impl TargetPlan {
+    /// Whether bringing the run up and training it would change something.
+    pub fn would_change(&self) -> bool {
+        self.differences.as_ref().is_none_or(|d| !d.is_empty())
+    }
+}
+
+/// Plans a topology file. `services` are used where the target is Docker.
+///
+/// # Errors
+/// Lists what is wrong with the file or its data.
+pub async fn plan(
+    file: &Path,
+    overrides: &Overrides,
+    target: Kind,
+    services: impl FnOnce(bool) -> Result<Services, Error>,
+    config: &Config,
+) -> Result<TargetPlan, Error> {
+    let file = TopologyFile::read(Source::File(file), overrides)?;
+    let dir = RunDir::new(&config.runs_dir, &file.document.spec().name)?;
+    let grouping = overrides.grouping(usual_grouping(target));
+    let (base_dir, data_dir) = (file.base_dir(), config.data_dir.clone());
+    let workload = read_workload(&file, grouping, base_dir, data_dir, config)?;
+    let shape = DataShape::from(&*workload.dataset);
+    let before = match Deployment::read(&dir)? {
+        Some(Deployment::Docker(before)) => Some(before),
+        _ => None,
+    };
+    let before = before.as_deref();
+    let services = services(before.is_some())?;
+    let feed = match target {
+        // Tasks share no disk.
+        Kind::Ecs => Feed::Broadcast,
+        Kind::Local | Kind::Docker => services.feed(before),
+    };
+    let plan = Plan::new(&workload.graph, &shape, target != Kind::Local, feed);
+    let estimate = match target {
+        Kind::Local => Estimate::Local,
+        Kind::Docker => {
+            let (docker, problem) = match Docker::connect().await {
+                Ok(docker) => (Some(docker), None),
+                Err(error) => (None, Some(format!("failed to {error}"))),
+            };
+            let (graph, spec) = (&workload.graph, &workload.record.topology);
+            let docker = docker.as_ref();
+            let outlook = Outlook::new(docker, graph, spec, &plan, &services, before);
+            Estimate::Docker(Box::new(outlook.await?), problem)
+        }
+        Kind::Ecs => {
+            let services = planned_services(&workload, shape.bytes())?;
+            let cost = ecs::cost::cost(&services);
+            Estimate::Ecs(services, cost)
+        }
+    };
+    let is_unreachable = matches!(estimate, Estimate::Docker(_, Some(_)));
+    let (differences, obstacle) = match existing(&dir).await? {
+        None => (None, None),
+        // Nobody can tell.
+        Some(_) if is_unreachable => (None, None),
+        Some(found) if found != target => (None, Some(exists(&dir, found, target).to_string())),
+        Some(_) => (differences(dir, services, &workload).await?, None),
+    };
+    Ok(TargetPlan {
+        plan,
+        estimate,
+        differences,
+        obstacle,
+    })
+}
+
+/// The services of a run on a stack that need not be there.
+fn planned_services(workload: &Workload, data_bytes: u64) -> Result<Vec<Service>, Error> {
+    let stack = Stack::planned();
+    let site = Site {
+        stack: &stack,
+        image: "",
+        region: "",
+        endpoint: None,
+        data_bytes,
+    };
+    let spec = &workload.record.topology;
+    let services = ecs::desired::services(&workload.graph, spec, &site);
+    services.map_err(Error::Unfit)
+}
+
+/// Changes that the run's target would see; None where it cannot be asked.
+async fn differences(
+    dir: RunDir,
+    services: Services,
+    workload: &Workload,
+) -> Result<Option<Vec<String>>, Error> {
+    let run = Run::open_dir(dir.clone()).await?;
+    if run.kind() != Kind::Docker {
+        return Ok(Some(run.target.differences(workload).await?));
+    }
+    let target = crate::deploy::create(dir, Options::Docker(Box::new(services))).await?;
+    Ok(Some(target.differences(workload).await?))
+}

@@ -1,0 +1,141 @@
+//! Predictions of a run's network for rows that it has not seen.
+
+use std::path::Path;
+
+use cuttlefish_core::math::{Inputs, Panels};
+use cuttlefish_core::network::Network;
+use cuttlefish_core::trainer::head::answered_class;
+use ndarray::{Array2, ArrayView1, ArrayView2, Axis, s};
+
+use super::{Error, Run};
+use crate::data::csv::encode_table;
+use crate::data::pictures;
+use crate::record::RowFormat;
+use crate::record::SavedRun;
+
+/// Rows that go through the network at once.
+const BATCH: usize = 1024;
+
+/// Rows of a file, encoded as in training.
+#[derive(Clone, Debug)]
+pub struct Rows {
+    /// `[rows, features]`.
+    pub values: Array2<f32>,
+    /// Numbers of the rows: their lines in a table, their places in a file of pictures.
+    pub numbers: Vec<u64>,
+    /// Columns with categories that training never saw, and the number of such cells.
+    pub unseen: Vec<(String, usize)>,
+}
+
+/// Answers of a network.
+#[derive(Clone, Debug)]
+pub struct Predictions {
+    /// Form of the rows, with the names of classes or target.
+    pub format: RowFormat,
+    /// Numbers of the rows.
+    pub numbers: Vec<u64>,
+    /// `[rows, outputs]`: a probability a class (or that of the second one of two), or the predicted number.
+    pub outputs: Array2<f32>,
+}
+
+impl Predictions {
+    /// The index of the answered class, for classification.
+    pub fn class(outputs: ArrayView1<'_, f32>) -> usize {
+        answered_class(outputs.iter().copied())
+    }
+
+    /// The probability of every class.
+    pub fn probabilities(classes: usize, outputs: ArrayView1<'_, f32>) -> Vec<f32> {
+        match outputs.len() {
+            1 => [1.0 - outputs[0], outputs[0]]
+                .into_iter()
+                .take(classes)
+                .collect(),
+            _ => outputs.to_vec(),
+        }
+    }
+}
+
+/// Reads rows: a CSV file for a run on a table, IDX (gzipped or not) or CSV with a column a pixel for one on
+/// pictures.
+///
+/// # Errors
+/// When they are not of the run's form.
+pub fn read_rows(path: &Path, format: &RowFormat) -> Result<Rows, Error> {
+    let (values, numbers, unseen) = match (&format.encoder, format.scale) {
+        (Some(encoder), _) => {
+            let encoded = encode_table(encoder, path)?;
+            let unseen = encoded.unseen.into_iter();
+            let unseen = unseen.map(|(column, count)| (column, count as usize));
+            (encoded.values, encoded.lines, unseen.collect())
+        }
+        (None, scale) => {
+            let values = pictures::read(path, format.features, format.image, scale)?;
+            let rows = (values.len() / format.features.max(1)) as u64;
+            (values, (0..rows).collect(), Vec::new())
+        }
+    };
+    let values = Array2::from_shape_vec((numbers.len(), format.features), values)
+        .map_err(|error| Error::Corrupt(error.to_string()))?;
+    Ok(Rows {
+        values,
+        numbers,
+        unseen,
+    })
+}
+
+impl Run {
+    /// The network's outputs `[rows, outputs]` for rows `[rows, features]`, encoded as in training (images as
+    /// shares of the largest value, 0 to 1), with the weights of the last commit. For classes the outputs are
+    /// probabilities, or with one output that of the second class.
+    ///
+    /// # Errors
+    /// When the rows have another number of features, or the store cannot be read.
+    pub async fn predict(&self, rows: ArrayView2<'_, f32>) -> Result<Array2<f32>, Error> {
+        self.outputs(&self.saved().await?, rows).await
+    }
+
+    /// Answers rows of a file with the weights of the last commit; `saved` is the run as it was read.
+    ///
+    /// # Errors
+    /// When the weights do not fit the network.
+    pub async fn predict_rows(&self, saved: &SavedRun, rows: &Rows) -> Result<Predictions, Error> {
+        let outputs = self.outputs(saved, rows.values.view()).await?;
+        Ok(Predictions {
+            format: saved.record.rows.clone(),
+            numbers: rows.numbers.clone(),
+            outputs,
+        })
+    }
+
+    /// The network's outputs `[rows, outputs]` for rows `[rows, features]`, encoded as in training.
+    ///
+    /// # Errors
+    /// When the rows have another number of features, or the weights do not fit the network.
+    async fn outputs(
+        &self,
+        saved: &SavedRun,
+        rows: ArrayView2<'_, f32>,
+    ) -> Result<Array2<f32>, Error> {
+        let features = saved.record.rows.features;
+        if rows.ncols() != features {
+            return Err(Error::Corrupt(format!(
+                "the rows have {} features, and run `{}` needs {features}",
+                rows.ncols(),
+                self.name()
+            )));
+        }
+        let network = Network::restore(&saved.graph, &saved.states().await?)
+            .map_err(|problem| Error::Corrupt(problem.to_string()))?;
+        let mut outputs = Vec::new();
+        let mut width = 0;
+        for first in (0..rows.nrows()).step_by(BATCH) {
+            let chunk = rows.slice(s![first..rows.nrows().min(first + BATCH), ..]);
+            let answers = network.predict(&Inputs::new(Panels::pack_transposed(chunk)));
+            width = answers.nrows();
+            outputs.extend(answers.lanes(Axis(0)).into_iter().flatten());
+        }
+        Array2::from_shape_vec((rows.nrows(), width), outputs)
+            .map_err(|error| Error::Corrupt(error.to_string()))
+    }
+}

@@ -1,0 +1,58 @@
+//! Weights of a run's last commit: as a file, as arrays, as a digest.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use cuttlefish_core::network::digest;
+use ndarray::ArrayD;
+
+use super::{Error, Run};
+use crate::export::{self, Format, Metadata};
+
+impl Run {
+    /// The weights, named and shaped as in Keras: `<layer>/kernel` `[fan_in, units]` (of a convolution
+    /// `[height, width, channels, filters]`, or `[steps, channels, filters]`), `<layer>/bias` `[units]`, and
+    /// those of a batch normalization.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn weights(&self) -> Result<BTreeMap<String, ArrayD<f32>>, Error> {
+        let saved = self.saved().await?;
+        let tensors = export::tensors(&saved.graph, &saved.states().await?)?;
+        let arrays = tensors.into_iter().map(|tensor| {
+            let array = ArrayD::from_shape_vec(tensor.shape, tensor.data);
+            let array = array.map_err(|error| Error::Corrupt(error.to_string()))?;
+            Ok((tensor.name, array))
+        });
+        arrays.collect()
+    }
+
+    /// Writes the weights to a file, and returns the number of its tensors.
+    ///
+    /// # Errors
+    /// When they cannot be read, or the file is there and `overwrite` is not said.
+    pub async fn export(
+        &self,
+        path: &Path,
+        format: Format,
+        overwrite: bool,
+    ) -> Result<usize, Error> {
+        let saved = self.saved().await?;
+        let states = saved.states().await?;
+        let tensors = export::tensors(&saved.graph, &states)?;
+        let metadata = Metadata {
+            run: self.name().to_owned(),
+            weights_sha256: digest(states.iter().flatten()),
+        };
+        export::write_file(path, overwrite, format, &tensors, &metadata)?;
+        Ok(tensors.len())
+    }
+
+    /// SHA-256 over every neuron's weights, then bias, little-endian f32, in layer and neuron order.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn digest(&self) -> Result<String, Error> {
+        Ok(self.saved().await?.digest().await?)
+    }
+}
