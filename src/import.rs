@@ -4,13 +4,13 @@
 use std::collections::BTreeMap;
 
 use cuttlefish_core::ids::{CommitPoint, NeuronRange, Tick};
+use cuttlefish_core::layers::batch_normalization;
 use cuttlefish_core::protocol::{Ledger, NeuronState, Progress, Totals};
 use cuttlefish_core::topology::{Graph, Layer};
 use ndarray::ArrayD;
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensorError, SafeTensors};
 
-use crate::export;
 use crate::store::{self, Store, Written};
 
 /// Why a file's weights are not those of a network. Texts go on after "failed to".
@@ -120,17 +120,17 @@ fn states_of(
         let Layer { name, units, .. } = layer;
         let kernel = numbers(format!("{name}/kernel"), layer.keras_shape())?;
         let mut vectors = Vec::new();
-        for (name, place) in export::vectors(layer) {
+        for (name, place) in layer.keras_vectors() {
             vectors.push((place, numbers(name, vec![*units])?));
         }
         let below = index.checked_sub(1).map(|below| &graph.layers[below]);
         let places: Vec<usize> = layer.weights_as_keras(below).collect();
         let moments = optimizer.moments() * layer.optimized_numbers();
         let of_neuron = |neuron: usize| {
-            let mut weights = vec![0.0; layer.numbers()];
-            if let Some(gamma) = weights.get_mut(layer.fan_in + 1) {
+            let mut weights = vec![0.0; layer.fan_in + 1];
+            if layer.normalization.is_some() {
                 // Where no gamma is learned, the file has none.
-                *gamma = 1.0;
+                weights.extend(batch_normalization::INITIAL);
             }
             for (row, &place) in places.iter().enumerate() {
                 weights[place] = kernel[row * units + neuron];

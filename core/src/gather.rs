@@ -22,7 +22,7 @@ impl<T> Gather<T> {
         }
     }
 
-    /// Whether something of the `count` neurons from `first` has come already.
+    /// True if something of the `count` neurons from `first` has come already.
     pub fn has(&self, first: usize, count: usize) -> bool {
         match self {
             Self::Partial { seen, .. } => seen[first..first + count].iter().any(|&seen| seen),

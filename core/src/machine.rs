@@ -16,12 +16,12 @@ pub trait Machine {
     /// Reacts to one input. `now` is the time since the host started, never going back.
     fn on(&mut self, now: Duration, input: Input, effects: &mut dyn Effects);
 
-    /// What there is to see of it now. Takes a copy of all that it shows: for people, not for the
+    /// View of the machine as it is now. Takes a copy of all that it shows: for people, not for the
     /// hot path.
     fn view(&self) -> View;
 }
 
-/// Where a machine puts its effects, in order. A host may execute each at once, so that a message
+/// Sink of the effects of a machine, in order. A host may execute each at once, so that a message
 /// is under way while the machine still computes what nobody waits for.
 pub trait Effects {
     /// Adds an effect.
@@ -34,7 +34,7 @@ impl Effects for Vec<Effect> {
     }
 }
 
-/// What a host tells a machine.
+/// Input of a machine, from its host.
 #[derive(Clone, Debug)]
 pub enum Input {
     /// The machine has just been started, with nothing in memory.
@@ -49,12 +49,12 @@ pub enum Input {
     Stop,
 }
 
-/// What a machine wants done.
+/// Effect of a machine, for its host to execute.
 #[derive(Clone, Debug)]
 pub enum Effect {
     /// Send a message.
     Send {
-        /// Who gets it.
+        /// Receiver.
         to: Address,
         /// The message.
         envelope: Envelope,
@@ -80,7 +80,7 @@ impl Effect {
     }
 }
 
-/// What a machine asks of the store.
+/// Request of a machine to the store.
 #[derive(Clone, Debug)]
 pub enum StoreRequest {
     /// Draw the next generation, then read the ledger.
@@ -89,7 +89,7 @@ pub enum StoreRequest {
     WriteLedger {
         /// The generation of the writer.
         generation: Generation,
-        /// What to write.
+        /// Ledger to write.
         ledger: Box<Ledger>,
     },
     /// Read what a commit point holds for some neurons.
@@ -115,7 +115,7 @@ pub enum StoreRequest {
     },
 }
 
-/// What the store answers.
+/// Reply of the store.
 #[derive(Clone, Debug)]
 pub enum StoreReply {
     /// The generation that was drawn, and the ledger (none before the first commit).
@@ -148,7 +148,7 @@ pub enum StoreReply {
         generation: Generation,
         /// The commit point that was written.
         commit: CommitPoint,
-        /// Whether it is in the store; refused when the slot holds a newer generation.
+        /// True if it is in the store; refused when the slot holds a newer generation.
         accepted: bool,
     },
 }
@@ -180,7 +180,7 @@ pub enum Fault {
     Unable {
         /// Its name within the run.
         at: String,
-        /// What is missing or damaged, and what to do.
+        /// Problem: what is missing or damaged, and what to do.
         problem: String,
     },
     /// Another trainer has taken the run over.

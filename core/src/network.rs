@@ -59,7 +59,7 @@ impl<'a> Network<'a> {
         Arc::unwrap_or_clone(values)
     }
 
-    /// What the network answers, `[outputs, rows]`: probabilities under softmax and sigmoid.
+    /// Answers of the network, `[outputs, rows]`: probabilities under softmax and sigmoid.
     pub fn predict(&self, inputs: &Inputs) -> Array2<f32> {
         let mut outputs = self.outputs(inputs);
         answer(self.graph.head, &mut outputs);

@@ -28,7 +28,7 @@ pub struct Synapse {
     contributions: BTreeMap<Tick, Gather<Contributions>>,
 }
 
-/// What the errors of the layer below are computed from.
+/// Contributions of the layer above, which the errors of the layer below are computed from.
 struct Contributions {
     next: Option<TickHeader>,
     /// `[neurons above, positions * rows]`

@@ -69,7 +69,7 @@ pub fn tensors(graph: &Graph, states: &[Vec<NeuronState>]) -> Result<Vec<Tensor>
                 .flat_map(|weight| neurons.iter().map(move |neuron| neuron.weights[weight]))
                 .collect(),
         });
-        for (name, place) in vectors(layer) {
+        for (name, place) in layer.keras_vectors() {
             tensors.push(Tensor {
                 name,
                 shape: vec![layer.units],
@@ -78,25 +78,6 @@ pub fn tensors(graph: &Graph, states: &[Vec<NeuronState>]) -> Result<Vec<Tensor>
         }
     }
     Ok(tensors)
-}
-
-/// The tensors of a layer with one number a neuron, by name, and where a neuron has that number.
-pub(crate) fn vectors(layer: &Layer) -> Vec<(String, usize)> {
-    let mut vectors = Vec::new();
-    let mut add = |is_there: bool, of: &str, name: &str, behind_weights: usize| {
-        if is_there {
-            vectors.push((format!("{of}/{name}"), layer.fan_in + behind_weights));
-        }
-    };
-    add(layer.use_bias, &layer.name, "bias", 0);
-    if let Some(normalization) = &layer.normalization {
-        let name = &normalization.name;
-        add(normalization.scale, name, "gamma", 1);
-        add(normalization.center, name, "beta", 2);
-        add(true, name, "moving_mean", 3);
-        add(true, name, "moving_variance", 4);
-    }
-    vectors
 }
 
 /// Writes tensors to a file that is there completely or not at all. An existing file is replaced

@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::augmentation::Augmenter;
 use super::{Augmentation, Dataset, Labels, Values};
-use crate::math::inputs::{LANES, transpose_into};
+use crate::math::inputs::transpose_into;
 use crate::math::stream::{Purpose, shuffle, stream};
-use crate::math::{ByteMatrix, Inputs, Storage};
+use crate::math::{ByteMatrix, Inputs, LANES, Storage};
 
 /// Batches whose values are kept, so that all neurons of a process share one copy: as many ticks
 /// as can be in flight.

@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use super::neuron_keys::yes;
 use super::{LayerSpec, Misplacement, Stack};
-use crate::math::Activation;
+use crate::math::normalization::{Normalizer, Statistics};
+use crate::math::{Activation, Optimizer, Step};
 
 /// Keys of a batch normalization.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -117,5 +118,101 @@ impl BatchNormalizationSpec {
                 after_pool: below.pool.is_some(),
             });
         }
+    }
+}
+
+/// Numbers of a normalized neuron before training, behind its bias: gamma, beta, moving mean, moving variance.
+pub const INITIAL: [f32; 4] = [1.0, 0.0, 0.0, 1.0];
+
+/// Numbers among them that an optimizer changes: gamma and beta.
+pub const OPTIMIZED: usize = 2;
+
+/// Gradient and statistics of a training batch for the normalization of one neuron.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Change {
+    /// dLoss/dgamma and dLoss/dbeta.
+    pub gradient: [f32; OPTIMIZED],
+    /// Statistics of the batch, which the moving averages follow.
+    pub batch: Statistics,
+}
+
+impl Normalization {
+    /// Normalizes values, those of each neuron after those of the one before it: by their own statistics in
+    /// `training`, otherwise by the moving ones. Returns the statistics of each neuron.
+    pub fn apply(
+        &self,
+        neurons: impl ExactSizeIterator<Item = Normalizer>,
+        values: &mut [f32],
+        training: bool,
+    ) -> Vec<Statistics> {
+        let each = (values.len() / neurons.len()).max(1);
+        let neurons = neurons.zip(values.chunks_exact_mut(each));
+        let normalize = |(normalizer, values): (Normalizer, &mut [f32])| {
+            let statistics = match training {
+                true => Statistics::of(values),
+                false => normalizer.moving(),
+            };
+            normalizer.apply(values, statistics, self.epsilon);
+            self.activation.apply(values);
+            statistics
+        };
+        neurons.map(normalize).collect()
+    }
+
+    /// Replaces dLoss/d(output) by dLoss/d(input), for what [`Self::apply`] made of `input` in training.
+    pub fn backpropagate(
+        &self,
+        neurons: impl ExactSizeIterator<Item = Normalizer>,
+        input: &[f32],
+        output: &[f32],
+        batch: &[Statistics],
+        errors: &mut [f32],
+    ) -> Vec<Change> {
+        self.activation.backpropagate(output, errors);
+        let each = (errors.len() / neurons.len()).max(1);
+        let values = input.chunks_exact(each).zip(errors.chunks_exact_mut(each));
+        let change = |((normalizer, (input, errors)), &batch): ((Normalizer, _), _)| Change {
+            gradient: normalizer.backpropagate(input, batch, self.epsilon, errors),
+            batch,
+        };
+        neurons.zip(values).zip(batch).map(change).collect()
+    }
+
+    /// One optimizer step of gamma and beta, and the batch's share of the moving averages, in the numbers of
+    /// one neuron.
+    pub fn update(
+        &self,
+        optimizer: &Optimizer,
+        step: Step,
+        numbers: &mut [f32],
+        moments: &mut [f32],
+        change: &Change,
+    ) {
+        let (gains, moving) = numbers.split_at_mut(OPTIMIZED);
+        let [gamma, beta] = change.gradient;
+        let gradient = [
+            if self.scale { gamma } else { 0.0 },
+            if self.center { beta } else { 0.0 },
+        ];
+        optimizer.update(step, gains, moments, &gradient);
+        let Statistics { mean, variance } = change.batch;
+        for (moving, now) in moving.iter_mut().zip([mean, variance]) {
+            *moving = *moving * self.momentum + now * (1.0 - self.momentum);
+        }
+    }
+
+    /// Names of its tensors in Keras, each with the place of its number in [`INITIAL`].
+    pub(super) fn tensors(&self) -> impl Iterator<Item = (String, usize)> {
+        let tensors = [
+            (self.scale, "gamma"),
+            (self.center, "beta"),
+            (true, "moving_mean"),
+            (true, "moving_variance"),
+        ];
+        let present = tensors
+            .into_iter()
+            .enumerate()
+            .filter(|(_, (is_there, _))| *is_there);
+        present.map(|(place, (_, name))| (format!("{}/{name}", self.name), place))
     }
 }

@@ -30,7 +30,7 @@ pub struct Conv1dSpec {
     #[serde(default = "one")]
     #[schemars(range(min = 1, max = 1024))]
     pub strides: usize,
-    /// What happens at both ends.
+    /// Padding at both ends.
     #[serde(default)]
     pub padding: StepPadding,
     /// Keys that every layer of neurons has.
@@ -42,7 +42,7 @@ fn one() -> usize {
     1
 }
 
-/// What happens at the ends of a row of steps.
+/// Padding of a row of steps.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum StepPadding {

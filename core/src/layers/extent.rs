@@ -18,7 +18,7 @@ pub enum Extent {
 }
 
 impl Extent {
-    /// The same height and width.
+    /// Square of a side.
     pub fn square(side: usize) -> Self {
         Self::Square(side)
     }

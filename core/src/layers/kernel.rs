@@ -1,38 +1,10 @@
 //! Kernel of a layer: how the weights of its neurons meet what lies below, forward and back.
 
-use std::ops::Deref;
-
 use ndarray::Array2;
-use serde::Serialize;
 
-use super::{Conv1d, Conv2d, Dense};
 use crate::math::Inputs;
 use crate::math::conv::Size;
 use crate::math::kernel::Rows;
-
-/// Kinds of layers of neurons: what tells one from another once the network is checked.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(untagged)]
-pub enum LayerKind {
-    /// Every neuron is connected to all inputs.
-    Dense(Dense),
-    /// Every neuron is a filter that slides over steps.
-    Conv1d(Conv1d),
-    /// Every neuron is a filter that slides over maps.
-    Conv2d(Conv2d),
-}
-
-impl Deref for LayerKind {
-    type Target = dyn Kernel;
-
-    fn deref(&self) -> &Self::Target {
-        match self {
-            Self::Dense(dense) => dense,
-            Self::Conv1d(conv) => conv,
-            Self::Conv2d(conv) => conv,
-        }
-    }
-}
 
 /// Arithmetic and shape of one kind of layer. A neuron has `fan_in` weights.
 ///
@@ -95,8 +67,8 @@ pub trait Kernel {
     ) -> Array2<f32>;
 }
 
-/// Optimizer step of one neuron: its numbers, its moments, the gradient of its weights with a 0 for the bias
-/// behind them, `[fan_in + 1]`, and its dLoss/dz.
+/// Optimizer step of one neuron: its numbers, its moments, the gradient of its weights with room for that
+/// of the bias, `[fan_in + 1]`, and its dLoss/dz.
 pub type NeuronStep<'a> = dyn Fn(&mut [f32], &mut [f32], &mut [f32], &[f32]) + Sync + 'a;
 
 /// Numbers and moments of some neurons, neuron by neuron.

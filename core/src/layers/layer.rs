@@ -3,8 +3,8 @@
 use ndarray::Array2;
 use serde::Serialize;
 
-use super::Normalization;
-use super::kernel::LayerKind;
+use super::LayerKind;
+use super::batch_normalization::{INITIAL, Normalization, OPTIMIZED};
 use super::neuron_keys::NeuronSpec;
 use crate::math::conv::{Pool, Size};
 use crate::math::{Activation, Initializer, Regularizer};
@@ -68,7 +68,7 @@ impl Layer {
     /// Numbers that a neuron remembers: its weights, its bias, and if it is normalized gamma, beta, moving
     /// mean and moving variance.
     pub fn numbers(&self) -> usize {
-        let normalized = self.normalization.as_ref().map_or(0, |_| 4);
+        let normalized = self.normalization.as_ref().map_or(0, |_| INITIAL.len());
         self.fan_in + 1 + normalized
     }
 
@@ -79,7 +79,8 @@ impl Layer {
 
     /// The moving mean and variance of a normalized neuron.
     pub fn moving_numbers(&self) -> usize {
-        self.normalization.as_ref().map_or(0, |_| 2)
+        let normalized = self.normalization.as_ref();
+        normalized.map_or(0, |_| INITIAL.len() - OPTIMIZED)
     }
 
     /// Trainable numbers, as Keras counts them: all weights, and bias, gamma and beta where there are any.
@@ -146,6 +147,15 @@ impl Layer {
     /// Shape of the layer's kernel in Keras.
     pub fn keras_shape(&self) -> Vec<usize> {
         self.kind.keras_shape(self.fan_in, self.units)
+    }
+
+    /// Tensors of Keras with one number a neuron, in their order: name, and index of the number in a neuron.
+    pub fn keras_vectors(&self) -> Vec<(String, usize)> {
+        let bias = (format!("{}/bias", self.name), self.fan_in);
+        let bias = self.use_bias.then_some(bias);
+        let normalization = self.normalization.iter().flat_map(Normalization::tensors);
+        let normalization = normalization.map(|(name, place)| (name, self.fan_in + 1 + place));
+        bias.into_iter().chain(normalization).collect()
     }
 
     /// Indices of a neuron's weights in the order of Keras, which has the channels of a place side by side

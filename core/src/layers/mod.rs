@@ -19,6 +19,8 @@ pub mod pooling;
 pub mod resources;
 pub mod stack;
 
+use std::ops::Deref;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -28,7 +30,7 @@ pub use conv2d::{Conv2d, conv2d};
 pub use dense::{Dense, dense};
 pub use dropout::dropout;
 pub use flatten::flatten;
-pub use kernel::{Kernel, LayerKind};
+pub use kernel::Kernel;
 pub use layer::Layer;
 pub use neuron_keys::{NeuronKeys, NeuronLayer, NeuronSpec};
 pub use pooling::{average_pooling1d, average_pooling2d, max_pooling1d, max_pooling2d};
@@ -98,7 +100,13 @@ impl LayerSpec {
             Self::Dense(dense) => Some(dense.neurons()),
             Self::Conv1d(conv) => Some(conv.neurons()),
             Self::Conv2d(conv) => Some(conv.neurons()),
-            _ => None,
+            Self::MaxPooling1d(_)
+            | Self::AveragePooling1d(_)
+            | Self::MaxPooling2d(_)
+            | Self::AveragePooling2d(_)
+            | Self::BatchNormalization(_)
+            | Self::Flatten(_)
+            | Self::Dropout(_) => None,
         }
     }
 
@@ -155,6 +163,30 @@ impl LayerSpec {
                 dropout.add_to(stack);
                 Ok(())
             }
+        }
+    }
+}
+
+/// Kinds of layers of neurons: what tells one from another once the network is checked.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum LayerKind {
+    /// Every neuron is connected to all inputs.
+    Dense(Dense),
+    /// Every neuron is a filter that slides over steps.
+    Conv1d(Conv1d),
+    /// Every neuron is a filter that slides over maps.
+    Conv2d(Conv2d),
+}
+
+impl Deref for LayerKind {
+    type Target = dyn Kernel;
+
+    fn deref(&self) -> &Self::Target {
+        match self {
+            Self::Dense(dense) => dense,
+            Self::Conv1d(conv) => conv,
+            Self::Conv2d(conv) => conv,
         }
     }
 }

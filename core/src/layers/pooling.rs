@@ -78,7 +78,7 @@ pub struct Pooling1dSpec {
     #[serde(default)]
     #[schemars(range(min = 1, max = 1024))]
     pub strides: Option<usize>,
-    /// What happens at both ends.
+    /// Padding at both ends.
     #[serde(default)]
     pub padding: Padding,
 }

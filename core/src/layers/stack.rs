@@ -1,6 +1,6 @@
 //! Stack of layers: the walk from the data through the layers of a file, each on those before it.
 
-use super::kernel::LayerKind;
+use super::LayerKind;
 use super::layer::Layer;
 use super::neuron_keys::NeuronSpec;
 use crate::math::conv::Size;
@@ -33,9 +33,9 @@ pub enum Flow {
 pub struct Misfit {
     /// Key to blame, `.kernel_size` for example; empty for the layer as a whole.
     pub key: &'static str,
-    /// What is wrong.
+    /// Description of the problem.
     pub message: String,
-    /// What to do.
+    /// Advice: what would fit.
     pub help: &'static str,
 }
 

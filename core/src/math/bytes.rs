@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use super::inputs::LANES;
+use super::LANES;
 use super::storage::Storage;
 use super::transpose::transpose;
 
@@ -16,7 +16,7 @@ pub struct ByteMatrix {
     rows: usize,
     columns: usize,
     scale: f32,
-    /// Where each row begins, and as many that are no rows as fill the last cell of a column.
+    /// Start of each row, and as many that are no rows as fill the last cell of a column.
     starts: Vec<usize>,
     bytes: Bytes,
 }
@@ -25,7 +25,7 @@ pub struct ByteMatrix {
 enum Bytes {
     /// Row by row, in whole cells.
     Own(Vec<[u8; LANES]>),
-    /// Wherever the rows are.
+    /// Rows in a larger matrix, by their starts.
     Shared(Storage<u8>),
 }
 
@@ -100,12 +100,12 @@ impl ByteMatrix {
         self.columns
     }
 
-    /// How many panels of [`LANES`] columns there are, which is how many cells a row has.
+    /// Number of panels of [`LANES`] columns, which is that of the cells of a row.
     pub fn panels(&self) -> usize {
         self.columns.div_ceil(LANES)
     }
 
-    /// What each byte is multiplied by.
+    /// Factor of each byte.
     pub fn scale(&self) -> f32 {
         self.scale
     }
@@ -172,7 +172,7 @@ impl ByteMatrix {
 #[derive(Clone, Copy, Debug)]
 pub struct BytePanels<'a> {
     bytes: &'a [u8],
-    /// Where each row begins.
+    /// Start of each row.
     starts: &'a [usize],
     /// The first of the columns.
     first: usize,

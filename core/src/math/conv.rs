@@ -12,7 +12,8 @@ use ndarray::{Array2, ArrayView2, s};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::inputs::{LANES, Panels};
+use super::LANES;
+use super::inputs::Panels;
 use super::kernel::{self, Rows};
 
 /// Height and width of maps, windows and steps.
@@ -96,7 +97,7 @@ impl Window {
         })
     }
 
-    /// What the window sees of the map at a position, row by row: `None` outside of it.
+    /// Places of the map under the window at a position, row by row: `None` outside of the map.
     fn places(&self, position: usize) -> impl Iterator<Item = Option<usize>> + '_ {
         let (down, across) = (
             position / self.positions.width,
@@ -116,7 +117,7 @@ impl Window {
     }
 }
 
-/// How many values a pool makes one of, and how.
+/// Pool of a map: one value for each place of its window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Pool {
     /// The largest, or the mean.
@@ -125,7 +126,7 @@ pub struct Pool {
     pub window: Window,
 }
 
-/// What a pool makes of the values that it sees.
+/// Function of the values under the window of a pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PoolKind {

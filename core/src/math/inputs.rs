@@ -4,10 +4,8 @@ use std::sync::OnceLock;
 
 use ndarray::{ArrayView2, s};
 
+use super::LANES;
 use super::bytes::ByteMatrix;
-
-/// Columns that are computed side by side: one AVX-512 register of f32.
-pub const LANES: usize = 16;
 
 /// A matrix cut into panels of [`LANES`] columns, each panel row by row: what a kernel streams.
 ///

@@ -9,8 +9,9 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
+use super::LANES;
 use super::bytes::ByteMatrix;
-use super::inputs::{LANES, Panels};
+use super::inputs::Panels;
 
 #[path = "tiles.rs"]
 mod tiles;

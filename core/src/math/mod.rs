@@ -27,3 +27,6 @@ pub use optimizer::{Optimizer, Step};
 pub use regularizer::Regularizer;
 pub use schedule::Schedule;
 pub use storage::Storage;
+
+/// Columns that are computed side by side: one AVX-512 register of f32.
+pub const LANES: usize = 16;

@@ -6,7 +6,7 @@
 
 use serde::Serialize;
 
-use super::inputs::LANES;
+use super::LANES;
 
 /// What a normalized neuron remembers beside its weights and bias, by the names of Keras.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]

@@ -38,7 +38,7 @@ impl<T> Clone for Storage<T> {
     }
 }
 
-/// How many there are: a data set has too many to read.
+/// Count of the numbers: a data set has too many to read.
 impl<T> fmt::Debug for Storage<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} numbers", self.len())

@@ -6,7 +6,7 @@
 
 use super::Rows;
 use crate::math::bytes::{ByteMatrix, BytePanels};
-use crate::math::inputs::{LANES, Panels};
+use crate::math::{LANES, Panels};
 
 /// Defines `sweep(a, b, c)`, which adds `a * b` to `c` on one thread, with `b` a `$right`.
 ///

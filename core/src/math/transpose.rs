@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use super::inputs::LANES;
+use super::LANES;
 
 /// Puts the transpose of some columns of rows that begin at `starts` into `to`, whose rows are `stride`
 /// cells apart. There are whole blocks of rows, and of each row all cells that `columns` begin.

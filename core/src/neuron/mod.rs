@@ -36,7 +36,7 @@ pub struct Unit {
     dropped: Dropped,
 }
 
-/// How much of the run this unit knows.
+/// Part of the run that this unit knows.
 enum State {
     /// Nothing: it has just booted, or its write was refused.
     Blank,

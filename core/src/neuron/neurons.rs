@@ -3,13 +3,12 @@
 use ndarray::Array2;
 
 use crate::layers::Layer;
+use crate::layers::batch_normalization::{self, Change};
 use crate::layers::kernel::NeuronsMut;
 use crate::math::kernel;
-use crate::math::normalization::{Normalizer, Statistics};
+use crate::math::normalization::Normalizer;
 use crate::math::{Inputs, Optimizer, Step};
 use crate::protocol::NeuronState;
-
-use super::pass::Change;
 
 /// Weights, biases and optimizer state of consecutive neurons of a layer.
 #[derive(Clone, Debug)]
@@ -54,7 +53,7 @@ impl Neurons {
                 0.0
             });
             if layer.normalization.is_some() {
-                weights.extend([1.0, 0.0, 0.0, 1.0]);
+                weights.extend(batch_normalization::INITIAL);
             }
         }
         let moments = optimizer.moments() * range.len() * layer.optimized_numbers();
@@ -135,13 +134,19 @@ impl Neurons {
         neurons.map(move |weights| (&weights[..fan_in], weights[fan_in]))
     }
 
-    /// What the neuron at a place among these has for its normalization, if there is one.
+    /// Normalizer of the neuron at a place among these; `None` for one that is not normalized.
     pub fn normalizer(&self, place: usize) -> Option<Normalizer> {
         let row = &self.weights[place * self.stride()..][..self.stride()];
         Normalizer::read(&row[self.layer.fan_in + 1..])
     }
 
-    /// How many neurons.
+    /// Normalizers of neurons that are normalized.
+    pub(super) fn normalizers(&self) -> impl ExactSizeIterator<Item = Normalizer> + '_ {
+        let normalizer = |place| self.normalizer(place);
+        (0..self.count()).map(move |place| normalizer(place).expect("these are normalized"))
+    }
+
+    /// Number of neurons.
     pub fn count(&self) -> usize {
         self.weights.len() / self.stride()
     }
@@ -190,8 +195,7 @@ impl Neurons {
             .update(layer.fan_in, neurons, deltas, inputs, &step);
     }
 
-    /// One optimizer step of gamma and beta, and the batch's share of the moving averages, from what
-    /// [`Self::deltas`] says of each neuron.
+    /// One optimizer step of the neurons' normalizations, from what [`Self::deltas`] says of each.
     pub fn update_normalization(&mut self, step: Step, changes: &[Change]) {
         let Some(normalization) = &self.layer.normalization else {
             return;
@@ -199,21 +203,11 @@ impl Neurons {
         let (stride, width) = (self.stride(), self.moments_stride());
         let first = self.layer.fan_in + 1;
         let neurons = self.weights.chunks_exact_mut(stride).enumerate();
-        for ((neuron, weights), change) in neurons.zip(changes) {
+        for ((neuron, numbers), change) in neurons.zip(changes) {
             let moments = &mut self.moments[neuron * width..][..width];
             let moments = &mut moments[self.optimizer.moments() * first..];
-            let (gains, moving) = weights[first..].split_at_mut(2);
-            let [gamma, beta] = change.gradient;
-            let gradient = [
-                if normalization.scale { gamma } else { 0.0 },
-                if normalization.center { beta } else { 0.0 },
-            ];
-            self.optimizer.update(step, gains, moments, &gradient);
-            let momentum = normalization.momentum;
-            let Statistics { mean, variance } = change.batch;
-            for (moving, now) in moving.iter_mut().zip([mean, variance]) {
-                *moving = *moving * momentum + now * (1.0 - momentum);
-            }
+            let numbers = &mut numbers[first..];
+            normalization.update(&self.optimizer, step, numbers, moments, change);
         }
     }
 }

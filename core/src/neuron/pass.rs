@@ -5,39 +5,30 @@ use std::sync::Arc;
 use ndarray::{Array2, ArrayView1};
 
 use super::Neurons;
-use crate::layers::Normalization;
+use crate::layers::batch_normalization::{Change, Normalization};
 use crate::math::kernel::Rows;
 use crate::math::normalization::Statistics;
 use crate::math::{Inputs, dropout};
 
-/// What neurons keep of a tick between its forward and its backward pass.
+/// Values that neurons keep of a tick between its forward and its backward pass.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Pass {
-    /// What the layer's activation makes of the sums, `[neurons, positions * rows]`; a dense layer has one
+    /// Activations of the sums, `[neurons, positions * rows]`; a dense layer has one
     /// position.
     activations: Arc<Array2<f32>>,
     normalized: Option<Normalized>,
 }
 
-/// What a normalization made of a batch. Both arrays are `[neurons, positions * rows]`, or behind a
+/// Values of a batch before and behind a normalization. Both arrays are `[neurons, positions * rows]`, or behind a
 /// pool `[neurons * outputs, rows]`, which is the same order.
 #[derive(Clone, Debug, PartialEq)]
 struct Normalized {
     input: Arc<Array2<f32>>,
     /// With the activation that follows it.
     values: Arc<Array2<f32>>,
-    /// Of the input of each neuron.
+    /// Statistics of the input of each neuron.
     batch: Vec<Statistics>,
     is_pooled: bool,
-}
-
-/// What a training batch says of a neuron's normalization.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Change {
-    /// dLoss/dgamma and dLoss/dbeta.
-    pub gradient: [f32; 2],
-    /// What the moving averages follow.
-    pub batch: Statistics,
 }
 
 impl Pass {
@@ -62,8 +53,7 @@ impl Pass {
 }
 
 impl Neurons {
-    /// What a backward pass needs to know, and what the neurons hand on before dropout, `[neurons *
-    /// outputs, rows]`. In `training` they are normalized as the batch is, otherwise as all batches were.
+    /// Pass, for the way back, and outputs before dropout, `[neurons * outputs, rows]`. In `training` they are normalized as the batch is, otherwise as all batches were.
     pub fn forward(&self, inputs: &Inputs, training: bool) -> (Pass, Arc<Array2<f32>>) {
         let mut pass = Pass {
             activations: Arc::new(self.activations(inputs)),
@@ -82,7 +72,7 @@ impl Neurons {
         (pass, outputs)
     }
 
-    /// What the layer's activation makes of the sums, `[neurons, positions * rows]`.
+    /// Activations of the sums, `[neurons, positions * rows]`.
     fn activations(&self, inputs: &Inputs) -> Array2<f32> {
         let rows = inputs.n_rows() * self.layer.positions();
         let mut activations = Array2::zeros((self.count(), rows));
@@ -157,7 +147,7 @@ impl Neurons {
         (deltas, changes)
     }
 
-    /// Normalizes values, those of each neuron after those of the one before it.
+    /// Normalizes the values of these neurons.
     fn normalize(
         &self,
         normalization: &Normalization,
@@ -165,20 +155,7 @@ impl Neurons {
         training: bool,
     ) -> Normalized {
         let mut values = input.as_ref().clone();
-        let each = values.len() / self.count();
-        let mut batch = Vec::new();
-        let neurons = slice_mut(&mut values).chunks_exact_mut(each.max(1));
-        for (neuron, values) in neurons.enumerate() {
-            if let Some(normalizer) = self.normalizer(neuron) {
-                let statistics = match training {
-                    true => Statistics::of(values),
-                    false => normalizer.moving(),
-                };
-                normalizer.apply(values, statistics, normalization.epsilon);
-                normalization.activation.apply(values);
-                batch.push(statistics);
-            }
-        }
+        let batch = normalization.apply(self.normalizers(), slice_mut(&mut values), training);
         Normalized {
             input: input.clone(),
             values: Arc::new(values),
@@ -192,26 +169,18 @@ impl Neurons {
         let Some(normalization) = &self.layer.normalization else {
             return Vec::new();
         };
-        let values = slice(&normalized.values);
-        normalization
-            .activation
-            .backpropagate(values, slice_mut(errors));
-        let each = (errors.len() / self.count()).max(1);
-        let inputs = slice(&normalized.input).chunks_exact(each);
-        let neurons = inputs.zip(slice_mut(errors).chunks_exact_mut(each));
-        let mut changes = Vec::new();
-        for (neuron, ((input, errors), &batch)) in neurons.zip(&normalized.batch).enumerate() {
-            if let Some(normalizer) = self.normalizer(neuron) {
-                let epsilon = normalization.epsilon;
-                let gradient = normalizer.backpropagate(input, batch, epsilon, errors);
-                changes.push(Change { gradient, batch });
-            }
-        }
-        changes
+        let Normalized {
+            input,
+            values,
+            batch,
+            ..
+        } = normalized;
+        let (input, values) = (slice(input), slice(values));
+        normalization.backpropagate(self.normalizers(), input, values, batch, slice_mut(errors))
     }
 }
 
-/// The same numbers, in their order, in another shape.
+/// Array of another shape with these numbers in their order.
 fn reshaped(values: Array2<f32>, rows: usize, columns: usize) -> Array2<f32> {
     let (values, _) = values.into_raw_vec_and_offset();
     Array2::from_shape_vec((rows, columns), values).expect("as many numbers as before")

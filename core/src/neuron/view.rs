@@ -1,4 +1,4 @@
-//! What a unit shows of itself.
+//! View of a unit.
 
 use std::sync::Arc;
 

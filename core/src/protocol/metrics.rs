@@ -14,7 +14,7 @@ pub struct Tally {
     pub rows: u64,
     /// Sum of their losses.
     pub loss: f64,
-    /// What else is counted.
+    /// Sums of the metrics of the task.
     pub task: TaskTally,
 }
 
@@ -48,7 +48,7 @@ pub enum TaskTally {
     },
 }
 
-/// What a tally comes to.
+/// Means over the rows of a tally.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Evaluation {
     /// Mean loss of a row.
@@ -70,12 +70,12 @@ pub struct Evaluation {
     pub confusion: Option<Vec<Vec<u64>>>,
 }
 
-/// How well one class is recognised.
+/// Precision and recall of one class.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct ClassMetrics {
-    /// Of the rows answered with this class, the share that is of it; `None` if there are none.
+    /// Share of the rows answered with this class that is of it; `None` if there are no such rows.
     pub precision: Option<f64>,
-    /// Of the rows of this class, the share that was answered with it; `None` if there are none.
+    /// Share of the rows of this class that was answered with it; `None` if there are no such rows.
     pub recall: Option<f64>,
     /// Rows of this class.
     pub support: u64,
@@ -108,7 +108,7 @@ impl Tally {
         }
     }
 
-    /// What the sums come to; `None` when no row was counted.
+    /// Means over the rows; `None` when no row was counted.
     pub fn evaluation(&self) -> Option<Evaluation> {
         let mut evaluation = self.figures()?;
         if let TaskTally::Classification { confusion, .. } = &self.task
@@ -120,7 +120,7 @@ impl Tally {
         Some(evaluation)
     }
 
-    /// The same without the confusion matrix, for every tick.
+    /// Means over the rows without the confusion matrix, for every tick.
     pub fn figures(&self) -> Option<Evaluation> {
         if self.rows == 0 {
             return None;

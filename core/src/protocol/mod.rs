@@ -1,4 +1,4 @@
-//! What travels: messages between the machines, states and the ledger to the store, events to people.
+//! Protocol: messages between the machines, states and the ledger for the store, events for people.
 
 pub mod codec;
 pub mod message;
@@ -11,7 +11,7 @@ pub use metrics::{Evaluation, Tally};
 pub use progress::{EpochRecord, Event, Ledger, Outcome, Progress, Totals, Verdict};
 pub use state::NeuronState;
 
-/// How far a tick may run ahead of the last one that a neuron has applied.
+/// Ticks that a message may be ahead of the last one that a neuron has applied.
 ///
 /// The trainer issues a training tick when the one before has its outputs, and one tick more
 /// behind an evaluation, which needs no backward pass. So when tick t has its outputs but a neuron

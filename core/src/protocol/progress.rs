@@ -1,4 +1,4 @@
-//! How far a run is: everything that the trainer must remember, and what it tells people.
+//! Progress of a run: the ledger, which is all that the trainer must remember, and the events that people see.
 
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ pub struct Progress {
     pub index: u32,
     /// Sums over the batches of the current part so far.
     pub tally: Tally,
-    /// What the training rows of the current epoch came to, while its validation runs.
+    /// Means over the training rows of the current epoch, while its validation runs.
     pub train: Option<Evaluation>,
     /// The epochs so far (thinned out when there are many).
     pub history: Vec<EpochRecord>,
@@ -38,15 +38,15 @@ pub struct Progress {
     pub best: Option<f64>,
     /// Epochs since then.
     pub epochs_without_improvement: u32,
-    /// Whether early stopping ended training.
+    /// True if early stopping ended training.
     pub stopped_early: bool,
-    /// Whether every tick of the run is done.
+    /// True once every tick of the run is done.
     pub finished: bool,
-    /// What the test rows came to, once they have been looked at.
+    /// Means over the test rows, once they have been looked at.
     pub test: Option<Evaluation>,
 }
 
-/// What one epoch came to.
+/// Results of one epoch.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EpochRecord {
     /// Number of the epoch, from 1.
@@ -64,7 +64,7 @@ pub struct EpochRecord {
 pub struct Ledger {
     /// The commit point.
     pub commit: CommitPoint,
-    /// How far the run was at its tick.
+    /// Progress of the run at its tick.
     pub progress: Progress,
     /// Figures of the run up to here; none in ledgers of older programs.
     #[serde(default)]
@@ -88,7 +88,7 @@ pub struct Totals {
     pub generation: Option<Generation>,
 }
 
-/// How a run ended.
+/// End of a run: its kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
@@ -156,7 +156,7 @@ pub enum Event {
         generation: Generation,
         /// The commit that is restored.
         to: CommitPoint,
-        /// What set it off.
+        /// Reason of the rewind.
         reason: String,
     },
 }

@@ -2,7 +2,7 @@
 
 use crate::data::Dataset;
 
-/// What the checks need to know about a data set.
+/// Shape of a data set: features, rows and task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DataShape {
     /// Features of one row.
@@ -11,7 +11,7 @@ pub struct DataShape {
     pub image: Option<(usize, usize)>,
     /// Bytes of one feature where rows are kept and sent as they are: 1 or 4.
     pub value_bytes: usize,
-    /// What is to be learned.
+    /// Task to be learned.
     pub task: TaskShape,
     /// Rows that change the weights.
     pub train_rows: usize,
@@ -29,12 +29,12 @@ impl DataShape {
     }
 }
 
-/// What is to be learned.
+/// Task to be learned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TaskShape {
     /// One of several classes.
     Classification {
-        /// How many.
+        /// Number of classes.
         classes: usize,
     },
     /// One number.

@@ -23,7 +23,7 @@ pub struct Document {
     root: Node,
 }
 
-/// How neurons are put into units. Without effect on the weights.
+/// Grouping of neurons into units. Without effect on the weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Grouping {
@@ -141,7 +141,7 @@ fn grouped(spec: &Spec, layers: Vec<Option<Layer>>, grouping: Grouping) -> Vec<L
         .collect()
 }
 
-/// What the trainer does with the last layer's sums, which then leaves them as they are.
+/// Head that the trainer applies to the last layer's sums, which the layer then leaves as they are.
 fn head(layers: &mut [Layer], loss: Loss) -> Head {
     let Some(last) = layers.last_mut() else {
         return Head::Identity;

@@ -134,7 +134,7 @@ fn outputs(spec: &Spec, layers: &[Weighted<'_>], shape: &DataShape, report: &mut
     }
 }
 
-/// What the filters of a layer compute in a tick.
+/// Bound on the sums that the filters of a layer compute in a tick.
 fn maps(spec: &Spec, keys: &Weighted<'_>, layer: &Layer, report: &mut Report<'_>) {
     let positions = layer.map().map_or(0, |map| map.area()) as u128;
     let values = positions * layer.units as u128 * spec.training.batch_size as u128;

@@ -17,15 +17,15 @@ pub struct Graph {
     pub inputs: usize,
     /// The layers with weights, input side first; never empty.
     pub layers: Vec<Layer>,
-    /// What training makes small.
+    /// Loss, which training makes small.
     pub loss: Loss,
-    /// What the trainer applies to the last layer's outputs.
+    /// Function that the trainer applies to the last layer's outputs.
     pub head: Head,
-    /// How it is trained.
+    /// Schedule of its training.
     pub training: Training,
 }
 
-/// What the trainer does with the sums of the last layer before the loss.
+/// Function of the sums of the last layer that the trainer applies before the loss.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Head {
@@ -37,20 +37,20 @@ pub enum Head {
     Softmax,
 }
 
-/// How a network is trained.
+/// Training of a network.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Training {
     /// Passes over the training rows.
     pub epochs: u32,
     /// Rows of a tick; the last tick of an epoch may have fewer.
     pub batch_size: usize,
-    /// Whether each epoch has its own order of rows.
+    /// True if each epoch has its own order of rows.
     pub shuffle: bool,
-    /// How training images are changed in every epoch, if they are.
+    /// Changes of training images in every epoch; none by default.
     pub augmentation: Option<Augmentation>,
-    /// How a gradient changes the weights.
+    /// Optimizer: the step from a gradient to weights.
     pub optimizer: Optimizer,
-    /// How the learning rate changes.
+    /// Schedule of the learning rate.
     pub schedule: Schedule,
     /// Epochs in which the learning rate rises to its full value.
     pub warmup_epochs: f32,
@@ -61,7 +61,7 @@ pub struct Training {
 /// Stops a run that no longer improves, after the words of Keras.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EarlyStopping {
-    /// What is watched.
+    /// Figure that is watched.
     pub monitor: Monitor,
     /// Epochs without improvement after which training ends.
     pub patience: u32,
@@ -96,7 +96,7 @@ impl Graph {
         layer + 1 == self.layers.len() && self.head != Head::Identity
     }
 
-    /// What becomes of the sums of a layer's neurons, in the words of the file: `relu`, or with a
+    /// Functions of the sums of a layer's neurons, in the words of the file: `relu`, or with a
     /// normalization `batch_normalization, relu`; whoever computes it.
     pub fn activation_words(&self, layer: usize) -> String {
         let word = |value: serde_json::Result<serde_json::Value>| match value {

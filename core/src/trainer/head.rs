@@ -99,7 +99,7 @@ fn log_softmax(outputs: &Array2<f32>, row: usize, output: usize) -> f32 {
     column[output] - max - libm::logf(sum)
 }
 
-/// What output `output` should be: one-hot for classes (the class itself for a single output).
+/// Target of output `output`: one-hot for classes (the class itself for a single output).
 fn target(targets: &Targets, row: usize, output: usize, n_outputs: usize) -> f32 {
     match targets {
         Targets::Classes(classes) if n_outputs == 1 => classes[row] as f32,

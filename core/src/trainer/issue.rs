@@ -1,4 +1,4 @@
-//! What comes next: the order of batches, commit marks, and the end of a run.
+//! Issue of ticks: the order of batches, commit marks, and the end of a run.
 
 use std::time::Duration;
 
@@ -138,7 +138,7 @@ impl Running {
         })
     }
 
-    /// Whether this is the last tick of the run: the last one of the test rows.
+    /// True for the last tick of the run: the last one of the test rows.
     fn is_last(&self, header: &TickHeader, batches: &dyn BatchSource, batch_size: usize) -> bool {
         let batch = header.batch;
         batch.part == Part::Test

@@ -34,10 +34,10 @@ pub struct Timing {
     /// Silence after which something must have been lost while everybody boots, restores or
     /// commits, which may take the store long; no less than three times the longest commit.
     pub store_deadline: Duration,
-    /// The same while ticks are under way: `deadline_ticks` of the longest one, but no less
-    /// than this.
+    /// Least silence after which something must have been lost while ticks are under way.
     pub least_deadline: Duration,
-    /// See `least_deadline`.
+    /// Silence after which something must have been lost while ticks are under way, in longest ticks, where
+    /// that is more than `least_deadline`.
     pub deadline_ticks: u32,
 }
 
@@ -88,7 +88,7 @@ pub struct Trainer {
     suspicion: Option<Fault>,
 }
 
-/// Where the trainer stands.
+/// Phase of the trainer.
 enum Phase {
     /// Waiting for the store to give a generation.
     Opening,
@@ -103,7 +103,7 @@ enum Phase {
     Over,
 }
 
-/// What the trainer knows while ticks are under way.
+/// State of the trainer while ticks are under way.
 struct Running {
     ledger: Ledger,
     progress: Progress,
@@ -124,7 +124,7 @@ struct Pending {
     written_by: BTreeSet<Address>,
     /// The progress at its tick, once its outputs are complete.
     progress: Option<Progress>,
-    /// The ledger, once it has been sent to the store.
+    /// Ledger, once it has been sent to the store.
     requested: Option<Box<Ledger>>,
 }
 
@@ -170,7 +170,7 @@ impl Trainer {
         }
     }
 
-    /// The same trainer, feeding the first layer in another way.
+    /// Trainer that feeds the first layer in another way.
     pub fn with_feed(self, feed: Feed) -> Self {
         Self { feed, ..self }
     }

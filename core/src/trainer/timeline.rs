@@ -216,7 +216,7 @@ impl Trainer {
         }
     }
 
-    /// Whether a run that is done with training was asked for more epochs than it had.
+    /// True if a run that is done with training was asked for more epochs than it had.
     pub(super) fn is_extended(&self, progress: &Progress) -> bool {
         progress.part == Part::Test
             && !progress.stopped_early
@@ -252,7 +252,7 @@ impl Trainer {
         self.rewind(now, Some(reason), effects);
     }
 
-    /// How long silence may last: ticks set the pace while they are under way, the store does
+    /// Longest silence that is endured: ticks set the pace while they are under way, the store does
     /// while everybody waits for it.
     fn deadline(&self) -> Duration {
         match (&self.phase, self.longest_tick) {

@@ -1,4 +1,4 @@
-//! What the trainer shows of itself.
+//! View of the trainer.
 
 use super::{Phase, Trainer, epoch_of, head};
 use crate::protocol::Progress;

@@ -1,11 +1,11 @@
 //! The product has the same bits however it is cut, and they are those of its definition.
 
 use cuttlefish_core::math::conv::{Convolution, Padding, Size, Window};
-use cuttlefish_core::math::inputs::{LANES, transpose};
+use cuttlefish_core::math::inputs::transpose;
 use cuttlefish_core::math::kernel::{
     Rows, multiply_add, multiply_add_bytes, multiply_add_bytes_transposed, multiply_add_here,
 };
-use cuttlefish_core::math::{ByteMatrix, Inputs, Panels, Storage};
+use cuttlefish_core::math::{ByteMatrix, Inputs, LANES, Panels, Storage};
 use ndarray::Array2;
 use ndarray_rand::rand::rngs::SmallRng;
 use ndarray_rand::rand::{Rng, SeedableRng};

@@ -8,8 +8,7 @@ use super::check::{at_most, below, mark_of, of_batch, scale_of, unused, within, 
 use super::{Error, Limits, MAGIC, MAX_COUNTER, MAX_PROBLEM_LEN, VERSION, fixed_len, kind, tag};
 use crate::data::{BatchRef, Part};
 use crate::ids::{Address, CommitPoint, Generation, Tick};
-use crate::math::inputs::LANES;
-use crate::math::{ByteMatrix, Inputs, Panels};
+use crate::math::{ByteMatrix, Inputs, LANES, Panels};
 use crate::protocol::{Envelope, Message, TickHeader};
 
 /// Reads a message from its start.

@@ -5,8 +5,7 @@ use ndarray::Array2;
 use super::{MAGIC, MAX_PROBLEM_LEN, VERSION, fixed_len, kind, tag};
 use crate::data::Part;
 use crate::ids::{Address, CommitPoint};
-use crate::math::inputs::LANES;
-use crate::math::{Inputs, Panels};
+use crate::math::{Inputs, LANES, Panels};
 use crate::protocol::{Envelope, Message, TickHeader, Work};
 
 /// Appends to a buffer.
