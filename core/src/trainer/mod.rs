@@ -66,11 +66,11 @@ pub struct Trainer {
     generation: Generation,
     phase: Phase,
     stop_asked: bool,
-    /// Figures of the run, its time up to this trainer; before the ledger is read, of this trainer alone.
+    /// Figures of the run, its time up to `began`; before the ledger is read, of this trainer alone.
     totals: Totals,
     /// Outputs of the last training tick `[outputs, rows]`, kept for those who look.
     last_outputs: Option<(Tick, Array2<f32>)>,
-    /// When this trainer's first tick went out.
+    /// Time from which on this trainer's work is not in `totals` yet; none before its first tick.
     began: Option<Duration>,
     dropped: Dropped,
     /// Rewinds because of silence since a commit point was last reached.
@@ -350,7 +350,7 @@ impl Machine for Trainer {
             }
             Input::Stored(StoreReply::Generation { generation, ledger }) => {
                 self.last_heard = now;
-                self.opened(generation, ledger, effects);
+                self.opened(now, generation, ledger, effects);
             }
             Input::Stored(StoreReply::Ledger {
                 generation,

@@ -33,6 +33,7 @@ impl Trainer {
 
     pub(super) fn opened(
         &mut self,
+        now: Duration,
         generation: Generation,
         ledger: Option<Box<Ledger>>,
         effects: &mut dyn Effects,
@@ -59,17 +60,19 @@ impl Trainer {
             })
         });
         let totals = ledger.totals;
-        if is_first {
-            let rewinds = totals.rewinds + self.totals.rewinds;
-            self.totals = Totals {
-                rewinds,
-                generation: None,
-                ..totals
-            };
-        }
-        if let Some(written_by) = totals.generation {
-            self.totals.rewinds = totals.rewinds + (generation.0 - written_by.0);
-        }
+        // It may be another trainer's, who has come further than this one.
+        let own = self.totals(now);
+        self.totals = Totals {
+            rows: own.rows.max(totals.rows),
+            rewinds: match totals.generation {
+                Some(written_by) => totals.rewinds + (generation.0 - written_by.0),
+                None if is_first => totals.rewinds + own.rewinds,
+                None => own.rewinds.max(totals.rewinds),
+            },
+            elapsed: own.elapsed.max(totals.elapsed),
+            generation: None,
+        };
+        self.began = self.began.map(|_| now);
         if let Some(reason) = self.reason.take() {
             effects.push(Effect::Report(Event::Rewound {
                 generation,
