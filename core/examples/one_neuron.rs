@@ -10,7 +10,7 @@ use cuttlefish_core::data::{BatchRef, BatchSource, Batches, Dataset, Part, Split
 use cuttlefish_core::math::stream::{Purpose, stream};
 use cuttlefish_core::math::{Activation, Initializer, Optimizer, Regularizer, Step};
 use cuttlefish_core::neuron::Neurons;
-use cuttlefish_core::topology::Layer;
+use cuttlefish_core::topology::{Layer, Resources};
 use ndarray_rand::rand::RngCore;
 
 const ROWS: usize = 60_000;
@@ -119,5 +119,9 @@ fn layer(units: usize) -> Layer {
         normalization: None,
         dropout: 0.0,
         neurons_per_unit: units,
+        resources: Resources {
+            cpu: 0.1,
+            memory: 64 << 20,
+        },
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use cuttlefish_core::ids::{Address, Generation};
 use cuttlefish_core::protocol::{Envelope, Message, codec};
-use cuttlefish_core::topology::{Graph, names};
+use cuttlefish_core::topology::{Actor, Graph, Roster, names};
 use futures_util::stream::StreamExt;
 use lapin::options::{
     BasicConsumeOptions, BasicPublishOptions, QueueBindOptions, QueueDeclareOptions,
@@ -16,7 +16,6 @@ use tokio::time::Instant;
 
 use crate::transport::amqp::Broker;
 use crate::transport::amqp::connection::LARGE_FRAMES;
-use crate::transport::amqp::routes::inbox;
 
 /// Messages that are sent a third time: fewer than would push others out of a queue.
 const KEPT: usize = 256;
@@ -33,46 +32,24 @@ const MARK: &str = "chaos";
 /// A message and the queue that it is for.
 type Copied = (ShortString, Vec<u8>);
 
-/// An actor as messages reach it.
-#[derive(Debug)]
-struct Inbox {
-    address: Address,
-    /// Its queues, which the run's direct exchange knows by their names.
-    queues: Vec<String>,
-    /// The exchange that fans out to the first of them.
-    fan_out: Option<String>,
-}
-
 /// Repeats what actors of a run are told.
 #[derive(Debug)]
 pub struct Replay {
     exchange: String,
     trainer: String,
-    inboxes: BTreeMap<String, Inbox>,
+    /// By name.
+    actors: BTreeMap<String, Actor>,
 }
 
 impl Replay {
     /// For the run of a network.
     pub fn new(graph: &Graph) -> Self {
-        let run = graph.name.as_str();
-        let inboxes = names::actors(graph).map(|address| {
-            let fan_out = match address {
-                Address::Unit { layer, .. } => {
-                    Some(names::layer_exchange(run, &graph.layers[layer].name))
-                }
-                _ => None,
-            };
-            let inbox = Inbox {
-                address,
-                queues: inbox(graph, address),
-                fan_out,
-            };
-            (names::actor(graph, address), inbox)
-        });
+        let roster = Roster::new(graph);
+        let actors = roster.actors().iter();
         Self {
-            exchange: names::exchange(run),
-            trainer: names::trainer_queue(run),
-            inboxes: inboxes.collect(),
+            exchange: names::exchange(&graph.name),
+            trainer: roster[Address::Trainer].queues.inbound.clone(),
+            actors: actors.map(|of| (of.name.clone(), of.clone())).collect(),
         }
     }
 
@@ -84,13 +61,13 @@ impl Replay {
         actor: &str,
         lasts: Duration,
     ) -> anyhow::Result<()> {
-        let Some(inbox) = self.inboxes.get(actor) else {
+        let Some(of) = self.actors.get(actor) else {
             anyhow::bail!("the run has no actor {actor}");
         };
         let connection = broker.connect("chaos repeats", LARGE_FRAMES).await?;
         let channel = connection.create_channel().await?;
-        let last = self.echo(&channel, inbox, lasts).await?;
-        self.say_hello(&channel, inbox.address).await?;
+        let last = self.echo(&channel, of, lasts).await?;
+        self.say_hello(&channel, of.address).await?;
         tokio::time::sleep(REWOUND_WITHIN).await;
         for copy in last.iter().rev() {
             self.send(&channel, copy).await?;
@@ -102,10 +79,10 @@ impl Replay {
     async fn echo(
         &self,
         channel: &Channel,
-        inbox: &Inbox,
+        actor: &Actor,
         lasts: Duration,
     ) -> anyhow::Result<VecDeque<Copied>> {
-        let mut copies = self.listen(channel, inbox).await?;
+        let mut copies = self.listen(channel, actor).await?;
         let until = Instant::now() + lasts;
         let mut last = VecDeque::with_capacity(KEPT);
         while let Ok(Some(delivery)) = tokio::time::timeout_at(until, copies.next()).await {
@@ -115,7 +92,7 @@ impl Replay {
                 continue;
             }
             let queue = match delivery.routing_key.as_str() {
-                "" => inbox.queues[0].as_str().into(),
+                "" => actor.queues.inbound.as_str().into(),
                 queue => queue.into(),
             };
             let copy = (queue, delivery.data);
@@ -131,7 +108,7 @@ impl Replay {
     }
 
     /// Has everything that an actor is told copied.
-    async fn listen(&self, channel: &Channel, inbox: &Inbox) -> anyhow::Result<lapin::Consumer> {
+    async fn listen(&self, channel: &Channel, actor: &Actor) -> anyhow::Result<lapin::Consumer> {
         let name: ShortString = format!("{}.chaos", self.exchange).into();
         let options = QueueDeclareOptions {
             // It goes with the connection.
@@ -143,8 +120,8 @@ impl Replay {
         channel
             .queue_declare(name.clone(), options, arguments)
             .await?;
-        let by_name = inbox.queues.iter().map(|queue| (&self.exchange, &**queue));
-        let fanned_out = inbox.fan_out.iter().map(|exchange| (exchange, ""));
+        let by_name = actor.inbox.iter().map(|queue| (&self.exchange, &**queue));
+        let fanned_out = actor.fan_out.iter().map(|exchange| (exchange, ""));
         for (exchange, key) in by_name.chain(fanned_out) {
             let (exchange, key) = (exchange.as_str().into(), key.into());
             let (options, arguments) = (QueueBindOptions::default(), FieldTable::default());

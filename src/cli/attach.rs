@@ -186,7 +186,7 @@ impl Remote<'_> {
         let observed = self.deployed.observe().await?;
         let mut trainers = observed
             .iter()
-            .filter(|one| one.role == Role::Trainer.word());
+            .filter(|one| one.role == Some(Role::TRAINER));
         if trainers.any(|trainer| trainer.is_running()) {
             return Ok(None);
         }

@@ -95,7 +95,7 @@ async fn containers(run: &RunDir) -> Option<String> {
         .observe()
         .await
         .ok()?;
-    let is_at_work = |one: &&Observed| one.role == Role::Trainer.word() && one.is_running();
+    let is_at_work = |one: &&Observed| one.role == Some(Role::TRAINER) && one.is_running();
     observed.iter().find(is_at_work)?;
     let running = observed.iter().filter(|one| one.is_running()).count();
     Some(format!("{running} of {} containers", observed.len()))

@@ -1,7 +1,7 @@
 //! A neuron of a run in containers, as it shows itself over HTTP.
 
 use cuttlefish_core::ids::Address;
-use cuttlefish_core::topology::names;
+use cuttlefish_core::topology::Roster;
 use serde_json::{Map, Value, json};
 
 use super::inspect::{find_layer, find_neuron};
@@ -21,7 +21,7 @@ pub async fn neuron(run: &RunDir, layer: &str, index: &str) -> Result<Option<Val
         layer: layer_index,
         index: index / layer.neurons_per_unit,
     };
-    let actor = names::actor(&graph, address);
+    let actor = Roster::new(&graph)[address].name.clone();
     let path = format!("/neurons/{index}");
     let asked = async {
         let inspection = deployed.inspect(&actor).await?;

@@ -86,7 +86,7 @@ pub fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
                 Err(error) => (None, Some(format!("failed to {error}"))),
             };
             let (services, before) = (&services, before.as_ref());
-            let outlook = Outlook::new(docker.as_ref(), &graph, spec, &plan, services, before);
+            let outlook = Outlook::new(docker.as_ref(), &graph, &plan, services, before);
             Ok((outlook.await?, problem))
         })?;
         text.push_str(&told(&outlook, problem.as_deref()));
@@ -105,7 +105,7 @@ pub fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
             endpoint: None,
             data_bytes: shape.bytes(),
         };
-        let wanted = ecs::desired::services(&graph, spec, &site);
+        let wanted = ecs::desired::services(&graph, &site);
         let wanted = wanted.map_err(|problem| Failure::new(Exit::Usage, problem))?;
         let cost = ecs::cost::cost(&wanted);
         text.push_str(&cost.text(&wanted));

@@ -1,5 +1,6 @@
 //! `ps RUN` for a run in containers: each of them, with what it says of itself.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 
 use futures_util::stream::{self, StreamExt};
@@ -7,6 +8,7 @@ use indicatif::HumanBytes;
 use serde_json::{Value, json};
 
 use super::{Exit, Failure, print, print_json};
+use crate::deploy::docker::desired::Role;
 use crate::deploy::docker::reconcile::Observed;
 use crate::orchestrator::Deployed;
 use crate::orchestrator::remote::Inspection;
@@ -62,7 +64,7 @@ pub async fn units(deployed: &Deployed, as_json: bool) -> Result<Exit, Failure> 
         .collect()
         .await;
     // People look for the trainer first.
-    units.sort_by_key(|unit| order(&unit.observed.role));
+    units.sort_by_key(|unit| Reverse(unit.observed.role));
     if as_json {
         let units: Vec<Value> = units.iter().map(Unit::document).collect();
         print_json(&json!({"run": run, "target": "docker", "units": units}))?;
@@ -98,14 +100,6 @@ async fn queued(deployed: &Deployed) -> Option<Vec<(String, u64)>> {
     )
 }
 
-fn order(role: &str) -> usize {
-    let roles = ["trainer", "synapse", "unit", "broker", "store"];
-    roles
-        .iter()
-        .position(|one| *one == role)
-        .unwrap_or(roles.len())
-}
-
 impl Unit {
     fn figure(&self, name: &str) -> Option<f64> {
         self.figures.get(name).copied()
@@ -138,7 +132,7 @@ impl Unit {
     fn document(&self) -> Value {
         json!({
             "unit": self.observed.actor,
-            "role": self.observed.role,
+            "role": self.observed.role.map_or("", Role::word),
             "container": self.observed.name,
             "state": self.state(),
             "status": self.observed.status,

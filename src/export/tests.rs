@@ -2,7 +2,7 @@ use std::io::Cursor;
 
 use ::safetensors::{Dtype, SafeTensors};
 use cuttlefish_core::math::{Activation, Initializer, Loss, Optimizer, Regularizer, Schedule};
-use cuttlefish_core::topology::{Head, Training};
+use cuttlefish_core::topology::{Head, Resources, Training};
 use ndarray::{Array1, Array2, array};
 use ndarray_npy::NpzReader;
 
@@ -22,6 +22,10 @@ fn layer(name: &str, fan_in: usize, units: usize, use_bias: bool) -> Layer {
         normalization: None,
         dropout: 0.0,
         neurons_per_unit: 1,
+        resources: Resources {
+            cpu: 0.1,
+            memory: 64 << 20,
+        },
     }
 }
 

@@ -15,7 +15,7 @@ use cuttlefish_core::data::{Feed, Task};
 use cuttlefish_core::ids::Address;
 use cuttlefish_core::machine::{Fault, Input, Machine};
 use cuttlefish_core::neuron::StandIn;
-use cuttlefish_core::topology::{Graph, names};
+use cuttlefish_core::topology::{Graph, Roster};
 use cuttlefish_core::trainer::{Timing, Verdict};
 use cuttlefish_core::view::View;
 use futures_util::future::BoxFuture;
@@ -141,19 +141,20 @@ pub async fn run(config: &ContainerConfig) -> anyhow::Result<Request> {
         resident = move_in(config, link, observer) => resident?,
         request = requests.next() => return Ok(request),
     };
-    let actor = names::actor(&resident.graph, resident.address);
+    let about = About::new(
+        &resident.graph,
+        resident.address,
+        resident.image,
+        resident.began,
+    );
+    let actor = about.name.clone();
     info!(run = config.run, actor, "booting");
     if config.shows_in_store {
         let (observer, store) = (resident.observer.clone(), resident.store.clone());
         actix_rt::spawn(show_in_store(observer, store));
     }
     let occupant = Arc::new(Occupant {
-        about: About::new(
-            &resident.graph,
-            resident.address,
-            resident.image,
-            resident.began,
-        ),
+        about,
         link: resident.link.clone(),
         observer: resident.observer.clone(),
         mailbox: Mutex::default(),
@@ -349,7 +350,7 @@ impl Resident {
     }
 
     async fn fail_until_data_is_back(&self, problem: String) {
-        let at = names::actor(&self.graph, self.address);
+        let at = Roster::new(&self.graph)[self.address].name.clone();
         self.link.set(LinkState::Lost(problem.clone()));
         // Whatever ended the session before, this is what keeps the next one from beginning.
         self.observer.reopen();

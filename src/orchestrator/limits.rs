@@ -3,7 +3,6 @@
 
 use anyhow::bail;
 use cuttlefish_core::topology::graph::Graph;
-use cuttlefish_core::topology::spec::Spec;
 use cuttlefish_core::topology::{DataShape, Plan};
 use serde_json::Value;
 
@@ -33,12 +32,11 @@ impl Outlook {
     pub async fn new(
         docker: Option<&Docker>,
         graph: &Graph,
-        spec: &Spec,
         plan: &Plan,
         services: &Services,
         before: Option<&Deployment>,
     ) -> anyhow::Result<Self> {
-        let cost = Cost::new(graph, spec, plan, services.layout(before));
+        let cost = Cost::new(graph, plan, services.layout(before));
         let host = match docker {
             Some(docker) => Some(docker.host(&graph.name).await.map_err(failed_to)?),
             None => None,
@@ -68,7 +66,6 @@ impl Outlook {
 pub async fn check(wanted: &Wanted, before: Option<&Deployment>) -> anyhow::Result<Outlook> {
     let docker = Docker::connect().await.map_err(failed_to)?;
     let Wanted {
-        record,
         graph,
         dataset,
         services,
@@ -76,14 +73,7 @@ pub async fn check(wanted: &Wanted, before: Option<&Deployment>) -> anyhow::Resu
     } = wanted;
     let shape = DataShape::from(dataset);
     let plan = Plan::new(graph, &shape, true, services.feed(before));
-    let outlook = Outlook::new(
-        Some(&docker),
-        graph,
-        &record.topology,
-        &plan,
-        services,
-        before,
-    );
+    let outlook = Outlook::new(Some(&docker), graph, &plan, services, before);
     let outlook = outlook.await?;
     let exceeded: String = outlook
         .that(Standing::Exceeded)

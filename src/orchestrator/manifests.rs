@@ -199,7 +199,7 @@ fn notes(
         ));
     }
     if is_data_claimed {
-        let trainer = names.of_part(Role::Trainer.word());
+        let trainer = names.of_part(Role::TRAINER.word());
         notes.push(format!(
             "the trainer waits for the data set: `kubectl exec -i {trainer}-0 -- /{PROGRAM} receive \
              <{DATA_FILE}`, in the directory of the manifests"
@@ -227,8 +227,7 @@ fn containers(wanted: &Wanted, store: &str, user: String) -> Vec<Container> {
     };
     let record = bundle::here(bundle::RECORD).join(bundle::RECORD_FILE);
     let mut containers = vec![desired::recorder(&wanted.graph, &site, &record)];
-    let spec = &wanted.record.topology;
-    containers.extend(desired::containers(&wanted.graph, spec, &site));
+    containers.extend(desired::containers(&wanted.graph, &site));
     containers
 }
 

@@ -267,8 +267,7 @@ pub(super) fn services(deployment: &EcsDeployment, graph: &Graph) -> anyhow::Res
         endpoint: endpoint.as_deref(),
         data_bytes: deployment.data_bytes,
     };
-    let spec = &deployment.record.topology;
-    desired::services(graph, spec, &site).map_err(anyhow::Error::msg)
+    desired::services(graph, &site).map_err(anyhow::Error::msg)
 }
 
 pub(super) fn store_failed(error: store::Error) -> anyhow::Error {

@@ -153,8 +153,7 @@ impl Deployed {
 
     /// The containers that the run should have.
     pub fn desired(&self, graph: &Graph) -> anyhow::Result<Vec<Container>> {
-        let spec = &self.deployment.record.topology;
-        Ok(desired::containers(graph, spec, &self.site()?))
+        Ok(desired::containers(graph, &self.site()?))
     }
 
     pub(super) fn site(&self) -> anyhow::Result<Site> {

@@ -189,6 +189,7 @@ fn layers(spec: &Spec, given: &[Given], grouping: Grouping) -> Vec<Layer> {
                 bias_initializer,
                 kernel_regularizer,
                 neurons_per_unit,
+                resources,
                 ..
             }
             | LayerSpec::Conv2d {
@@ -199,6 +200,7 @@ fn layers(spec: &Spec, given: &[Given], grouping: Grouping) -> Vec<Layer> {
                 bias_initializer,
                 kernel_regularizer,
                 neurons_per_unit,
+                resources,
                 ..
             } => {
                 let wanted = match grouping {
@@ -223,6 +225,10 @@ fn layers(spec: &Spec, given: &[Given], grouping: Grouping) -> Vec<Layer> {
                     normalization: None,
                     dropout: 0.0,
                     neurons_per_unit: wanted.clamp(1, *units),
+                    resources: resources
+                        .as_ref()
+                        .unwrap_or(&spec.deployment.resources)
+                        .checked(),
                 });
                 is_pooled = false;
             }

@@ -52,6 +52,18 @@ pub struct Layer {
     pub dropout: f32,
     /// Neurons hosted by one unit; at least 1, at most `units`.
     pub neurons_per_unit: usize,
+    /// Resources of the container of one unit. Not serialized: they are no part of what neurons compute.
+    #[serde(skip_serializing)]
+    pub resources: Resources,
+}
+
+/// Resources of one container.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Resources {
+    /// Processors, as a weight against other containers.
+    pub cpu: f64,
+    /// Limit of memory in bytes.
+    pub memory: u64,
 }
 
 /// Batch normalization of each neuron's values over the rows of a batch, and for a filter the places of its

@@ -19,6 +19,7 @@ mod pattern;
 pub mod plan;
 mod plan_text;
 pub mod problem;
+pub mod roster;
 pub mod schema;
 mod shapes;
 pub mod traffic;
@@ -27,8 +28,9 @@ mod wording;
 pub mod yaml;
 
 pub use document::{DataShape, Document, Grouping, TaskShape, parse};
-pub use graph::{EarlyStopping, Graph, Head, Layer, Monitor, Normalization, Training};
+pub use graph::{EarlyStopping, Graph, Head, Layer, Monitor, Normalization, Resources, Training};
 pub use plan::Plan;
 pub use problem::{Place, Problem, Problems};
+pub use roster::{Actor, ActorKind, Queues, Roster};
 pub use schema::{schema, schema_text};
 pub use spec::Spec;

@@ -4,9 +4,11 @@ use serde::Serialize;
 
 use super::document::DataShape;
 use super::graph::{Graph, Layer};
-use super::names::{self, Queue};
+use super::names;
+use super::roster::{ActorKind, Roster};
 use super::traffic::{Traffic, traffic};
 use crate::data::{Augmentation, Feed};
+use crate::ids::Address;
 
 /// Bytes of a neuron's state that one item of the store takes: 400 KB less room for the names
 /// and the small attributes beside it.
@@ -156,6 +158,7 @@ impl Plan {
     /// Expands a graph. `deployed` says whether units talk through a broker, `feed` how those of
     /// the first layer come by their inputs.
     pub fn new(graph: &Graph, shape: &DataShape, deployed: bool, feed: Feed) -> Self {
+        let roster = Roster::new(graph);
         let moments = graph.training.optimizer.moments();
         let layers: Vec<LayerPlan> = graph
             .layers
@@ -189,9 +192,9 @@ impl Plan {
             run: graph.name.clone(),
             inputs: graph.inputs,
             actors: Actors {
-                trainers: 1,
-                synapses: layers.len().saturating_sub(1),
-                units: totals.units,
+                trainers: roster.of_kind(ActorKind::Trainer).count(),
+                synapses: roster.of_kind(ActorKind::Synapse).count(),
+                units: roster.of_kind(ActorKind::Unit).count(),
             },
             memory: Memory {
                 state: totals.state_bytes as u64,
@@ -205,7 +208,7 @@ impl Plan {
             ticks: Ticks::new(graph, shape),
             augmentation: graph.training.augmentation,
             feed,
-            broker: deployed.then(|| BrokerPlan::new(graph, totals.units)),
+            broker: deployed.then(|| BrokerPlan::new(graph, &roster)),
             layers,
             totals,
             traffic,
@@ -251,36 +254,34 @@ impl Ticks {
 }
 
 impl BrokerPlan {
-    fn new(graph: &Graph, units: usize) -> Self {
+    fn new(graph: &Graph, roster: &Roster) -> Self {
         let run = graph.name.as_str();
-        let synapses = graph.layers.len() - 1;
-        let units_above = units - graph.layers[0].unit_ranges().len();
         let mut exchanges = vec![names::exchange(run)];
-        let mut queues = vec![names::trainer_queue(run)];
-        for (index, layer) in graph.layers.iter().enumerate() {
-            exchanges.push(names::layer_exchange(run, &layer.name));
-            let last = layer.unit_ranges().len() - 1;
-            queues.push(names::unit_queue(run, layer, 0, Queue::In));
-            queues.push(names::unit_queue(run, layer, last, Queue::Out));
-            if index > 0 {
-                queues.push(names::unit_queue(run, layer, last, Queue::Back));
-            }
-            if index < synapses {
-                queues.push(names::synapse_queue(graph, index));
-            }
+        let mut examples = vec![roster[Address::Trainer].queues.inbound.clone()];
+        for (layer, of) in graph.layers.iter().enumerate() {
+            exchanges.push(names::layer_exchange(run, &of.name));
+            let unit = |index| &roster[Address::Unit { layer, index }].queues;
+            let last = unit(of.unit_ranges().len() - 1);
+            examples.push(unit(0).inbound.clone());
+            examples.extend(last.out.iter().chain(&last.back).cloned());
+            let above = roster.get(Address::Synapse(layer));
+            examples.extend(above.map(|synapse| synapse.queues.inbound.clone()));
         }
-        let own = 1 + synapses;
+        let actors = roster.actors().iter();
+        let queues: usize = actors.map(|actor| actor.queues.iter().count()).sum();
+        let actors = roster.actors().iter();
+        let fanned_out = actors.filter(|actor| actor.fan_out.is_some()).count();
         Self {
             exchanges: Named {
                 count: exchanges.len(),
                 examples: exchanges,
             },
             queues: Named {
-                count: own + 2 * units + units_above,
-                examples: queues,
+                count: queues,
+                examples,
             },
             // Every queue is bound to the run's exchange, inbound ones to their layer's as well.
-            bindings: own + 3 * units + units_above,
+            bindings: queues + fanned_out,
         }
     }
 }

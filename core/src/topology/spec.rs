@@ -352,6 +352,14 @@ pub struct Resources {
 }
 
 impl Resources {
+    /// Resources with the memory as a number.
+    pub fn checked(&self) -> super::graph::Resources {
+        super::graph::Resources {
+            cpu: self.cpu,
+            memory: self.memory_bytes(),
+        }
+    }
+
     /// The memory in bytes; a number beyond 64 bits is as much as fits.
     pub fn memory_bytes(&self) -> u64 {
         let unit = self.memory.find(|c: char| !c.is_ascii_digit());

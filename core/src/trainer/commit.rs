@@ -20,7 +20,7 @@ impl Trainer {
         };
         if let Some(pending) = &mut running.pending
             && pending.commit == commit
-            && self.members.contains(&from)
+            && self.roster.has_member(from)
         {
             pending.written_by.insert(from);
             self.last_heard = now;

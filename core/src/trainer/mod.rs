@@ -20,7 +20,7 @@ use crate::ids::{Address, CommitPoint, Generation, Tick};
 use crate::machine::{Effect, Effects, Fault, Input, Machine, StoreReply};
 use crate::protocol::{Envelope, Message, TickHeader, Work};
 use crate::synapse::send_errors;
-use crate::topology::Graph;
+use crate::topology::{ActorKind, Graph, Roster};
 use crate::view::{Dropped, View};
 
 pub use metrics::{Evaluation, Tally};
@@ -62,8 +62,7 @@ pub struct Trainer {
     batches: Arc<dyn BatchSource>,
     feed: Feed,
     timing: Timing,
-    /// Everybody who must be ready: all units and synapses.
-    members: BTreeSet<Address>,
+    roster: Roster,
     n_units: usize,
     tally: Tally,
     generation: Generation,
@@ -135,22 +134,15 @@ impl Trainer {
         task: &Task,
         timing: Timing,
     ) -> Self {
-        let mut members: BTreeSet<Address> = (0..graph.layers.len())
-            .flat_map(|layer| {
-                let units = graph.layers[layer].unit_ranges().len();
-                (0..units).map(move |index| Address::Unit { layer, index })
-            })
-            .collect();
-        let n_units = members.len();
-        members.extend((1..graph.layers.len()).map(|layer| Address::Synapse(layer - 1)));
+        let roster = Roster::new(&graph);
         Self {
             tally: Tally::new(task),
             graph,
             batches,
             feed: Feed::default(),
             timing,
-            members,
-            n_units,
+            n_units: roster.of_kind(ActorKind::Unit).count(),
+            roster,
             generation: Generation(0),
             phase: Phase::Opening,
             stop_asked: false,

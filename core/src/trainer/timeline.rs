@@ -9,7 +9,6 @@ use crate::data::Part;
 use crate::ids::{Address, CommitPoint, Generation, Tick};
 use crate::machine::{Effect, Effects, Fault, StoreRequest};
 use crate::protocol::Message;
-use crate::topology::names;
 
 /// A deadline is doubled after each rewind for silence that brought nothing, this often at most.
 const MAX_DOUBLINGS: u32 = 6;
@@ -64,8 +63,8 @@ impl Trainer {
                 reason,
             }));
         }
-        for &member in &self.members {
-            self.send(member, Message::Rewind(ledger.commit), effects);
+        for member in self.roster.members() {
+            self.send(member.address, Message::Rewind(ledger.commit), effects);
         }
         self.phase = Phase::Gathering {
             ledger,
@@ -80,7 +79,7 @@ impl Trainer {
         from: Address,
         effects: &mut dyn Effects,
     ) {
-        if !self.members.contains(&from) {
+        if !self.roster.has_member(from) {
             self.dropped.foreign += 1;
             return;
         }
@@ -113,12 +112,12 @@ impl Trainer {
         let Phase::Gathering { ledger, ready } = &mut self.phase else {
             return;
         };
-        if !self.members.contains(&from) {
+        if !self.roster.has_member(from) {
             self.dropped.foreign += 1;
             return;
         }
         ready.insert(from);
-        if ready.len() < self.members.len() {
+        if ready.len() < self.roster.members().len() {
             return;
         }
         let ledger = (**ledger).clone();
@@ -151,11 +150,11 @@ impl Trainer {
         problem: String,
         effects: &mut dyn Effects,
     ) {
-        if !self.members.contains(&from) {
+        if !self.roster.has_member(from) {
             self.dropped.foreign += 1;
             return;
         }
-        let at = names::actor(&self.graph, from);
+        let at = self.roster[from].name.clone();
         self.suspect(now, Fault::Unable { at, problem }, effects);
     }
 
@@ -168,15 +167,12 @@ impl Trainer {
         tick: Tick,
         effects: &mut dyn Effects,
     ) {
-        let layer = match from {
-            Address::Unit { layer, .. } if self.members.contains(&from) => layer,
-            _ => {
-                self.dropped.foreign += 1;
-                return;
-            }
+        let Some(neurons) = self.roster.get(from).and_then(|actor| actor.neurons) else {
+            self.dropped.foreign += 1;
+            return;
         };
         let fault = Fault::NotFinite {
-            layer: self.graph.layers[layer].name.clone(),
+            layer: self.graph.layers[neurons.layer].name.clone(),
             neuron,
             tick: tick.0,
         };
@@ -211,8 +207,8 @@ impl Trainer {
             Phase::Opening => "the store".to_owned(),
             Phase::Gathering { ready, .. } => format!(
                 "{} of {} units and synapses",
-                self.members.len() - ready.len(),
-                self.members.len()
+                self.roster.members().len() - ready.len(),
+                self.roster.members().len()
             ),
             Phase::Running(running) => match &running.pending {
                 Some(pending) if running.unfinished.is_empty() => format!(

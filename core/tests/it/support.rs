@@ -10,7 +10,7 @@ use cuttlefish_core::math::stream::{Purpose, stream};
 use cuttlefish_core::math::{
     Activation, Initializer, Inputs, Loss, Maps, Optimizer, Regularizer, Schedule,
 };
-use cuttlefish_core::topology::{Graph, Head, Layer, Normalization, Training};
+use cuttlefish_core::topology::{Graph, Head, Layer, Normalization, Resources, Training};
 use ndarray_rand::rand::Rng;
 
 /// A network with its data, ready for the machines.
@@ -115,6 +115,10 @@ pub fn classifier(seed: u64, widths: &[usize]) -> Graph {
             normalization: None,
             dropout: 0.0,
             neurons_per_unit: 1,
+            resources: Resources {
+                cpu: 0.1,
+                memory: 64 << 20,
+            },
         }
     });
     Graph {

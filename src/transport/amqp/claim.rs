@@ -9,7 +9,7 @@
 use std::time::Duration;
 
 use cuttlefish_core::ids::Address;
-use cuttlefish_core::topology::{Graph, names};
+use cuttlefish_core::topology::{Graph, Roster};
 use futures_util::future::try_join_all;
 use lapin::options::{BasicCancelOptions, QueueDeclareOptions};
 use lapin::types::FieldTable;
@@ -17,7 +17,7 @@ use lapin::{Channel, Connection, Consumer};
 
 use super::connection::SMALL_FRAMES;
 use super::session::{consume, is_not_found};
-use super::{Broker, Error, routes};
+use super::{Broker, Error};
 
 /// Between two rounds in which nobody was missing.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -81,9 +81,10 @@ async fn claim_one(
     graph: &Graph,
     candidates: &[Address],
 ) -> lapin::Result<Option<(Address, Consumer)>> {
-    let queues: Vec<String> = candidates
+    let roster = Roster::new(graph);
+    let queues: Vec<&str> = candidates
         .iter()
-        .map(|&address| routes::inbox(graph, address).swap_remove(0))
+        .map(|&address| roster[address].queues.inbound.as_str())
         .collect();
     let counted = queues.iter().map(|queue| consumers(channel, queue));
     let counted = try_join_all(counted).await?;
@@ -94,7 +95,7 @@ async fn claim_one(
     // Those who come at the same moment begin at different places.
     let start = rand::random_range(0..missing.len());
     for &candidate in missing[start..].iter().chain(&missing[..start]) {
-        let queue = &queues[candidate];
+        let queue = queues[candidate];
         let consumer = consume(channel, queue).await?;
         if consumers(channel, queue).await? == 1 {
             return Ok(Some((candidates[candidate], consumer)));
@@ -119,15 +120,14 @@ pub(super) async fn consumers(channel: &Channel, queue: &str) -> lapin::Result<u
     Ok(found.consumer_count())
 }
 
-/// Who may be meant by `name`: the actor of that name, or else those of a group, which share the
-/// name's first part (`hidden` for `hidden.000` and its like).
+/// Actors that `name` may mean: the one of that name, or else those of the group (`hidden` for
+/// `hidden.000` and its like).
 pub fn candidates(graph: &Graph, name: &str) -> Vec<Address> {
-    let is_named = |address: &Address| names::actor(graph, *address) == name;
-    if let Some(address) = names::actors(graph).find(is_named) {
-        return vec![address];
+    let roster = Roster::new(graph);
+    let actors = roster.actors();
+    if let Some(actor) = actors.iter().find(|actor| actor.name == name) {
+        return vec![actor.address];
     }
-    let group = format!("{name}.");
-    names::actors(graph)
-        .filter(|&address| names::actor(graph, address).starts_with(&group))
-        .collect()
+    let group = actors.iter().filter(|actor| actor.group == name);
+    group.map(|actor| actor.address).collect()
 }

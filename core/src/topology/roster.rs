@@ -1,0 +1,313 @@
+//! Roster of a run: a row for each actor, with everything in which kinds of actors differ from outside.
+//!
+//! A pure function of the graph. Queues and routes, mailboxes, containers, services and the trainer's
+//! members are read from it, so that a kind of actor is described here and nowhere else. What a kind
+//! does with its messages is its machine's affair.
+
+use std::ops::Index;
+
+use serde::Serialize;
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+use super::graph::{Graph, Resources};
+use super::names;
+use crate::data::Feed;
+use crate::ids::{Address, NeuronRange};
+use crate::protocol::IN_FLIGHT_BOUND;
+
+/// Resources of a container that gathers whole layers, which takes more than neurons do.
+pub const COORDINATOR: Resources = Resources {
+    cpu: 1.0,
+    memory: 512 << 20,
+};
+
+/// Room in a mailbox for the messages around a rewind.
+const CONTROL: usize = 16;
+
+/// Kind of an actor, in the order in which containers are started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ActorKind {
+    /// Host of neurons.
+    Unit,
+    /// Gatherer between two layers.
+    Synapse,
+    /// Driver of the run, of which there is one.
+    Trainer,
+}
+
+impl ActorKind {
+    /// Every kind, in order.
+    pub const ALL: [Self; 3] = [Self::Unit, Self::Synapse, Self::Trainer];
+
+    /// Word for labels, names and people.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Unit => "unit",
+            Self::Synapse => "synapse",
+            Self::Trainer => "trainer",
+        }
+    }
+}
+
+/// Row of the roster: one actor as transports and platforms see it.
+#[derive(Clone, Debug)]
+pub struct Actor {
+    /// Address in messages; never [`Address::Layer`].
+    pub address: Address,
+    /// Kind of machine.
+    pub kind: ActorKind,
+    /// Name within the run, which its queues, connections and container have in theirs: `hidden.003`,
+    /// `synapse.hidden-digit`, `trainer`.
+    pub name: String,
+    /// Name for all actors that differ in nothing but their place in the network: the layer of a
+    /// unit, the kind of any other.
+    pub group: String,
+    /// Neurons that it hosts, which are what commits consist of.
+    pub neurons: Option<NeuronRange>,
+    /// Queues of its own.
+    pub queues: Queues,
+    /// Exchange that fans out to its inbound queue.
+    pub fan_out: Option<String>,
+    /// Queues that it listens to, its own inbound one first.
+    pub inbox: Vec<String>,
+    /// Messages that can wait for it: all senders times the ticks in flight, and room for what is said
+    /// around a rewind.
+    pub mailbox_bound: usize,
+    /// Values of most of its messages, 4 bytes each, with a full batch.
+    pub message_values: usize,
+    /// Resources of its container.
+    pub resources: Resources,
+    /// Feeds with which it reads the data set by itself.
+    reads_data: &'static [Feed],
+}
+
+/// Names of an actor's own queues.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Queues {
+    /// Messages to the actor: batches, errors, rewinds.
+    pub inbound: String,
+    /// Its activations, for the actor above.
+    pub out: Option<String>,
+    /// Its contributions to the errors of the layer below; the first layer has none.
+    pub back: Option<String>,
+}
+
+/// Rows of all actors of a run, ordered by address: the trainer, the synapses, the units layer by layer.
+#[derive(Clone, Debug)]
+pub struct Roster(Vec<Actor>);
+
+impl Roster {
+    /// Roster of a network's run.
+    pub fn new(graph: &Graph) -> Self {
+        let mut actors = vec![trainer(graph)];
+        actors.extend((1..graph.layers.len()).map(|above| synapse(graph, above - 1)));
+        for layer in 0..graph.layers.len() {
+            let ranges = graph.layers[layer].unit_ranges().enumerate();
+            actors.extend(ranges.map(|(index, range)| {
+                let neurons = NeuronRange {
+                    layer,
+                    first: range.start,
+                    count: range.len(),
+                };
+                unit(graph, neurons, index)
+            }));
+        }
+        Self(actors)
+    }
+
+    /// Every row.
+    pub fn actors(&self) -> &[Actor] {
+        &self.0
+    }
+
+    /// Rows of the trainer's members, for which it waits after a rewind: all but its own.
+    pub fn members(&self) -> &[Actor] {
+        &self.0[1..]
+    }
+
+    /// Whether an address is that of a member.
+    pub fn has_member(&self, address: Address) -> bool {
+        address != Address::Trainer && self.get(address).is_some()
+    }
+
+    /// Row of the actor at an address, if the run has it.
+    pub fn get(&self, address: Address) -> Option<&Actor> {
+        let found = self.0.binary_search_by_key(&address, |actor| actor.address);
+        found.ok().map(|index| &self.0[index])
+    }
+
+    /// Rows of a kind.
+    pub fn of_kind(&self, kind: ActorKind) -> impl Iterator<Item = &Actor> {
+        self.0.iter().filter(move |actor| actor.kind == kind)
+    }
+
+    /// Rows group by group.
+    pub fn groups(&self) -> impl Iterator<Item = &[Actor]> {
+        let is_same = |a: &Actor, b: &Actor| a.kind == b.kind && a.group == b.group;
+        self.0.chunk_by(is_same)
+    }
+}
+
+impl Index<Address> for Roster {
+    type Output = Actor;
+
+    /// Row of the actor at an address.
+    ///
+    /// # Panics
+    /// When the run has no such actor.
+    fn index(&self, address: Address) -> &Actor {
+        let found = self.get(address);
+        found.unwrap_or_else(|| panic!("the run has no {address}"))
+    }
+}
+
+impl Actor {
+    /// Whether it reads the data set by itself where the first layer is fed so.
+    pub fn reads_data(&self, feed: Feed) -> bool {
+        self.reads_data.contains(&feed)
+    }
+
+    /// SHA-256 of the part of a network that it computes with, in hexadecimal: when that changes, the
+    /// actor has to start anew.
+    pub fn fingerprint(&self, graph: &Graph) -> String {
+        let training = &graph.training;
+        let part = match self.address {
+            Address::Unit { layer, index } => json!([
+                index,
+                &graph.layers[layer],
+                graph.layers.len(),
+                graph.seed,
+                training.batch_size,
+                training.shuffle,
+                training.augmentation,
+                training.optimizer,
+            ]),
+            Address::Synapse(below) => json!([
+                &graph.layers[below..=below + 1],
+                training.batch_size,
+                graph.layers.len(),
+            ]),
+            Address::Trainer | Address::Layer(_) => json!(graph),
+        };
+        let digest = Sha256::digest(part.to_string());
+        digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+impl Queues {
+    fn inbound_only(run: &str, actor: &str) -> Self {
+        Self {
+            inbound: names::queue(run, actor, "in"),
+            out: None,
+            back: None,
+        }
+    }
+
+    fn of_unit(graph: &Graph, layer: usize, index: usize) -> Self {
+        let (run, actor) = (&graph.name, names::unit(&graph.layers[layer], index));
+        Self {
+            inbound: names::queue(run, &actor, "in"),
+            out: Some(names::queue(run, &actor, "out")),
+            back: (layer > 0).then(|| names::queue(run, &actor, "back")),
+        }
+    }
+
+    /// Every queue.
+    pub fn iter(&self) -> impl Iterator<Item = &String> {
+        [&self.inbound]
+            .into_iter()
+            .chain(&self.out)
+            .chain(&self.back)
+    }
+}
+
+fn trainer(graph: &Graph) -> Actor {
+    let name = ActorKind::Trainer.word().to_owned();
+    let queues = Queues::inbound_only(&graph.name, &name);
+    let last = graph.layers.len() - 1;
+    let n_units: usize = (0..=last).map(|layer| n_units(graph, layer)).sum();
+    let n_actors = n_units + graph.layers.len();
+    Actor {
+        address: Address::Trainer,
+        kind: ActorKind::Trainer,
+        group: name.clone(),
+        name,
+        neurons: None,
+        inbox: inbox(&queues, queues_of(graph, last).filter_map(|of| of.out)),
+        queues,
+        fan_out: None,
+        mailbox_bound: mailbox(self::n_units(graph, last)) + 4 * n_actors,
+        message_values: graph.training.batch_size * graph.outputs(),
+        resources: COORDINATOR,
+        reads_data: &[Feed::Reference, Feed::Broadcast],
+    }
+}
+
+fn synapse(graph: &Graph, below: usize) -> Actor {
+    let name = names::synapse(graph, below);
+    let queues = Queues::inbound_only(&graph.name, &name);
+    let out = queues_of(graph, below).filter_map(|of| of.out);
+    let back = queues_of(graph, below + 1).filter_map(|of| of.back);
+    Actor {
+        address: Address::Synapse(below),
+        kind: ActorKind::Synapse,
+        name,
+        group: ActorKind::Synapse.word().to_owned(),
+        neurons: None,
+        inbox: inbox(&queues, out.chain(back)),
+        queues,
+        fan_out: None,
+        mailbox_bound: mailbox(n_units(graph, below) + n_units(graph, below + 1)),
+        message_values: graph.training.batch_size * graph.layers[below].features(),
+        resources: COORDINATOR,
+        reads_data: &[],
+    }
+}
+
+fn unit(graph: &Graph, neurons: NeuronRange, index: usize) -> Actor {
+    let layer = &graph.layers[neurons.layer];
+    let queues = Queues::of_unit(graph, neurons.layer, index);
+    let is_first = neurons.layer == 0;
+    // The first layer's inputs are no messages where it reads them by itself.
+    let values = if is_first {
+        layer.neurons_per_unit * layer.outputs()
+    } else {
+        layer.inputs()
+    };
+    Actor {
+        address: Address::Unit {
+            layer: neurons.layer,
+            index,
+        },
+        kind: ActorKind::Unit,
+        name: names::unit(layer, index),
+        group: layer.name.clone(),
+        neurons: Some(neurons),
+        inbox: inbox(&queues, []),
+        queues,
+        fan_out: Some(names::layer_exchange(&graph.name, &layer.name)),
+        mailbox_bound: mailbox(2),
+        message_values: graph.training.batch_size * values,
+        resources: layer.resources,
+        reads_data: if is_first { &[Feed::Reference] } else { &[] },
+    }
+}
+
+fn n_units(graph: &Graph, layer: usize) -> usize {
+    graph.layers[layer].unit_ranges().len()
+}
+
+fn queues_of(graph: &Graph, layer: usize) -> impl Iterator<Item = Queues> {
+    (0..n_units(graph, layer)).map(move |index| Queues::of_unit(graph, layer, index))
+}
+
+fn inbox(own: &Queues, others: impl IntoIterator<Item = String>) -> Vec<String> {
+    let own = [own.inbound.clone()];
+    own.into_iter().chain(others).collect()
+}
+
+fn mailbox(senders: usize) -> usize {
+    senders * IN_FLIGHT_BOUND as usize + CONTROL
+}
