@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::document::DataShape;
 use super::graph::{Graph, Layer};
 use super::names;
-use super::roster::{ActorKind, Roster};
+use super::roster::{ActorCounts, Roster};
 use super::traffic::{Traffic, traffic};
 use crate::data::{Augmentation, Feed};
 use crate::ids::Address;
@@ -25,8 +25,8 @@ pub struct Plan {
     pub layers: Vec<LayerPlan>,
     /// Sums over the layers.
     pub totals: Totals,
-    /// Who takes part.
-    pub actors: Actors,
+    /// Actors by kind: one container each when deployed.
+    pub actors: ActorCounts,
     /// How the units of the first layer come by their inputs.
     pub feed: Feed,
     /// Messages of one training tick with a full batch.
@@ -81,17 +81,6 @@ pub struct Totals {
     pub state_bytes: usize,
     /// Items of the store for each of the two commit slots.
     pub store_items: usize,
-}
-
-/// Who takes part in a run: one container each when deployed.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Actors {
-    /// Always one.
-    pub trainers: usize,
-    /// One between any two adjacent layers.
-    pub synapses: usize,
-    /// Hosts of neurons.
-    pub units: usize,
 }
 
 /// Sums of a training tick's messages.
@@ -191,11 +180,7 @@ impl Plan {
         Self {
             run: graph.name.clone(),
             inputs: graph.inputs,
-            actors: Actors {
-                trainers: roster.of_kind(ActorKind::Trainer).count(),
-                synapses: roster.of_kind(ActorKind::Synapse).count(),
-                units: roster.of_kind(ActorKind::Unit).count(),
-            },
+            actors: roster.counts(),
             memory: Memory {
                 state: totals.state_bytes as u64,
                 in_flight: 2 * (per_tick.bytes + read as u64),

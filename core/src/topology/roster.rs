@@ -4,6 +4,7 @@
 //! members are read from it, so that a kind of actor is described here and nowhere else. What a kind
 //! does with its messages is its machine's affair.
 
+use std::fmt;
 use std::ops::Index;
 
 use serde::Serialize;
@@ -12,6 +13,7 @@ use sha2::{Digest, Sha256};
 
 use super::graph::{Graph, Resources};
 use super::names;
+use super::plan_text::grouped;
 use crate::data::Feed;
 use crate::ids::{Address, NeuronRange};
 use crate::protocol::IN_FLIGHT_BOUND;
@@ -94,6 +96,17 @@ pub struct Queues {
     pub back: Option<String>,
 }
 
+/// Number of actors of each kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct ActorCounts {
+    /// Always one.
+    pub trainers: usize,
+    /// One between any two adjacent layers.
+    pub synapses: usize,
+    /// Hosts of neurons.
+    pub units: usize,
+}
+
 /// Rows of all actors of a run, ordered by address: the trainer, the synapses, the units layer by layer.
 #[derive(Clone, Debug)]
 pub struct Roster(Vec<Actor>);
@@ -143,10 +156,32 @@ impl Roster {
         self.0.iter().filter(move |actor| actor.kind == kind)
     }
 
+    /// Number of rows of each kind.
+    pub fn counts(&self) -> ActorCounts {
+        let count = |kind| self.of_kind(kind).count();
+        ActorCounts {
+            trainers: count(ActorKind::Trainer),
+            synapses: count(ActorKind::Synapse),
+            units: count(ActorKind::Unit),
+        }
+    }
+
     /// Rows group by group.
     pub fn groups(&self) -> impl Iterator<Item = &[Actor]> {
         let is_same = |a: &Actor, b: &Actor| a.kind == b.kind && a.group == b.group;
         self.0.chunk_by(is_same)
+    }
+}
+
+impl fmt::Display for ActorCounts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            trainers,
+            synapses,
+            units,
+        } = self;
+        let units = grouped(*units as u64);
+        write!(f, "trainer {trainers}, synapses {synapses}, units {units}")
     }
 }
 
