@@ -214,7 +214,7 @@ impl<'a> Reader<'a> {
         let [kind] = self.take()?;
         self.zeros("reserved")?;
         let (layer, index) = (self.u32()?, self.u32()?);
-        address(kind, layer, index, &self.limits)
+        address(kind, layer, index, self.limits)
     }
 
     fn tick_header(&mut self) -> Result<TickHeader, Error> {
