@@ -74,13 +74,13 @@ fn of_one_kind(graph: &Graph, traffic: &Traffic) -> Parcels {
             layer: index,
             index: unit,
         };
-        let queues = &roster[unit].queues;
+        let queues = roster.actor(unit).queues;
         let (sender, queue) = match traffic.kind {
-            Kind::Forward | Kind::Backward => (above, Some(&queues.inbound)),
-            Kind::Activation => (unit, queues.out.as_ref()),
-            Kind::Contribution | Kind::Propagated => (unit, queues.back.as_ref()),
+            Kind::Forward | Kind::Backward => (above, Some(queues.inbound)),
+            Kind::Activation => (unit, queues.out),
+            Kind::Contribution | Kind::Propagated => (unit, queues.back),
         };
-        (sender, queue.cloned().unwrap_or_default())
+        (sender, queue.unwrap_or_default())
     };
     Parcels {
         exchange: names::exchange(run),

@@ -45,11 +45,10 @@ impl Replay {
     /// For the run of a network.
     pub fn new(graph: &Graph) -> Self {
         let roster = Roster::new(graph);
-        let actors = roster.actors().iter();
         Self {
             exchange: names::exchange(&graph.name),
-            trainer: roster[Address::Trainer].queues.inbound.clone(),
-            actors: actors.map(|of| (of.name.clone(), of.clone())).collect(),
+            trainer: roster.actor(Address::Trainer).queues.inbound,
+            actors: roster.actors().map(|of| (of.name.clone(), of)).collect(),
         }
     }
 

@@ -156,12 +156,12 @@ impl Schedule {
     pub fn new(seed: u64, graph: &Graph, kinds: &[Kind], pause: Duration) -> Self {
         assert!(!kinds.is_empty(), "there is a kind to draw from");
         let roster = Roster::new(graph);
-        let members = roster.members().iter();
+        let members = roster.members().map(|address| roster.actor(address));
         let (units, others) = members.partition::<Vec<_>, _>(|actor| actor.neurons.is_some());
-        let names = |actors: Vec<&Actor>| actors.iter().map(|actor| actor.name.clone()).collect();
+        let names = |actors: Vec<Actor>| actors.into_iter().map(|actor| actor.name).collect();
         Self {
             draws: Draws(seed),
-            trainer: roster[Address::Trainer].name.clone(),
+            trainer: roster.actor(Address::Trainer).name,
             units: names(units),
             others: names(others),
             kinds: kinds.to_vec(),

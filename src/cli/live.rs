@@ -21,7 +21,7 @@ pub async fn neuron(run: &RunDir, layer: &str, index: &str) -> Result<Option<Val
         layer: layer_index,
         index: index / layer.neurons_per_unit,
     };
-    let actor = Roster::new(&graph)[address].name.clone();
+    let actor = Roster::new(&graph).actor(address).name;
     let path = format!("/neurons/{index}");
     let asked = async {
         let inspection = deployed.inspect(&actor).await?;

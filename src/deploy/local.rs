@@ -62,7 +62,7 @@ impl LocalRun {
                 mailbox.replies(),
                 began,
             );
-            let arbiter = &arbiters[thread(graph, actor, arbiters.len())];
+            let arbiter = &arbiters[thread(graph, &actor, arbiters.len())];
             mailbox.start(host, actor.mailbox_bound, arbiter);
             mailboxes.push((address, mailbox));
         }

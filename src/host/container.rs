@@ -350,7 +350,7 @@ impl Resident {
     }
 
     async fn fail_until_data_is_back(&self, problem: String) {
-        let at = Roster::new(&self.graph)[self.address].name.clone();
+        let at = Roster::new(&self.graph).actor(self.address).name;
         self.link.set(LinkState::Lost(problem.clone()));
         // Whatever ended the session before, this is what keeps the next one from beginning.
         self.observer.reopen();

@@ -64,7 +64,9 @@ impl Source {
     /// # Errors
     /// Says what is wrong with the data set.
     pub fn batches(&self, graph: &Graph, address: Address) -> Result<Arc<dyn BatchSource>, String> {
-        let reads_data = Roster::new(graph)[address].reads_data(Feed::Reference);
+        let reads_data = Roster::new(graph)
+            .actor(address)
+            .reads_data(Feed::Reference);
         let Some(path) = self.path.as_deref().filter(|_| reads_data) else {
             return Ok(Arc::new(NoBatches));
         };

@@ -54,11 +54,11 @@ impl About {
         image: Option<(usize, usize)>,
         started: Instant,
     ) -> Self {
-        let actor = &Roster::new(graph)[address];
+        let actor = Roster::new(graph).actor(address);
         Self {
             run: graph.name.clone(),
             address,
-            name: actor.name.clone(),
+            name: actor.name,
             layers: layers(graph, image),
             neurons: actor.neurons,
             epochs: graph.training.epochs,

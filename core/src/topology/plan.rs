@@ -193,7 +193,7 @@ impl Plan {
             ticks: Ticks::new(graph, shape),
             augmentation: graph.training.augmentation,
             feed,
-            broker: deployed.then(|| BrokerPlan::new(graph, &roster)),
+            broker: deployed.then(|| BrokerPlan::new(graph, roster)),
             layers,
             totals,
             traffic,
@@ -239,23 +239,24 @@ impl Ticks {
 }
 
 impl BrokerPlan {
-    fn new(graph: &Graph, roster: &Roster) -> Self {
+    fn new(graph: &Graph, roster: Roster<'_>) -> Self {
         let run = graph.name.as_str();
         let mut exchanges = vec![names::exchange(run)];
-        let mut examples = vec![roster[Address::Trainer].queues.inbound.clone()];
+        let mut examples = vec![roster.actor(Address::Trainer).queues.inbound];
         for (layer, of) in graph.layers.iter().enumerate() {
             exchanges.push(names::layer_exchange(run, &of.name));
-            let unit = |index| &roster[Address::Unit { layer, index }].queues;
+            let unit = |index| roster.actor(Address::Unit { layer, index }).queues;
             let last = unit(of.unit_ranges().len() - 1);
-            examples.push(unit(0).inbound.clone());
-            examples.extend(last.out.iter().chain(&last.back).cloned());
+            examples.push(unit(0).inbound);
+            examples.extend(last.out.into_iter().chain(last.back));
             let above = roster.get(Address::Synapse(layer));
-            examples.extend(above.map(|synapse| synapse.queues.inbound.clone()));
+            examples.extend(above.map(|synapse| synapse.queues.inbound));
         }
-        let actors = roster.actors().iter();
-        let queues: usize = actors.map(|actor| actor.queues.iter().count()).sum();
-        let actors = roster.actors().iter();
-        let fanned_out = actors.filter(|actor| actor.fan_out.is_some()).count();
+        let (mut queues, mut fanned_out) = (0, 0);
+        for actor in roster.actors() {
+            queues += actor.queues.iter().count();
+            fanned_out += usize::from(actor.fan_out.is_some());
+        }
         Self {
             exchanges: Named {
                 count: exchanges.len(),

@@ -5,7 +5,7 @@
 //! does with its messages is its machine's affair.
 
 use std::fmt;
-use std::ops::Index;
+use std::iter;
 
 use serde::Serialize;
 use serde_json::json;
@@ -74,6 +74,8 @@ pub struct Actor {
     pub fan_out: Option<String>,
     /// Queues that it listens to, its own inbound one first.
     pub inbox: Vec<String>,
+    /// Actors that it sends messages to, and layers to whose units it sends one for all.
+    pub tells: Vec<Address>,
     /// Messages that can wait for it: all senders times the ticks in flight, and room for what is said
     /// around a rewind.
     pub mailbox_bound: usize,
@@ -107,69 +109,87 @@ pub struct ActorCounts {
     pub units: usize,
 }
 
-/// Rows of all actors of a run, ordered by address: the trainer, the synapses, the units layer by layer.
-#[derive(Clone, Debug)]
-pub struct Roster(Vec<Actor>);
+/// Rows of the actors of a run, worked out from its network when they are asked for: a process that is
+/// one of a thousand actors needs few of them.
+#[derive(Clone, Copy, Debug)]
+pub struct Roster<'a>(&'a Graph);
 
-impl Roster {
+impl<'a> Roster<'a> {
     /// Roster of a network's run.
-    pub fn new(graph: &Graph) -> Self {
-        let mut actors = vec![trainer(graph)];
-        actors.extend((1..graph.layers.len()).map(|above| synapse(graph, above - 1)));
-        for layer in 0..graph.layers.len() {
-            let ranges = graph.layers[layer].unit_ranges().enumerate();
-            actors.extend(ranges.map(|(index, range)| {
-                let neurons = NeuronRange {
-                    layer,
-                    first: range.start,
-                    count: range.len(),
-                };
-                unit(graph, neurons, index)
-            }));
-        }
-        Self(actors)
+    pub fn new(graph: &'a Graph) -> Self {
+        Self(graph)
     }
 
-    /// Every row.
-    pub fn actors(&self) -> &[Actor] {
-        &self.0
+    /// Addresses of all actors: the trainer, the synapses, the units layer by layer.
+    pub fn addresses(self) -> impl Iterator<Item = Address> + 'a {
+        let n_layers = self.0.layers.len();
+        let synapses = (1..n_layers).map(|above| Address::Synapse(above - 1));
+        let units = (0..n_layers).flat_map(move |layer| {
+            (0..n_units(self.0, layer)).map(move |index| Address::Unit { layer, index })
+        });
+        iter::once(Address::Trainer).chain(synapses).chain(units)
     }
 
-    /// Rows of the trainer's members, for which it waits after a rewind: all but its own.
-    pub fn members(&self) -> &[Actor] {
-        &self.0[1..]
+    /// Addresses of the trainer's members, for which it waits after a rewind: all but its own.
+    pub fn members(self) -> impl Iterator<Item = Address> + 'a {
+        self.addresses().skip(1)
     }
 
     /// Whether an address is that of a member.
-    pub fn has_member(&self, address: Address) -> bool {
-        address != Address::Trainer && self.get(address).is_some()
-    }
-
-    /// Row of the actor at an address, if the run has it.
-    pub fn get(&self, address: Address) -> Option<&Actor> {
-        let found = self.0.binary_search_by_key(&address, |actor| actor.address);
-        found.ok().map(|index| &self.0[index])
-    }
-
-    /// Rows of a kind.
-    pub fn of_kind(&self, kind: ActorKind) -> impl Iterator<Item = &Actor> {
-        self.0.iter().filter(move |actor| actor.kind == kind)
-    }
-
-    /// Number of rows of each kind.
-    pub fn counts(&self) -> ActorCounts {
-        let count = |kind| self.of_kind(kind).count();
-        ActorCounts {
-            trainers: count(ActorKind::Trainer),
-            synapses: count(ActorKind::Synapse),
-            units: count(ActorKind::Unit),
+    pub fn has_member(self, address: Address) -> bool {
+        match address {
+            Address::Synapse(below) => below + 1 < self.0.layers.len(),
+            Address::Unit { layer, index } => {
+                layer < self.0.layers.len() && index < n_units(self.0, layer)
+            }
+            Address::Trainer | Address::Layer(_) => false,
         }
     }
 
-    /// Rows group by group.
-    pub fn groups(&self) -> impl Iterator<Item = &[Actor]> {
-        let is_same = |a: &Actor, b: &Actor| a.kind == b.kind && a.group == b.group;
-        self.0.chunk_by(is_same)
+    /// Every row, in the order of addresses.
+    pub fn actors(self) -> impl Iterator<Item = Actor> + 'a {
+        self.addresses().map(move |address| self.actor(address))
+    }
+
+    /// Row of the actor at an address, if the run has it.
+    pub fn get(self, address: Address) -> Option<Actor> {
+        let is_there = address == Address::Trainer || self.has_member(address);
+        is_there.then(|| self.actor(address))
+    }
+
+    /// Row of the actor at an address.
+    ///
+    /// # Panics
+    /// When the run has no such actor.
+    pub fn actor(self, address: Address) -> Actor {
+        match address {
+            Address::Trainer => trainer(self.0),
+            Address::Synapse(below) => synapse(self.0, below),
+            Address::Unit { layer, index } => unit(self.0, layer, index),
+            Address::Layer(_) => panic!("a layer is no actor"),
+        }
+    }
+
+    /// Number of actors of each kind.
+    pub fn counts(self) -> ActorCounts {
+        let n_layers = self.0.layers.len();
+        ActorCounts {
+            trainers: 1,
+            synapses: n_layers - 1,
+            units: (0..n_layers).map(|layer| n_units(self.0, layer)).sum(),
+        }
+    }
+}
+
+impl ActorCounts {
+    /// Actors of all kinds.
+    pub fn all(self) -> usize {
+        self.trainers + self.members()
+    }
+
+    /// Members of the trainer.
+    pub fn members(self) -> usize {
+        self.synapses + self.units
     }
 }
 
@@ -182,19 +202,6 @@ impl fmt::Display for ActorCounts {
         } = self;
         let units = grouped(*units as u64);
         write!(f, "trainer {trainers}, synapses {synapses}, units {units}")
-    }
-}
-
-impl Index<Address> for Roster {
-    type Output = Actor;
-
-    /// Row of the actor at an address.
-    ///
-    /// # Panics
-    /// When the run has no such actor.
-    fn index(&self, address: Address) -> &Actor {
-        let found = self.get(address);
-        found.unwrap_or_else(|| panic!("the run has no {address}"))
     }
 }
 
@@ -259,11 +266,10 @@ impl Queues {
 }
 
 fn trainer(graph: &Graph) -> Actor {
+    let roster = Roster::new(graph);
     let name = ActorKind::Trainer.word().to_owned();
     let queues = Queues::inbound_only(&graph.name, &name);
     let last = graph.layers.len() - 1;
-    let n_units: usize = (0..=last).map(|layer| n_units(graph, layer)).sum();
-    let n_actors = n_units + graph.layers.len();
     Actor {
         address: Address::Trainer,
         kind: ActorKind::Trainer,
@@ -273,7 +279,8 @@ fn trainer(graph: &Graph) -> Actor {
         inbox: inbox(&queues, queues_of(graph, last).filter_map(|of| of.out)),
         queues,
         fan_out: None,
-        mailbox_bound: mailbox(self::n_units(graph, last)) + 4 * n_actors,
+        tells: roster.members().chain([Address::Layer(0)]).collect(),
+        mailbox_bound: mailbox(n_units(graph, last)) + 4 * roster.counts().all(),
         message_values: graph.training.batch_size * graph.outputs(),
         resources: COORDINATOR,
         reads_data: &[Feed::Reference, Feed::Broadcast],
@@ -283,8 +290,14 @@ fn trainer(graph: &Graph) -> Actor {
 fn synapse(graph: &Graph, below: usize) -> Actor {
     let name = names::synapse(graph, below);
     let queues = Queues::inbound_only(&graph.name, &name);
+    let (n_below, n_above) = (n_units(graph, below), n_units(graph, below + 1));
     let out = queues_of(graph, below).filter_map(|of| of.out);
     let back = queues_of(graph, below + 1).filter_map(|of| of.back);
+    let units = (0..n_below).map(|index| Address::Unit {
+        layer: below,
+        index,
+    });
+    let others = [Address::Trainer, Address::Layer(below + 1)];
     Actor {
         address: Address::Synapse(below),
         kind: ActorKind::Synapse,
@@ -294,38 +307,44 @@ fn synapse(graph: &Graph, below: usize) -> Actor {
         inbox: inbox(&queues, out.chain(back)),
         queues,
         fan_out: None,
-        mailbox_bound: mailbox(n_units(graph, below) + n_units(graph, below + 1)),
+        tells: others.into_iter().chain(units).collect(),
+        mailbox_bound: mailbox(n_below + n_above),
         message_values: graph.training.batch_size * graph.layers[below].features(),
         resources: COORDINATOR,
         reads_data: &[],
     }
 }
 
-fn unit(graph: &Graph, neurons: NeuronRange, index: usize) -> Actor {
-    let layer = &graph.layers[neurons.layer];
-    let queues = Queues::of_unit(graph, neurons.layer, index);
-    let is_first = neurons.layer == 0;
+fn unit(graph: &Graph, layer: usize, index: usize) -> Actor {
+    let of = &graph.layers[layer];
+    let first = index * of.neurons_per_unit;
+    let queues = Queues::of_unit(graph, layer, index);
+    let is_first = layer == 0;
     // The first layer's inputs are no messages where it reads them by itself.
     let values = if is_first {
-        layer.neurons_per_unit * layer.outputs()
+        of.neurons_per_unit * of.outputs()
     } else {
-        layer.inputs()
+        of.inputs()
     };
+    let synapses = layer.saturating_sub(1)..(layer + 1).min(graph.layers.len() - 1);
+    let synapses = synapses.map(Address::Synapse);
     Actor {
-        address: Address::Unit {
-            layer: neurons.layer,
-            index,
-        },
+        address: Address::Unit { layer, index },
         kind: ActorKind::Unit,
-        name: names::unit(layer, index),
-        group: layer.name.clone(),
-        neurons: Some(neurons),
+        name: names::unit(of, index),
+        group: of.name.clone(),
+        neurons: Some(NeuronRange {
+            layer,
+            first,
+            count: of.neurons_per_unit.min(of.units - first),
+        }),
         inbox: inbox(&queues, []),
         queues,
-        fan_out: Some(names::layer_exchange(&graph.name, &layer.name)),
+        fan_out: Some(names::layer_exchange(&graph.name, &of.name)),
+        tells: [Address::Trainer].into_iter().chain(synapses).collect(),
         mailbox_bound: mailbox(2),
         message_values: graph.training.batch_size * values,
-        resources: layer.resources,
+        resources: of.resources,
         reads_data: if is_first { &[Feed::Reference] } else { &[] },
     }
 }

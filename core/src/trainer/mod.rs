@@ -20,7 +20,7 @@ use crate::ids::{Address, CommitPoint, Generation, Tick};
 use crate::machine::{Effect, Effects, Fault, Input, Machine, StoreReply};
 use crate::protocol::{Envelope, Message, TickHeader, Work};
 use crate::synapse::send_errors;
-use crate::topology::{ActorKind, Graph, Roster};
+use crate::topology::{Graph, Roster};
 use crate::view::{Dropped, View};
 
 pub use metrics::{Evaluation, Tally};
@@ -62,7 +62,7 @@ pub struct Trainer {
     batches: Arc<dyn BatchSource>,
     feed: Feed,
     timing: Timing,
-    roster: Roster,
+    n_members: usize,
     n_units: usize,
     tally: Tally,
     generation: Generation,
@@ -134,15 +134,15 @@ impl Trainer {
         task: &Task,
         timing: Timing,
     ) -> Self {
-        let roster = Roster::new(&graph);
+        let counts = Roster::new(&graph).counts();
         Self {
             tally: Tally::new(task),
             graph,
             batches,
             feed: Feed::default(),
             timing,
-            n_units: roster.of_kind(ActorKind::Unit).count(),
-            roster,
+            n_members: counts.members(),
+            n_units: counts.units,
             generation: Generation(0),
             phase: Phase::Opening,
             stop_asked: false,

@@ -9,6 +9,7 @@ use crate::data::Part;
 use crate::ids::{Address, CommitPoint, Generation, Tick};
 use crate::machine::{Effect, Effects, Fault, StoreRequest};
 use crate::protocol::Message;
+use crate::topology::Roster;
 
 /// A deadline is doubled after each rewind for silence that brought nothing, this often at most.
 const MAX_DOUBLINGS: u32 = 6;
@@ -63,8 +64,8 @@ impl Trainer {
                 reason,
             }));
         }
-        for member in self.roster.members() {
-            self.send(member.address, Message::Rewind(ledger.commit), effects);
+        for member in Roster::new(&self.graph).members() {
+            self.send(member, Message::Rewind(ledger.commit), effects);
         }
         self.phase = Phase::Gathering {
             ledger,
@@ -79,7 +80,7 @@ impl Trainer {
         from: Address,
         effects: &mut dyn Effects,
     ) {
-        if !self.roster.has_member(from) {
+        if !Roster::new(&self.graph).has_member(from) {
             self.dropped.foreign += 1;
             return;
         }
@@ -112,12 +113,12 @@ impl Trainer {
         let Phase::Gathering { ledger, ready } = &mut self.phase else {
             return;
         };
-        if !self.roster.has_member(from) {
+        if !Roster::new(&self.graph).has_member(from) {
             self.dropped.foreign += 1;
             return;
         }
         ready.insert(from);
-        if ready.len() < self.roster.members().len() {
+        if ready.len() < self.n_members {
             return;
         }
         let ledger = (**ledger).clone();
@@ -150,11 +151,11 @@ impl Trainer {
         problem: String,
         effects: &mut dyn Effects,
     ) {
-        if !self.roster.has_member(from) {
+        if !Roster::new(&self.graph).has_member(from) {
             self.dropped.foreign += 1;
             return;
         }
-        let at = self.roster[from].name.clone();
+        let at = Roster::new(&self.graph).actor(from).name;
         self.suspect(now, Fault::Unable { at, problem }, effects);
     }
 
@@ -167,7 +168,10 @@ impl Trainer {
         tick: Tick,
         effects: &mut dyn Effects,
     ) {
-        let Some(neurons) = self.roster.get(from).and_then(|actor| actor.neurons) else {
+        let Some(neurons) = Roster::new(&self.graph)
+            .get(from)
+            .and_then(|actor| actor.neurons)
+        else {
             self.dropped.foreign += 1;
             return;
         };
@@ -207,8 +211,8 @@ impl Trainer {
             Phase::Opening => "the store".to_owned(),
             Phase::Gathering { ready, .. } => format!(
                 "{} of {} units and synapses",
-                self.roster.members().len() - ready.len(),
-                self.roster.members().len()
+                self.n_members - ready.len(),
+                self.n_members
             ),
             Phase::Running(running) => match &running.pending {
                 Some(pending) if running.unfinished.is_empty() => format!(

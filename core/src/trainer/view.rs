@@ -9,7 +9,7 @@ impl Trainer {
             generation: self.generation,
             phase: TrainerPhase::Opening,
             missing: 0,
-            members: self.roster.members().len(),
+            members: self.n_members,
             progress: None,
             committed: None,
             pending: None,
@@ -20,7 +20,7 @@ impl Trainer {
             Phase::Opening => {}
             Phase::Gathering { ledger, ready } => {
                 view.phase = TrainerPhase::Gathering;
-                view.missing = self.roster.members().len() - ready.len();
+                view.missing = self.n_members - ready.len();
                 view.progress = Some(place(&ledger.progress));
                 view.committed = Some(ledger.commit);
             }

@@ -117,7 +117,7 @@ impl Cost {
     /// What a network costs that is laid out so. The plan is that of the graph, deployed.
     pub fn new(graph: &Graph, plan: &Plan, layout: Layout) -> Self {
         let roster = Roster::new(graph);
-        let actors = roster.actors().len() as u64;
+        let actors = roster.counts().all() as u64;
         let n_companions = u64::from(layout.own_broker) + u64::from(layout.own_store);
         let containers = actors + n_companions;
         let queues = plan.broker.as_ref().map_or(0, |broker| broker.queues.count) as u64;
@@ -132,7 +132,7 @@ impl Cost {
             processes: at_broker(BROKER_PROCESSES),
             memory: at_broker(BROKER_MEMORY),
         };
-        let mut memory = of_actors(graph, &roster, plan);
+        let mut memory = of_actors(graph, roster, plan);
         if layout.own_store {
             memory.push(MemoryUse::one("store", STORE, Some(COORDINATOR.memory)));
         }
@@ -181,8 +181,8 @@ impl Cost {
 
 impl MemoryUse {
     /// A synapse or trainer that holds so many bytes of values.
-    fn gatherer(roster: &Roster, address: Address, held: u64) -> Self {
-        let actor = &roster[address];
+    fn gatherer(roster: Roster<'_>, address: Address, held: u64) -> Self {
+        let actor = roster.actor(address);
         Self::one(&actor.name, GATHERER + held, Some(actor.resources.memory))
     }
 
@@ -208,7 +208,7 @@ fn largest_message(plan: &Plan) -> u64 {
 
 /// Units by layer, synapses, the trainer: their state, and the values of the two ticks that are in
 /// flight at most.
-fn of_actors(graph: &Graph, roster: &Roster, plan: &Plan) -> Vec<MemoryUse> {
+fn of_actors(graph: &Graph, roster: Roster<'_>, plan: &Plan) -> Vec<MemoryUse> {
     let rows = graph.training.batch_size as u64;
     let values = |layer: usize, kinds: &[Kind]| -> u64 {
         let name = &graph.layers[layer].name;

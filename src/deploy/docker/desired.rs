@@ -212,27 +212,27 @@ pub fn networks(run: &str, n_actors: usize, per_bridge: usize) -> Vec<String> {
 /// Every container of a run.
 pub fn containers(graph: &Graph, site: &Site) -> Vec<Container> {
     let roster = Roster::new(graph);
-    let actors = roster.actors();
-    let networks = networks(&graph.name, actors.len(), site.per_bridge);
-    let mut containers: Vec<Container> = actors
-        .chunks(site.per_bridge)
-        .zip(&networks)
-        .flat_map(|(actors, network)| {
-            let of = |one| actor(graph, site, one, network.clone());
-            actors.iter().map(of)
+    let n_actors = roster.counts().all();
+    let networks = networks(&graph.name, n_actors, site.per_bridge);
+    let mut containers: Vec<Container> = roster
+        .actors()
+        .enumerate()
+        .map(|(index, of)| {
+            let network = networks[index / site.per_bridge].clone();
+            actor(graph, site, of, network)
         })
         .collect();
     if site.own_store {
-        containers.push(store(graph, site, networks.clone(), actors.len()));
+        containers.push(store(graph, site, networks.clone(), n_actors));
     }
     if let Some(image) = &site.broker_image {
-        containers.push(broker(graph, site, image, networks, actors.len()));
+        containers.push(broker(graph, site, image, networks, n_actors));
     }
     containers.sort_by(|a, b| (a.role, &a.name).cmp(&(b.role, &b.name)));
     containers
 }
 
-fn actor(graph: &Graph, site: &Site, actor: &Actor, network: String) -> Container {
+fn actor(graph: &Graph, site: &Site, actor: Actor, network: String) -> Container {
     let is_trainer = actor.kind == ActorKind::Trainer;
     let secrets = site
         .secrets_dir
@@ -250,7 +250,6 @@ fn actor(graph: &Graph, site: &Site, actor: &Actor, network: String) -> Containe
     }
     Container {
         name: container_name(&graph.name, &actor.name),
-        actor: actor.name.clone(),
         role: Role::Actor(actor.kind),
         image: site.image.clone(),
         command: vec![ACTOR.to_owned()],
@@ -263,6 +262,7 @@ fn actor(graph: &Graph, site: &Site, actor: &Actor, network: String) -> Containe
         open_files: None,
         user: Some(site.user.clone()),
         actor_fingerprint: actor.fingerprint(graph),
+        actor: actor.name,
     }
 }
 

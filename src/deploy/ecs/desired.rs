@@ -132,9 +132,9 @@ pub fn trainer_service(run: &str) -> String {
 /// # Errors
 /// Says which layer wants more than Fargate has.
 pub fn services(graph: &Graph, site: &Site<'_>) -> Result<Vec<Service>, String> {
-    let roster = Roster::new(graph);
-    let services = roster.groups().map(|group| service(graph, site, group));
-    services.collect()
+    let actors: Vec<Actor> = Roster::new(graph).actors().collect();
+    let groups = actors.chunk_by(|a, b| a.kind == b.kind && a.group == b.group);
+    groups.map(|group| service(graph, site, group)).collect()
 }
 
 /// The service of a group of actors, whose tasks are told the group alone.

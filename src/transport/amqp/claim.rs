@@ -82,9 +82,9 @@ async fn claim_one(
     candidates: &[Address],
 ) -> lapin::Result<Option<(Address, Consumer)>> {
     let roster = Roster::new(graph);
-    let queues: Vec<&str> = candidates
+    let queues: Vec<String> = candidates
         .iter()
-        .map(|&address| roster[address].queues.inbound.as_str())
+        .map(|&address| roster.actor(address).queues.inbound)
         .collect();
     let counted = queues.iter().map(|queue| consumers(channel, queue));
     let counted = try_join_all(counted).await?;
@@ -95,7 +95,7 @@ async fn claim_one(
     // Those who come at the same moment begin at different places.
     let start = rand::random_range(0..missing.len());
     for &candidate in missing[start..].iter().chain(&missing[..start]) {
-        let queue = queues[candidate];
+        let queue = &queues[candidate];
         let consumer = consume(channel, queue).await?;
         if consumers(channel, queue).await? == 1 {
             return Ok(Some((candidates[candidate], consumer)));
@@ -124,10 +124,9 @@ pub(super) async fn consumers(channel: &Channel, queue: &str) -> lapin::Result<u
 /// `hidden.000` and its like).
 pub fn candidates(graph: &Graph, name: &str) -> Vec<Address> {
     let roster = Roster::new(graph);
-    let actors = roster.actors();
-    if let Some(actor) = actors.iter().find(|actor| actor.name == name) {
+    if let Some(actor) = roster.actors().find(|actor| actor.name == name) {
         return vec![actor.address];
     }
-    let group = actors.iter().filter(|actor| actor.group == name);
+    let group = roster.actors().filter(|actor| actor.group == name);
     group.map(|actor| actor.address).collect()
 }

@@ -27,31 +27,29 @@ pub struct Routes {
 }
 
 impl Routes {
-    /// The ways out of `from`, an actor of the roster of the network.
-    pub fn new(graph: &Graph, roster: &Roster, from: &Actor) -> Self {
+    /// The ways out of `from`: to those whom it tells, and to itself.
+    pub fn new(graph: &Graph, from: &Actor) -> Self {
         let run = graph.name.as_str();
-        let exchange: ShortString = names::exchange(run).into();
         let direct = |queue: &String| Route {
-            exchange: exchange.clone(),
+            exchange: names::exchange(run).into(),
             key: queue.as_str().into(),
         };
-        let actors = roster.actors().iter();
-        let actors = actors.map(|actor| (actor.address, direct(&actor.queues.inbound)));
-        let layers = graph.layers.iter().enumerate().map(|(index, layer)| {
-            let route = Route {
-                exchange: names::layer_exchange(run, &layer.name).into(),
+        let route = |to: &Address| match *to {
+            Address::Layer(layer) => Route {
+                exchange: names::layer_exchange(run, &graph.layers[layer].name).into(),
                 key: "".into(),
-            };
-            (Address::Layer(index), route)
-        });
+            },
+            to => direct(&Roster::new(graph).actor(to).queues.inbound),
+        };
+        let told = from.tells.iter().chain([&from.address]);
         Self {
-            routes: actors.chain(layers).collect(),
+            routes: told.map(|to| (*to, route(to))).collect(),
             out: from.queues.out.as_ref().map(direct),
             back: from.queues.back.as_ref().map(direct),
         }
     }
 
-    /// Where a message goes; none if nobody has that address.
+    /// Where a message goes; none if it is for nobody whom the machine tells.
     ///
     /// What a unit computes goes to its own outbound queues, to which the receiver listens: so
     /// people see on the dashboard what each neuron has said and whether it was taken.

@@ -132,8 +132,7 @@ impl Session {
         link: &Arc<Link>,
         wire: bool,
     ) -> Result<Self, Error> {
-        let roster = Roster::new(graph);
-        let actor = &roster[address];
+        let actor = Roster::new(graph).actor(address);
         let name = format!("cf.{}.{}", graph.name, actor.name);
         let wired = if wire {
             Some(Wired::connect(broker, graph, &name).await?)
@@ -141,7 +140,7 @@ impl Session {
             None
         };
         let (worker, kit) = Worker::new()?;
-        let frames = frame_max(actor);
+        let frames = frame_max(&actor);
         let connection = broker.connect_with(kit.into(), &name, frames).await?;
         let listen = consume_once_wired(&connection, &actor.inbox, link);
         let (channel, consumers) = within("listening to the run's queues", listen).await?;
@@ -160,7 +159,7 @@ impl Session {
         let transport = AmqpTransport {
             channel,
             connection,
-            routes: Routes::new(graph, &roster, actor),
+            routes: Routes::new(graph, &actor),
             buffer: Mutex::default(),
             link: link.clone(),
             end: end.clone(),

@@ -36,21 +36,21 @@ pub struct Wiring {
 impl Wiring {
     /// The wiring of a network.
     pub fn new(graph: &Graph) -> Self {
-        let roster = Roster::new(graph);
-        let actors = roster.actors();
-        let fan_out_bindings = actors.iter().filter_map(|actor| {
-            let fan_out = actor.fan_out.clone()?;
-            Some((fan_out, actor.queues.inbound.clone()))
-        });
-        Self {
+        let mut wiring = Self {
             exchange: names::exchange(&graph.name),
-            fan_outs: actors.iter().filter_map(|a| a.fan_out.clone()).collect(),
-            queues: actors
-                .iter()
-                .flat_map(|a| a.queues.iter().cloned())
-                .collect(),
-            fan_out_bindings: fan_out_bindings.collect(),
+            fan_outs: BTreeSet::new(),
+            queues: BTreeSet::new(),
+            fan_out_bindings: BTreeSet::new(),
+        };
+        for actor in Roster::new(graph).actors() {
+            wiring.queues.extend(actor.queues.iter().cloned());
+            if let Some(fan_out) = actor.fan_out {
+                let binding = (fan_out.clone(), actor.queues.inbound);
+                wiring.fan_out_bindings.insert(binding);
+                wiring.fan_outs.insert(fan_out);
+            }
         }
+        wiring
     }
 
     /// Declares everything; what is there already stays as it is.
