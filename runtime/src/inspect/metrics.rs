@@ -39,8 +39,9 @@ pub fn render(measured: &Measured<'_>) -> String {
         general(&mut text, view);
         match view {
             View::Unit(unit) => neurons(&mut text, unit),
-            View::Synapse(_) => {}
             View::Trainer(trainer) => progress(&mut text, trainer),
+            // Others have no figures of their own.
+            _ => {}
         }
     }
     if measured.about.address == Address::Trainer {

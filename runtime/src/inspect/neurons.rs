@@ -245,7 +245,7 @@ async fn unit_with(served: &Served, neuron: &str) -> Result<(UnitView, usize), P
     })?;
     match served.view().await? {
         View::Unit(unit) => Ok((unit, index)),
-        View::Synapse(_) | View::Trainer(_) => Err(Problem::NotFound),
+        _ => Err(Problem::NotFound),
     }
 }
 
