@@ -373,7 +373,7 @@ impl<'a, F: Fate> World<'a, F> {
             Effect::Report(_) => {}
             Effect::Finish(outcome) => {
                 // A zombie trainer may find the run finished by its successor.
-                self.outcome = Some(outcome);
+                self.outcome = Some(*outcome);
             }
             Effect::Fail(Fault::Superseded { .. }) if from == Address::Trainer => {
                 if !is_zombie {
