@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use cuttlefish_core::ids::{Address, NeuronRange};
-use cuttlefish_core::topology::{Graph, names};
+use cuttlefish_core::topology::{Graph, Roster};
 
 /// Description of the machine behind a server.
 #[derive(Clone, Debug)]
@@ -54,23 +54,13 @@ impl About {
         image: Option<(usize, usize)>,
         started: Instant,
     ) -> Self {
-        let neurons = match address {
-            Address::Unit { layer, index } => {
-                let range = graph.layers[layer].unit_ranges().nth(index);
-                range.map(|range| NeuronRange {
-                    layer,
-                    first: range.start,
-                    count: range.len(),
-                })
-            }
-            _ => None,
-        };
+        let actor = Roster::new(graph).actor(address);
         Self {
             run: graph.name.clone(),
             address,
-            name: names::actor(graph, address),
+            name: actor.name,
             layers: layers(graph, image),
-            neurons,
+            neurons: actor.neurons,
             epochs: graph.training.epochs,
             inputs: graph.inputs,
             started,

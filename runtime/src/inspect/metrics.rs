@@ -25,8 +25,9 @@ pub fn render(reading: &Reading<'_>) -> String {
         general(&mut text, view);
         match view {
             View::Unit(unit) => neurons(&mut text, unit),
-            View::Synapse(_) => {}
             View::Trainer(trainer) => progress(&mut text, trainer),
+            // Others have no figures of their own.
+            _ => {}
         }
     }
     if reading.about.address == Address::Trainer {

@@ -245,7 +245,7 @@ async fn unit_with(inspection: &Inspection, neuron: &str) -> Result<(UnitView, u
     })?;
     match inspection.view().await? {
         View::Unit(unit) => Ok((unit, index)),
-        View::Synapse(_) | View::Trainer(_) => Err(Problem::NotFound),
+        _ => Err(Problem::NotFound),
     }
 }
 
