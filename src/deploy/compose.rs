@@ -1,7 +1,7 @@
 //! A run's containers as a file for Docker Compose, 1.29 or newer. Pure; held to its form by a snapshot.
 //!
-//! What a container is says [`desired`](super::docker::desired), how it is hardened
-//! [`render`](super::docker::render): here both are only said in Compose's words.
+//! [`desired`](super::docker::desired) says what a container is, [`render`](super::docker::render) how it is
+//! hardened: here both are only put in Compose's words.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +21,7 @@ pub const FILE: &str = "docker-compose.yml";
 /// The name of the file that Compose reads its own settings from.
 pub const SETTINGS_FILE: &str = ".env";
 
-/// What else than [`FIRST_LINE`] is said at the top of the file.
+/// Comment at the top of the file, below [`FIRST_LINE`].
 const HEADER: &str = "\
 # Paths are relative to this file, so that its directory can be moved, with owners and modes; there are
 # passwords in it. `docker-compose logs -f trainer` shows how far the run is, and how it ends.

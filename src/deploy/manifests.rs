@@ -18,8 +18,8 @@ use crate::data::prepared::{DATA_FILE, data_file};
 use crate::monitor::Monitor;
 use crate::store::DEFAULT_TABLE;
 
-/// What a parameter needs in the store, at most: its value and two of an optimizer, in two slots, and as
-/// much again for what is written meanwhile.
+/// Bytes of a parameter in the store, at most: its value and two of an optimizer, in two slots, and as much
+/// again for what is written meanwhile.
 const STORED_BYTES: u64 = 4 * 3 * 2 * 2;
 
 /// A run that is to be rendered.
@@ -30,7 +30,7 @@ pub struct Rendering {
     pub image: Image,
     /// The image of the broker.
     pub broker_image: String,
-    /// How batches get to the first layer.
+    /// Feed of the first layer: rows by reference, or sent by the trainer.
     pub feed: Feed,
     /// Containers on a bridge, at most.
     pub per_bridge: usize,
@@ -104,7 +104,7 @@ pub fn write_compose(rendering: &Rendering, dir: &Path, monitor: &Monitor) -> Re
 /// Everything that is in a directory for Kubernetes: the data set where it is too large to be inside.
 pub const KUBERNETES_NAMES: [&str; 2] = [kubernetes::FILE, DATA_FILE];
 
-/// Writes a directory with manifests for Kubernetes. Returns what whoever applies them has to know.
+/// Writes a directory with manifests for Kubernetes. Returns notes for the person who applies them.
 ///
 /// # Errors
 /// Says what cannot be written, or cannot work.
@@ -164,7 +164,7 @@ pub fn write_kubernetes(
     Ok(notes)
 }
 
-/// What a run needs that its manifests cannot bring along.
+/// Notes on what a run needs that its manifests cannot bring along.
 fn notes(
     rendering: &Rendering,
     names: &kubernetes::Names,
@@ -202,7 +202,7 @@ fn notes(
     notes
 }
 
-/// The containers of a run whose store they know as `store`, with that which writes its record.
+/// Containers of a run whose store they know as `store`, and the one that writes its record.
 fn containers(rendering: &Rendering, store: &str, user: String) -> Vec<Container> {
     let site = Site {
         image: rendering.image.name(),
@@ -251,7 +251,7 @@ fn secret_files(run: &str, broker: &str) -> Result<Vec<own_services::SecretFile>
     Ok(files)
 }
 
-/// Writes what the neuron image is built from.
+/// Writes the directory that the neuron image is built from.
 fn write_image(program: &Program, dir: &Path) -> Result<(), Error> {
     let write = || {
         std::fs::create_dir_all(dir)?;

@@ -12,9 +12,9 @@ pub struct Staging {
     place: PathBuf,
 }
 
-/// Whether a directory may take the place `place`: nothing is there, or nothing is in it, or with
-/// `overwrite` what an earlier one has put there. That is known by its `names`, and by a file that is
-/// `marked`: its name, and the line that it begins with.
+/// Checks that a directory may take the place `place`: nothing is there, or nothing is in it, or with
+/// `overwrite` an earlier one. That is known by its `names`, and by a file that is `marked`: its name, and
+/// the line that it begins with.
 ///
 /// # Errors
 /// Says what is there instead, and what to do.
@@ -80,7 +80,7 @@ impl Staging {
         })
     }
 
-    /// Where it is now.
+    /// Path of the directory, until it is kept.
     pub fn path(&self) -> &Path {
         &self.path
     }

@@ -13,7 +13,7 @@ use crate::store::{self, DynamoStore};
 use crate::transport::amqp::Broker;
 use crate::transport::amqp::management::Management;
 
-/// Whether a host name means the machine that uses it.
+/// True if a host name means the machine that uses it.
 pub fn is_loopback(host: &str) -> bool {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     host == "localhost"
@@ -85,7 +85,7 @@ impl DockerRun {
         Some(last.trim().to_owned()).filter(|line| !line.is_empty())
     }
 
-    /// Where the inspection of an actor is.
+    /// Base URL of an actor's inspection.
     pub async fn inspection(&self, actor: &str) -> Result<String, Error> {
         let port = self.port(actor, ContainerConfig::DEFAULT_PORT).await?;
         Ok(format!("http://127.0.0.1:{port}"))

@@ -96,7 +96,7 @@ pub(super) async fn deployment(
     })
 }
 
-/// Whether a broker is the one that a run has.
+/// True if a broker is the one that the run has.
 fn is_there(
     dir: &RunDir,
     broker: &Broker,

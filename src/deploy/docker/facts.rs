@@ -1,5 +1,5 @@
-//! What a Docker host has: the daemon says some of it, the kernel the rest where the daemon is on
-//! this machine.
+//! Memory and limits of a Docker host: the daemon says some of them, the kernel the rest where the daemon is
+//! on this machine.
 
 use std::path::Path;
 
@@ -10,11 +10,11 @@ use super::limits::{Host, Kernel, Room};
 use super::render::label;
 use super::{Docker, Error};
 
-/// Where a daemon notes its process id.
+/// File with the daemon's process ID.
 const DAEMON_PID: &str = "/var/run/docker.pid";
 
-/// What Docker takes addresses from unless `default-address-pools` says otherwise: fifteen networks
-/// of 172.17.0.0/12 with 16 bits for hosts, and sixteen of 192.168.0.0/16 with 12.
+/// Address pools of Docker, unless `default-address-pools` says otherwise: fifteen networks of 172.17.0.0/12
+/// with 16 bits for hosts, and sixteen of 192.168.0.0/16 with 12.
 const DEFAULT_NETWORKS: u64 = 31;
 const DEFAULT_HOST_BITS: u32 = 12;
 
@@ -22,7 +22,7 @@ const DEFAULT_HOST_BITS: u32 = 12;
 const TAKEN_ADDRESSES: u64 = 3;
 
 impl Docker {
-    /// What the host has, for a run of that name.
+    /// Memory and limits of the host, for the run `run`.
     pub async fn host(&self, run: &str) -> Result<Host, Error> {
         let info = self.info().await?;
         let listed = self
@@ -68,7 +68,7 @@ impl Docker {
     }
 }
 
-/// Whether a network has its addresses from Docker's pools, and not for this run.
+/// True if a network has its addresses from Docker's pools, and not for this run.
 fn takes_addresses(network: &Network, run: &str) -> bool {
     let is_ours = network
         .labels
@@ -77,7 +77,7 @@ fn takes_addresses(network: &Network, run: &str) -> bool {
     network.driver.as_deref() == Some("bridge") && is_ours.map(String::as_str) != Some(run)
 }
 
-/// How many networks the daemon's address pools have, and how many containers fit in the smallest.
+/// Number of networks in the daemon's address pools, and of containers that fit in the smallest.
 fn pools(pools: &[SystemInfoDefaultAddressPools]) -> (u64, u64) {
     let (mut networks, mut host_bits) = (0_u64, u32::MAX);
     for pool in pools {
@@ -123,7 +123,7 @@ impl Here {
         }
     }
 
-    /// The same kernel with the same memory: a virtual machine on this one has other memory.
+    /// True if kernel and memory are the daemon's: a virtual machine on this one has other memory.
     fn is_of(&self, info: &SystemInfo) -> bool {
         let release = self.release.as_deref().map(str::trim);
         release.is_some()
@@ -156,7 +156,7 @@ fn kernel() -> Option<Kernel> {
     })
 }
 
-/// What the daemon may open, and what it has open where we may see that.
+/// Limit of the daemon's open files, and those in use; 0 where we may not see them.
 fn daemon_files() -> Option<Room> {
     let pid: u32 = read(DAEMON_PID)?.trim().parse().ok()?;
     let limits = read(format!("/proc/{pid}/limits"))?;

@@ -24,23 +24,23 @@ pub struct Inspection {
     agent: ureq::Agent,
 }
 
-/// Why an inspection gave no answer.
+/// Error of an inspection that gave no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum InspectionError {
     /// It cannot be reached, or its answer not be read.
     #[error("{url}: {source}")]
     Http {
-        /// What was asked.
+        /// URL that was asked.
         url: String,
-        /// What the client said.
+        /// Client's error.
         source: Box<ureq::Error>,
     },
     /// It has another form.
     #[error("{url}: {source}")]
     Json {
-        /// What was asked.
+        /// URL that was asked.
         url: String,
-        /// What is wrong with it.
+        /// Problem of the JSON.
         source: serde_json::Error,
     },
 }
@@ -65,7 +65,7 @@ impl Inspection {
         port.map(|(_, outside)| Self::new(format!("http://127.0.0.1:{outside}"), token.to_owned()))
     }
 
-    /// Where it is.
+    /// Base URL.
     pub fn base(&self) -> &str {
         &self.base
     }
@@ -93,7 +93,7 @@ impl Inspection {
         metrics
     }
 
-    /// What the actor says is wrong with it; none where all is well, or nothing is said.
+    /// Trouble that the actor reports; None where all is well, or it does not answer.
     pub async fn trouble(&self) -> Option<String> {
         let answer = self.answer("/healthz", false).await.ok()?;
         let answer = answer.trim();
@@ -134,7 +134,7 @@ impl Inspection {
         })
     }
 
-    /// What the trainer tells, with the notes after number `after`.
+    /// Snapshot of the run, as the trainer tells it, with the notes after number `after`.
     pub async fn look(&self, after: u64) -> Result<RunSnapshot, InspectionError> {
         self.get(&format!("/run?after={after}")).await
     }

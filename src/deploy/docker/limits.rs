@@ -1,4 +1,4 @@
-//! Which limits of its host and broker a run meets, and whether they hold. Pure.
+//! Limits of host and broker that a run meets, and their standing. Pure.
 //!
 //! A limit that is exceeded is a reason not to begin; one that is only noted holds as long as not
 //! everybody takes all that it may.
@@ -27,7 +27,7 @@ const OWN_BROKER: BrokerRoom = BrokerRoom {
 pub struct Room {
     /// The most there can be.
     pub most: u64,
-    /// What is in use.
+    /// Amount in use.
     pub used: u64,
 }
 
@@ -37,10 +37,10 @@ impl Room {
     }
 }
 
-/// What is known of a Docker host.
+/// Limits of a Docker host, as far as they are known.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Host {
-    /// What it is, for people.
+    /// Name of the host, for people.
     pub name: String,
     /// Its processors.
     pub processors: u64,
@@ -52,7 +52,7 @@ pub struct Host {
     pub networks: Room,
     /// Addresses of the smallest one.
     pub addresses: u64,
-    /// What the kernel says, where Docker is on this machine.
+    /// Limits of the kernel, where Docker is on this machine.
     pub kernel: Option<Kernel>,
 }
 
@@ -70,7 +70,7 @@ pub struct Kernel {
     pub daemon_files: Option<Room>,
 }
 
-/// What is known of a broker that was there.
+/// Limits of a broker that was there before the run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct BrokerRoom {
     /// Open files.
@@ -81,7 +81,7 @@ pub struct BrokerRoom {
     pub processes: Room,
 }
 
-/// Whether a limit holds.
+/// Standing of a limit for a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Standing {
@@ -91,7 +91,7 @@ pub enum Standing {
     Noted,
     /// There is not.
     Exceeded,
-    /// What there is is not known.
+    /// The available amount is not known.
     Unknown,
 }
 
@@ -107,7 +107,7 @@ impl Standing {
     }
 }
 
-/// What a limit counts.
+/// Unit of a limit's amounts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Unit {
@@ -120,17 +120,17 @@ pub enum Unit {
 /// One limit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Limit {
-    /// Of what, and where.
+    /// Resource that is limited, and its place.
     pub what: String,
-    /// What is counted.
+    /// Unit of the amounts.
     pub unit: Unit,
-    /// What the run needs.
+    /// Amount that the run needs.
     pub needed: u64,
-    /// What there is for it.
+    /// Amount that there is for it; None if unknown.
     pub available: Option<u64>,
-    /// Whether it holds.
+    /// Standing of the limit.
     pub standing: Standing,
-    /// What to do when it does not.
+    /// Advice for when it does not hold.
     pub advice: &'static str,
 }
 
@@ -156,7 +156,7 @@ impl Limit {
         }
     }
 
-    /// The same, but no reason not to begin.
+    /// Makes an exceeded limit no reason not to begin.
     fn noted(mut self) -> Self {
         if self.standing == Standing::Exceeded {
             self.standing = Standing::Noted;
@@ -192,7 +192,7 @@ impl fmt::Display for Limit {
 /// `max_message_size` of `infra/rabbitmq`, which is also the default of brokers since 4.0.
 pub const LARGEST_MESSAGE: u64 = 16 << 20;
 
-/// What to do about a limit that does not hold.
+/// Advice on limits that do not hold.
 mod advice {
     pub const FEWER: &str = "host more neurons in a container with --neurons-per-unit";
     pub const POOLS: &str = "remove networks with `docker network prune`, or add to \
@@ -231,7 +231,7 @@ mod advice {
 /// `broker` is one that was there; a run's own is known.
 pub fn limits(cost: &Cost, host: Option<&Host>, broker: Option<&BrokerRoom>) -> Vec<Limit> {
     let ours = host.map_or(0.0, |host| host.ours as f64 / cost.containers as f64);
-    // What the run uses already is there for it.
+    // The run's own share of what is in use is there for it.
     let free = |room: Option<Room>, needed: u64| {
         let own = (needed as f64 * ours.min(1.0)) as u64;
         let others = |room: Room| room.used.saturating_sub(own);
@@ -317,7 +317,7 @@ pub fn limits(cost: &Cost, host: Option<&Host>, broker: Option<&BrokerRoom>) -> 
     limits
 }
 
-/// What Docker's networks have.
+/// Limits of Docker's networks.
 fn of_networks(cost: &Cost, host: Option<&Host>) -> [Limit; 3] {
     let networks = host.map(|host| host.networks.most.saturating_sub(host.networks.used));
     let addresses = host.map(|host| host.addresses);

@@ -112,7 +112,7 @@ impl Docker {
         Ok(Self { client })
     }
 
-    /// The containers of a run, whoever made them, by name; those of all runs without a name.
+    /// Containers of a run, whoever made them, by name; None for those of all runs.
     pub async fn observe(
         &self,
         run: Option<&str>,
@@ -295,7 +295,7 @@ impl Docker {
     }
 }
 
-/// Whose a container is.
+/// Owner of a container, by its label.
 pub fn owner_of(summary: &ContainerSummary) -> Option<&str> {
     summary
         .labels

@@ -11,12 +11,12 @@ use super::{Docker, Error, text};
 
 const POLL_EVERY: Duration = Duration::from_millis(100);
 
-/// How a container has ended.
+/// End of a container's process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ended {
     /// The exit code of its process.
     pub code: i64,
-    /// What that has written to stdout.
+    /// Standard output of the process.
     pub output: String,
 }
 

@@ -13,18 +13,18 @@ use crate::deploy::{Error, Workload};
 use crate::monitor::Monitor;
 use crate::transport::amqp::management::Management;
 
-/// What a run would cost where it is to run.
+/// Cost of a run beside the limits of its host and broker.
 pub struct Outlook {
-    /// What it costs.
+    /// Cost of the run.
     pub cost: Cost,
-    /// What the host has; none where no daemon is.
+    /// Limits of the host; None where no daemon is.
     pub host: Option<Host>,
     /// The limits that it meets.
     pub limits: Vec<Limit>,
 }
 
 impl Outlook {
-    /// Looks at the host, and at a broker that was there. `before` is how the run is deployed.
+    /// Looks at the host, and at a broker that was there. `before` is the run's present deployment.
     ///
     /// # Errors
     /// When the daemon fails to answer.
@@ -97,7 +97,7 @@ pub(super) async fn check(
     })
 }
 
-/// What the first node of a broker has, as its management API says.
+/// Limits of the first node of a broker, as its management API says.
 fn broker_room(nodes: &Value) -> Option<BrokerRoom> {
     let node = nodes.get(0)?;
     let room = |most: &str, used: &str| {

@@ -205,14 +205,14 @@ pub(in crate::deploy) fn write_data(
     Ok(true)
 }
 
-/// What says to containers where their DynamoDB is.
+/// Variables that tell containers the place of their DynamoDB.
 fn store_environment(endpoint: Option<String>, region: &str) -> Vec<(String, String)> {
     let endpoint = endpoint.map(|url| ("AWS_ENDPOINT_URL_DYNAMODB".to_owned(), url));
     let region = ("AWS_REGION".to_owned(), region.to_owned());
     endpoint.into_iter().chain([region]).collect()
 }
 
-/// The same where the run has a store of its own, which containers know as `host`.
+/// Variables for a store of the run's own, which containers know as `host`.
 pub(in crate::deploy) fn own_store_environment(host: &str) -> Vec<(String, String)> {
     let url = format!("http://{host}:{}", StoreConfig::DEFAULT_PORT);
     store_environment(Some(url), store::OWN_REGION)

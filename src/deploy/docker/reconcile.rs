@@ -1,4 +1,4 @@
-//! What has to be done so that what is there becomes what should be. Pure.
+//! Steps from the containers that are there to those that should be. Pure.
 
 use std::collections::HashMap;
 
@@ -7,26 +7,26 @@ use super::desired::{Container, Role};
 /// A container as Docker lists it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Observed {
-    /// Docker's number of it.
+    /// Container ID.
     pub id: String,
     /// Its name.
     pub name: String,
     /// Its name within the run.
     pub actor: String,
-    /// What kind it is, by its label.
+    /// Word of its role, by its label.
     pub role: String,
-    /// What it was made from, by its label.
+    /// Fingerprint of what it was made from, by its label.
     pub fingerprint: String,
     /// `running`, `exited`, ...
     pub state: String,
-    /// What Docker says about it: `Up 3 minutes`.
+    /// Status in Docker's words: `Up 3 minutes`.
     pub status: String,
-    /// Port in the container, and where it is on the host.
+    /// Ports in the container, and their ports on the host.
     pub ports: Vec<(u16, u16)>,
 }
 
 impl Observed {
-    /// Whether its process is there.
+    /// True if its process is there.
     pub fn is_running(&self) -> bool {
         matches!(self.state.as_str(), "running" | "restarting" | "paused")
     }
@@ -35,25 +35,25 @@ impl Observed {
 /// One step towards what should be.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action {
-    /// Make and start a container, instead of those of the given numbers.
+    /// Make and start a container, instead of those with the given IDs.
     Create {
-        /// What to make.
+        /// Container to make.
         container: Box<Container>,
-        /// What to remove first.
+        /// IDs of containers to remove first.
         instead_of: Vec<String>,
     },
     /// Start a container that has ended.
     Start {
-        /// Docker's number of it.
+        /// Container ID.
         id: String,
         /// Its name.
         name: String,
-        /// What kind it is.
+        /// Role of the container.
         role: Role,
     },
     /// Remove a container that should not be.
     Remove {
-        /// Docker's number of it.
+        /// Container ID.
         id: String,
         /// Its name.
         name: String,

@@ -61,7 +61,7 @@ impl DockerRun {
         }
     }
 
-    /// Whether the run is still there: another process may have taken it down.
+    /// True if the run is still there: another process may have taken it down.
     pub(super) fn is_there(&self) -> bool {
         matches!(
             deploy::Deployment::read(&self.dir),

@@ -20,7 +20,7 @@ pub struct ContainerStatus {
     pub observed: Observed,
     /// Its metrics by name; empty where it does not answer.
     figures: HashMap<String, f64>,
-    /// What it says is wrong with it.
+    /// Trouble that it reports; None where all is well.
     trouble: Option<String>,
     /// Messages that wait for it or that it has sent, where the broker says so.
     pub queued: Option<u64>,

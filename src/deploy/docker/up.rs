@@ -36,11 +36,11 @@ pub struct Services {
     pub broker_image: String,
     /// A store that is there: `Some(None)` is the DynamoDB of the environment's region.
     pub store: Option<Option<String>>,
-    /// The table; that of the run, or the usual one, without.
+    /// Name of the table; None keeps the run's present one, or takes the usual one.
     pub table: Option<String>,
-    /// How batches get to the first layer; as the run has it, or by reference, without.
+    /// Feed of the first layer; None keeps the run's present one, or takes references.
     pub feed: Option<Feed>,
-    /// Actors on a bridge, at most; as the run has it, or [`CONTAINERS_PER_BRIDGE`], without.
+    /// Actors on a bridge, at most; None keeps the run's present number, or takes [`CONTAINERS_PER_BRIDGE`].
     pub containers_per_bridge: Option<usize>,
     /// A neuron image that is there.
     pub image: Option<String>,
@@ -49,13 +49,13 @@ pub struct Services {
 }
 
 impl Services {
-    /// How batches get to the first layer of a run that is deployed like `before`.
+    /// Feed of the first layer of a run whose present deployment is `before`.
     pub fn feed(&self, before: Option<&Deployment>) -> Feed {
         let recorded = before.map(|before| before.feed);
         self.feed.or(recorded).unwrap_or_default()
     }
 
-    /// How such a run is laid out on its host.
+    /// Layout on its host of a run whose present deployment is `before`.
     pub fn layout(&self, before: Option<&Deployment>) -> Layout {
         let is_ours = |place: &BrokerPlace| matches!(place, BrokerPlace::Companion { .. });
         let recorded = before.map(|before| before.containers_per_bridge);
@@ -172,7 +172,7 @@ impl DockerRun {
     ) -> Result<Changes, Error> {
         let is_new_data = self.provision(workload, services).await?;
         if is_new_data && before.is_some() {
-            // Whoever lacked it would make the trainer fail again until then.
+            // A container that lacked it would make the trainer fail again until then.
             tokio::time::sleep(LOOKS_FOR_DATA_EVERY + POLL_EVERY).await;
             monitor.check_cancelled()?;
         }
@@ -213,7 +213,7 @@ impl DockerRun {
         if let Some(before) = before
             && let Ok(graph) = before.record.graph(before.record.grouping)
         {
-            // What nobody listens to any more.
+            // Queues and exchanges that nobody uses any more.
             let before = Wiring::new(&graph);
             before.remove_all_but(&wiring, &connection).await?;
         }
@@ -280,7 +280,7 @@ impl DockerRun {
         Ok(applied.await?)
     }
 
-    /// Whether a person has ended the run, or taken it down.
+    /// True if a person has ended the run, or taken it down.
     pub async fn has_been_left(&self) -> Result<bool, Error> {
         Ok(!self.is_there() || trainer_has_left(&self.observe().await?))
     }

@@ -30,7 +30,7 @@ pub(super) struct DockerSession<'a> {
     /// Containers that were started again since the last question about repairs.
     started: Vec<String>,
     revived: Instant,
-    /// Whether the trainer has been asked to commit and end.
+    /// True once the trainer has been asked to commit and end.
     is_stopping: bool,
 }
 
@@ -109,7 +109,7 @@ impl Session for DockerSession<'_> {
                         run: self.run.dir.name().to_owned(),
                     });
                 }
-                // Where Docker does not answer, nobody can tell.
+                // Nobody can tell where Docker does not answer.
                 if self.is_stopping || matches!(self.run.has_been_left().await, Ok(true)) {
                     self.last.end = self.stopped().await?;
                 }

@@ -2,13 +2,13 @@
 //!
 //! | module | responsibility |
 //! |---|---|
-//! | [`stack`] | what has to exist in the account; pure |
+//! | [`stack`] | the CloudFormation stack in the account; pure |
 //! | [`desired`] | the services that a run should have; pure |
-//! | [`cost`] | what that costs, and AWS's quotas; pure |
-//! | [`reconcile`] | what differs from those that are there; pure |
-//! | [`render`] | task definitions as the API wants them said, and back; pure |
-//! | [`error`] | what can go wrong at AWS |
-//! | [`manifests`] | the same requests as files that others send |
+//! | [`cost`] | cost of these, and AWS's quotas; pure |
+//! | [`reconcile`] | steps from those that are there to these; pure |
+//! | [`render`] | task definitions as the API takes them, and back; pure |
+//! | [`error`] | errors of requests to AWS |
+//! | [`manifests`] | the requests as files that others send |
 //! | [`run`] | the target, and a run there |
 //! | [`deployment`] | the document of such a run |
 //! | [`watch`], [`status`] | training followed; the services' state |
@@ -53,7 +53,7 @@ use stack::Stack;
 use crate::attempts::for_each;
 use crate::store;
 
-/// DescribeServices takes so many at once.
+/// Services that DescribeServices takes at once.
 const DESCRIBED_AT_ONCE: usize = 10;
 const POLL_EVERY: Duration = Duration::from_secs(1);
 /// Tasks have 30 s to end, after which ECS kills them.
@@ -153,7 +153,7 @@ impl Ecs {
         Ok(observed)
     }
 
-    /// Those of these services that are there, or on their way out.
+    /// Services of these names that are there, or on their way out.
     async fn describe(&self, names: BTreeSet<String>) -> Result<Vec<types::Service>, Error> {
         let names: Vec<String> = names.into_iter().collect();
         let mut found = Vec::new();
@@ -189,7 +189,7 @@ impl Ecs {
         within(GONE_WITHIN, "see ECS remove services".to_owned(), wait).await
     }
 
-    /// What a task definition says.
+    /// Task definition with that ARN; None if it is not of the form that we write.
     async fn definition(&self, arn: &str) -> Result<Option<TaskDefinition>, Error> {
         let found = self
             .client
@@ -382,7 +382,7 @@ impl Ecs {
     }
 }
 
-/// Where tasks are, as a request wants it said.
+/// Network of tasks as the API takes it.
 fn network(network: &Network, what: &str) -> Result<NetworkConfiguration, Error> {
     render::network(network).map_err(|error| Error::Request {
         what: what.to_owned(),

@@ -1,4 +1,4 @@
-//! What has to be done so that the services that are there become those that should be. Pure.
+//! Steps from the services that are there to those that should be. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,7 @@ use super::stack::Capacity;
 pub struct Observed {
     /// Its name.
     pub name: String,
-    /// Whether ECS is removing it.
+    /// True while ECS is removing it.
     pub is_leaving: bool,
     /// Tasks that it should have.
     pub count: u32,
@@ -18,13 +18,13 @@ pub struct Observed {
     pub running: u32,
     /// ARN of its task definition.
     pub definition_arn: String,
-    /// What that says, if it is of a form that we write.
+    /// Task definition; None if it is not of the form that we write.
     pub definition: Option<TaskDefinition>,
-    /// Where its tasks are.
+    /// Network of its tasks.
     pub network: Option<Network>,
-    /// Who runs them; none where that is left to capacity providers.
+    /// Capacity that runs its tasks; None where that is left to capacity providers.
     pub launch_type: Option<Capacity>,
-    /// Whose it is, by its tag.
+    /// Owner, by its tag.
     pub owner: Option<String>,
 }
 
@@ -35,30 +35,30 @@ pub enum Action {
     Create(Box<Service>),
     /// Change the number of its tasks, and what else `changes` says.
     Update {
-        /// What should be.
+        /// Service as it should be.
         service: Box<Service>,
-        /// What else.
+        /// Parts that change beside the number of tasks.
         changes: Changes,
-        /// What differs, for people.
+        /// Differences, for people.
         why: String,
     },
     /// Remove it and make it anew: ECS does not change one launch type into another.
     Replace {
-        /// What should be.
+        /// Service as it should be.
         service: Box<Service>,
-        /// What differs, for people.
+        /// Differences, for people.
         why: String,
     },
     /// Remove a service that should not be.
     Delete(String),
 }
 
-/// What of a service is to be changed. Each makes ECS start its tasks anew.
+/// Parts of a service that change. Each makes ECS start its tasks anew.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Changes {
     /// Its task definition, by a new revision.
     pub definition: bool,
-    /// Where its tasks are.
+    /// Network of its tasks.
     pub network: bool,
 }
 
@@ -73,7 +73,7 @@ impl Action {
         }
     }
 
-    /// What it does, for people.
+    /// The step in words.
     pub fn sentence(&self) -> String {
         match self {
             Self::Create(service) => format!("create {}: {} tasks", service.name, service.count),
@@ -102,7 +102,7 @@ pub fn reconcile(desired: &[Service], observed: &[Observed]) -> Vec<Action> {
     deletions.chain(steps).collect()
 }
 
-/// What has to be done to a service that is there, if anything has.
+/// Step for a service that is there; None if it is as it should be.
 fn step(service: &Service, found: &Observed) -> Option<Action> {
     let (wanted, boxed) = (service.definition.capacity, Box::new(service.clone()));
     if found.launch_type != Some(wanted) {
@@ -144,7 +144,7 @@ fn step(service: &Service, found: &Observed) -> Option<Action> {
     })
 }
 
-/// Which parts of a network differ.
+/// Parts of a network that differ, in words.
 fn moved(found: &Network, wanted: &Network) -> String {
     let list = |names: &BTreeSet<String>| Vec::from_iter(names.iter().cloned()).join(" ");
     let part = |what: &str, found: &BTreeSet<String>, wanted: &BTreeSet<String>| {
@@ -167,7 +167,7 @@ fn moved(found: &Network, wanted: &Network) -> String {
     parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
-/// Which parts of a task definition differ.
+/// Parts of a task definition that differ, in words.
 fn difference(found: &TaskDefinition, wanted: &TaskDefinition) -> String {
     let part = |name: &str, differs: bool| differs.then(|| name.to_owned());
     let parts = [

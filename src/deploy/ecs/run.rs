@@ -154,7 +154,7 @@ impl EcsRun {
         }
     }
 
-    /// Whether the run is still there: another process may have taken it down.
+    /// True if the run is still there: another process may have taken it down.
     pub(super) fn is_there(&self) -> bool {
         matches!(
             deploy::Deployment::read(&self.dir),
@@ -187,7 +187,7 @@ impl EcsRun {
         self.put_data(&store, workload, monitor).await?;
         let trainer = trainer_service(self.dir.name());
         if actions.iter().any(|one| one.service() == trainer) {
-            // What the trainer before has shown last is not how the next one stands.
+            // The last figures of the trainer before are not those of the next one.
             let nothing = serde_json::to_string(&RunSnapshot::default()).unwrap_or_default();
             store.put_snapshot(&nothing).await?;
         }
@@ -348,7 +348,7 @@ impl EcsRun {
     }
 }
 
-/// The services of a network that is deployed so.
+/// Services of a network in this deployment.
 pub(super) fn services(deployment: &Deployment, graph: &Graph) -> Result<Vec<Service>, Error> {
     let endpoint = deployment.endpoint.as_deref().map(from_containers);
     let site = Site {

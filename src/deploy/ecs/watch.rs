@@ -18,7 +18,7 @@ pub(super) struct EcsSession<'a> {
     store: DynamoStore,
     /// The last figures: shown as long as the store cannot be reached.
     last: RunSnapshot,
-    /// Whether the trainer has been asked to commit and end.
+    /// True once the trainer has been asked to commit and end.
     is_stopping: bool,
 }
 

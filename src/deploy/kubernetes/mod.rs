@@ -6,10 +6,10 @@
 //!
 //! | module | responsibility |
 //! |---|---|
-//! | `names` | what objects are called, and whether Kubernetes takes that |
+//! | `names` | names of objects, and their limits |
 //! | `pod` | a container as a pod |
 //!
-//! Everything is in the namespace that whoever applies it is in, so that it needs no rights beyond that.
+//! Everything is in the namespace that it is applied in, so that it needs no rights beyond that.
 
 mod names;
 mod pod;
@@ -51,16 +51,16 @@ pub struct Run<'a> {
     pub record: &'a str,
     /// Its data set.
     pub data: Data<'a>,
-    /// What its store needs.
+    /// Bytes that its store needs.
     pub store_bytes: u64,
 }
 
-/// How the trainer gets the data set.
+/// Source of the trainer's data set.
 #[derive(Clone, Copy, Debug)]
 pub enum Data<'a> {
     /// Among the manifests: the file's name and bytes.
     Inside(&'a str, &'a [u8]),
-    /// From a claim of at least so many bytes that somebody fills.
+    /// From a claim that somebody fills: its bytes, at least.
     Claimed(u64),
 }
 
@@ -92,7 +92,7 @@ pub fn documents(names: &Names, run: &Run) -> Result<Vec<Value>, Error> {
     Ok(documents?)
 }
 
-/// The same as one stream of YAML, with `notes` at its top.
+/// Objects of a run as one stream of YAML, with `notes` at its top.
 ///
 /// # Errors
 /// As [`documents`].
@@ -120,7 +120,7 @@ pub fn asked(containers: &[Container]) -> (f64, u64) {
 
 /// Containers that differ in nothing but which of a layer's units they host, in the order of these.
 struct Set<'a> {
-    /// What it is called within its run.
+    /// Name within the run.
     name: &'a str,
     first: &'a Container,
     replicas: usize,
@@ -197,7 +197,7 @@ fn stateful_set(
 fn secrets(names: &Names, run: &Run) -> Vec<Document> {
     let mut readers: BTreeMap<&str, BTreeMap<String, String>> = BTreeMap::new();
     for (name, content) in run.secrets {
-        // What is in no reader's directory is for the command.
+        // A file in no reader's directory is for the command.
         if let Some((reader, file)) = name.split_once('/') {
             let files = readers.entry(reader).or_default();
             files.insert(file.to_owned(), content.clone());
@@ -255,7 +255,7 @@ fn services(names: &Names) -> Vec<Document> {
         spec: Some(ServiceSpec {
             cluster_ip: Some("None".to_owned()),
             selector: Some(names.labels(set)),
-            // Whoever is not ready is worth a look.
+            // A pod that is not ready is worth a look.
             publish_not_ready_addresses: set.is_none().then_some(true),
             ports: Some(
                 ports

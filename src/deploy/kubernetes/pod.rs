@@ -1,4 +1,4 @@
-//! A container as a pod of Kubernetes: what it mounts, what it needs, what it may.
+//! A container as a pod of Kubernetes: its mounts, resources and rights.
 
 use std::collections::BTreeMap;
 
@@ -23,7 +23,7 @@ pub const BROKER_USER: i64 = 999;
 
 /// A broker's memory: half as much again as its own bound, which its settings have.
 const BROKER_MEMORY: u64 = 3 << 30;
-/// What it needs from the start.
+/// Memory that a broker needs from the start.
 const BROKER_MEMORY_AT_FIRST: u64 = 512 << 20;
 
 /// The most of a processor that is reserved for others than units. On a Docker host a share is only a
@@ -32,7 +32,7 @@ const MOST_CPU_OF_OTHERS: f64 = 0.5;
 
 /// Secrets and records can be read by the pod's group, which its user is in.
 const READABLE_BY_GROUP: i32 = 0o440;
-/// For a broker, whose image may have another user.
+/// Mode for a broker, whose image may have another user.
 const READABLE: i32 = 0o444;
 
 /// A trainer commits within 8 s before it ends, which Kubernetes ends by force after these.
@@ -67,7 +67,7 @@ pub(super) fn template(
             },
         );
     }
-    // Those that a claim of the set brings along are not said again.
+    // Volumes that a claim of the set brings along are not said again.
     volumes.retain(|_, volume| *volume != claimed(&volume.name));
     PodTemplateSpec {
         metadata: Some(ObjectMeta {
@@ -199,7 +199,7 @@ fn volume(names: &Names, run: &Run, role: Role, mount: &Mount) -> Volume {
     claimed(&name)
 }
 
-/// What stands for a volume that a claim of the StatefulSet brings along.
+/// Placeholder of a volume that a claim of the StatefulSet brings along.
 fn claimed(name: &str) -> Volume {
     Volume {
         name: name.to_owned(),
@@ -238,7 +238,7 @@ fn resources(container: &Container) -> ResourceRequirements {
         };
         ("memory".to_owned(), Quantity(size))
     };
-    // Processors are shared by those who have something to do, without a limit.
+    // Processors are shared by the pods that have something to do, without a limit.
     let cpu = (
         "cpu".to_owned(),
         Quantity(format!("{}m", (cpu * 1000.0).ceil())),
@@ -265,7 +265,7 @@ fn healthz(port: u16) -> HTTPGetAction {
     }
 }
 
-/// Whether it can be used: an actor that has broker and store.
+/// Probe of readiness: an actor is ready with broker and store.
 fn readiness(role: Role) -> Option<Probe> {
     let probe = |http_get, tcp_socket| Probe {
         http_get,
@@ -290,8 +290,8 @@ fn readiness(role: Role) -> Option<Probe> {
     }
 }
 
-/// Whether it has to be started again. Actors are not asked: those that have lost their broker boot again
-/// by themselves, and to start a thousand of them anew would not bring it back.
+/// Probe of liveness: a store that fails it is started again. Actors are not asked: those that have lost
+/// their broker boot again by themselves, and to start a thousand of them anew would not bring it back.
 fn liveness(role: Role) -> Option<Probe> {
     (role == Role::Store).then(|| Probe {
         http_get: Some(healthz(StoreConfig::DEFAULT_PORT)),

@@ -11,13 +11,13 @@ const BOTH: Layout = Layout {
     per_bridge: CONTAINERS_PER_BRIDGE,
 };
 
-/// What a network of one hidden layer costs, each neuron in a container.
+/// Cost of a network of one hidden layer, each neuron in a container.
 fn cost(hidden: usize, layout: Layout, extra: &str) -> Cost {
     let hidden = format!("{{type: dense, name: hidden, units: {hidden}}}");
     cost_of(&hidden, 64, layout, extra)
 }
 
-/// The same with other layers below the last one, and another batch.
+/// Cost of a network with other layers below the last one, and another batch.
 fn cost_of(hidden: &str, batch_size: usize, layout: Layout, extra: &str) -> Cost {
     let text = format!(
         "name: t\ndata: {{source: digits}}\nnetwork:\n  layers:\n    - {hidden}\n    - {{type: dense, \
@@ -221,7 +221,7 @@ fn what_is_not_known_is_said_and_refuses_nothing() {
             "{what}"
         );
     }
-    // What does not depend on the host is known.
+    // Limits that do not depend on the host are known.
     assert_eq!(find(&found, "broker: memory").standing, Standing::Holds);
     assert_eq!(
         find(&found, "containers on a bridge").standing,
