@@ -10,8 +10,8 @@ use super::{Exit, Failure, FileArgs, print, print_json};
 use crate::config::Config;
 use crate::deploy::Kind;
 use crate::deploy::docker::cost::Cost;
+use crate::deploy::docker::estimate::DockerEstimate;
 use crate::deploy::docker::limits::{Limit, Standing};
-use crate::deploy::docker::outlook::Outlook;
 use crate::report::numbers::{size, thousands};
 use crate::report::table::aligned;
 use crate::run::plan::{Estimate, TargetPlan, plan};
@@ -117,7 +117,7 @@ fn text(planned: &TargetPlan) -> String {
 }
 
 /// Memory and limits of the host, and what is said about them.
-fn docker_text(outlook: &Outlook, problem: Option<&str>) -> String {
+fn docker_text(outlook: &DockerEstimate, problem: Option<&str>) -> String {
     let host = outlook.host.as_ref().map_or("Docker".to_owned(), |host| {
         format!("{}, {} processors", host.name, host.processors)
     });

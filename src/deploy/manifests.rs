@@ -9,7 +9,7 @@ use cuttlefish_core::data::Feed;
 
 use super::docker::desired::{self, BROKER, Container, Role, STORE, Site};
 use super::docker::image::{DOCKERFILE, PROGRAM, Program};
-use super::docker::own_services::{self, Names, Passwords};
+use super::docker::own_services::{self, BrokerNames, Passwords};
 use super::docker::provision::{own_store_environment, write_data};
 use super::secrets::{self, Secrets};
 use super::{Error, Workload, bundle, compose, kubernetes};
@@ -147,13 +147,13 @@ pub fn write_kubernetes(
     let notes = notes(rendering, &names, &containers, bytes.is_none());
     let manifests = kubernetes::manifests(
         &names,
-        &kubernetes::Run {
+        &kubernetes::RunContents {
             containers: &containers,
             secrets: &secrets,
             record: &rendering.workload.record.to_json()?,
             data: match &bytes {
-                Some(bytes) => kubernetes::Data::Inside(DATA_FILE, bytes),
-                None => kubernetes::Data::Claimed(size),
+                Some(bytes) => kubernetes::DataVolume::Inside(DATA_FILE, bytes),
+                None => kubernetes::DataVolume::Claimed(size),
             },
             store_bytes: rendering.workload.graph.parameters() as u64 * STORED_BYTES,
         },
@@ -171,7 +171,7 @@ fn notes(
     containers: &[Container],
     is_data_claimed: bool,
 ) -> Vec<String> {
-    let (cpu, memory) = kubernetes::asked(containers);
+    let (cpu, memory) = kubernetes::resource_requests(containers);
     let gib = memory as f64 / f64::from(1 << 30);
     // All but the one that writes the record, which is in the trainer's pod.
     let pods = containers.len() - 1;
@@ -237,7 +237,7 @@ fn secret_files(run: &str, broker: &str) -> Result<Vec<own_services::SecretFile>
     let credentials = own_services::store_credentials(&access_key);
     let mut files = own_services::reader_files(&token, &credentials);
     files.extend(own_services::broker_files(
-        &Names::new(run),
+        &BrokerNames::new(run),
         &passwords,
         broker,
     )?);

@@ -211,7 +211,7 @@ pub enum Options {
     /// Broker, store and images.
     Docker(Box<docker::Services>),
     /// Stack, image and store.
-    Ecs(ecs::run::Options),
+    Ecs(ecs::run::EcsOptions),
 }
 
 impl Options {
@@ -233,7 +233,7 @@ pub struct Changes {
     /// Their numbers in words; empty where nothing was changed.
     pub summary: String,
     /// Events that follow without anybody's doing, in words; empty where none does.
-    pub outlook: &'static str,
+    pub next_step: &'static str,
 }
 
 /// The actors of a run, as their target sees them.
@@ -332,7 +332,7 @@ pub async fn open(dir: RunDir) -> Result<Box<dyn Target>, Error> {
             Box::new(DockerTarget::new(dir, docker::Services::default()).await?)
         }
         Some(Deployment::Ecs(_)) => {
-            Box::new(EcsTarget::new(dir, ecs::run::Options::default()).await?)
+            Box::new(EcsTarget::new(dir, ecs::run::EcsOptions::default()).await?)
         }
     })
 }

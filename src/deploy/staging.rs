@@ -24,12 +24,12 @@ pub fn check_place(
     names: &[&str],
     marked: (&str, &str),
 ) -> Result<(), Error> {
-    let shown = place.display();
+    let display = place.display();
     let entries = match fs::read_dir(place) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
         Err(error) => {
             return Err(Error::Unusable(format!(
-                "failed to use `{shown}` as a directory: {error} (name another one with `--into DIR`)"
+                "failed to use `{display}` as a directory: {error} (name another one with `--into DIR`)"
             )));
         }
         Ok(entries) => entries,
@@ -52,13 +52,13 @@ pub fn check_place(
     };
     if let Some(foreign) = found.iter().find(is_foreign) {
         return Err(Error::Unusable(format!(
-            "failed to write to `{shown}`: `{foreign}` in it was not rendered (name another directory \
+            "failed to write to `{display}`: `{foreign}` in it was not rendered (name another directory \
              with `--into DIR`)"
         )));
     }
     if !overwrite {
         return Err(Error::Unusable(format!(
-            "failed to write to `{shown}`: a run was rendered there (replace it, and the weights in its \
+            "failed to write to `{display}`: a run was rendered there (replace it, and the weights in its \
              store, with `--overwrite`, or name another directory with `--into DIR`)"
         )));
     }

@@ -140,8 +140,8 @@ impl Docker {
             .map_err(|error| denied(error.to_string()))?
             .map_err(|error| denied(format!("nsenter: {error}")))?;
         if !output.status.success() {
-            let said = String::from_utf8_lossy(&output.stderr);
-            return Err(denied(said.trim().to_owned()));
+            let stderr = String::from_utf8_lossy(&output.stderr);
+            return Err(denied(stderr.trim().to_owned()));
         }
         Ok(())
     }

@@ -103,7 +103,7 @@ fn directory() -> std::io::Result<PathBuf> {
 ///
 /// # Errors
 /// When it is not there and cannot be built.
-pub fn find_program(told: &dyn Fn(&str)) -> Result<PathBuf, Error> {
+pub fn find_program(note: &dyn Fn(&str)) -> Result<PathBuf, Error> {
     let missing = |problem: String| Error::Program {
         problem,
         hint: "build it with `cargo build --release --workspace`, or name it with `--program`",
@@ -113,7 +113,7 @@ pub fn find_program(told: &dyn Fn(&str)) -> Result<PathBuf, Error> {
     // In a checkout it is always built, so that it is as new as this program; a build of what is
     // there takes no time.
     if let Some(checkout) = checkout(directory) {
-        told("building the containers' program with cargo");
+        note("building the containers' program with cargo");
         let mut cargo = std::process::Command::new("cargo");
         cargo
             // The workspace's features: those of the package alone are fewer, and would have its
@@ -129,7 +129,7 @@ pub fn find_program(told: &dyn Fn(&str)) -> Result<PathBuf, Error> {
             .current_dir(&checkout)
             .env("CARGO_TARGET_DIR", target_dir(directory))
             .stdout(Stdio::null());
-        for name in TOLD_BY_CARGO {
+        for name in CARGO_VARIABLES {
             cargo.env_remove(name);
         }
         let built = cargo.status();
@@ -148,21 +148,21 @@ pub fn find_program(told: &dyn Fn(&str)) -> Result<PathBuf, Error> {
                 )));
             }
             _ => {
-                told("cargo could not build the containers' program; taking the one that is there")
+                note("cargo could not build the containers' program; taking the one that is there")
             }
         }
     }
     if program.exists() {
         Ok(program)
     } else {
-        let looked = program.display();
-        Err(missing(format!("find the containers' program `{looked}`")))
+        let path = program.display();
+        Err(missing(format!("find the containers' program `{path}`")))
     }
 }
 
 /// Variables that cargo sets for the programs and tests that it runs. Build scripts get them as well, and
 /// some would be run again, with everything that depends on them, because these differ.
-const TOLD_BY_CARGO: [&str; 7] = [
+const CARGO_VARIABLES: [&str; 7] = [
     "CARGO_MANIFEST_DIR",
     "CARGO_MANIFEST_LINKS",
     "CARGO_PKG_NAME",

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 
-use super::reconcile::Observed;
+use super::reconcile::ObservedContainer;
 use super::run::DockerRun;
 use crate::config::ContainerConfig;
 use crate::deploy::Error;
@@ -59,7 +59,7 @@ impl Inspection {
     }
 
     /// The inspection of a container, if it publishes one.
-    pub fn of(observed: &Observed, token: &str) -> Option<Self> {
+    pub fn of(observed: &ObservedContainer, token: &str) -> Option<Self> {
         let inside = ContainerConfig::DEFAULT_PORT;
         let port = observed.ports.iter().find(|(port, _)| *port == inside);
         port.map(|(_, outside)| Self::new(format!("http://127.0.0.1:{outside}"), token.to_owned()))

@@ -30,8 +30,8 @@ impl DockerRun {
     ) -> (String, Result<LiveNeuron, String>) {
         let unit = index / graph.layers[layer].neurons_per_unit;
         let actor = names::actor(graph, Address::Unit { layer, index: unit });
-        let asked = self.ask_neuron(&actor, index).await;
-        (actor, asked.map_err(|problem| problem.to_string()))
+        let answer = self.ask_neuron(&actor, index).await;
+        (actor, answer.map_err(|problem| problem.to_string()))
     }
 
     async fn ask_neuron(

@@ -14,7 +14,7 @@ const SETTINGS: &str = include_str!("../../../infra/rabbitmq/cuttlefish.conf");
 
 /// The names of a run at its broker.
 #[derive(Clone, Debug)]
-pub struct Names {
+pub struct BrokerNames {
     /// The virtual host.
     pub vhost: String,
     /// May wire the run; the trainer's.
@@ -25,7 +25,7 @@ pub struct Names {
     pub admin: String,
 }
 
-impl Names {
+impl BrokerNames {
     /// The names of a run.
     pub fn new(run: &str) -> Self {
         Self {
@@ -120,7 +120,7 @@ pub fn store_credentials(access_key: &str) -> String {
 /// # Errors
 /// When `host` is no host's name.
 pub fn broker_files(
-    names: &Names,
+    names: &BrokerNames,
     passwords: &Passwords,
     host: &str,
 ) -> Result<Vec<SecretFile>, AddressError> {
@@ -149,7 +149,7 @@ pub fn settings() -> String {
 
 /// Users, virtual host and permissions: imported whenever the broker starts, so that one that has
 /// lost everything comes back as it was. Passwords are in it as salted hashes only.
-pub fn definitions(names: &Names, passwords: &Passwords) -> String {
+pub fn definitions(names: &BrokerNames, passwords: &Passwords) -> String {
     let user = |name: &str, password: &str, tags: &[&str]| {
         json!({
             "name": name,

@@ -6,7 +6,7 @@ use super::desired::{Container, Role};
 
 /// A container as Docker lists it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Observed {
+pub struct ObservedContainer {
     /// Container ID.
     pub id: String,
     /// Its name.
@@ -25,7 +25,7 @@ pub struct Observed {
     pub ports: Vec<(u16, u16)>,
 }
 
-impl Observed {
+impl ObservedContainer {
     /// True if its process is there.
     pub fn is_running(&self) -> bool {
         matches!(self.state.as_str(), "running" | "restarting" | "paused")
@@ -34,7 +34,7 @@ impl Observed {
 
 /// One step towards what should be.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Action {
+pub enum ContainerAction {
     /// Make and start a container, instead of those with the given IDs.
     Create {
         /// Container to make.
@@ -60,7 +60,7 @@ pub enum Action {
     },
 }
 
-impl Action {
+impl ContainerAction {
     /// Name of its container.
     pub fn name(&self) -> &str {
         match self {
@@ -93,8 +93,8 @@ impl Action {
 }
 
 /// The steps from `observed` to `desired`, in the order of `desired`; removals first.
-pub fn reconcile(desired: &[Container], observed: &[Observed]) -> Vec<Action> {
-    let mut by_name: HashMap<&str, Vec<&Observed>> = HashMap::new();
+pub fn reconcile(desired: &[Container], observed: &[ObservedContainer]) -> Vec<ContainerAction> {
+    let mut by_name: HashMap<&str, Vec<&ObservedContainer>> = HashMap::new();
     for found in observed {
         by_name.entry(&found.name).or_default().push(found);
     }
@@ -104,24 +104,24 @@ pub fn reconcile(desired: &[Container], observed: &[Observed]) -> Vec<Action> {
         match found.as_slice() {
             [one] if one.fingerprint == container.fingerprint() => {
                 if !one.is_running() {
-                    steps.push(Action::Start {
+                    steps.push(ContainerAction::Start {
                         id: one.id.clone(),
                         name: one.name.clone(),
                         role: container.role,
                     });
                 }
             }
-            found => steps.push(Action::Create {
+            found => steps.push(ContainerAction::Create {
                 container: Box::new(container.clone()),
                 instead_of: found.iter().map(|found| found.id.clone()).collect(),
             }),
         }
     }
-    let mut left: Vec<&Observed> = by_name.into_values().flatten().collect();
+    let mut left: Vec<&ObservedContainer> = by_name.into_values().flatten().collect();
     left.sort_by(|a, b| a.name.cmp(&b.name));
-    let mut actions: Vec<Action> = left
+    let mut actions: Vec<ContainerAction> = left
         .into_iter()
-        .map(|found| Action::Remove {
+        .map(|found| ContainerAction::Remove {
             id: found.id.clone(),
             name: found.name.clone(),
         })
@@ -153,8 +153,8 @@ mod tests {
         }
     }
 
-    fn observed(container: &Container, id: &str, state: &str) -> Observed {
-        Observed {
+    fn observed(container: &Container, id: &str, state: &str) -> ObservedContainer {
+        ObservedContainer {
             id: id.to_owned(),
             name: container.name.clone(),
             actor: container.actor.clone(),
@@ -189,17 +189,17 @@ mod tests {
             observed(&desired[1], "2", "exited"),
             observed(&gone, "3", "running"),
         ];
-        let create = |index: usize, instead_of: &[&str]| Action::Create {
+        let create = |index: usize, instead_of: &[&str]| ContainerAction::Create {
             container: Box::new(desired[index].clone()),
             instead_of: instead_of.iter().map(|id| (*id).to_owned()).collect(),
         };
         let expected = [
-            Action::Remove {
+            ContainerAction::Remove {
                 id: "3".to_owned(),
                 name: gone.name,
             },
             create(0, &["1"]),
-            Action::Start {
+            ContainerAction::Start {
                 id: "2".to_owned(),
                 name: desired[1].name.clone(),
                 role: Role::Unit,

@@ -6,7 +6,7 @@ use futures_util::stream::{self, StreamExt};
 use serde_json::{Value, json};
 
 use super::inspection::Inspection;
-use super::reconcile::Observed;
+use super::reconcile::ObservedContainer;
 use super::run::DockerRun;
 use crate::deploy::Error;
 
@@ -17,7 +17,7 @@ const AT_ONCE: usize = 16;
 #[derive(Clone, Debug)]
 pub struct ContainerStatus {
     /// The container as Docker lists it.
-    pub observed: Observed,
+    pub observed: ObservedContainer,
     /// Its metrics by name; empty where it does not answer.
     figures: HashMap<String, f64>,
     /// Trouble that it reports; None where all is well.
@@ -38,7 +38,7 @@ impl DockerRun {
         let observed = self.observe().await?;
         let token = self.secrets.read("token")?;
         let queued = self.queued().await;
-        let look = |observed: Observed| {
+        let look = |observed: ObservedContainer| {
             let token = token.clone();
             let queued = queued.as_ref().map(|queued| {
                 let prefix = format!("cf.{run}.{}.", observed.actor);

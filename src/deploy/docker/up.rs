@@ -9,7 +9,7 @@ use super::cost::Layout;
 use super::deployment::{BrokerPlace, Deployment, StorePlace};
 use super::desired::{self, CONTAINERS_PER_BRIDGE, Container, Role};
 use super::image::{self, Program};
-use super::reconcile::{Action, Observed, reconcile};
+use super::reconcile::{ContainerAction, ObservedContainer, reconcile};
 use super::run::DockerRun;
 use super::{Docker, external, owner_of};
 use crate::container::LOOKS_FOR_DATA_EVERY;
@@ -239,7 +239,7 @@ impl DockerRun {
     async fn apply(
         &self,
         what: &str,
-        actions: Vec<Action>,
+        actions: Vec<ContainerAction>,
         monitor: &Monitor,
     ) -> Result<(), Error> {
         if actions.is_empty() {
@@ -267,12 +267,12 @@ impl DockerRun {
     ) -> Result<(), Error> {
         let observed = self.observe().await?;
         let has_left = trainer_has_left(&observed);
-        let actions: Vec<Action> = reconcile(desired, &observed)
+        let actions: Vec<ContainerAction> = reconcile(desired, &observed)
             .into_iter()
             .filter(|action| match action {
-                Action::Create { .. } => true,
-                Action::Start { role, .. } => *role != Role::Trainer || !has_left,
-                Action::Remove { .. } => false,
+                ContainerAction::Create { .. } => true,
+                ContainerAction::Start { role, .. } => *role != Role::Trainer || !has_left,
+                ContainerAction::Remove { .. } => false,
             })
             .collect();
         let (run, owner) = (self.dir.name(), self.deployment.owner.as_str());
@@ -330,41 +330,50 @@ impl DockerRun {
 }
 
 /// A trainer ends well only when a person asks it to (`container/signals.rs`).
-fn trainer_has_left(observed: &[Observed]) -> bool {
-    let is_trainer = |found: &&Observed| found.role == Role::Trainer.word();
+fn trainer_has_left(observed: &[ObservedContainer]) -> bool {
+    let is_trainer = |found: &&ObservedContainer| found.role == Role::Trainer.word();
     let trainer = observed.iter().find(is_trainer);
     trainer.is_some_and(|trainer| trainer.status.starts_with("Exited (0)"))
 }
 
 /// Broker and store, which everybody else needs; and what is in the way.
-fn is_first(action: &Action) -> bool {
+fn is_first(action: &ContainerAction) -> bool {
     match action {
-        Action::Create { container, .. } => container.role < Role::Unit,
-        Action::Start { role, .. } => *role < Role::Unit,
-        Action::Remove { name, .. } => name.ends_with(&format!(".{}", desired::PROBE)),
+        ContainerAction::Create { container, .. } => container.role < Role::Unit,
+        ContainerAction::Start { role, .. } => *role < Role::Unit,
+        ContainerAction::Remove { name, .. } => name.ends_with(&format!(".{}", desired::PROBE)),
     }
 }
 
 /// The trainer, who would only wait for the others.
-fn is_last(action: &Action) -> bool {
+fn is_last(action: &ContainerAction) -> bool {
     match action {
-        Action::Create { container, .. } => container.role == Role::Trainer,
-        Action::Start { role, .. } => *role == Role::Trainer,
-        Action::Remove { .. } => false,
+        ContainerAction::Create { container, .. } => container.role == Role::Trainer,
+        ContainerAction::Start { role, .. } => *role == Role::Trainer,
+        ContainerAction::Remove { .. } => false,
     }
 }
 
 /// The number of containers that are made (replaced ones included), started and removed.
-fn changes(actions: &[Action]) -> Changes {
-    let count = |is_one: fn(&Action) -> bool, word: &str| {
+fn changes(actions: &[ContainerAction]) -> Changes {
+    let count = |is_one: fn(&ContainerAction) -> bool, word: &str| {
         let count = actions.iter().filter(|action| is_one(action)).count();
         let s = if count == 1 { "" } else { "s" };
         (count > 0).then(|| format!("{count} container{s} {word}"))
     };
     let parts = [
-        count(|action| matches!(action, Action::Create { .. }), "created"),
-        count(|action| matches!(action, Action::Start { .. }), "started"),
-        count(|action| matches!(action, Action::Remove { .. }), "removed"),
+        count(
+            |action| matches!(action, ContainerAction::Create { .. }),
+            "created",
+        ),
+        count(
+            |action| matches!(action, ContainerAction::Start { .. }),
+            "started",
+        ),
+        count(
+            |action| matches!(action, ContainerAction::Remove { .. }),
+            "removed",
+        ),
     ];
     let parts: Vec<String> = parts.into_iter().flatten().collect();
     Changes {

@@ -42,7 +42,7 @@ impl Quota {
 
 /// Cost of a run on ECS.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Cost {
+pub struct EcsCost {
     /// Tasks that are alive.
     pub tasks: u32,
     /// vCPUs of all tasks.
@@ -62,7 +62,7 @@ pub struct Cost {
 }
 
 /// Cost of these services.
-pub fn cost(services: &[Service]) -> Cost {
+pub fn cost(services: &[Service]) -> EcsCost {
     let tasks: u32 = services.iter().map(|service| service.count).sum();
     let sum = |of: fn(&Service) -> f64| {
         let each = services.iter().map(|one| f64::from(one.count) * of(one));
@@ -84,7 +84,7 @@ pub fn cost(services: &[Service]) -> Cost {
         needed: vcpus.ceil() as u32,
         given: VCPUS,
     };
-    Cost {
+    EcsCost {
         tasks,
         vcpus,
         memory,
@@ -96,7 +96,7 @@ pub fn cost(services: &[Service]) -> Cost {
     }
 }
 
-impl Cost {
+impl EcsCost {
     /// Text of the cost for people. Prices and rates are Fargate's.
     pub fn text(&self, services: &[Service]) -> String {
         let mut text = String::from("\nservices on ECS\n");

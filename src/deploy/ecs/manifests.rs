@@ -9,7 +9,7 @@ use aws_sdk_ecs::config::{BehaviorVersion, Credentials, Region};
 use serde_json::{Map, Value, json};
 
 use super::desired::{Service, prefix, trainer_service};
-use super::reconcile::Action;
+use super::reconcile::ServiceAction;
 use super::render::{CONTAINER, LOG_PREFIX};
 use super::stack::Stack;
 use super::{Ecs, Error, OWNER_TAG};
@@ -37,7 +37,7 @@ pub const TEMPLATE: &str = "template.json";
 
 /// A run, as far as its services do not say it.
 #[derive(Clone, Copy, Debug)]
-pub struct Run<'a> {
+pub struct RunSite<'a> {
     /// Its name.
     pub name: &'a str,
     /// Owner, as its services are tagged.
@@ -66,7 +66,7 @@ pub struct Manifest {
 /// # Errors
 /// When a request cannot be made.
 pub async fn requests(
-    run: &Run<'_>,
+    run: &RunSite<'_>,
     services: &[Service],
     unwire: &str,
 ) -> Result<(Vec<Manifest>, Value), Error> {
@@ -81,16 +81,16 @@ pub async fn requests(
     let ecs = Ecs::new(client, run.stack.clone(), run.name, run.owner);
     let mut manifests = Vec::new();
     for service in services {
-        ecs.apply(&Action::Create(Box::new(service.clone())))
+        ecs.apply(&ServiceAction::Create(Box::new(service.clone())))
             .await?;
         manifests.push(Manifest {
             name: service.name.clone(),
-            definition: asked(&requests, "RegisterTaskDefinition")?,
-            service: asked(&requests, "CreateService")?,
+            definition: only_request(&requests, "RegisterTaskDefinition")?,
+            service: only_request(&requests, "CreateService")?,
         });
     }
     ecs.start_once(&trainer_service(run.name), unwire).await?;
-    let mut unwire = asked(&requests, "RunTask")?;
+    let mut unwire = only_request(&requests, "RunTask")?;
     if let Some(unwire) = unwire.as_object_mut() {
         // With the token of another time ECS would start nothing.
         unwire.remove("clientToken");
@@ -98,7 +98,7 @@ pub async fn requests(
     Ok((manifests, unwire))
 }
 
-fn asked(requests: &Requests, operation: &str) -> Result<Value, Error> {
+fn only_request(requests: &Requests, operation: &str) -> Result<Value, Error> {
     let only = requests.take_only(operation);
     only.ok_or_else(|| Error::Request {
         what: format!("write down {operation}"),
@@ -121,7 +121,7 @@ fn answer(request: &Request) -> Value {
 }
 
 /// Template of CloudFormation for the task definitions and services.
-pub fn template(run: &Run, manifests: &[Manifest]) -> Value {
+pub fn template(run: &RunSite, manifests: &[Manifest]) -> Value {
     let mut resources = Map::new();
     for manifest in manifests {
         let id = logical_id(run.name, &manifest.name);
@@ -184,7 +184,7 @@ fn logical_id(run: &str, service: &str) -> String {
 }
 
 /// Settings of the run for `apply` and `remove`, with the functions that both use: the file [`RUN`].
-pub fn settings(run: &Run, manifests: &[Manifest]) -> String {
+pub fn settings(run: &RunSite, manifests: &[Manifest]) -> String {
     let services: Vec<String> = manifests.iter().map(|one| quoted(&one.name)).collect();
     let trainer = trainer_service(run.name);
     let values: [(&str, &str); 9] = [
@@ -213,8 +213,8 @@ fn quoted(text: &str) -> String {
 }
 
 /// Instructions for the directory: the file [`README`].
-pub fn readme(run: &Run, services: &[Service]) -> String {
-    let Run {
+pub fn readme(run: &RunSite, services: &[Service]) -> String {
+    let RunSite {
         name,
         stack,
         region,

@@ -47,7 +47,7 @@ pub use deployment::Deployment;
 use desired::{Network, Service, TaskDefinition, prefix};
 pub use error::Error;
 use error::{of_many, request};
-use reconcile::{Action, Changes, Observed};
+use reconcile::{ObservedService, ServiceAction, ServiceChanges};
 use stack::Stack;
 
 use crate::attempts::for_each;
@@ -116,7 +116,7 @@ impl Ecs {
     ///
     /// # Errors
     /// When ECS refuses.
-    pub async fn observe(&self, expected: &[String]) -> Result<Vec<Observed>, Error> {
+    pub async fn observe(&self, expected: &[String]) -> Result<Vec<ObservedService>, Error> {
         let cluster = &self.stack.cluster;
         let mut names: BTreeSet<String> = expected.iter().cloned().collect();
         let pages = self.client.list_services().cluster(cluster);
@@ -134,7 +134,7 @@ impl Ecs {
         for found in self.describe(names).await? {
             let arn = found.task_definition().unwrap_or_default().to_owned();
             let owner = found.tags().iter().find(|tag| tag.key() == Some(OWNER_TAG));
-            observed.push(Observed {
+            observed.push(ObservedService {
                 name: found.service_name().unwrap_or_default().to_owned(),
                 is_leaving: found.status() == Some("DRAINING"),
                 count: found.desired_count().unsigned_abs(),
@@ -208,12 +208,12 @@ impl Ecs {
     /// Says which steps are left; one that fails does not keep the others from being taken.
     pub async fn apply_all(
         &self,
-        actions: &[Action],
+        actions: &[ServiceAction],
         done: &(dyn Fn(&str) + Send + Sync),
         goes_on: &(dyn Fn() -> bool + Send + Sync),
     ) -> Result<(), Error> {
-        let step = |action: Action| async move { self.apply(&action).await };
-        let done = |action: &Action| done(action.service());
+        let step = |action: ServiceAction| async move { self.apply(&action).await };
+        let done = |action: &ServiceAction| done(action.service());
         let left = for_each(actions.to_vec(), 1, step, done, goes_on).await;
         let left = left
             .into_iter()
@@ -227,14 +227,14 @@ impl Ecs {
     /// Says which are left.
     pub async fn remove_all(
         &self,
-        services: Vec<Observed>,
+        services: Vec<ObservedService>,
         done: &(dyn Fn(&str) + Send + Sync),
     ) -> Result<(), Error> {
         let total = services.len();
         let goes_on = || true;
         let (leaving, staying): (Vec<_>, Vec<_>) =
             services.into_iter().partition(|one| one.is_leaving);
-        let names = |services: Vec<Observed>| services.into_iter().map(|one| one.name);
+        let names = |services: Vec<ObservedService>| services.into_iter().map(|one| one.name);
         let mut leaving: BTreeSet<String> = names(leaving).collect();
         leaving.extend(staying.iter().map(|one| one.name.clone()));
         let delete = |name: String| async move { self.delete(&name).await };
@@ -257,19 +257,19 @@ impl Ecs {
     ///
     /// # Errors
     /// When ECS refuses.
-    pub async fn apply(&self, action: &Action) -> Result<(), Error> {
+    pub async fn apply(&self, action: &ServiceAction) -> Result<(), Error> {
         match action {
-            Action::Create(service) => self.create(service).await,
-            Action::Update {
+            ServiceAction::Create(service) => self.create(service).await,
+            ServiceAction::Update {
                 service, changes, ..
             } => self.update(service, *changes).await,
-            Action::Replace { service, .. } => {
+            ServiceAction::Replace { service, .. } => {
                 self.delete(&service.name).await?;
                 let name = std::slice::from_ref(&service.name);
                 self.wait_until_gone(name).await?;
                 self.create(service).await
             }
-            Action::Delete(name) => self.delete(name).await,
+            ServiceAction::Delete(name) => self.delete(name).await,
         }
     }
 
@@ -313,7 +313,7 @@ impl Ecs {
         Ok(())
     }
 
-    async fn update(&self, service: &Service, changes: Changes) -> Result<(), Error> {
+    async fn update(&self, service: &Service, changes: ServiceChanges) -> Result<(), Error> {
         let what = format!("update service {}", service.name);
         let revision = match changes.definition {
             true => Some(self.register(&service.definition).await?),

@@ -7,7 +7,7 @@ use super::stack::Capacity;
 
 /// A service as ECS describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Observed {
+pub struct ObservedService {
     /// Its name.
     pub name: String,
     /// True while ECS is removing it.
@@ -30,7 +30,7 @@ pub struct Observed {
 
 /// One step towards what should be.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Action {
+pub enum ServiceAction {
     /// Make a service, with a new revision of its task definition.
     Create(Box<Service>),
     /// Change the number of its tasks, and what else `changes` says.
@@ -38,7 +38,7 @@ pub enum Action {
         /// Service as it should be.
         service: Box<Service>,
         /// Parts that change beside the number of tasks.
-        changes: Changes,
+        changes: ServiceChanges,
         /// Differences, for people.
         why: String,
     },
@@ -55,14 +55,14 @@ pub enum Action {
 
 /// Parts of a service that change. Each makes ECS start its tasks anew.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Changes {
+pub struct ServiceChanges {
     /// Its task definition, by a new revision.
     pub definition: bool,
     /// Network of its tasks.
     pub network: bool,
 }
 
-impl Action {
+impl ServiceAction {
     /// The service that it is about.
     pub fn service(&self) -> &str {
         match self {
@@ -85,31 +85,33 @@ impl Action {
 }
 
 /// The steps from `observed` to `desired`; removals first.
-pub fn reconcile(desired: &[Service], observed: &[Observed]) -> Vec<Action> {
-    let mut left: BTreeMap<&str, &Observed> = observed
+pub fn reconcile(desired: &[Service], observed: &[ObservedService]) -> Vec<ServiceAction> {
+    let mut left: BTreeMap<&str, &ObservedService> = observed
         .iter()
         .map(|found| (found.name.as_str(), found))
         .collect();
     let mut steps = Vec::new();
     for service in desired {
         let Some(found) = left.remove(service.name.as_str()) else {
-            steps.push(Action::Create(Box::new(service.clone())));
+            steps.push(ServiceAction::Create(Box::new(service.clone())));
             continue;
         };
         steps.extend(step(service, found));
     }
-    let deletions = left.into_keys().map(|name| Action::Delete(name.to_owned()));
+    let deletions = left
+        .into_keys()
+        .map(|name| ServiceAction::Delete(name.to_owned()));
     deletions.chain(steps).collect()
 }
 
 /// Step for a service that is there; None if it is as it should be.
-fn step(service: &Service, found: &Observed) -> Option<Action> {
+fn step(service: &Service, found: &ObservedService) -> Option<ServiceAction> {
     let (wanted, boxed) = (service.definition.capacity, Box::new(service.clone()));
     if found.launch_type != Some(wanted) {
         let other = found.launch_type.map(Capacity::word);
         let other = other.unwrap_or("capacity providers");
         let why = format!("launch type {} instead of {other}", wanted.word());
-        return Some(Action::Replace {
+        return Some(ServiceAction::Replace {
             service: boxed,
             why,
         });
@@ -121,7 +123,7 @@ fn step(service: &Service, found: &Observed) -> Option<Action> {
             service.count, found.count
         ));
     }
-    let changes = Changes {
+    let changes = ServiceChanges {
         definition: found.definition.as_ref() != Some(&service.definition),
         network: found.network.as_ref() != Some(&service.network),
     };
@@ -137,7 +139,7 @@ fn step(service: &Service, found: &Observed) -> Option<Action> {
             None => "network".to_owned(),
         });
     }
-    (!why.is_empty()).then(|| Action::Update {
+    (!why.is_empty()).then(|| ServiceAction::Update {
         service: boxed,
         changes,
         why: why.join(", "),
@@ -220,8 +222,8 @@ mod tests {
         }
     }
 
-    fn observed(service: &Service) -> Observed {
-        Observed {
+    fn observed(service: &Service) -> ObservedService {
+        ObservedService {
             name: service.name.clone(),
             is_leaving: false,
             count: service.count,
@@ -237,7 +239,7 @@ mod tests {
     #[test]
     fn what_is_as_it_should_be_stays() {
         let desired = [service("a", 1, 512), service("b", 3, 512)];
-        let found: Vec<Observed> = desired.iter().map(observed).collect();
+        let found: Vec<ObservedService> = desired.iter().map(observed).collect();
         assert_eq!(reconcile(&desired, &found), []);
     }
 
@@ -253,15 +255,15 @@ mod tests {
             observed(&service("gone", 1, 512)),
             observed(&service("larger", 3, 512)),
             observed(&service("scaled", 2, 512)),
-            Observed {
+            ObservedService {
                 definition: None,
                 ..observed(&desired[3])
             },
         ];
         let actions = reconcile(&desired, &found);
-        let told: Vec<String> = actions.iter().map(Action::sentence).collect();
+        let sentences: Vec<String> = actions.iter().map(ServiceAction::sentence).collect();
         assert_eq!(
-            told,
+            sentences,
             [
                 "delete gone",
                 "update larger: memory 1024 MiB instead of 512",
@@ -273,9 +275,9 @@ mod tests {
         let revisions = actions.iter().filter(|action| {
             matches!(
                 action,
-                Action::Create(_)
-                    | Action::Update {
-                        changes: Changes {
+                ServiceAction::Create(_)
+                    | ServiceAction::Update {
+                        changes: ServiceChanges {
                             definition: true,
                             ..
                         },
@@ -298,9 +300,9 @@ mod tests {
         on_ec2.launch_type = Some(Capacity::Ec2);
         provided.launch_type = None;
         let actions = reconcile(&desired, &found);
-        let told: Vec<String> = actions.iter().map(Action::sentence).collect();
+        let sentences: Vec<String> = actions.iter().map(ServiceAction::sentence).collect();
         assert_eq!(
-            told,
+            sentences,
             [
                 "update moved: subnets subnet-1 subnet-2 instead of subnet-1 subnet-3",
                 "update guarded: security groups sg-1 instead of ",
@@ -310,12 +312,14 @@ mod tests {
                 "replace provided: launch type FARGATE instead of capacity providers",
             ]
         );
-        let only_network = Changes {
+        let only_network = ServiceChanges {
             definition: false,
             network: true,
         };
         for action in &actions[..4] {
-            assert!(matches!(action, Action::Update { changes, .. } if *changes == only_network));
+            assert!(
+                matches!(action, ServiceAction::Update { changes, .. } if *changes == only_network)
+            );
         }
     }
 }

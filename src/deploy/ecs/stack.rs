@@ -40,22 +40,22 @@ pub struct Stack {
 /// Output of `aws cloudformation describe-stacks`.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Described {
-    stacks: Vec<DescribedStack>,
+struct StackDescriptions {
+    stacks: Vec<StackDescription>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct DescribedStack {
+struct StackDescription {
     stack_id: String,
     stack_name: String,
     #[serde(default)]
-    outputs: Vec<DescribedOutput>,
+    outputs: Vec<OutputDescription>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct DescribedOutput {
+struct OutputDescription {
     output_key: String,
     output_value: String,
 }
@@ -142,7 +142,7 @@ impl Stack {
     /// When it is none, or names every output that is missing.
     pub fn described(printed: &str) -> Result<(Self, String), StackError> {
         let unreadable = |problem: String| StackError::Unreadable { problem };
-        let printed: Described =
+        let printed: StackDescriptions =
             serde_json::from_str(printed).map_err(|error| unreadable(error.to_string()))?;
         let [stack] = printed.stacks.as_slice() else {
             return Err(unreadable(format!("it is {} stacks", printed.stacks.len())));

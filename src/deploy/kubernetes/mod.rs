@@ -42,7 +42,7 @@ pub const MOST_BYTES_INSIDE: usize = 180_000;
 
 /// A run, as far as its containers do not say it.
 #[derive(Clone, Debug)]
-pub struct Run<'a> {
+pub struct RunContents<'a> {
     /// Its containers, that which writes the record among them.
     pub containers: &'a [Container],
     /// Its secrets: file names, the reader's directory before a slash, and contents.
@@ -50,14 +50,14 @@ pub struct Run<'a> {
     /// Its record.
     pub record: &'a str,
     /// Its data set.
-    pub data: Data<'a>,
+    pub data: DataVolume<'a>,
     /// Bytes that its store needs.
     pub store_bytes: u64,
 }
 
 /// Source of the trainer's data set.
 #[derive(Clone, Copy, Debug)]
-pub enum Data<'a> {
+pub enum DataVolume<'a> {
     /// Among the manifests: the file's name and bytes.
     Inside(&'a str, &'a [u8]),
     /// From a claim that somebody fills: its bytes, at least.
@@ -71,7 +71,7 @@ type Document = Result<Value, serde_json::Error>;
 ///
 /// # Errors
 /// When Kubernetes would not take a name.
-pub fn documents(names: &Names, run: &Run) -> Result<Vec<Value>, Error> {
+pub fn documents(names: &Names, run: &RunContents) -> Result<Vec<Value>, Error> {
     if run.record.len() > MOST_BYTES_INSIDE {
         return Err(Error::LargeRecord {
             bytes: run.record.len(),
@@ -96,7 +96,7 @@ pub fn documents(names: &Names, run: &Run) -> Result<Vec<Value>, Error> {
 ///
 /// # Errors
 /// As [`documents`].
-pub fn manifests(names: &Names, run: &Run, notes: &[String]) -> Result<String, Error> {
+pub fn manifests(names: &Names, run: &RunContents, notes: &[String]) -> Result<String, Error> {
     let mut text = format!("{}\n", bundle::FIRST_LINE);
     for note in notes {
         for line in note.lines() {
@@ -111,10 +111,10 @@ pub fn manifests(names: &Names, run: &Run, notes: &[String]) -> Result<String, E
 }
 
 /// Processors and bytes of memory that the cluster must have free for a run.
-pub fn asked(containers: &[Container]) -> (f64, u64) {
+pub fn resource_requests(containers: &[Container]) -> (f64, u64) {
     let lasting = containers.iter().filter(|one| one.role > Role::Record);
     lasting
-        .map(pod::asked)
+        .map(pod::resource_requests)
         .fold((0.0, 0), |(cpu, memory), one| (cpu + one.0, memory + one.1))
 }
 
@@ -156,7 +156,7 @@ fn set_name(container: &Container) -> &str {
 
 fn stateful_set(
     names: &Names,
-    run: &Run,
+    run: &RunContents,
     set: &Set,
     recorder: Option<&Container>,
 ) -> Result<StatefulSet, Error> {
@@ -168,8 +168,8 @@ fn stateful_set(
     let claims = match set.first.role {
         Role::Store => Some(vec![claim(metadata_of(bundle::STORE), run.store_bytes)]),
         Role::Trainer => match run.data {
-            Data::Claimed(bytes) => Some(vec![claim(metadata_of(bundle::DATA), bytes)]),
-            Data::Inside(..) => None,
+            DataVolume::Claimed(bytes) => Some(vec![claim(metadata_of(bundle::DATA), bytes)]),
+            DataVolume::Inside(..) => None,
         },
         _ => None,
     };
@@ -194,7 +194,7 @@ fn stateful_set(
 }
 
 /// A Secret for each reader. They never change: who has read one would not hear of it.
-fn secrets(names: &Names, run: &Run) -> Vec<Document> {
+fn secrets(names: &Names, run: &RunContents) -> Vec<Document> {
     let mut readers: BTreeMap<&str, BTreeMap<String, String>> = BTreeMap::new();
     for (name, content) in run.secrets {
         // A file in no reader's directory is for the command.
@@ -215,7 +215,7 @@ fn secrets(names: &Names, run: &Run) -> Vec<Document> {
         .collect()
 }
 
-fn config_maps(names: &Names, run: &Run) -> Vec<Document> {
+fn config_maps(names: &Names, run: &RunContents) -> Vec<Document> {
     let text = |text: &str| {
         Some(BTreeMap::from([(
             bundle::RECORD_FILE.to_owned(),
@@ -229,7 +229,7 @@ fn config_maps(names: &Names, run: &Run) -> Vec<Document> {
         ..ConfigMap::default()
     };
     let data = match run.data {
-        Data::Inside(file, bytes) => Some(ConfigMap {
+        DataVolume::Inside(file, bytes) => Some(ConfigMap {
             metadata: names.metadata(names.of_part(bundle::DATA), None),
             binary_data: Some(BTreeMap::from([(
                 file.to_owned(),
@@ -238,7 +238,7 @@ fn config_maps(names: &Names, run: &Run) -> Vec<Document> {
             immutable: Some(true),
             ..ConfigMap::default()
         }),
-        Data::Claimed(_) => None,
+        DataVolume::Claimed(_) => None,
     };
     [Some(record), data]
         .into_iter()

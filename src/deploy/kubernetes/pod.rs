@@ -12,7 +12,7 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
-use super::{Data, Names, Run};
+use super::{DataVolume, Names, RunContents};
 use crate::config::{ContainerConfig, StoreConfig};
 use crate::deploy::bundle;
 use crate::deploy::docker::desired::{BROKER_PORT, Container, Mount, Role};
@@ -42,7 +42,7 @@ const PATIENCE: i64 = 15;
 /// well.
 pub(super) fn template(
     names: &Names,
-    run: &Run,
+    run: &RunContents,
     container: &Container,
     labels: BTreeMap<String, String>,
     before: Option<&Container>,
@@ -68,7 +68,7 @@ pub(super) fn template(
         );
     }
     // Volumes that a claim of the set brings along are not said again.
-    volumes.retain(|_, volume| *volume != claimed(&volume.name));
+    volumes.retain(|_, volume| *volume != claim_placeholder(&volume.name));
     PodTemplateSpec {
         metadata: Some(ObjectMeta {
             labels: Some(labels),
@@ -88,7 +88,7 @@ pub(super) fn template(
     }
 }
 
-fn pod_container(run: &Run, container: &Container) -> PodContainer {
+fn pod_container(run: &RunContents, container: &Container) -> PodContainer {
     let ports = container.ports.iter().map(|&port| ContainerPort {
         container_port: i32::from(port),
         ..ContainerPort::default()
@@ -96,7 +96,7 @@ fn pod_container(run: &Run, container: &Container) -> PodContainer {
     let mut mounts: Vec<VolumeMount> = container
         .mounts
         .iter()
-        .map(|one| mounted(run, one))
+        .map(|one| volume_mount(run, one))
         .collect();
     if container.role == Role::Broker {
         mounts.push(VolumeMount {
@@ -123,7 +123,7 @@ fn pod_container(run: &Run, container: &Container) -> PodContainer {
 
 /// The variables of a container; a unit's name is completed by its pod's.
 fn environment(container: &Container) -> Vec<EnvVar> {
-    let told = container.environment.iter().map(|(name, value)| EnvVar {
+    let variables = container.environment.iter().map(|(name, value)| EnvVar {
         name: name.clone(),
         value: Some(value.clone()),
         value_from: None,
@@ -139,7 +139,7 @@ fn environment(container: &Container) -> Vec<EnvVar> {
             ..EnvVarSource::default()
         }),
     });
-    told.chain(pod).collect()
+    variables.chain(pod).collect()
 }
 
 /// The volume of what the broker writes.
@@ -161,9 +161,9 @@ fn source(mount: &Mount) -> (String, Option<String>) {
     (volume, parts.next())
 }
 
-fn volume(names: &Names, run: &Run, role: Role, mount: &Mount) -> Volume {
+fn volume(names: &Names, run: &RunContents, role: Role, mount: &Mount) -> Volume {
     let (name, _) = source(mount);
-    let is_inside = matches!(run.data, Data::Inside(..));
+    let is_inside = matches!(run.data, DataVolume::Inside(..));
     let mode = Some(if role == Role::Broker {
         READABLE
     } else {
@@ -196,21 +196,21 @@ fn volume(names: &Names, run: &Run, role: Role, mount: &Mount) -> Volume {
             ..Volume::default()
         };
     }
-    claimed(&name)
+    claim_placeholder(&name)
 }
 
 /// Placeholder of a volume that a claim of the StatefulSet brings along.
-fn claimed(name: &str) -> Volume {
+fn claim_placeholder(name: &str) -> Volume {
     Volume {
         name: name.to_owned(),
         ..Volume::default()
     }
 }
 
-fn mounted(run: &Run, mount: &Mount) -> VolumeMount {
+fn volume_mount(run: &RunContents, mount: &Mount) -> VolumeMount {
     let (name, file) = source(mount);
     // Somebody has to fill it.
-    let is_filled = name == bundle::DATA && matches!(run.data, Data::Claimed(_));
+    let is_filled = name == bundle::DATA && matches!(run.data, DataVolume::Claimed(_));
     VolumeMount {
         name,
         mount_path: mount.target.clone(),
@@ -221,7 +221,7 @@ fn mounted(run: &Run, mount: &Mount) -> VolumeMount {
 }
 
 /// Processors and bytes of memory that are reserved for a container.
-pub(super) fn asked(container: &Container) -> (f64, u64) {
+pub(super) fn resource_requests(container: &Container) -> (f64, u64) {
     let cpu = match container.role {
         Role::Unit => container.cpu,
         _ => container.cpu.min(MOST_CPU_OF_OTHERS),
@@ -230,7 +230,7 @@ pub(super) fn asked(container: &Container) -> (f64, u64) {
 }
 
 fn resources(container: &Container) -> ResourceRequirements {
-    let (cpu, memory) = asked(container);
+    let (cpu, memory) = resource_requests(container);
     let bytes = |bytes: u64| {
         let size = match bytes.is_multiple_of(1 << 20) {
             true => format!("{}Mi", bytes >> 20),
