@@ -126,10 +126,10 @@ fn docker_text(outlook: &DockerEstimate, problem: Option<&str>) -> String {
         indented(&memory_rows(&outlook.cost), 1),
         indented(&limit_rows(&outlook.limits), 2),
     );
-    for limit in outlook.that(Standing::Noted) {
+    for limit in outlook.limits_with(Standing::Noted) {
         text.push_str(&format!("\nnote: {limit}\n"));
     }
-    let exceeded: Vec<&Limit> = outlook.that(Standing::Exceeded).collect();
+    let exceeded: Vec<&Limit> = outlook.limits_with(Standing::Exceeded).collect();
     for limit in &exceeded {
         text.push_str(&format!("\nexceeded: {limit}\n"));
     }

@@ -275,8 +275,8 @@ impl Deployment {
         if !dir.exists() {
             return Ok(None);
         }
-        let found = if let Some(found) = dir.document()? {
-            found
+        let deployment = if let Some(deployment) = dir.document()? {
+            deployment
         } else if let Some(docker) = dir.read_json(DOCKER_DOCUMENT)? {
             Self::Docker(docker)
         } else if let Some(ecs) = dir.read_json(ECS_DOCUMENT)? {
@@ -286,8 +286,8 @@ impl Deployment {
                 version: DOCUMENT_VERSION,
             }
         };
-        match found.version() {
-            DOCUMENT_VERSION => Ok(Some(found)),
+        match deployment.version() {
+            DOCUMENT_VERSION => Ok(Some(deployment)),
             version => Err(run_dir::Error::Broken {
                 run: dir.name().to_owned(),
                 problem: format!(

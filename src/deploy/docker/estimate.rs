@@ -52,15 +52,15 @@ impl DockerEstimate {
         })
     }
 
-    /// The limits that are judged so.
-    pub fn that(&self, standing: Standing) -> impl Iterator<Item = &Limit> {
+    /// Limits of that standing.
+    pub fn limits_with(&self, standing: Standing) -> impl Iterator<Item = &Limit> {
         let limits = self.limits.iter();
         limits.filter(move |limit| limit.standing == standing)
     }
 
     /// Says which limits people should know of.
     pub(super) fn note(&self, monitor: &Monitor) {
-        for limit in self.that(Standing::Noted) {
+        for limit in self.limits_with(Standing::Noted) {
             monitor.note(format!("note: {limit}"));
         }
     }
@@ -81,7 +81,7 @@ pub(super) async fn check(
     let plan = Plan::new(graph, &shape, true, services.feed(before));
     let estimate = DockerEstimate::new(Some(docker), graph, spec, &plan, services, before).await?;
     let limits: String = estimate
-        .that(Standing::Exceeded)
+        .limits_with(Standing::Exceeded)
         .map(|limit| format!("\n  {limit}"))
         .collect();
     if limits.is_empty() {

@@ -124,10 +124,10 @@ pub(super) async fn try_from_here(
     table: &str,
 ) -> Result<(), Error> {
     if let Some((broker, _)) = &services.broker {
-        let tried = broker
+        let connection = broker
             .connect(&format!("cf.{run} command"), SMALL_FRAMES)
             .await;
-        let _ = tried?.close().await;
+        let _ = connection?.close().await;
     }
     if let Some(endpoint) = &services.store {
         let client = store::connect_from_environment_to(endpoint.as_deref()).await;

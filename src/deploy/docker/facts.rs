@@ -34,7 +34,7 @@ impl Docker {
         let ours = observed.iter().filter(|(_, found)| found.is_running());
         let total = info.mem_total.unwrap_or_default().max(0) as u64;
         let machine = ThisMachine::read();
-        let is_this_machine = machine.is_of(&info);
+        let is_this_machine = machine.is_host_of(&info);
         let (most, addresses) = pools(info.default_address_pools.as_deref().unwrap_or_default());
         let name = info.name.as_deref().unwrap_or("a host");
         let version = info.server_version.as_deref().unwrap_or_default();
@@ -124,7 +124,7 @@ impl ThisMachine {
     }
 
     /// True if kernel and memory are the daemon's: a virtual machine on this one has other memory.
-    fn is_of(&self, info: &SystemInfo) -> bool {
+    fn is_host_of(&self, info: &SystemInfo) -> bool {
         let release = self.release.as_deref().map(str::trim);
         release.is_some()
             && release == info.kernel_version.as_deref()
@@ -213,6 +213,6 @@ mod tests {
         assert!(
             machine.memory_available.expect("it is said") < machine.memory.expect("it is said")
         );
-        assert!(!machine.is_of(&SystemInfo::default()));
+        assert!(!machine.is_host_of(&SystemInfo::default()));
     }
 }

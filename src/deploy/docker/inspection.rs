@@ -108,8 +108,8 @@ impl Inspection {
     async fn answer(&self, path: &str, must_be_ok: bool) -> Result<String, InspectionError> {
         let this = self.clone();
         let url = format!("{}{path}", self.base);
-        let asked = tokio::task::spawn_blocking(move || this.ask(url, must_be_ok)).await;
-        match asked {
+        let answer = tokio::task::spawn_blocking(move || this.ask(url, must_be_ok)).await;
+        match answer {
             Ok(answer) => answer,
             Err(panic) => std::panic::resume_unwind(panic.into_panic()),
         }

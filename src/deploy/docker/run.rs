@@ -148,8 +148,8 @@ impl Target for DockerTarget {
         let mut deployment = run.deployment.clone();
         deployment.record = workload.record.clone();
         deployment.feed = self.services.feed(Some(&deployment));
-        let wanted = DockerRun::of(run.dir.clone(), deployment, run.docker.clone());
-        let actions = reconcile(&wanted.desired(&workload.graph)?, &run.observe().await?);
+        let next_run = DockerRun::of(run.dir.clone(), deployment, run.docker.clone());
+        let actions = reconcile(&next_run.desired(&workload.graph)?, &run.observe().await?);
         Ok(actions.iter().map(ContainerAction::sentence).collect())
     }
 

@@ -75,8 +75,8 @@ impl DockerRun {
     async fn queued(&self) -> Option<Vec<(String, u64)>> {
         let (management, vhost) = self.management().await.ok()??;
         let prefix = format!("cf.{}.", self.dir.name());
-        let asked = tokio::task::spawn_blocking(move || management.queues(&vhost, &prefix));
-        let queues = asked.await.ok()?.ok()?;
+        let request = tokio::task::spawn_blocking(move || management.queues(&vhost, &prefix));
+        let queues = request.await.ok()?.ok()?;
         Some(
             queues
                 .into_iter()

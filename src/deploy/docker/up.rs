@@ -311,8 +311,8 @@ impl DockerRun {
         loop {
             monitor.check_cancelled()?;
             let broker = self.broker_as_trainer().await?;
-            let tried = broker.connect("cuttlefish looks", SMALL_FRAMES).await;
-            match tried {
+            let connection = broker.connect("cuttlefish looks", SMALL_FRAMES).await;
+            match connection {
                 Ok(connection) => {
                     let _ = connection.close().await;
                     return Ok(broker);

@@ -128,8 +128,8 @@ impl Session for DockerSession<'_> {
     async fn stop(&mut self) -> Result<(), Error> {
         self.is_stopping = true;
         let name = container_name(self.run.dir.name(), Role::Trainer.word());
-        let asked = self.run.docker.signal(&name, "SIGINT").await;
-        if let Err(error) = asked
+        let signal = self.run.docker.signal(&name, "SIGINT").await;
+        if let Err(error) = signal
             // It may have ended by itself, with the same outcome.
             && self.stopped().await?.is_none()
         {

@@ -57,8 +57,8 @@ pub async fn write(
         region: &deployment.region,
         endpoint: deployment.endpoint.as_deref(),
     };
-    let asked = manifests::requests(&run, &services, container::UNWIRE).await;
-    let (manifests, unwire) = asked?;
+    let requests = manifests::requests(&run, &services, container::UNWIRE).await;
+    let (manifests, unwire) = requests?;
     for one in &manifests {
         let file = format!("{}.json", one.name);
         write_json(&dir.join(DEFINITIONS).join(&file), &one.definition)?;

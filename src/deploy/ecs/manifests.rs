@@ -35,7 +35,7 @@ pub const STORE: &str = "store";
 /// Task definitions and services for CloudFormation.
 pub const TEMPLATE: &str = "template.json";
 
-/// A run, as far as its services do not say it.
+/// Name and site of a run, which its services do not say.
 #[derive(Clone, Copy, Debug)]
 pub struct RunSite<'a> {
     /// Its name.

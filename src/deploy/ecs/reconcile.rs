@@ -105,37 +105,37 @@ pub fn reconcile(desired: &[Service], observed: &[ObservedService]) -> Vec<Servi
 }
 
 /// Step for a service that is there; None if it is as it should be.
-fn step(service: &Service, found: &ObservedService) -> Option<ServiceAction> {
-    let (wanted, boxed) = (service.definition.capacity, Box::new(service.clone()));
-    if found.launch_type != Some(wanted) {
-        let other = found.launch_type.map(Capacity::word);
+fn step(service: &Service, observed: &ObservedService) -> Option<ServiceAction> {
+    let (desired, boxed) = (service.definition.capacity, Box::new(service.clone()));
+    if observed.launch_type != Some(desired) {
+        let other = observed.launch_type.map(Capacity::word);
         let other = other.unwrap_or("capacity providers");
-        let why = format!("launch type {} instead of {other}", wanted.word());
+        let why = format!("launch type {} instead of {other}", desired.word());
         return Some(ServiceAction::Replace {
             service: boxed,
             why,
         });
     }
     let mut why = Vec::new();
-    if found.count != service.count {
+    if observed.count != service.count {
         why.push(format!(
             "{} tasks instead of {}",
-            service.count, found.count
+            service.count, observed.count
         ));
     }
     let changes = ServiceChanges {
-        definition: found.definition.as_ref() != Some(&service.definition),
-        network: found.network.as_ref() != Some(&service.network),
+        definition: observed.definition.as_ref() != Some(&service.definition),
+        network: observed.network.as_ref() != Some(&service.network),
     };
     if changes.definition {
-        why.push(match &found.definition {
-            Some(found) => difference(found, &service.definition),
-            None => format!("task definition {} is not ours", found.definition_arn),
+        why.push(match &observed.definition {
+            Some(observed) => definition_difference(observed, &service.definition),
+            None => format!("task definition {} is not ours", observed.definition_arn),
         });
     }
     if changes.network {
-        why.push(match &found.network {
-            Some(found) => moved(found, &service.network),
+        why.push(match &observed.network {
+            Some(observed) => network_difference(observed, &service.network),
             None => "network".to_owned(),
         });
     }
@@ -147,37 +147,42 @@ fn step(service: &Service, found: &ObservedService) -> Option<ServiceAction> {
 }
 
 /// Parts of a network that differ, in words.
-fn moved(found: &Network, wanted: &Network) -> String {
+fn network_difference(observed: &Network, desired: &Network) -> String {
     let list = |names: &BTreeSet<String>| Vec::from_iter(names.iter().cloned()).join(" ");
-    let part = |what: &str, found: &BTreeSet<String>, wanted: &BTreeSet<String>| {
-        let (wanted_list, found_list) = (list(wanted), list(found));
-        (found != wanted).then(|| format!("{what} {wanted_list} instead of {found_list}"))
+    let part = |what: &str, observed: &BTreeSet<String>, desired: &BTreeSet<String>| {
+        let (desired_list, observed_list) = (list(desired), list(observed));
+        (observed != desired).then(|| format!("{what} {desired_list} instead of {observed_list}"))
     };
     let address = |is_public: bool| if is_public { "public" } else { "private" };
     let parts = [
-        part("subnets", &found.subnets, &wanted.subnets),
+        part("subnets", &observed.subnets, &desired.subnets),
         part(
             "security groups",
-            &found.security_groups,
-            &wanted.security_groups,
+            &observed.security_groups,
+            &desired.security_groups,
         ),
-        (found.is_public != wanted.is_public).then(|| {
-            let (wanted, found) = (address(wanted.is_public), address(found.is_public));
-            format!("{wanted} addresses instead of {found} ones")
+        (observed.is_public != desired.is_public).then(|| {
+            let (desired, observed) = (address(desired.is_public), address(observed.is_public));
+            format!("{desired} addresses instead of {observed} ones")
         }),
     ];
     parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
 /// Parts of a task definition that differ, in words.
-fn difference(found: &TaskDefinition, wanted: &TaskDefinition) -> String {
+fn definition_difference(observed: &TaskDefinition, desired: &TaskDefinition) -> String {
     let part = |name: &str, differs: bool| differs.then(|| name.to_owned());
     let parts = [
-        (found.cpu != wanted.cpu).then(|| format!("cpu {} instead of {}", wanted.cpu, found.cpu)),
-        (found.memory != wanted.memory)
-            .then(|| format!("memory {} MiB instead of {}", wanted.memory, found.memory)),
-        part("image", found.image != wanted.image),
-        part("environment", found.environment != wanted.environment),
+        (observed.cpu != desired.cpu)
+            .then(|| format!("cpu {} instead of {}", desired.cpu, observed.cpu)),
+        (observed.memory != desired.memory).then(|| {
+            format!(
+                "memory {} MiB instead of {}",
+                desired.memory, observed.memory
+            )
+        }),
+        part("image", observed.image != desired.image),
+        part("environment", observed.environment != desired.environment),
     ];
     let parts: Vec<String> = parts.into_iter().flatten().collect();
     if parts.is_empty() {

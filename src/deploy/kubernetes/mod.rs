@@ -40,7 +40,7 @@ pub const FILE: &str = "manifests.yaml";
 /// one of its annotations, which has room for 256 KiB; as text, bytes need a third more.
 pub const MOST_BYTES_INSIDE: usize = 180_000;
 
-/// A run, as far as its containers do not say it.
+/// Contents of a run's manifests: its containers, and what they need.
 #[derive(Clone, Debug)]
 pub struct RunContents<'a> {
     /// Its containers, that which writes the record among them.
@@ -119,7 +119,7 @@ pub fn resource_requests(containers: &[Container]) -> (f64, u64) {
 }
 
 /// Containers that differ in nothing but which of a layer's units they host, in the order of these.
-struct Set<'a> {
+struct PodSet<'a> {
     /// Name within the run.
     name: &'a str,
     first: &'a Container,
@@ -127,8 +127,8 @@ struct Set<'a> {
 }
 
 /// The containers that go on, in sets.
-fn sets(containers: &[Container]) -> Vec<Set<'_>> {
-    let mut sets: Vec<Set> = Vec::new();
+fn sets(containers: &[Container]) -> Vec<PodSet<'_>> {
+    let mut sets: Vec<PodSet> = Vec::new();
     for container in containers.iter().filter(|one| one.role > Role::Record) {
         let name = set_name(container);
         match sets
@@ -136,7 +136,7 @@ fn sets(containers: &[Container]) -> Vec<Set<'_>> {
             .filter(|last| last.first.role == container.role && last.name == name)
         {
             Some(set) => set.replicas += 1,
-            None => sets.push(Set {
+            None => sets.push(PodSet {
                 name,
                 first: container,
                 replicas: 1,
@@ -157,14 +157,14 @@ fn set_name(container: &Container) -> &str {
 fn stateful_set(
     names: &Names,
     run: &RunContents,
-    set: &Set,
+    set: &PodSet,
     recorder: Option<&Container>,
 ) -> Result<StatefulSet, Error> {
     let name = names.of_set(set.name)?;
     let labels = names.labels(Some(set.name));
     let is_service = set.first.role < Role::Unit;
     // Without its record a run has nothing to train; the trainer is the one that has to wait anyway.
-    let before = recorder.filter(|_| set.first.role == Role::Trainer);
+    let init_container = recorder.filter(|_| set.first.role == Role::Trainer);
     let claims = match set.first.role {
         Role::Store => Some(vec![claim(metadata_of(bundle::STORE), run.store_bytes)]),
         Role::Trainer => match run.data {
@@ -185,7 +185,7 @@ fn stateful_set(
                 match_labels: Some(labels.clone()),
                 ..LabelSelector::default()
             },
-            template: pod::template(names, run, set.first, labels, before),
+            template: pod::template(names, run, set.first, labels, init_container),
             volume_claim_templates: claims,
             ..StatefulSetSpec::default()
         }),

@@ -38,17 +38,17 @@ const READABLE: i32 = 0o444;
 /// A trainer commits within 8 s before it ends, which Kubernetes ends by force after these.
 const PATIENCE: i64 = 15;
 
-/// The pods of a set: its first container, told by its ordinal which one it is, after `before` has ended
+/// The pods of a set: its first container, told by its ordinal which one it is, after `init_container` has ended
 /// well.
 pub(super) fn template(
     names: &Names,
     run: &RunContents,
     container: &Container,
     labels: BTreeMap<String, String>,
-    before: Option<&Container>,
+    init_container: Option<&Container>,
 ) -> PodTemplateSpec {
     let mut volumes = BTreeMap::new();
-    for mount in before
+    for mount in init_container
         .into_iter()
         .chain([container])
         .flat_map(|one| &one.mounts)
@@ -75,7 +75,7 @@ pub(super) fn template(
             ..ObjectMeta::default()
         }),
         spec: Some(PodSpec {
-            init_containers: before.map(|one| vec![pod_container(run, one)]),
+            init_containers: init_container.map(|one| vec![pod_container(run, one)]),
             containers: vec![pod_container(run, container)],
             volumes: Some(volumes.into_values().collect()),
             security_context: Some(pod_security(container)),

@@ -287,11 +287,11 @@ fn a_container_that_would_be_killed_is_refused() {
 
 #[test]
 fn a_broker_that_was_there_has_its_own_room() {
-    let given = Layout {
+    let external = Layout {
         own_broker: false,
         ..BOTH
     };
-    let cost = cost(490, given, "");
+    let cost = cost(490, external, "");
     let usage = |most, used| Usage { most, used };
     let roomy = BrokerLimits {
         files: usage(65_536, 100),
