@@ -38,9 +38,9 @@ pub struct Rendering {
 
 /// The image of all containers but the broker.
 pub enum Image {
-    /// One that is there, or will be.
+    /// Name of an image that is there, or will be.
     Named(String),
-    /// One that is built from this program.
+    /// Program that the image is built from.
     Of(Program),
 }
 
@@ -54,7 +54,7 @@ impl Image {
     }
 }
 
-/// Everything that is in a directory for Compose.
+/// Names of everything in a directory for Compose.
 pub const COMPOSE_NAMES: [&str; 7] = [
     compose::FILE,
     compose::SETTINGS_FILE,
@@ -101,7 +101,7 @@ pub fn write_compose(rendering: &Rendering, dir: &Path, monitor: &Monitor) -> Re
     Ok(containers.len())
 }
 
-/// Everything that is in a directory for Kubernetes: the data set where it is too large to be inside.
+/// Names of everything in a directory for Kubernetes: the data set where it is too large to be inside.
 pub const KUBERNETES_NAMES: [&str; 2] = [kubernetes::FILE, DATA_FILE];
 
 /// Writes a directory with manifests for Kubernetes. Returns notes for the person who applies them.

@@ -145,9 +145,9 @@ pub trait Session {
 /// State of a run once its session has let go of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Left {
-    /// It has stopped, and goes on from its last commit when it is resumed.
+    /// The run has stopped, and goes on from its last commit when it is resumed.
     Stopped,
-    /// It trains on.
+    /// The run trains on.
     Running,
     /// Its trainer commits and ends; everything else stays.
     Stopping,
@@ -206,7 +206,7 @@ pub struct Workload {
 /// Options of a run that is brought up: where it finds what a target needs.
 #[derive(Clone, Debug)]
 pub enum Options {
-    /// Nothing is needed.
+    /// This process, which needs nothing.
     Local,
     /// Broker, store and images.
     Docker(Box<docker::Services>),
@@ -251,14 +251,14 @@ pub enum Actors {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "target", rename_all = "snake_case")]
 pub enum Deployment {
-    /// In this process.
+    /// A run in this process.
     Local {
         /// Version of this form.
         version: u32,
     },
-    /// On a Docker host.
+    /// A run on a Docker host.
     Docker(Box<docker::Deployment>),
-    /// On Amazon ECS.
+    /// A run on Amazon ECS.
     Ecs(Box<ecs::Deployment>),
 }
 

@@ -59,7 +59,7 @@ impl Secrets {
         &self.dir
     }
 
-    /// User and group that containers run as, as Docker wants them.
+    /// User and group that containers run as, in Docker's form.
     pub fn user(&self) -> String {
         format!("{}:{}", self.reader.0, self.reader.1)
     }

@@ -91,7 +91,7 @@ pub struct MemoryUse {
     pub count: u64,
     /// Bytes that each is expected to use, at most.
     pub each: u64,
-    /// Bytes that each may use; none where nothing is limited.
+    /// Bytes that each may use; None where nothing is limited.
     pub limit: Option<u64>,
     /// True if the topology file sets the limit.
     pub is_unit: bool,

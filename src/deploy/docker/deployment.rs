@@ -41,7 +41,7 @@ pub enum BrokerPlace {
         /// Its image.
         image: String,
     },
-    /// One that was there.
+    /// A broker that was there.
     Given {
         /// Its management API, where the run has a virtual host and users of its own.
         management: Option<String>,
@@ -56,7 +56,7 @@ pub enum StorePlace {
     Companion,
     /// A DynamoDB that was there; the environment says who we are there.
     Given {
-        /// `http://host:port` of an emulator; none for the region's own.
+        /// `http://host:port` of an emulator; None for the region's own.
         endpoint: Option<String>,
         /// The region.
         region: String,

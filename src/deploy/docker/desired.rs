@@ -67,7 +67,7 @@ pub struct Site {
     /// The program that is mounted over the one in the image, where containers would otherwise have
     /// a copy of it in memory each.
     pub program: Option<PathBuf>,
-    /// The image of the run's own broker; none when one is given.
+    /// The image of the run's own broker; None when one is given.
     pub broker_image: Option<String>,
     /// True if the run brings its own store.
     pub own_store: bool,
@@ -114,7 +114,7 @@ pub struct Container {
     pub ports: Vec<u16>,
     /// Processors that it needs, as a weight against other containers.
     pub cpu: f64,
-    /// The most memory it may have; none for a broker, which minds its own.
+    /// The most memory it may have, in bytes; None for a broker, which minds its own.
     pub memory: Option<u64>,
     /// The most files it may have open; None for what the daemon gives.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -139,7 +139,7 @@ pub enum Role {
     Broker,
     /// Hosts neurons.
     Unit,
-    /// Between two layers.
+    /// Gathers and assembles between two layers.
     Synapse,
     /// Drives the run.
     Trainer,
@@ -163,9 +163,9 @@ impl Role {
 /// A file or directory of the host inside the container.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Mount {
-    /// On the host.
+    /// Path on the host.
     pub source: PathBuf,
-    /// In the container.
+    /// Path in the container.
     pub target: String,
     /// True if the container can write it.
     pub writable: bool,

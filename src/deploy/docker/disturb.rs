@@ -31,7 +31,7 @@ const NOT_CONNECTED: &str = "it is not connected";
 const RUN_WITHIN: Duration = Duration::from_secs(60);
 
 impl Docker {
-    /// The process of a container as the daemon's host numbers it; none while there is none.
+    /// The process of a container as the daemon's host numbers it; None while there is none.
     pub async fn process(&self, name: &str) -> Result<Option<i32>, Error> {
         Ok(self.process_and_id(name).await?.0)
     }

@@ -1,4 +1,4 @@
-//! Everything of a run removed, and nothing else.
+//! Removal of a run: of everything that it has, and nothing else.
 
 use super::deployment::{BrokerPlace, StorePlace};
 use super::own_services::BrokerNames;

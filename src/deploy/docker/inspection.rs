@@ -27,7 +27,7 @@ pub struct Inspection {
 /// Error of an inspection that gave no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum InspectionError {
-    /// It cannot be reached, or its answer not be read.
+    /// An actor that cannot be reached, or whose answer cannot be read.
     #[error("{url}: {source}")]
     Http {
         /// URL that was asked.
@@ -35,7 +35,7 @@ pub enum InspectionError {
         /// Client's error.
         source: Box<ureq::Error>,
     },
-    /// It has another form.
+    /// An answer of another form.
     #[error("{url}: {source}")]
     Json {
         /// URL that was asked.
@@ -79,7 +79,7 @@ impl Inspection {
         })
     }
 
-    /// The actor's metrics by name, the first of each; none of an actor that does not answer.
+    /// The actor's metrics by name, the first of each; empty where it does not answer.
     pub async fn metrics(&self) -> HashMap<String, f64> {
         let text = self.text("/metrics").await.unwrap_or_default();
         let mut metrics = HashMap::new();

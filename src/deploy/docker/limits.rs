@@ -85,11 +85,11 @@ pub struct BrokerLimits {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Standing {
-    /// There is enough.
+    /// The available amount is enough.
     Holds,
-    /// There is not, but the run may well work.
+    /// More is needed than is available, but the run may well work.
     Noted,
-    /// There is not.
+    /// More is needed than is available.
     Exceeded,
     /// The available amount is not known.
     Unknown,
@@ -117,7 +117,7 @@ pub enum LimitUnit {
     Bytes,
 }
 
-/// One limit.
+/// Limit of a host or broker, beside what a run needs of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Limit {
     /// Resource that is limited, and its place.
@@ -227,7 +227,7 @@ mod advice {
          neurons in a container with --neurons-per-unit";
 }
 
-/// Every limit that a run of this cost meets. What is not known of host or broker is said so.
+/// Every limit that a run of this cost meets, also where host or broker are not known.
 /// `broker` is one that was there; a run's own is known.
 pub fn limits(cost: &Cost, host: Option<&HostLimits>, broker: Option<&BrokerLimits>) -> Vec<Limit> {
     let ours = host.map_or(0.0, |host| host.ours as f64 / cost.containers as f64);

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`run`] | the target, and a run in containers |
 //! | [`deployment`] | the document of such a run |
-//! | [`up`], [`down`] | containers that train; everything of a run removed, and nothing else |
+//! | [`up`], [`down`] | containers that train; the removal of everything of a run, and nothing else |
 //! | [`external`], [`own_services`] | a broker and store that were there; those that a run brings along |
 //! | [`provision`] | files and users that containers need |
 //! | [`endpoints`], [`inspection`] | addresses of broker, store and actors; an actor asked over HTTP |
@@ -22,7 +22,7 @@
 //! | `once` | a container run to its end |
 //! | [`error`] | errors of the daemon, and what to do about them |
 //!
-//! It touches only what carries the label of the run.
+//! Only what carries the label of the run is touched.
 
 pub mod cost;
 pub mod deployment;

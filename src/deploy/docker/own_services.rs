@@ -17,11 +17,11 @@ const SETTINGS: &str = include_str!("../../../infra/rabbitmq/cuttlefish.conf");
 pub struct BrokerNames {
     /// The virtual host.
     pub vhost: String,
-    /// May wire the run; the trainer's.
+    /// User of the trainer, who may wire the run.
     pub trainer: String,
-    /// May send and listen; everybody else's.
+    /// User of everybody else, who may send and listen.
     pub actor: String,
-    /// May do anything; the command's, at the run's own broker.
+    /// User of the command at the run's own broker, who may do anything.
     pub admin: String,
 }
 

@@ -32,7 +32,7 @@ impl ObservedContainer {
     }
 }
 
-/// One step towards what should be.
+/// Step towards the containers that should be.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ContainerAction {
     /// Make and start a container, instead of those with the given IDs.

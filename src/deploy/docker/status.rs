@@ -13,7 +13,7 @@ use crate::deploy::Error;
 /// Inspections asked at once.
 const AT_ONCE: usize = 16;
 
-/// One container.
+/// State of one container.
 #[derive(Clone, Debug)]
 pub struct ContainerStatus {
     /// The container as Docker lists it.
@@ -95,7 +95,7 @@ fn order(role: &str) -> usize {
 }
 
 impl ContainerStatus {
-    /// One of its metrics.
+    /// One of its metrics; None where it has none of that name.
     pub fn figure(&self, name: &str) -> Option<f64> {
         self.figures.get(name).copied()
     }

@@ -12,10 +12,10 @@ use super::run::DockerRun;
 use crate::deploy::{Error, Left, Session, end_in_ledger};
 use crate::host::{End, RunSnapshot};
 
-/// Between two looks at whether containers have to be started again.
+/// Interval of looks for containers that have to be started again.
 const REVIVE_EVERY: Duration = Duration::from_secs(2);
 
-/// Between two looks at the trainer.
+/// Interval of looks at the trainer.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// Training in containers as one process follows it.

@@ -23,7 +23,7 @@ use crate::monitor::Monitor;
 use crate::run_dir::ECS_DOCUMENT;
 use crate::store::requests;
 
-/// Everything that is in such a directory.
+/// Names of everything in such a directory.
 pub const NAMES: [&str; 10] = [
     README,
     APPLY.0,

@@ -130,7 +130,7 @@ pub fn trainer_service(run: &str) -> String {
 /// Every service of a run: the trainer, the synapses, the layers.
 ///
 /// # Errors
-/// Says which layer wants more than Fargate has.
+/// Names the layer that needs more than Fargate has.
 pub fn services(graph: &Graph, spec: &Spec, site: &Site<'_>) -> Result<Vec<Service>, String> {
     let run = graph.name.as_str();
     let mut services = Vec::new();

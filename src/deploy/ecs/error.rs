@@ -35,7 +35,7 @@ pub enum Error {
         /// Reason, as ECS gives it.
         problem: String,
     },
-    /// It takes too long.
+    /// A wait that takes too long.
     #[error("{what} within {} s", .within.as_secs())]
     Late {
         /// Event that was waited for.

@@ -46,7 +46,7 @@ pub struct RunSite<'a> {
     pub stack: &'a Stack,
     /// Region of the stack.
     pub region: &'a str,
-    /// `http://host:port` of an emulated DynamoDB; none for the region's own.
+    /// `http://host:port` of an emulated DynamoDB; None for the region's own.
     pub endpoint: Option<&'a str>,
 }
 

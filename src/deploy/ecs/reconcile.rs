@@ -28,7 +28,7 @@ pub struct ObservedService {
     pub owner: Option<String>,
 }
 
-/// One step towards what should be.
+/// Step towards the services that should be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ServiceAction {
     /// Make a service, with a new revision of its task definition.

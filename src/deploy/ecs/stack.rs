@@ -83,7 +83,7 @@ impl Capacity {
 /// Error of a stack that cannot carry runs.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StackError {
-    /// It has not all that is needed.
+    /// Outputs that the stack does not have.
     #[error(
         "use stack `{stack}`: it has no output {} (bring it up from infra/cloudformation/cuttlefish.yaml)",
         .missing.join(", ")

@@ -58,9 +58,9 @@ pub struct RunContents<'a> {
 /// Source of the trainer's data set.
 #[derive(Clone, Copy, Debug)]
 pub enum DataVolume<'a> {
-    /// Among the manifests: the file's name and bytes.
+    /// A file among the manifests: its name and bytes.
     Inside(&'a str, &'a [u8]),
-    /// From a claim that somebody fills: its bytes, at least.
+    /// A claim that somebody fills: its bytes, at least.
     Claimed(u64),
 }
 
