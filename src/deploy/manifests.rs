@@ -41,7 +41,7 @@ pub enum Image {
     /// Name of an image that is there, or will be.
     Named(String),
     /// Program that the image is built from.
-    Of(Program),
+    Built(Program),
 }
 
 impl Image {
@@ -49,7 +49,7 @@ impl Image {
     pub fn name(&self) -> String {
         match self {
             Self::Named(name) => name.clone(),
-            Self::Of(program) => program.image(),
+            Self::Built(program) => program.image(),
         }
     }
 }
@@ -73,10 +73,10 @@ pub fn write_compose(rendering: &Rendering, dir: &Path, monitor: &Monitor) -> Re
     let secrets = Secrets::ours(dir.join(bundle::SECRETS));
     let containers = containers(rendering, STORE, secrets.user());
     let run = &rendering.workload.graph.name;
-    let build = matches!(rendering.image, Image::Of(_))
+    let build = matches!(rendering.image, Image::Built(_))
         .then(|| bundle::here(bundle::IMAGE).display().to_string());
     let file = compose::file(run, &containers, build.as_deref())?;
-    if let Image::Of(program) = &rendering.image {
+    if let Image::Built(program) = &rendering.image {
         write_image(program, &dir.join(bundle::IMAGE))?;
     }
     monitor.check_cancelled()?;
@@ -179,7 +179,7 @@ fn notes(
         "the cluster needs room for {pods} pods, with {cpu:.1} processors and {gib:.1} GiB of memory"
     )];
     let image = rendering.image.name();
-    if matches!(rendering.image, Image::Of(_)) {
+    if matches!(rendering.image, Image::Built(_)) {
         notes.push(format!(
             "its nodes need the image {image} (`cuttlefish image build`): load it into them (`kind load \
              docker-image {image}`), or push it to a registry and render with `--image`"

@@ -178,7 +178,7 @@ fn rendering(
 ) -> Result<Rendering, Error> {
     let image = match &request.image {
         Some(image) => Image::Named(image.clone()),
-        None => Image::Of(program(request.program.as_deref(), monitor)?),
+        None => Image::Built(program(request.program.as_deref(), monitor)?),
     };
     let platform = request.platform;
     Ok(Rendering {

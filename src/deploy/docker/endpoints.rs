@@ -130,7 +130,7 @@ impl DockerRun {
         Ok(broker.for_user(user, password, trainer_broker.vhost()))
     }
 
-    /// The broker's management API, and the virtual host that the run is in; none where we may not
+    /// The broker's management API, and the virtual host that the run is in; None where we may not
     /// use it.
     pub async fn management(&self) -> Result<Option<(Management, String)>, Error> {
         let broker = self.broker().await?;
