@@ -24,7 +24,7 @@ use super::docker::own_services::SecretFile;
 /// The user and group of containers when the command runs as root, which they should not.
 const NOBODY: u32 = 65532;
 
-/// User and group of [`NOBODY`], in Docker's form.
+/// User and group of containers when the command runs as root, in Docker's form.
 pub fn nobody() -> String {
     format!("{NOBODY}:{NOBODY}")
 }

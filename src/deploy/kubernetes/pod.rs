@@ -38,8 +38,8 @@ const READABLE: i32 = 0o444;
 /// A trainer commits within 8 s before it ends, which Kubernetes ends by force after these.
 const PATIENCE: i64 = 15;
 
-/// The pods of a set: its first container, told by its ordinal which one it is, after `init_container` has ended
-/// well.
+/// The pods of a set: its first container, told by its ordinal which one it is, after `init_container` has
+/// ended well.
 pub(super) fn template(
     names: &Names,
     run: &RunContents,
