@@ -10,8 +10,8 @@ use super::{Exit, Failure, FileArgs, print, print_json};
 use crate::config::Config;
 use crate::deploy::Kind;
 use crate::deploy::docker::cost::Cost;
+use crate::deploy::docker::estimate::DockerEstimate;
 use crate::deploy::docker::limits::{Limit, Standing};
-use crate::deploy::docker::outlook::Outlook;
 use crate::report::numbers::{size, thousands};
 use crate::report::table::aligned;
 use crate::run::plan::{Estimate, TargetPlan, plan};
@@ -117,7 +117,7 @@ fn text(planned: &TargetPlan) -> String {
 }
 
 /// Memory and limits of the host, and what is said about them.
-fn docker_text(outlook: &Outlook, problem: Option<&str>) -> String {
+fn docker_text(outlook: &DockerEstimate, problem: Option<&str>) -> String {
     let host = outlook.host.as_ref().map_or("Docker".to_owned(), |host| {
         format!("{}, {} processors", host.name, host.processors)
     });
@@ -126,10 +126,10 @@ fn docker_text(outlook: &Outlook, problem: Option<&str>) -> String {
         indented(&memory_rows(&outlook.cost), 1),
         indented(&limit_rows(&outlook.limits), 2),
     );
-    for limit in outlook.that(Standing::Noted) {
+    for limit in outlook.limits_with(Standing::Noted) {
         text.push_str(&format!("\nnote: {limit}\n"));
     }
-    let exceeded: Vec<&Limit> = outlook.that(Standing::Exceeded).collect();
+    let exceeded: Vec<&Limit> = outlook.limits_with(Standing::Exceeded).collect();
     for limit in &exceeded {
         text.push_str(&format!("\nexceeded: {limit}\n"));
     }

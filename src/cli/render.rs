@@ -10,7 +10,7 @@ use super::{Exit, Failure, FileArgs};
 use crate::config::Config;
 use crate::deploy::Kind;
 use crate::deploy::docker::desired::Role;
-use crate::deploy::ecs::cost::Cost;
+use crate::deploy::ecs::cost::EcsCost;
 use crate::deploy::ecs::manifests::{APPLY, README, REMOVE};
 use crate::deploy::kubernetes;
 use crate::run::Error;
@@ -190,7 +190,7 @@ fn with_kubernetes(run: &str, place: &Path, notes: &[String]) -> String {
     )
 }
 
-fn with_ecs(run: &str, place: &Path, cost: &Cost, services: usize) -> String {
+fn with_ecs(run: &str, place: &Path, cost: &EcsCost, services: usize) -> String {
     let place = place.display();
     let (apply, remove) = (APPLY.0, REMOVE.0);
     let (tasks, vcpus, memory) = (cost.tasks, cost.vcpus, cost.memory);

@@ -80,7 +80,7 @@ pub fn show_changes(up: &BroughtUp, monitor: &Monitor) {
         summary => format!(
             "run {run} is up: {summary} in {:.1} s{}",
             up.took.as_secs_f64(),
-            changes.outlook
+            changes.next_step
         ),
     });
 }

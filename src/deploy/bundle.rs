@@ -1,11 +1,11 @@
-//! Where the files of a rendered run are, relative to its manifests.
+//! Paths of the files of a rendered run, relative to its manifests.
 
 use std::path::{Path, PathBuf};
 
-/// How manifests begin.
+/// First line of manifests, which tells a rendered file from a person's.
 pub const FIRST_LINE: &str = "# Made by `cuttlefish render`.";
 
-/// What the neuron image is built from.
+/// Directory that the neuron image is built from.
 pub const IMAGE: &str = "image";
 /// The run's record, in [`RECORD_FILE`].
 pub const RECORD: &str = "record";
@@ -15,7 +15,7 @@ pub const RECORD_FILE: &str = "record.json";
 pub const SECRETS: &str = "secrets";
 /// The prepared data set.
 pub const DATA: &str = "data";
-/// What the run's own store writes.
+/// Directory of the run's own store.
 pub const STORE: &str = "store";
 
 /// A directory as manifests name it.

@@ -1,7 +1,7 @@
 //! A run's containers as a file for Docker Compose, 1.29 or newer. Pure; held to its form by a snapshot.
 //!
-//! What a container is says [`desired`](super::docker::desired), how it is hardened
-//! [`render`](super::docker::render): here both are only said in Compose's words.
+//! [`desired`](super::docker::desired) says what a container is, [`render`](super::docker::render) how it is
+//! hardened: here both are only put in Compose's words.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +21,7 @@ pub const FILE: &str = "docker-compose.yml";
 /// The name of the file that Compose reads its own settings from.
 pub const SETTINGS_FILE: &str = ".env";
 
-/// What else than [`FIRST_LINE`] is said at the top of the file.
+/// Comment at the top of the file, below [`FIRST_LINE`].
 const HEADER: &str = "\
 # Paths are relative to this file, so that its directory can be moved, with owners and modes; there are
 # passwords in it. `docker-compose logs -f trainer` shows how far the run is, and how it ends.
@@ -29,18 +29,18 @@ const HEADER: &str = "\
 
 /// A Compose file.
 #[derive(Debug, Serialize)]
-struct File {
+struct ComposeFile {
     #[serde(serialize_with = "in_order")]
-    services: Vec<(String, Service)>,
-    networks: BTreeMap<String, Network>,
+    services: Vec<(String, ComposeService)>,
+    networks: BTreeMap<String, ComposeNetwork>,
 }
 
 /// A network, with everything as it is by default.
 #[derive(Debug, Serialize)]
-struct Network {}
+struct ComposeNetwork {}
 
 #[derive(Debug, Serialize)]
-struct Service {
+struct ComposeService {
     container_name: String,
     hostname: String,
     image: String,
@@ -115,7 +115,7 @@ pub fn file(
         .filter(|_| build.is_some());
     let services = containers.iter().map(|container| {
         let is_builder = builder == Some(&container.actor);
-        let service = Service {
+        let service = ComposeService {
             build: build.filter(|_| is_builder).map(str::to_owned),
             depends_on: match builder {
                 Some(builder) if !is_builder && container.role != Role::Broker => {
@@ -128,9 +128,9 @@ pub fn file(
         (container.actor.clone(), service)
     });
     let networks = containers.iter().flat_map(|one| one.networks.clone());
-    let file = File {
+    let file = ComposeFile {
         services: services.collect(),
-        networks: networks.map(|name| (name, Network {})).collect(),
+        networks: networks.map(|name| (name, ComposeNetwork {})).collect(),
     };
     let mut file = serde_json::to_value(file)?;
     escape(&mut file);
@@ -152,10 +152,10 @@ pub fn settings(n_services: usize) -> String {
     )
 }
 
-fn service(run: &str, container: &Container) -> Service {
+fn service(run: &str, container: &Container) -> ComposeService {
     let is_broker = container.role == Role::Broker;
     let memory = container.memory.filter(|_| !is_broker).map(size);
-    Service {
+    ComposeService {
         container_name: container.name.clone(),
         hostname: container.actor.clone(),
         image: container.image.clone(),

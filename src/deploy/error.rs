@@ -1,4 +1,4 @@
-//! Why a target did not do what it was asked.
+//! Errors of targets.
 
 use std::path::{Path, PathBuf};
 
@@ -12,7 +12,7 @@ use crate::transport::amqp;
 use crate::transport::amqp::connection::AddressError;
 use crate::{import, record, run_dir, store};
 
-/// Why a target did not do what it was asked. Texts are whole, and say what to do.
+/// Error of a target. Texts are whole, and say what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The Docker host.
@@ -51,11 +51,11 @@ pub enum Error {
     /// The operating system.
     #[error("failed to {what} `{}`: {source}", path.display())]
     File {
-        /// What was to be done, as a verb.
+        /// Operation, as a verb.
         what: &'static str,
         /// The file or directory.
         path: PathBuf,
-        /// What the operating system said.
+        /// Operating system's error.
         source: std::io::Error,
     },
     /// The actors could not be started, or not be asked.
@@ -72,7 +72,7 @@ pub enum Error {
     Unsupported {
         /// The run.
         run: String,
-        /// What it is instead, as a clause.
+        /// Clause that says what the run is instead.
         why: &'static str,
     },
     /// Somebody else's containers or services have the run's name.
@@ -94,7 +94,7 @@ pub enum Error {
     Fixed {
         /// The run.
         run: String,
-        /// What was to be changed.
+        /// Part that was to be changed.
         what: &'static str,
     },
     /// The host or the broker cannot carry the run.
@@ -136,7 +136,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// What the operating system refused to do with a file.
+    /// Makes an operating system's error on a file one of the target.
     pub(crate) fn file(
         what: &'static str,
         path: &Path,

@@ -27,7 +27,7 @@ use crate::transport::{Mailbox, MemoryTransport};
 /// This process, for one run.
 pub struct LocalTarget {
     dir: RunDir,
-    /// What `up` was given: a session starts its actors.
+    /// Workload that `up` was given: a session starts its actors.
     workload: Option<Workload>,
 }
 
@@ -55,7 +55,7 @@ impl LocalTarget {
         Ok(SavedRun::read_from(self.dir.name(), store).await?)
     }
 
-    /// Whether the directory has a run. A store without a record is what a process leaves that was killed
+    /// True if the directory has a run. A store without a record is what a process leaves that was killed
     /// while it made one.
     pub async fn is_run(dir: &RunDir) -> bool {
         match dir.existing_store() {
@@ -150,7 +150,7 @@ pub struct LocalRun {
     observer: Arc<Observer>,
     trainer: ActorMailbox,
     arbiters: Vec<Arbiter>,
-    /// Where store requests run, apart from the arithmetic.
+    /// Runtime of store requests, apart from the arithmetic.
     runtime: Option<tokio::runtime::Runtime>,
 }
 
@@ -215,7 +215,7 @@ impl LocalRun {
         })
     }
 
-    /// What the run reports.
+    /// Observer of the run's events.
     pub fn observer(&self) -> &Observer {
         &self.observer
     }

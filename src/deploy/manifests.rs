@@ -9,7 +9,7 @@ use cuttlefish_core::data::Feed;
 
 use super::docker::desired::{self, BROKER, Container, Role, STORE, Site};
 use super::docker::image::{DOCKERFILE, PROGRAM, Program};
-use super::docker::own_services::{self, Names, Passwords};
+use super::docker::own_services::{self, BrokerNames, Passwords};
 use super::docker::provision::{own_store_environment, write_data};
 use super::secrets::{self, Secrets};
 use super::{Error, Workload, bundle, compose, kubernetes};
@@ -18,8 +18,8 @@ use crate::data::prepared::{DATA_FILE, data_file};
 use crate::monitor::Monitor;
 use crate::store::DEFAULT_TABLE;
 
-/// What a parameter needs in the store, at most: its value and two of an optimizer, in two slots, and as
-/// much again for what is written meanwhile.
+/// Bytes of a parameter in the store, at most: its value and two of an optimizer, in two slots, and as much
+/// again for what is written meanwhile.
 const STORED_BYTES: u64 = 4 * 3 * 2 * 2;
 
 /// A run that is to be rendered.
@@ -30,7 +30,7 @@ pub struct Rendering {
     pub image: Image,
     /// The image of the broker.
     pub broker_image: String,
-    /// How batches get to the first layer.
+    /// Feed of the first layer: rows by reference, or sent by the trainer.
     pub feed: Feed,
     /// Containers on a bridge, at most.
     pub per_bridge: usize,
@@ -38,10 +38,10 @@ pub struct Rendering {
 
 /// The image of all containers but the broker.
 pub enum Image {
-    /// One that is there, or will be.
+    /// Name of an image that is there, or will be.
     Named(String),
-    /// One that is built from this program.
-    Of(Program),
+    /// Program that the image is built from.
+    Built(Program),
 }
 
 impl Image {
@@ -49,12 +49,12 @@ impl Image {
     pub fn name(&self) -> String {
         match self {
             Self::Named(name) => name.clone(),
-            Self::Of(program) => program.image(),
+            Self::Built(program) => program.image(),
         }
     }
 }
 
-/// Everything that is in a directory for Compose.
+/// Names of everything in a directory for Compose.
 pub const COMPOSE_NAMES: [&str; 7] = [
     compose::FILE,
     compose::SETTINGS_FILE,
@@ -73,10 +73,10 @@ pub fn write_compose(rendering: &Rendering, dir: &Path, monitor: &Monitor) -> Re
     let secrets = Secrets::ours(dir.join(bundle::SECRETS));
     let containers = containers(rendering, STORE, secrets.user());
     let run = &rendering.workload.graph.name;
-    let build = matches!(rendering.image, Image::Of(_))
+    let build = matches!(rendering.image, Image::Built(_))
         .then(|| bundle::here(bundle::IMAGE).display().to_string());
     let file = compose::file(run, &containers, build.as_deref())?;
-    if let Image::Of(program) = &rendering.image {
+    if let Image::Built(program) = &rendering.image {
         write_image(program, &dir.join(bundle::IMAGE))?;
     }
     monitor.check_cancelled()?;
@@ -101,10 +101,10 @@ pub fn write_compose(rendering: &Rendering, dir: &Path, monitor: &Monitor) -> Re
     Ok(containers.len())
 }
 
-/// Everything that is in a directory for Kubernetes: the data set where it is too large to be inside.
+/// Names of everything in a directory for Kubernetes: the data set where it is too large to be inside.
 pub const KUBERNETES_NAMES: [&str; 2] = [kubernetes::FILE, DATA_FILE];
 
-/// Writes a directory with manifests for Kubernetes. Returns what whoever applies them has to know.
+/// Writes a directory with manifests for Kubernetes. Returns notes for the person who applies them.
 ///
 /// # Errors
 /// Says what cannot be written, or cannot work.
@@ -147,13 +147,13 @@ pub fn write_kubernetes(
     let notes = notes(rendering, &names, &containers, bytes.is_none());
     let manifests = kubernetes::manifests(
         &names,
-        &kubernetes::Run {
+        &kubernetes::RunContents {
             containers: &containers,
             secrets: &secrets,
             record: &rendering.workload.record.to_json()?,
             data: match &bytes {
-                Some(bytes) => kubernetes::Data::Inside(DATA_FILE, bytes),
-                None => kubernetes::Data::Claimed(size),
+                Some(bytes) => kubernetes::DataVolume::Inside(DATA_FILE, bytes),
+                None => kubernetes::DataVolume::Claimed(size),
             },
             store_bytes: rendering.workload.graph.parameters() as u64 * STORED_BYTES,
         },
@@ -164,14 +164,14 @@ pub fn write_kubernetes(
     Ok(notes)
 }
 
-/// What a run needs that its manifests cannot bring along.
+/// Notes on what a run needs that its manifests cannot bring along.
 fn notes(
     rendering: &Rendering,
     names: &kubernetes::Names,
     containers: &[Container],
     is_data_claimed: bool,
 ) -> Vec<String> {
-    let (cpu, memory) = kubernetes::asked(containers);
+    let (cpu, memory) = kubernetes::resource_requests(containers);
     let gib = memory as f64 / f64::from(1 << 30);
     // All but the one that writes the record, which is in the trainer's pod.
     let pods = containers.len() - 1;
@@ -179,7 +179,7 @@ fn notes(
         "the cluster needs room for {pods} pods, with {cpu:.1} processors and {gib:.1} GiB of memory"
     )];
     let image = rendering.image.name();
-    if matches!(rendering.image, Image::Of(_)) {
+    if matches!(rendering.image, Image::Built(_)) {
         notes.push(format!(
             "its nodes need the image {image} (`cuttlefish image build`): load it into them (`kind load \
              docker-image {image}`), or push it to a registry and render with `--image`"
@@ -202,7 +202,7 @@ fn notes(
     notes
 }
 
-/// The containers of a run whose store they know as `store`, with that which writes its record.
+/// Containers of a run whose store they know as `store`, and the one that writes its record.
 fn containers(rendering: &Rendering, store: &str, user: String) -> Vec<Container> {
     let site = Site {
         image: rendering.image.name(),
@@ -237,7 +237,7 @@ fn secret_files(run: &str, broker: &str) -> Result<Vec<own_services::SecretFile>
     let credentials = own_services::store_credentials(&access_key);
     let mut files = own_services::reader_files(&token, &credentials);
     files.extend(own_services::broker_files(
-        &Names::new(run),
+        &BrokerNames::new(run),
         &passwords,
         broker,
     )?);
@@ -251,7 +251,7 @@ fn secret_files(run: &str, broker: &str) -> Result<Vec<own_services::SecretFile>
     Ok(files)
 }
 
-/// Writes what the neuron image is built from.
+/// Writes the directory that the neuron image is built from.
 fn write_image(program: &Program, dir: &Path) -> Result<(), Error> {
     let write = || {
         std::fs::create_dir_all(dir)?;

@@ -12,7 +12,7 @@
 //! | [`bundle`] | places of the files that such manifests name |
 //! | [`staging`] | a directory that appears whole or not at all |
 //! | [`yaml`] | the YAML of manifests; pure |
-//! | [`error`] | why a target did not do what it was asked |
+//! | [`error`] | errors of targets |
 //!
 //! [`Target`] is the port, and its documentation the contract; `tests/support/target_contract.rs` is the suite
 //! that every target passes. Nothing here decides about training: that is the trainer's. A process that
@@ -59,7 +59,7 @@ use local::LocalTarget;
 /// `up` converges and may be repeated, by another process too: what is there and right stays, and a run that
 /// is up already is left as it is. When it returns, the run's record is in its store, and the run trains
 /// (`docker`, `ecs`) or trains as soon as a [`Session`] is opened (`local`). `down` may be repeated too: what
-/// is gone already is no error. Whoever calls either holds the run's [`Lock`].
+/// is gone already is no error. The caller of either holds the run's [`Lock`].
 ///
 /// A run that was never brought up has nothing to be looked at: every method but `kind`, `up` and `down` then
 /// fails with [`Error::NotUp`], and `down` has nothing to do.
@@ -99,7 +99,7 @@ pub trait Target {
     /// When what is there cannot be looked at.
     async fn actors(&self) -> Result<Actors, Error>;
 
-    /// What works on the run, in words, if anything does.
+    /// Workers on the run, in words; None if there are none.
     async fn worker(&self) -> Option<String>;
 
     /// The run's store, as this process reaches it.
@@ -142,12 +142,12 @@ pub trait Session {
     fn abandon(self: Box<Self>) -> Left;
 }
 
-/// What becomes of a run that its session has let go of.
+/// State of a run once its session has let go of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Left {
-    /// It has stopped, and goes on from its last commit when it is resumed.
+    /// The run has stopped, and goes on from its last commit when it is resumed.
     Stopped,
-    /// It trains on.
+    /// The run trains on.
     Running,
     /// Its trainer commits and ends; everything else stays.
     Stopping,
@@ -189,7 +189,7 @@ impl Kind {
     }
 }
 
-/// What a target is to train.
+/// Workload of a target: a network to train, and its data.
 #[derive(Clone, Debug)]
 pub struct Workload {
     /// The network and its data, as the run's store is to have them.
@@ -206,12 +206,12 @@ pub struct Workload {
 /// Options of a run that is brought up: where it finds what a target needs.
 #[derive(Clone, Debug)]
 pub enum Options {
-    /// Nothing is needed.
+    /// This process, which needs nothing.
     Local,
     /// Broker, store and images.
     Docker(Box<docker::Services>),
     /// Stack, image and store.
-    Ecs(ecs::run::Options),
+    Ecs(ecs::run::EcsOptions),
 }
 
 impl Options {
@@ -232,8 +232,8 @@ pub struct Changes {
     pub details: Vec<String>,
     /// Their numbers in words; empty where nothing was changed.
     pub summary: String,
-    /// What happens next without anybody's doing; empty where nothing does.
-    pub outlook: &'static str,
+    /// Events that follow without anybody's doing, in words; empty where none does.
+    pub next_step: &'static str,
 }
 
 /// The actors of a run, as their target sees them.
@@ -247,18 +247,18 @@ pub enum Actors {
     Services(ServiceStatus),
 }
 
-/// How a run is on its target: the document in its directory.
+/// Document in a run's directory: the run's target, and its place there.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "target", rename_all = "snake_case")]
 pub enum Deployment {
-    /// In this process.
+    /// A run in this process.
     Local {
         /// Version of this form.
         version: u32,
     },
-    /// On a Docker host.
+    /// A run on a Docker host.
     Docker(Box<docker::Deployment>),
-    /// On Amazon ECS.
+    /// A run on Amazon ECS.
     Ecs(Box<ecs::Deployment>),
 }
 
@@ -266,7 +266,7 @@ pub enum Deployment {
 pub const DOCUMENT_VERSION: u32 = 1;
 
 impl Deployment {
-    /// How the run in a directory is deployed; None where there is none. Runs of earlier versions of this
+    /// Deployment of the run in a directory; None where there is none. Runs of earlier versions of this
     /// program have a document of each target's own, or only a store.
     ///
     /// # Errors
@@ -275,8 +275,8 @@ impl Deployment {
         if !dir.exists() {
             return Ok(None);
         }
-        let found = if let Some(found) = dir.document()? {
-            found
+        let deployment = if let Some(deployment) = dir.document()? {
+            deployment
         } else if let Some(docker) = dir.read_json(DOCKER_DOCUMENT)? {
             Self::Docker(docker)
         } else if let Some(ecs) = dir.read_json(ECS_DOCUMENT)? {
@@ -286,8 +286,8 @@ impl Deployment {
                 version: DOCUMENT_VERSION,
             }
         };
-        match found.version() {
-            DOCUMENT_VERSION => Ok(Some(found)),
+        match deployment.version() {
+            DOCUMENT_VERSION => Ok(Some(deployment)),
             version => Err(run_dir::Error::Broken {
                 run: dir.name().to_owned(),
                 problem: format!(
@@ -332,7 +332,7 @@ pub async fn open(dir: RunDir) -> Result<Box<dyn Target>, Error> {
             Box::new(DockerTarget::new(dir, docker::Services::default()).await?)
         }
         Some(Deployment::Ecs(_)) => {
-            Box::new(EcsTarget::new(dir, ecs::run::Options::default()).await?)
+            Box::new(EcsTarget::new(dir, ecs::run::EcsOptions::default()).await?)
         }
     })
 }

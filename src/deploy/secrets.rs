@@ -24,12 +24,12 @@ use super::docker::own_services::SecretFile;
 /// The user and group of containers when the command runs as root, which they should not.
 const NOBODY: u32 = 65532;
 
-/// That user and group, as Docker wants them.
+/// User and group of containers when the command runs as root, in Docker's form.
 pub fn nobody() -> String {
     format!("{NOBODY}:{NOBODY}")
 }
 
-/// Where a run's secrets are, and who reads them.
+/// Secrets of a run: their directory, and the user who reads them.
 #[derive(Clone, Debug)]
 pub struct Secrets {
     dir: PathBuf,
@@ -59,12 +59,12 @@ impl Secrets {
         &self.dir
     }
 
-    /// User and group that containers run as, as Docker wants them.
+    /// User and group that containers run as, in Docker's form.
     pub fn user(&self) -> String {
         format!("{}:{}", self.reader.0, self.reader.1)
     }
 
-    /// What the file `name` holds.
+    /// Content of the file `name`.
     pub fn read(&self, name: &str) -> Result<String, Error> {
         let path = self.dir.join(name);
         fs::read_to_string(&path).map_err(Error::file("read", &path))

@@ -12,9 +12,9 @@ pub struct Staging {
     place: PathBuf,
 }
 
-/// Whether a directory may take the place `place`: nothing is there, or nothing is in it, or with
-/// `overwrite` what an earlier one has put there. That is known by its `names`, and by a file that is
-/// `marked`: its name, and the line that it begins with.
+/// Checks that a directory may take the place `place`: nothing is there, or nothing is in it, or with
+/// `overwrite` an earlier one. That is known by its `names`, and by a file that is `marked`: its name, and
+/// the line that it begins with.
 ///
 /// # Errors
 /// Says what is there instead, and what to do.
@@ -24,12 +24,12 @@ pub fn check_place(
     names: &[&str],
     marked: (&str, &str),
 ) -> Result<(), Error> {
-    let shown = place.display();
+    let display = place.display();
     let entries = match fs::read_dir(place) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
         Err(error) => {
             return Err(Error::Unusable(format!(
-                "failed to use `{shown}` as a directory: {error} (name another one with `--into DIR`)"
+                "failed to use `{display}` as a directory: {error} (name another one with `--into DIR`)"
             )));
         }
         Ok(entries) => entries,
@@ -52,13 +52,13 @@ pub fn check_place(
     };
     if let Some(foreign) = found.iter().find(is_foreign) {
         return Err(Error::Unusable(format!(
-            "failed to write to `{shown}`: `{foreign}` in it was not rendered (name another directory \
+            "failed to write to `{display}`: `{foreign}` in it was not rendered (name another directory \
              with `--into DIR`)"
         )));
     }
     if !overwrite {
         return Err(Error::Unusable(format!(
-            "failed to write to `{shown}`: a run was rendered there (replace it, and the weights in its \
+            "failed to write to `{display}`: a run was rendered there (replace it, and the weights in its \
              store, with `--overwrite`, or name another directory with `--into DIR`)"
         )));
     }
@@ -80,7 +80,7 @@ impl Staging {
         })
     }
 
-    /// Where it is now.
+    /// Path of the directory, until it is kept.
     pub fn path(&self) -> &Path {
         &self.path
     }

@@ -74,7 +74,7 @@ fn indent(depth: usize, out: &mut String) {
     out.extend(std::iter::repeat_n("  ", depth));
 }
 
-/// Whether a text is best written line by line: then it is what it is, without any escapes.
+/// True if a text is best written line by line: then it is what it is, without any escapes.
 fn is_block(text: &str) -> bool {
     let is_plain = |c: char| c == '\n' || (' '..='~').contains(&c);
     let ends_once = text.ends_with('\n') && !text.ends_with("\n\n");
@@ -91,7 +91,7 @@ fn scalar(text: &str) -> String {
     if starts_plainly && !is_other && text.chars().all(is_word) {
         text.to_owned()
     } else {
-        // What JSON writes in quotes, YAML reads there.
+        // YAML reads text in quotes as JSON does.
         Value::from(text).to_string()
     }
 }
@@ -104,7 +104,7 @@ mod tests {
 
     use super::*;
 
-    /// What the reader of topology files makes of a text.
+    /// Value that the reader of topology files makes of a text.
     fn read(text: &str) -> Value {
         let mut problems = Problems::default();
         let node = yaml::parse(text, &mut problems);

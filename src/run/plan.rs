@@ -10,10 +10,10 @@ use super::prepare::{existing, exists, read_workload, usual_grouping};
 use super::topology_file::{Overrides, Source, TopologyFile};
 use super::{Error, Run};
 use crate::config::Config;
-use crate::deploy::docker::outlook::Outlook;
+use crate::deploy::docker::estimate::DockerEstimate;
 use crate::deploy::docker::{Docker, Services};
 use crate::deploy::ecs;
-use crate::deploy::ecs::cost::Cost;
+use crate::deploy::ecs::cost::EcsCost;
 use crate::deploy::ecs::desired::{Service, Site};
 use crate::deploy::ecs::stack::Stack;
 use crate::deploy::{Deployment, Kind, Options, Workload};
@@ -36,9 +36,9 @@ pub enum Estimate {
     /// This process: the plan says it all.
     Local,
     /// A Docker host, and why its limits are unknown if they are.
-    Docker(Box<Outlook>, Option<String>),
+    Docker(Box<DockerEstimate>, Option<String>),
     /// Amazon ECS, by the services of the run.
-    Ecs(Vec<Service>, Cost),
+    Ecs(Vec<Service>, EcsCost),
 }
 
 impl TargetPlan {
@@ -85,7 +85,7 @@ pub async fn plan(
                 Err(error) => (None, Some(format!("failed to {error}"))),
             };
             let (graph, docker) = (&workload.graph, docker.as_ref());
-            let outlook = Outlook::new(docker, graph, &plan, &services, before);
+            let outlook = DockerEstimate::new(docker, graph, &plan, &services, before);
             Estimate::Docker(Box::new(outlook.await?), problem)
         }
         Kind::Ecs => {

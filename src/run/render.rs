@@ -13,7 +13,7 @@ use crate::deploy::bundle::FIRST_LINE;
 use crate::deploy::docker::desired::CONTAINERS_PER_BRIDGE;
 use crate::deploy::docker::image::{self, Program};
 use crate::deploy::ecs::bundle;
-use crate::deploy::ecs::cost::Cost;
+use crate::deploy::ecs::cost::EcsCost;
 use crate::deploy::ecs::manifests::README;
 use crate::deploy::ecs::stack::Stack;
 use crate::deploy::manifests::{self, Image, Rendering};
@@ -115,7 +115,7 @@ pub enum Contents {
     /// Objects of Kubernetes, with what whoever applies them has to know.
     Kubernetes(Vec<String>),
     /// Services of ECS: their cost, and their number.
-    Ecs(Cost, usize),
+    Ecs(EcsCost, usize),
 }
 
 /// Renders a run. The directory appears whole or not at all.
@@ -178,7 +178,7 @@ fn rendering(
 ) -> Result<Rendering, Error> {
     let image = match &request.image {
         Some(image) => Image::Named(image.clone()),
-        None => Image::Of(program(request.program.as_deref(), monitor)?),
+        None => Image::Built(program(request.program.as_deref(), monitor)?),
     };
     let platform = request.platform;
     Ok(Rendering {

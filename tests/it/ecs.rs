@@ -13,7 +13,7 @@ use aws_sdk_ecs::config::retry::RetryConfig;
 use aws_sdk_ecs::config::{BehaviorVersion, Credentials, Region};
 use cuttlefish::deploy::ecs::Ecs;
 use cuttlefish::deploy::ecs::desired::{Network, Service, TaskDefinition};
-use cuttlefish::deploy::ecs::reconcile::{Action, reconcile};
+use cuttlefish::deploy::ecs::reconcile::{ServiceAction, reconcile};
 use cuttlefish::deploy::ecs::stack::{Capacity, Stack};
 use serde_json::{Value, json};
 
@@ -278,9 +278,9 @@ async fn a_service_that_is_being_left_is_waited_for() {
         ..Fake::default()
     });
     let wanted = [service("trainer")];
-    let create = Action::Create(Box::new(wanted[0].clone()));
+    let create = ServiceAction::Create(Box::new(wanted[0].clone()));
     ecs.apply(&create).await.unwrap();
-    ecs.apply(&Action::Delete(wanted[0].name.clone()))
+    ecs.apply(&ServiceAction::Delete(wanted[0].name.clone()))
         .await
         .unwrap();
     let error = ecs.apply(&create).await.unwrap_err().to_string();
@@ -341,7 +341,7 @@ async fn a_service_that_somebody_has_moved_is_brought_back() {
     });
     let wanted = [service("moved"), service("relaunched")];
     for service in &wanted {
-        let create = Action::Create(Box::new(service.clone()));
+        let create = ServiceAction::Create(Box::new(service.clone()));
         ecs.apply(&create).await.unwrap();
     }
     {
@@ -356,9 +356,9 @@ async fn a_service_that_somebody_has_moved_is_brought_back() {
     }
     let found = ecs.observe(&names(&wanted)).await.unwrap();
     let actions = reconcile(&wanted, &found);
-    let told: Vec<String> = actions.iter().map(Action::sentence).collect();
+    let sentences: Vec<String> = actions.iter().map(ServiceAction::sentence).collect();
     assert_eq!(
-        told,
+        sentences,
         [
             "update cf_run_moved: subnets subnet-1 subnet-2 instead of subnet-2 subnet-3, private \
              addresses instead of public ones",

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use cuttlefish::deploy::bundle::FIRST_LINE;
 use cuttlefish::deploy::ecs::desired::{Service, Site, services};
-use cuttlefish::deploy::ecs::manifests::{Run, readme, requests, settings, template};
+use cuttlefish::deploy::ecs::manifests::{RunSite, readme, requests, settings, template};
 use cuttlefish::deploy::ecs::stack::Stack;
 use cuttlefish_core::topology::{DataShape, Grouping, TaskShape, parse};
 use serde_json::json;
@@ -58,8 +58,8 @@ fn stack() -> Stack {
     Stack::new("here", &outputs).unwrap()
 }
 
-fn run(stack: &Stack) -> Run<'_> {
-    Run {
+fn run(stack: &Stack) -> RunSite<'_> {
+    RunSite {
         name: "shapes",
         owner: "0wner",
         stack,

@@ -1,4 +1,4 @@
-//! What a run in containers costs its host. A pure function of the network.
+//! Cost of a run in containers for its host. A pure function of the network.
 //!
 //! The constants are measured: a 64-490-10 network as 500 neuron containers on two processors, with
 //! Docker 20.10 (fuse-overlayfs), Linux 6.18 and RabbitMQ 4.0. `docs/adr/0010-*.md` says how.
@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::desired;
 
-/// What a unit's process has of its own, before any neuron (`Pss_Anon` 2.3 MiB).
+/// Memory of a unit's process before any neuron (`Pss_Anon` 2.3 MiB), in bytes.
 const UNIT: u64 = 5 << 19;
 /// The same of a synapse or trainer, which listens to hundreds of queues (6.5 and 8.0 MiB).
 const GATHERER: u64 = 8 << 20;
@@ -22,14 +22,14 @@ const COPIES: u64 = 2;
 /// Ticks in flight.
 const TICKS: u64 = 2;
 
-/// What Docker and the kernel need beside a process (6.3 MiB): its shim 2.6, the proxy of its port
-/// 0.7, the file system's process 0.2, the daemons 0.5; slabs 1.3, page tables 0.5, stacks 0.4.
+/// Memory of Docker and the kernel beside a process (6.3 MiB): its shim 2.6, the proxy of its port 0.7, the
+/// file system's process 0.2, the daemons 0.5; slabs 1.3, page tables 0.5, stacks 0.4.
 const BESIDE: u64 = 13 << 19;
 /// Threads of a container (23.6): shim 11, process 4, proxy 7, file system 1.
 const TASKS: u64 = 24;
 /// Files that all of these have open (81).
 const FILES: u64 = 85;
-/// Those of them that the daemon has (8.0).
+/// Files of a container that the daemon has open (8.0).
 const DAEMON_FILES: u64 = 8;
 /// Entries of the kernel's neighbour table, which is one for all containers (5.0 an actor): actor and
 /// companion know each other, and one of actor and gateway the other.
@@ -45,18 +45,18 @@ const BROKER_PROCESSES: [u64; 3] = [450, 11, 2];
 /// Its open files; one for a queue that has something on disk.
 const BROKER_FILES: [u64; 3] = [100, 1, 1];
 
-/// How a run is laid out on its host.
+/// Layout of a run on its host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Layout {
-    /// Whether it brings a broker along.
+    /// True if the run brings a broker along.
     pub own_broker: bool,
-    /// Whether it brings a store along.
+    /// True if the run brings a store along.
     pub own_store: bool,
     /// Actors on a bridge, at most.
     pub per_bridge: usize,
 }
 
-/// What a run costs.
+/// Cost of a run for its host.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Cost {
     /// Containers, companions included.
@@ -75,7 +75,7 @@ pub struct Cost {
     pub daemon_files: u64,
     /// Entries of the kernel's neighbour table: who talks to whom, and back.
     pub neighbours: u64,
-    /// What it costs a broker.
+    /// Cost for the broker.
     pub broker: BrokerCost,
     /// Bytes of the largest message.
     pub message: u64,
@@ -84,22 +84,22 @@ pub struct Cost {
 /// Memory of containers that are alike.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct MemoryUse {
-    /// Whose.
+    /// Containers that use it, in words.
     pub what: String,
-    /// How many.
+    /// Number of these containers.
     pub count: u64,
     /// Bytes that each is expected to use, at most.
     pub each: u64,
-    /// Bytes that each may use; none where nothing is limited.
+    /// Bytes that each may use; None where nothing is limited.
     pub limit: Option<u64>,
-    /// Whether the topology file says so.
+    /// True if the topology file sets the limit.
     pub is_unit: bool,
 }
 
-/// What a run costs a broker.
+/// Cost of a run for its broker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct BrokerCost {
-    /// Whether it is the run's own.
+    /// True if the broker is the run's own.
     pub own: bool,
     /// Connections.
     pub connections: u64,
@@ -218,10 +218,10 @@ fn of_actors(graph: &Graph, roster: Roster<'_>, plan: &Plan) -> Vec<MemoryUse> {
             .sum()
     };
     let answers = [Kind::Activation, Kind::Backward];
-    // These belong to the tick whose errors are under way, of which there is one.
+    // Errors under way are those of one tick.
     let errors = |layer| values(layer, &[Kind::Contribution, Kind::Propagated]);
     let held = |of_each_tick: u64, of_one_tick: u64| COPIES * (TICKS * of_each_tick + of_one_tick);
-    // What the first layer reads by itself is in flight as well, but in no message.
+    // Rows that the first layer reads by itself are in flight as well, but in no message.
     let read = (plan.memory.in_flight / 2).saturating_sub(plan.per_tick.bytes);
     let mut uses = Vec::new();
     for (index, layer) in plan.layers.iter().enumerate() {

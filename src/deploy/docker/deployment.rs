@@ -23,7 +23,7 @@ pub struct Deployment {
     pub store: StorePlace,
     /// The table of the store.
     pub table: String,
-    /// How batches get to the first layer.
+    /// Feed of the first layer: rows by reference, or sent by the trainer.
     pub feed: Feed,
     /// Actors on a bridge, at most.
     #[serde(default = "containers_per_bridge")]
@@ -32,7 +32,7 @@ pub struct Deployment {
     pub record: Record,
 }
 
-/// Where a run's broker is.
+/// Place of a run's broker.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum BrokerPlace {
@@ -41,14 +41,14 @@ pub enum BrokerPlace {
         /// Its image.
         image: String,
     },
-    /// One that was there.
+    /// A broker that was there.
     Given {
         /// Its management API, where the run has a virtual host and users of its own.
         management: Option<String>,
     },
 }
 
-/// Where a run's store is.
+/// Place of a run's store.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum StorePlace {
@@ -56,7 +56,7 @@ pub enum StorePlace {
     Companion,
     /// A DynamoDB that was there; the environment says who we are there.
     Given {
-        /// `http://host:port` of an emulator; none for the region's own.
+        /// `http://host:port` of an emulator; None for the region's own.
         endpoint: Option<String>,
         /// The region.
         region: String,

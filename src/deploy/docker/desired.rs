@@ -1,4 +1,4 @@
-//! What a run's containers should be: a pure function of the network and of where it runs.
+//! Containers of a run as they should be: a pure function of the network and of the run's site.
 
 mod errand;
 
@@ -39,7 +39,7 @@ pub const BROKER_PORT: u16 = 5672;
 /// See [`BROKER_PORT`].
 pub const DASHBOARD_PORT: u16 = 15672;
 
-/// Where a container finds things.
+/// Directories inside a container: secrets, data, the store's file.
 const SECRETS: &str = "/run/cuttlefish";
 const DATA: &str = "/data";
 const STORE_DIR: &str = "/store";
@@ -49,12 +49,12 @@ const HALF_OF_THE_PROCESSORS: &str = "+SP 50:50";
 
 /// The most files that broker and store may have open, of the largest run.
 pub const SERVICE_FILES: u64 = 65_536;
-/// The same of the smallest.
+/// The most files that broker and store may have open, of the smallest run.
 const FEWEST_SERVICE_FILES: u64 = 4096;
 /// Connections and queues of an actor, with room for what a queue has on disk.
 const SERVICE_FILES_PER_ACTOR: u64 = 16;
 
-/// Where a run lives: everything that its containers need to know beside the network.
+/// Site of a run: everything that its containers need to know beside the network.
 #[derive(Clone, Debug)]
 pub struct Site {
     /// The neuron image.
@@ -62,11 +62,11 @@ pub struct Site {
     /// The program that is mounted over the one in the image, where containers would otherwise have
     /// a copy of it in memory each.
     pub program: Option<PathBuf>,
-    /// The image of the run's own broker; none when one is given.
+    /// The image of the run's own broker; None when one is given.
     pub broker_image: Option<String>,
-    /// Whether the run brings its own store.
+    /// True if the run brings its own store.
     pub own_store: bool,
-    /// Whether containers have to be told whom to trust: a file of that among their secrets.
+    /// True if containers get a file of certificates to trust, among their secrets.
     pub has_certificates: bool,
     /// AWS variables for a store that is given.
     pub store_environment: Vec<(String, String)>,
@@ -80,7 +80,7 @@ pub struct Site {
     pub data_dir: PathBuf,
     /// See `secrets_dir`.
     pub store_dir: PathBuf,
-    /// How batches get to the first layer.
+    /// Feed of the first layer: rows by reference, or sent by the trainer.
     pub feed: Feed,
     /// Actors on a bridge, at most.
     pub per_bridge: usize,
@@ -93,7 +93,7 @@ pub struct Container {
     pub name: String,
     /// Its name within the run.
     pub actor: String,
-    /// What kind it is, for `ps`.
+    /// Kind of container, for `ps`.
     pub role: Role,
     /// The image.
     pub image: String,
@@ -101,7 +101,7 @@ pub struct Container {
     pub command: Vec<String>,
     /// Variables; never a secret.
     pub environment: Vec<(String, String)>,
-    /// What is mounted.
+    /// Files and directories that are mounted.
     pub mounts: Vec<Mount>,
     /// The networks it is in.
     pub networks: Vec<String>,
@@ -109,12 +109,12 @@ pub struct Container {
     pub ports: Vec<u16>,
     /// Processors that it needs, as a weight against other containers.
     pub cpu: f64,
-    /// The most memory it may have; none for a broker, which minds its own.
+    /// The most memory it may have, in bytes; None for a broker, which minds its own.
     pub memory: Option<u64>,
-    /// The most files it may have open; what the daemon gives without.
+    /// The most files it may have open; None for what the daemon gives.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub open_files: Option<u64>,
-    /// User and group; the image's without.
+    /// User and group; None for the image's.
     pub user: Option<String>,
     /// Fingerprint of its actor; empty for others. `knows` is its name in fingerprints of containers.
     #[serde(rename = "knows")]
@@ -172,11 +172,11 @@ impl Role {
 /// A file or directory of the host inside the container.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Mount {
-    /// On the host.
+    /// Path on the host.
     pub source: PathBuf,
-    /// In the container.
+    /// Path in the container.
     pub target: String,
-    /// Whether it can be written.
+    /// True if the container can write it.
     pub writable: bool,
 }
 
@@ -202,7 +202,7 @@ fn service_files(n_actors: usize) -> u64 {
     wanted.next_power_of_two()
 }
 
-/// The networks of a run with so many actors, and so many of them on a bridge at most.
+/// Names of the networks of a run with `n_actors` actors, at most `per_bridge` of them on each.
 pub fn networks(run: &str, n_actors: usize, per_bridge: usize) -> Vec<String> {
     (0..n_actors.div_ceil(per_bridge).max(1))
         .map(|shard| format!("cf.{run}.{shard}"))
@@ -266,7 +266,7 @@ fn actor(graph: &Graph, site: &Site, actor: Actor, network: String) -> Container
     }
 }
 
-/// What tells a container who it is, and where broker and store are.
+/// Variables that tell a container its name, and the places of broker and store.
 fn environment(graph: &Graph, site: &Site, actor: &str) -> Vec<(String, String)> {
     let secret = |file: &str| format!("{SECRETS}/{file}");
     let mut environment = vec![

@@ -1,4 +1,4 @@
-//! What is done to a container by those who test what a run survives, and how it is undone.
+//! Faults that are done to a container to test what a run survives, and their undoing.
 //!
 //! Docker remembers that a container was sent a signal through its API, whichever signal it was, and
 //! does not start it again by itself. So containers are frozen by `pause`, and killed as a process of
@@ -17,21 +17,21 @@ use super::desired::Container;
 use super::{Docker, Error, error, render, text};
 use crate::attempts::for_each;
 
-/// What Docker gives a container that is to end, before it kills it.
+/// Seconds that Docker gives a container that is to end, before it kills it.
 const END_WITHIN_SECONDS: i32 = 20;
 
-/// What a container may send when its network is slow, and what may wait for that: a token bucket
-/// (tc-tbf(8)), which drops what waits for longer.
+/// Queueing discipline of a slowed network: a token bucket (tc-tbf(8)), which drops what waits for longer
+/// than its latency.
 const SLOW: &str = "tbf rate 128kbit burst 4kb latency 400ms";
 
-/// Why a network cannot be slowed down that is not there.
+/// Problem of a network that is not there, and so cannot be slowed down.
 const NOT_CONNECTED: &str = "it is not connected";
 
 /// A command in a container, on a busy machine.
 const RUN_WITHIN: Duration = Duration::from_secs(60);
 
 impl Docker {
-    /// The process of a container as the daemon's host numbers it; none while there is none.
+    /// The process of a container as the daemon's host numbers it; None while there is none.
     pub async fn process(&self, name: &str) -> Result<Option<i32>, Error> {
         Ok(self.process_and_id(name).await?.0)
     }
@@ -69,7 +69,7 @@ impl Docker {
         Ok(pid)
     }
 
-    /// Whether [`Docker::kill_process`] would do it.
+    /// Checks that [`Docker::kill_process`] would succeed.
     pub async fn may_kill_process(&self, name: &str) -> Result<(), Error> {
         self.own_process(name).await.map(drop)
     }
@@ -83,7 +83,7 @@ impl Docker {
         })
     }
 
-    /// Whether [`Docker::slow_network`] would do it.
+    /// Checks that [`Docker::slow_network`] would succeed.
     pub async fn may_slow_network(&self, name: &str) -> Result<(), Error> {
         self.traffic_control(name, "show", "").await
     }
@@ -97,8 +97,8 @@ impl Docker {
     /// Undoes [`Docker::slow_network`]; one whose network is as it should be is no error.
     pub async fn quicken_network(&self, name: &str) -> Result<(), Error> {
         match self.traffic_control(name, "del", "root").await {
-            // What tc-qdisc(8) says where there is none; a container that has been started anew has a
-            // new network, and one that has ended has none.
+            // tc-qdisc(8) says this where there is none; a container that has been started anew has a new
+            // network, and one that has ended has none.
             Err(Error::Network { problem, .. })
                 if problem.contains("of zero") || problem == NOT_CONNECTED =>
             {
@@ -140,8 +140,8 @@ impl Docker {
             .map_err(|error| denied(error.to_string()))?
             .map_err(|error| denied(format!("nsenter: {error}")))?;
         if !output.status.success() {
-            let said = String::from_utf8_lossy(&output.stderr);
-            return Err(denied(said.trim().to_owned()));
+            let stderr = String::from_utf8_lossy(&output.stderr);
+            return Err(denied(stderr.trim().to_owned()));
         }
         Ok(())
     }

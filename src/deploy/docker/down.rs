@@ -1,7 +1,7 @@
-//! Everything of a run removed, and nothing else.
+//! Removal of a run: of everything that it has, and nothing else.
 
 use super::deployment::{BrokerPlace, StorePlace};
-use super::own_services::Names;
+use super::own_services::BrokerNames;
 use super::run::DockerRun;
 use crate::attempts::{Failures, for_each};
 use crate::deploy::Error;
@@ -56,7 +56,7 @@ impl DockerRun {
             let Some((management, vhost)) = self.management().await? else {
                 return Ok(());
             };
-            return remove_from_broker(&management, vhost, Names::new(self.dir.name())).await;
+            return remove_from_broker(&management, vhost, BrokerNames::new(self.dir.name())).await;
         }
         let graph = self
             .deployment
@@ -83,7 +83,7 @@ async fn remove_wiring(broker: &Broker, name: &str, wiring: &Wiring) -> Result<(
 async fn remove_from_broker(
     management: &Management,
     vhost: String,
-    names: Names,
+    names: BrokerNames,
 ) -> Result<(), Error> {
     let items = vec![(true, vhost), (false, names.trainer), (false, names.actor)];
     let total = items.len();

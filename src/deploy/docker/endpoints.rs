@@ -4,8 +4,8 @@ use futures_util::StreamExt;
 
 use super::deployment::{BrokerPlace, StorePlace};
 use super::desired::{self, BROKER_PORT, DASHBOARD_PORT};
-use super::own_services::Names;
-use super::reconcile::Observed;
+use super::own_services::BrokerNames;
+use super::reconcile::ObservedContainer;
 use super::run::DockerRun;
 use crate::config::{ContainerConfig, StoreConfig};
 use crate::deploy::Error;
@@ -13,7 +13,7 @@ use crate::store::{self, DynamoStore};
 use crate::transport::amqp::Broker;
 use crate::transport::amqp::management::Management;
 
-/// Whether a host name means the machine that uses it.
+/// True if a host name means the machine that uses it.
 pub fn is_loopback(host: &str) -> bool {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     host == "localhost"
@@ -42,7 +42,7 @@ pub fn from_containers(url: &str) -> String {
 
 impl DockerRun {
     /// The containers of the run as they are now.
-    pub async fn observe(&self) -> Result<Vec<Observed>, Error> {
+    pub async fn observe(&self) -> Result<Vec<ObservedContainer>, Error> {
         let found = self.docker.observe(Some(self.dir.name())).await;
         let ours = found?.into_iter().filter_map(|(summary, observed)| {
             let owner = super::owner_of(&summary);
@@ -70,7 +70,7 @@ impl DockerRun {
                 "container {name} does not publish port {port}"
             )));
         }
-        let said = self.last_words(&name).await;
+        let said = self.last_line(&name).await;
         let said = said.map_or(String::new(), |line| format!(", and has said last: {line}"));
         Err(Error::Unusable(format!(
             "container {name} has {}{said} (`cuttlefish logs {run} {actor}` may say more)",
@@ -79,13 +79,13 @@ impl DockerRun {
     }
 
     /// The last line that a container has written.
-    async fn last_words(&self, name: &str) -> Option<String> {
+    async fn last_line(&self, name: &str) -> Option<String> {
         let lines: Vec<_> = self.docker.logs(name, false, "1").collect().await;
         let last = lines.into_iter().filter_map(Result::ok).next_back()?;
         Some(last.trim().to_owned()).filter(|line| !line.is_empty())
     }
 
-    /// Where the inspection of an actor is.
+    /// Base URL of an actor's inspection.
     pub async fn inspection(&self, actor: &str) -> Result<String, Error> {
         let port = self.port(actor, ContainerConfig::DEFAULT_PORT).await?;
         Ok(format!("http://127.0.0.1:{port}"))
@@ -124,17 +124,17 @@ impl DockerRun {
     /// The broker with the rights of the trainer, who may do everything with the run's names, in the
     /// run's own virtual host if it has one.
     pub async fn broker_as_trainer(&self) -> Result<Broker, Error> {
-        let seen_from_inside = Broker::parse(&self.secrets.read("trainer/broker")?, None)?;
-        let (user, password) = seen_from_inside.credentials();
+        let trainer_broker = Broker::parse(&self.secrets.read("trainer/broker")?, None)?;
+        let (user, password) = trainer_broker.credentials();
         let broker = self.broker().await?;
-        Ok(broker.for_user(user, password, seen_from_inside.vhost()))
+        Ok(broker.for_user(user, password, trainer_broker.vhost()))
     }
 
-    /// The broker's management API, and the virtual host that the run is in; none where we may not
+    /// The broker's management API, and the virtual host that the run is in; None where we may not
     /// use it.
     pub async fn management(&self) -> Result<Option<(Management, String)>, Error> {
         let broker = self.broker().await?;
-        let names = Names::new(self.dir.name());
+        let names = BrokerNames::new(self.dir.name());
         Ok(match &self.deployment.broker {
             BrokerPlace::Companion { .. } => {
                 let port = self.port(desired::BROKER, DASHBOARD_PORT).await?;

@@ -1,11 +1,11 @@
-//! What can go wrong with a Docker host. Each text says what to do.
+//! Errors of a Docker host. Each text says what to do.
 
 use bollard::errors::Error as ClientError;
 
 use super::desired::{Container, Role};
 use crate::attempts::{Failures, Retry, Retryable};
 
-/// Why a container host did not do what it was asked. The text continues "failed to".
+/// Error of a Docker host. The text continues "failed to".
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// No daemon.
@@ -13,7 +13,7 @@ pub enum Error {
         "reach Docker: {source} (is the daemon running, and does /var/run/docker.sock or DOCKER_HOST lead to it?)"
     )]
     Unreachable {
-        /// What the client said.
+        /// Client's error.
         source: ClientError,
     },
     /// A daemon that we may not use.
@@ -22,13 +22,13 @@ pub enum Error {
     /// A daemon that does not answer.
     #[error("reach Docker: no answer within {seconds} s (is the daemon overloaded?)")]
     Silent {
-        /// How long.
+        /// Seconds without an answer.
         seconds: u64,
     },
     /// A daemon that is too old.
     #[error("use Docker: it speaks API {found}, 1.41 is needed (Docker 20.10 or newer)")]
     TooOld {
-        /// What it speaks.
+        /// API version that it speaks.
         found: String,
     },
     /// A name that somebody else has.
@@ -45,11 +45,11 @@ pub enum Error {
     /// An image that is not there.
     #[error("create {container}: there is no image `{image}` ({hint})")]
     NoImage {
-        /// Whose.
+        /// Name of the container.
         container: String,
-        /// Which.
+        /// Name of the image.
         image: String,
-        /// Where to get it.
+        /// Advice for people.
         hint: &'static str,
     },
     /// An image that cannot be had.
@@ -59,9 +59,9 @@ pub enum Error {
          with `--broker`)"
     )]
     Pull {
-        /// Which.
+        /// Name of the image.
         image: String,
-        /// What the client said.
+        /// Client's error.
         source: ClientError,
     },
     /// The host's disk is full.
@@ -69,7 +69,7 @@ pub enum Error {
         "{what}: the disk of Docker is full (free some space: `docker system df` shows what takes it)"
     )]
     DiskFull {
-        /// What was being done.
+        /// Operation that failed.
         what: String,
     },
     /// A daemon that may not give a container as many open files as it needs.
@@ -78,31 +78,31 @@ pub enum Error {
          service to 65536, or host more neurons in a container with --neurons-per-unit)"
     )]
     Files {
-        /// What was being done.
+        /// Operation that failed.
         what: String,
     },
     /// The neuron's program.
     #[error("{problem} ({hint})")]
     Program {
-        /// What is wrong with it.
+        /// Operation that failed, and the reason.
         problem: String,
-        /// What to do.
+        /// Advice for people.
         hint: &'static str,
     },
     /// A container's process that we cannot kill.
     #[error("kill the process of {container}: {problem}")]
     Process {
-        /// Whose.
+        /// Name of the container.
         container: String,
-        /// Why not.
+        /// Reason.
         problem: String,
     },
     /// A container's network that we cannot slow down.
     #[error("shape the network of {container}: {problem} (it takes root, `nsenter` and `tc`)")]
     Network {
-        /// Whose.
+        /// Name of the container.
         container: String,
-        /// Why not.
+        /// Reason.
         problem: String,
     },
     /// A network that is in use after all containers of the run are gone, as Docker thinks.
@@ -112,25 +112,25 @@ pub enum Error {
          restarted; then do this again)"
     )]
     InUse {
-        /// Which.
+        /// Name of the network.
         network: String,
     },
     /// A command in a container that does not end.
     #[error("{what}: no end within {seconds} s")]
     Endless {
-        /// What was being done.
+        /// Command, and its container.
         what: String,
-        /// How long it was waited for.
+        /// Seconds that it was waited for.
         seconds: u64,
     },
     /// A command in a container that failed.
     #[error("{what}: exit code {code}: {}", written.trim())]
     Command {
-        /// What was being done.
+        /// Command, and its container.
         what: String,
-        /// What it ended with.
+        /// Exit code.
         code: i64,
-        /// What it wrote.
+        /// Output of the command.
         written: String,
     },
     /// Items of many that are left.
@@ -139,9 +139,9 @@ pub enum Error {
     /// Anything else that the daemon said.
     #[error("{what}: {source}")]
     Api {
-        /// What was being done.
+        /// Operation that failed.
         what: String,
-        /// What the client said.
+        /// Client's error.
         source: ClientError,
     },
 }
@@ -246,7 +246,7 @@ fn status(error: &ClientError) -> Option<u16> {
     }
 }
 
-/// Whether it is about something that is not there (any more), or on its way out.
+/// True if the error is about something that is not there (any more), or on its way out.
 pub(super) fn is_gone(error: &ClientError) -> bool {
     match status(error) {
         Some(404) => true,
@@ -255,12 +255,12 @@ pub(super) fn is_gone(error: &ClientError) -> bool {
     }
 }
 
-/// Whether it is about a network that has containers, or that Docker thinks has.
+/// True if the error is about a network that has containers, or that Docker thinks has.
 pub(super) fn is_in_use(error: &ClientError) -> bool {
     status(error) == Some(403) && says(error, "has active endpoints")
 }
 
-/// Whether the error or one of its causes says this.
+/// True if the error or one of its causes says `text`.
 pub(super) fn says(error: &ClientError, text: &str) -> bool {
     let mut cause: Option<&dyn std::error::Error> = Some(error);
     while let Some(error) = cause {

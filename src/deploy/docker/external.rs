@@ -7,7 +7,7 @@ use cuttlefish_core::topology::graph::Graph;
 use super::deployment::{BrokerPlace, Deployment, StorePlace};
 use super::run::{DockerRun, secrets_of};
 use super::up::Services;
-use super::{Ended, desired};
+use super::{ContainerEnd, desired};
 use crate::deploy::{Error, Workload, secrets};
 use crate::monitor::Monitor;
 use crate::run_dir::RunDir;
@@ -96,7 +96,7 @@ pub(super) async fn deployment(
     })
 }
 
-/// Whether a broker is the one that a run has.
+/// True if a broker is the one that the run has.
 fn is_there(
     dir: &RunDir,
     broker: &Broker,
@@ -124,10 +124,10 @@ pub(super) async fn try_from_here(
     table: &str,
 ) -> Result<(), Error> {
     if let Some((broker, _)) = &services.broker {
-        let tried = broker
+        let connection = broker
             .connect(&format!("cf.{run} command"), SMALL_FRAMES)
             .await;
-        let _ = tried?.close().await;
+        let _ = connection?.close().await;
     }
     if let Some(endpoint) = &services.store {
         let client = store::connect_from_environment_to(endpoint.as_deref()).await;
@@ -157,9 +157,9 @@ impl DockerRun {
         let ended = ended.await?;
         monitor.check_cancelled()?;
         let said = match ended {
-            Some(Ended { code: 0, .. }) => return Ok(()),
-            Some(Ended { output, .. }) if !output.is_empty() => output.trim().to_owned(),
-            Some(Ended { code, .. }) => format!("{} has ended with code {code}", probe.name),
+            Some(ContainerEnd { code: 0, .. }) => return Ok(()),
+            Some(ContainerEnd { output, .. }) if !output.is_empty() => output.trim().to_owned(),
+            Some(ContainerEnd { code, .. }) => format!("{} has ended with code {code}", probe.name),
             None => format!(
                 "{} has not ended within {} s",
                 probe.name,

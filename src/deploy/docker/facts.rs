@@ -1,20 +1,20 @@
-//! What a Docker host has: the daemon says some of it, the kernel the rest where the daemon is on
-//! this machine.
+//! Memory and limits of a Docker host: the daemon says some of them, the kernel the rest where the daemon is
+//! on this machine.
 
 use std::path::Path;
 
 use bollard::models::{Network, SystemInfo, SystemInfoDefaultAddressPools};
 use bollard::query_parameters::ListNetworksOptions;
 
-use super::limits::{Host, Kernel, Room};
+use super::limits::{HostLimits, KernelLimits, Usage};
 use super::render::label;
 use super::{Docker, Error};
 
-/// Where a daemon notes its process id.
+/// File with the daemon's process ID.
 const DAEMON_PID: &str = "/var/run/docker.pid";
 
-/// What Docker takes addresses from unless `default-address-pools` says otherwise: fifteen networks
-/// of 172.17.0.0/12 with 16 bits for hosts, and sixteen of 192.168.0.0/16 with 12.
+/// Address pools of Docker, unless `default-address-pools` says otherwise: fifteen networks of 172.17.0.0/12
+/// with 16 bits for hosts, and sixteen of 192.168.0.0/16 with 12.
 const DEFAULT_NETWORKS: u64 = 31;
 const DEFAULT_HOST_BITS: u32 = 12;
 
@@ -22,8 +22,8 @@ const DEFAULT_HOST_BITS: u32 = 12;
 const TAKEN_ADDRESSES: u64 = 3;
 
 impl Docker {
-    /// What the host has, for a run of that name.
-    pub async fn host(&self, run: &str) -> Result<Host, Error> {
+    /// Memory and limits of the host, for the run `run`.
+    pub async fn host(&self, run: &str) -> Result<HostLimits, Error> {
         let info = self.info().await?;
         let listed = self
             .client()
@@ -33,24 +33,24 @@ impl Docker {
         let observed = self.observe(Some(run)).await?;
         let ours = observed.iter().filter(|(_, found)| found.is_running());
         let total = info.mem_total.unwrap_or_default().max(0) as u64;
-        let here = Here::read();
-        let is_here = here.is_of(&info);
+        let machine = ThisMachine::read();
+        let is_this_machine = machine.is_host_of(&info);
         let (most, addresses) = pools(info.default_address_pools.as_deref().unwrap_or_default());
         let name = info.name.as_deref().unwrap_or("a host");
         let version = info.server_version.as_deref().unwrap_or_default();
-        Ok(Host {
+        Ok(HostLimits {
             name: format!("Docker {version} on {name}"),
             processors: info.ncpu.unwrap_or_default().max(0) as u64,
             ours: ours.count() as u64,
-            memory: Room {
+            memory: Usage {
                 most: total,
                 // Elsewhere it is not known, and taken for free.
-                used: match here.memory_available {
-                    Some(available) if is_here => total.saturating_sub(available),
+                used: match machine.memory_available {
+                    Some(available) if is_this_machine => total.saturating_sub(available),
                     _ => 0,
                 },
             },
-            networks: Room {
+            networks: Usage {
                 most,
                 used: networks
                     .iter()
@@ -58,7 +58,7 @@ impl Docker {
                     .count() as u64,
             },
             addresses,
-            kernel: if is_here { kernel() } else { None },
+            kernel: if is_this_machine { kernel() } else { None },
         })
     }
 
@@ -68,7 +68,7 @@ impl Docker {
     }
 }
 
-/// Whether a network has its addresses from Docker's pools, and not for this run.
+/// True if a network has its addresses from Docker's pools, and not for this run.
 fn takes_addresses(network: &Network, run: &str) -> bool {
     let is_ours = network
         .labels
@@ -77,7 +77,7 @@ fn takes_addresses(network: &Network, run: &str) -> bool {
     network.driver.as_deref() == Some("bridge") && is_ours.map(String::as_str) != Some(run)
 }
 
-/// How many networks the daemon's address pools have, and how many containers fit in the smallest.
+/// Number of networks in the daemon's address pools, and of containers that fit in the smallest.
 fn pools(pools: &[SystemInfoDefaultAddressPools]) -> (u64, u64) {
     let (mut networks, mut host_bits) = (0_u64, u32::MAX);
     for pool in pools {
@@ -107,13 +107,13 @@ fn pools(pools: &[SystemInfoDefaultAddressPools]) -> (u64, u64) {
 }
 
 /// This machine, to tell whether a daemon is on it.
-struct Here {
+struct ThisMachine {
     release: Option<String>,
     memory: Option<u64>,
     memory_available: Option<u64>,
 }
 
-impl Here {
+impl ThisMachine {
     fn read() -> Self {
         let meminfo = read("/proc/meminfo").unwrap_or_default();
         Self {
@@ -123,8 +123,8 @@ impl Here {
         }
     }
 
-    /// The same kernel with the same memory: a virtual machine on this one has other memory.
-    fn is_of(&self, info: &SystemInfo) -> bool {
+    /// True if kernel and memory are the daemon's: a virtual machine on this one has other memory.
+    fn is_host_of(&self, info: &SystemInfo) -> bool {
         let release = self.release.as_deref().map(str::trim);
         release.is_some()
             && release == info.kernel_version.as_deref()
@@ -132,7 +132,7 @@ impl Here {
     }
 }
 
-fn kernel() -> Option<Kernel> {
+fn kernel() -> Option<KernelLimits> {
     let number = |path: &str| read(path)?.trim().parse::<u64>().ok();
     let threads = number("/proc/sys/kernel/threads-max")?;
     // `running/all` is the fourth word.
@@ -142,12 +142,12 @@ fn kernel() -> Option<Kernel> {
     let mut files = files
         .split_whitespace()
         .map(|word| word.parse::<u64>().ok());
-    Some(Kernel {
-        tasks: Room {
+    Some(KernelLimits {
+        tasks: Usage {
             most: number("/proc/sys/kernel/pid_max")?.min(threads),
             used: tasks.parse().ok()?,
         },
-        files: Room {
+        files: Usage {
             used: files.next()??,
             most: files.nth(1)??,
         },
@@ -156,8 +156,8 @@ fn kernel() -> Option<Kernel> {
     })
 }
 
-/// What the daemon may open, and what it has open where we may see that.
-fn daemon_files() -> Option<Room> {
+/// Limit of the daemon's open files, and those in use; 0 where we may not see them.
+fn daemon_files() -> Option<Usage> {
     let pid: u32 = read(DAEMON_PID)?.trim().parse().ok()?;
     let limits = read(format!("/proc/{pid}/limits"))?;
     let line = limits
@@ -166,7 +166,7 @@ fn daemon_files() -> Option<Room> {
     // Go programs raise the soft limit to the hard one.
     let most = line.split_whitespace().nth(1)?.parse().ok()?;
     let open = std::fs::read_dir(format!("/proc/{pid}/fd"));
-    Some(Room {
+    Some(Usage {
         most,
         used: open.map_or(0, |files| files.count() as u64),
     })
@@ -206,11 +206,13 @@ mod tests {
     #[test]
     fn the_kernel_of_this_machine_is_read() {
         let kernel = kernel().expect("Linux");
-        for room in [kernel.tasks, kernel.files] {
-            assert!(0 < room.used && room.used < room.most, "{room:?}");
+        for usage in [kernel.tasks, kernel.files] {
+            assert!(0 < usage.used && usage.used < usage.most, "{usage:?}");
         }
-        let here = Here::read();
-        assert!(here.memory_available.expect("it is said") < here.memory.expect("it is said"));
-        assert!(!here.is_of(&SystemInfo::default()));
+        let machine = ThisMachine::read();
+        assert!(
+            machine.memory_available.expect("it is said") < machine.memory.expect("it is said")
+        );
+        assert!(!machine.is_host_of(&SystemInfo::default()));
     }
 }

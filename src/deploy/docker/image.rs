@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 use super::error::is_gone;
 use super::{Docker, Error};
 
-/// What is built, and how.
+/// Dockerfile of the neuron image.
 pub const DOCKERFILE: &str = include_str!("../../../neuron-image/Dockerfile");
 
 /// The name of images; the tag says which program is in it.
@@ -23,7 +23,7 @@ pub const NAME: &str = "cuttlefish-neuron";
 /// The file name of the program.
 pub const PROGRAM: &str = "cuttlefish-neuron";
 
-/// What Ctrl-C sends, to every process of the terminal.
+/// Signal of Ctrl-C, which every process of the terminal gets.
 const SIGINT: i32 = 2;
 
 /// No program of ours is larger.
@@ -32,7 +32,7 @@ const MAX_PROGRAM: u64 = 256 << 20;
 /// The containers' program, read and checked.
 pub struct Program {
     bytes: Vec<u8>,
-    /// Of the program, and of how its image is made.
+    /// SHA-256 of the program and the Dockerfile, in hexadecimal.
     sha256: String,
 }
 
@@ -99,11 +99,11 @@ fn directory() -> std::io::Result<PathBuf> {
     Ok(this.parent().unwrap_or(Path::new("/")).to_owned())
 }
 
-/// Where the containers' program is: beside this one. In a checkout it is built when it is missing.
+/// Path of the containers' program: beside this one. In a checkout it is built when it is missing.
 ///
 /// # Errors
 /// When it is not there and cannot be built.
-pub fn find_program(told: &dyn Fn(&str)) -> Result<PathBuf, Error> {
+pub fn find_program(note: &dyn Fn(&str)) -> Result<PathBuf, Error> {
     let missing = |problem: String| Error::Program {
         problem,
         hint: "build it with `cargo build --release --workspace`, or name it with `--program`",
@@ -113,7 +113,7 @@ pub fn find_program(told: &dyn Fn(&str)) -> Result<PathBuf, Error> {
     // In a checkout it is always built, so that it is as new as this program; a build of what is
     // there takes no time.
     if let Some(checkout) = checkout(directory) {
-        told("building the containers' program with cargo");
+        note("building the containers' program with cargo");
         let mut cargo = std::process::Command::new("cargo");
         cargo
             // The workspace's features: those of the package alone are fewer, and would have its
@@ -129,13 +129,13 @@ pub fn find_program(told: &dyn Fn(&str)) -> Result<PathBuf, Error> {
             .current_dir(&checkout)
             .env("CARGO_TARGET_DIR", target_dir(directory))
             .stdout(Stdio::null());
-        for name in TOLD_BY_CARGO {
+        for name in CARGO_VARIABLES {
             cargo.env_remove(name);
         }
         let built = cargo.status();
         match built {
             Ok(status) if status.success() => {}
-            // Ctrl-C, which whoever called hears of as well.
+            // Ctrl-C, which the caller hears of as well.
             Ok(status) if status.signal() == Some(SIGINT) && program.exists() => {}
             Ok(status) if !program.exists() => {
                 return Err(missing(format!(
@@ -148,21 +148,21 @@ pub fn find_program(told: &dyn Fn(&str)) -> Result<PathBuf, Error> {
                 )));
             }
             _ => {
-                told("cargo could not build the containers' program; taking the one that is there")
+                note("cargo could not build the containers' program; taking the one that is there")
             }
         }
     }
     if program.exists() {
         Ok(program)
     } else {
-        let looked = program.display();
-        Err(missing(format!("find the containers' program `{looked}`")))
+        let path = program.display();
+        Err(missing(format!("find the containers' program `{path}`")))
     }
 }
 
-/// What cargo tells the programs and tests that it runs. Build scripts are told as well, and some
-/// would be run again, with everything that depends on them, because this is another text.
-const TOLD_BY_CARGO: [&str; 7] = [
+/// Variables that cargo sets for the programs and tests that it runs. Build scripts get them as well, and
+/// some would be run again, with everything that depends on them, because these differ.
+const CARGO_VARIABLES: [&str; 7] = [
     "CARGO_MANIFEST_DIR",
     "CARGO_MANIFEST_LINKS",
     "CARGO_PKG_NAME",
@@ -187,8 +187,8 @@ fn target_dir(directory: &Path) -> PathBuf {
     two_up.unwrap_or(directory).to_owned()
 }
 
-/// Whether this is a Linux program (ELF, 64 bit) that asks for no interpreter, which is what loads
-/// shared libraries.
+/// True if this is a Linux program (ELF, 64 bit) that asks for no interpreter, which is what loads shared
+/// libraries.
 fn is_self_contained(bytes: &[u8]) -> bool {
     const PT_INTERP: u32 = 3;
     let number = |at: usize, n: usize| -> Option<usize> {
@@ -209,7 +209,7 @@ fn is_self_contained(bytes: &[u8]) -> bool {
 }
 
 impl Docker {
-    /// Whether there is an image of that name.
+    /// True if there is an image of that name.
     pub async fn has_image(&self, image: &str) -> Result<bool, Error> {
         match self.client().inspect_image(image).await {
             Ok(_) => Ok(true),
@@ -218,8 +218,8 @@ impl Docker {
         }
     }
 
-    /// Whether containers of one image share its pages in memory. Those of some storage drivers have
-    /// a file system, and with it a page cache, of their own.
+    /// True if containers of one image share its pages in memory. Those of some storage drivers have a file
+    /// system, and with it a page cache, of their own.
     pub async fn shares_images(&self) -> Result<bool, Error> {
         let driver = self.info().await?.driver.unwrap_or_default();
         Ok(matches!(driver.as_str(), "overlay2" | "overlayfs"))
@@ -277,8 +277,7 @@ impl Docker {
     }
 }
 
-/// What Docker builds from: the Dockerfile and the program, in a tar archive that depends on
-/// nothing else.
+/// Build context for Docker: the Dockerfile and the program, in a tar archive that depends on nothing else.
 fn context(program: &Program) -> std::io::Result<Vec<u8>> {
     let mut archive = tar::Builder::new(Vec::with_capacity(program.bytes.len() + 4096));
     for (name, content, mode) in [

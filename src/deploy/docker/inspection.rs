@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 
-use super::reconcile::Observed;
+use super::reconcile::ObservedContainer;
 use super::run::DockerRun;
 use crate::config::ContainerConfig;
 use crate::deploy::Error;
@@ -24,23 +24,23 @@ pub struct Inspection {
     agent: ureq::Agent,
 }
 
-/// Why an inspection gave no answer.
+/// Error of an inspection that gave no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum InspectionError {
-    /// It cannot be reached, or its answer not be read.
+    /// An actor that cannot be reached, or whose answer cannot be read.
     #[error("{url}: {source}")]
     Http {
-        /// What was asked.
+        /// URL that was asked.
         url: String,
-        /// What the client said.
+        /// Client's error.
         source: Box<ureq::Error>,
     },
-    /// It has another form.
+    /// An answer of another form.
     #[error("{url}: {source}")]
     Json {
-        /// What was asked.
+        /// URL that was asked.
         url: String,
-        /// What is wrong with it.
+        /// Problem of the JSON.
         source: serde_json::Error,
     },
 }
@@ -59,13 +59,13 @@ impl Inspection {
     }
 
     /// The inspection of a container, if it publishes one.
-    pub fn of(observed: &Observed, token: &str) -> Option<Self> {
+    pub fn of(observed: &ObservedContainer, token: &str) -> Option<Self> {
         let inside = ContainerConfig::DEFAULT_PORT;
         let port = observed.ports.iter().find(|(port, _)| *port == inside);
         port.map(|(_, outside)| Self::new(format!("http://127.0.0.1:{outside}"), token.to_owned()))
     }
 
-    /// Where it is.
+    /// Base URL.
     pub fn base(&self) -> &str {
         &self.base
     }
@@ -79,7 +79,7 @@ impl Inspection {
         })
     }
 
-    /// The actor's metrics by name, the first of each; none of an actor that does not answer.
+    /// The actor's metrics by name, the first of each; empty where it does not answer.
     pub async fn metrics(&self) -> HashMap<String, f64> {
         let text = self.text("/metrics").await.unwrap_or_default();
         let mut metrics = HashMap::new();
@@ -93,7 +93,7 @@ impl Inspection {
         metrics
     }
 
-    /// What the actor says is wrong with it; none where all is well, or nothing is said.
+    /// Trouble that the actor reports; None where all is well, or it does not answer.
     pub async fn trouble(&self) -> Option<String> {
         let answer = self.answer("/healthz", false).await.ok()?;
         let answer = answer.trim();
@@ -108,8 +108,8 @@ impl Inspection {
     async fn answer(&self, path: &str, must_be_ok: bool) -> Result<String, InspectionError> {
         let this = self.clone();
         let url = format!("{}{path}", self.base);
-        let asked = tokio::task::spawn_blocking(move || this.ask(url, must_be_ok)).await;
-        match asked {
+        let answer = tokio::task::spawn_blocking(move || this.ask(url, must_be_ok)).await;
+        match answer {
             Ok(answer) => answer,
             Err(panic) => std::panic::resume_unwind(panic.into_panic()),
         }
@@ -134,7 +134,7 @@ impl Inspection {
         })
     }
 
-    /// What the trainer tells, with the notes after number `after`.
+    /// Snapshot of the run, as the trainer tells it, with the notes after number `after`.
     pub async fn look(&self, after: u64) -> Result<RunSnapshot, InspectionError> {
         self.get(&format!("/run?after={after}")).await
     }

@@ -1,4 +1,4 @@
-//! Which limits of its host and broker a run meets, and whether they hold. Pure.
+//! Limits of host and broker that a run meets, and their standing. Pure.
 //!
 //! A limit that is exceeded is a reason not to begin; one that is only noted holds as long as not
 //! everybody takes all that it may.
@@ -16,82 +16,82 @@ const BRIDGE_PORTS: u64 = 1023;
 
 /// A run's own broker: the limit of files that its container gets, the memory at which its settings
 /// (`vm_memory_high_watermark`) hold senders up, and what Erlang has unless it is told otherwise.
-const OWN_BROKER: BrokerRoom = BrokerRoom {
-    files: Room::empty(SERVICE_FILES),
-    memory: Room::empty(2_000_000_000),
-    processes: Room::empty(1_048_576),
+const OWN_BROKER: BrokerLimits = BrokerLimits {
+    files: Usage::empty(SERVICE_FILES),
+    memory: Usage::empty(2_000_000_000),
+    processes: Usage::empty(1_048_576),
 };
 
 /// The most of something, and how much of it is in use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct Room {
+pub struct Usage {
     /// The most there can be.
     pub most: u64,
-    /// What is in use.
+    /// Amount in use.
     pub used: u64,
 }
 
-impl Room {
+impl Usage {
     const fn empty(most: u64) -> Self {
         Self { most, used: 0 }
     }
 }
 
-/// What is known of a Docker host.
+/// Limits of a Docker host, as far as they are known.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Host {
-    /// What it is, for people.
+pub struct HostLimits {
+    /// Name of the host, for people.
     pub name: String,
     /// Its processors.
     pub processors: u64,
     /// Containers of this run that are there already: they are among what is in use.
     pub ours: u64,
     /// Its memory, in bytes.
-    pub memory: Room,
+    pub memory: Usage,
     /// Networks that Docker finds addresses for.
-    pub networks: Room,
+    pub networks: Usage,
     /// Addresses of the smallest one.
     pub addresses: u64,
-    /// What the kernel says, where Docker is on this machine.
-    pub kernel: Option<Kernel>,
+    /// Limits of the kernel, where Docker is on this machine.
+    pub kernel: Option<KernelLimits>,
 }
 
 /// Limits of a kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct Kernel {
+pub struct KernelLimits {
     /// Processes and threads.
-    pub tasks: Room,
+    pub tasks: Usage,
     /// Open files.
-    pub files: Room,
+    pub files: Usage,
     /// Entries of the neighbour table, which all containers share. How many are in it says little: the
     /// kernel drops those that have been idle for seconds when it needs room.
     pub neighbours: u64,
     /// Open files of the Docker daemon.
-    pub daemon_files: Option<Room>,
+    pub daemon_files: Option<Usage>,
 }
 
-/// What is known of a broker that was there.
+/// Limits of a broker that was there before the run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct BrokerRoom {
+pub struct BrokerLimits {
     /// Open files.
-    pub files: Room,
+    pub files: Usage,
     /// Bytes of memory before it holds senders up.
-    pub memory: Room,
+    pub memory: Usage,
     /// Erlang processes.
-    pub processes: Room,
+    pub processes: Usage,
 }
 
-/// Whether a limit holds.
+/// Standing of a limit for a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Standing {
-    /// There is enough.
+    /// The available amount is enough.
     Holds,
-    /// There is not, but the run may well work.
+    /// More is needed than is available, but the run may well work.
     Noted,
-    /// There is not.
+    /// More is needed than is available.
     Exceeded,
-    /// What there is is not known.
+    /// The available amount is not known.
     Unknown,
 }
 
@@ -107,37 +107,37 @@ impl Standing {
     }
 }
 
-/// What a limit counts.
+/// Unit of a limit's amounts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Unit {
+pub enum LimitUnit {
     /// Things.
     Count,
     /// Bytes.
     Bytes,
 }
 
-/// One limit.
+/// Limit of a host or broker, beside what a run needs of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Limit {
-    /// Of what, and where.
+    /// Resource that is limited, and its place.
     pub what: String,
-    /// What is counted.
-    pub unit: Unit,
-    /// What the run needs.
+    /// Unit of the amounts.
+    pub unit: LimitUnit,
+    /// Amount that the run needs.
     pub needed: u64,
-    /// What there is for it.
+    /// Amount that there is for it; None if unknown.
     pub available: Option<u64>,
-    /// Whether it holds.
+    /// Standing of the limit.
     pub standing: Standing,
-    /// What to do when it does not.
+    /// Advice for when it does not hold.
     pub advice: &'static str,
 }
 
 impl Limit {
     fn new(
         what: &str,
-        unit: Unit,
+        unit: LimitUnit,
         needed: u64,
         available: Option<u64>,
         advice: &'static str,
@@ -156,7 +156,7 @@ impl Limit {
         }
     }
 
-    /// The same, but no reason not to begin.
+    /// Makes an exceeded limit no reason not to begin.
     fn noted(mut self) -> Self {
         if self.standing == Standing::Exceeded {
             self.standing = Standing::Noted;
@@ -167,8 +167,8 @@ impl Limit {
     /// An amount of what it counts, for people.
     pub fn amount(&self, amount: u64) -> String {
         match self.unit {
-            Unit::Count => thousands(amount),
-            Unit::Bytes => size(amount),
+            LimitUnit::Count => thousands(amount),
+            LimitUnit::Bytes => size(amount),
         }
     }
 }
@@ -192,7 +192,7 @@ impl fmt::Display for Limit {
 /// `max_message_size` of `infra/rabbitmq`, which is also the default of brokers since 4.0.
 pub const LARGEST_MESSAGE: u64 = 16 << 20;
 
-/// What to do about a limit that does not hold.
+/// Advice on limits that do not hold.
 mod advice {
     pub const FEWER: &str = "host more neurons in a container with --neurons-per-unit";
     pub const POOLS: &str = "remove networks with `docker network prune`, or add to \
@@ -227,31 +227,31 @@ mod advice {
          neurons in a container with --neurons-per-unit";
 }
 
-/// Every limit that a run of this cost meets. What is not known of host or broker is said so.
+/// Every limit that a run of this cost meets, also where host or broker are not known.
 /// `broker` is one that was there; a run's own is known.
-pub fn limits(cost: &Cost, host: Option<&Host>, broker: Option<&BrokerRoom>) -> Vec<Limit> {
+pub fn limits(cost: &Cost, host: Option<&HostLimits>, broker: Option<&BrokerLimits>) -> Vec<Limit> {
     let ours = host.map_or(0.0, |host| host.ours as f64 / cost.containers as f64);
-    // What the run uses already is there for it.
-    let free = |room: Option<Room>, needed: u64| {
+    // The run's own share of what is in use is there for it.
+    let free = |usage: Option<Usage>, needed: u64| {
         let own = (needed as f64 * ours.min(1.0)) as u64;
-        let others = |room: Room| room.used.saturating_sub(own);
-        room.map(|room| room.most.saturating_sub(others(room)))
+        let others = |usage: Usage| usage.used.saturating_sub(own);
+        usage.map(|usage| usage.most.saturating_sub(others(usage)))
     };
-    let count = |what: &str, needed: u64, room: Option<Room>, advice: &'static str| {
-        Limit::new(what, Unit::Count, needed, free(room, needed), advice)
+    let count = |what: &str, needed: u64, usage: Option<Usage>, advice: &'static str| {
+        Limit::new(what, LimitUnit::Count, needed, free(usage, needed), advice)
     };
-    let bytes = |what: &str, needed: u64, room: Option<Room>, advice: &'static str| {
-        Limit::new(what, Unit::Bytes, needed, free(room, needed), advice)
+    let bytes = |what: &str, needed: u64, usage: Option<Usage>, advice: &'static str| {
+        Limit::new(what, LimitUnit::Bytes, needed, free(usage, needed), advice)
     };
     let memory = host.map(|host| host.memory);
     let kernel = host.and_then(|host| host.kernel);
-    let kernel = |of: fn(&Kernel) -> Option<Room>| kernel.as_ref().and_then(of);
+    let kernel = |of: fn(&KernelLimits) -> Option<Usage>| kernel.as_ref().and_then(of);
     let broker = if cost.broker.own {
         Some(&OWN_BROKER)
     } else {
         broker
     };
-    let broker = |of: fn(&BrokerRoom) -> Room| broker.map(of);
+    let broker = |of: fn(&BrokerLimits) -> Usage| broker.map(of);
     let mut limits = of_networks(cost, host).to_vec();
     limits.push(bytes(
         "memory, expected use",
@@ -259,7 +259,7 @@ pub fn limits(cost: &Cost, host: Option<&Host>, broker: Option<&BrokerRoom>) -> 
         memory,
         advice::MEMORY,
     ));
-    let all = memory.map(|memory| Room::empty(memory.most));
+    let all = memory.map(|memory| Usage::empty(memory.most));
     let sum = cost.memory_limits();
     limits.push(bytes("memory, sum of limits", sum, all, advice::OVERCOMMITTED).noted());
     limits.extend(of_containers(cost));
@@ -285,7 +285,7 @@ pub fn limits(cost: &Cost, host: Option<&Host>, broker: Option<&BrokerRoom>) -> 
         count(
             "neighbour table",
             cost.neighbours,
-            kernel(|of| Some(Room::empty(of.neighbours))),
+            kernel(|of| Some(Usage::empty(of.neighbours))),
             advice::NEIGHBOURS,
         ),
         count(
@@ -308,7 +308,7 @@ pub fn limits(cost: &Cost, host: Option<&Host>, broker: Option<&BrokerRoom>) -> 
         ),
         Limit::new(
             "broker: a message",
-            Unit::Bytes,
+            LimitUnit::Bytes,
             cost.message,
             cost.broker.own.then_some(LARGEST_MESSAGE),
             advice::MESSAGE,
@@ -317,12 +317,12 @@ pub fn limits(cost: &Cost, host: Option<&Host>, broker: Option<&BrokerRoom>) -> 
     limits
 }
 
-/// What Docker's networks have.
-fn of_networks(cost: &Cost, host: Option<&Host>) -> [Limit; 3] {
+/// Limits of Docker's networks.
+fn of_networks(cost: &Cost, host: Option<&HostLimits>) -> [Limit; 3] {
     let networks = host.map(|host| host.networks.most.saturating_sub(host.networks.used));
     let addresses = host.map(|host| host.addresses);
     let count = |what: &str, needed: u64, available: Option<u64>, advice: &'static str| {
-        Limit::new(what, Unit::Count, needed, available, advice)
+        Limit::new(what, LimitUnit::Count, needed, available, advice)
     };
     [
         count(
@@ -351,7 +351,7 @@ fn of_containers(cost: &Cost) -> Vec<Limit> {
         } else {
             advice::COORDINATOR
         };
-        Limit::new(&what, Unit::Bytes, one.each, one.limit, advice)
+        Limit::new(&what, LimitUnit::Bytes, one.each, one.limit, advice)
     });
     limits
         .filter(|limit| limit.standing == Standing::Exceeded)

@@ -4,12 +4,12 @@
 //! |---|---|
 //! | [`run`] | the target, and a run in containers |
 //! | [`deployment`] | the document of such a run |
-//! | [`up`], [`down`] | containers that train; everything of a run removed, and nothing else |
+//! | [`up`], [`down`] | containers that train; the removal of everything of a run, and nothing else |
 //! | [`external`], [`own_services`] | a broker and store that were there; those that a run brings along |
 //! | [`provision`] | files and users that containers need |
 //! | [`endpoints`], [`inspection`] | addresses of broker, store and actors; an actor asked over HTTP |
 //! | [`watch`], [`status`], [`neuron`] | training followed; each container's state; one neuron's |
-//! | [`outlook`] | cost of a run beside what the host can carry |
+//! | [`estimate`] | cost of a run beside what the host can carry |
 //! | [`desired`] | a run's containers as they should be; pure |
 //! | [`cost`] | memory, threads and files that they cost the host; pure |
 //! | [`limits`] | limits of the host that this meets, and whether they hold; pure |
@@ -22,7 +22,7 @@
 //! | `once` | a container run to its end |
 //! | [`error`] | errors of the daemon, and what to do about them |
 //!
-//! It touches only what carries the label of the run.
+//! Only what carries the label of the run is touched.
 
 pub mod cost;
 pub mod deployment;
@@ -31,6 +31,7 @@ pub mod disturb;
 pub mod down;
 pub mod endpoints;
 pub mod error;
+pub mod estimate;
 pub mod external;
 pub mod facts;
 pub mod image;
@@ -39,7 +40,6 @@ pub mod limits;
 mod networks;
 pub mod neuron;
 mod once;
-pub mod outlook;
 pub mod own_services;
 pub mod provision;
 pub mod reconcile;
@@ -63,8 +63,8 @@ use futures_util::stream::{BoxStream, StreamExt};
 pub use deployment::Deployment;
 use desired::{Container, Role};
 pub use error::Error;
-pub use once::Ended;
-use reconcile::{Action, Observed};
+pub use once::ContainerEnd;
+use reconcile::{ContainerAction, ObservedContainer};
 use render::label;
 pub use run::{DockerRun, DockerTarget};
 pub use up::Services;
@@ -112,11 +112,11 @@ impl Docker {
         Ok(Self { client })
     }
 
-    /// The containers of a run, whoever made them, by name; those of all runs without a name.
+    /// Containers of a run, whoever made them, by name; None for those of all runs.
     pub async fn observe(
         &self,
         run: Option<&str>,
-    ) -> Result<Vec<(ContainerSummary, Observed)>, Error> {
+    ) -> Result<Vec<(ContainerSummary, ObservedContainer)>, Error> {
         let options = ListContainersOptions {
             all: true,
             filters: Some(of_run(run)),
@@ -144,25 +144,25 @@ impl Docker {
     /// nobody has seen yet.
     pub async fn apply(
         &self,
-        actions: Vec<Action>,
+        actions: Vec<ContainerAction>,
         run: &str,
         owner: &str,
         done: &(dyn Fn(&str) + Send + Sync),
         goes_on: &(dyn Fn() -> bool + Send + Sync),
     ) -> Result<(), Error> {
         let total = actions.len();
-        let verbs = BTreeSet::from_iter(actions.iter().map(Action::verb));
+        let verbs = BTreeSet::from_iter(actions.iter().map(ContainerAction::verb));
         let verb = Vec::from_iter(verbs).join(" or ");
         let step = |action| self.step(action, run, owner);
-        let name = |action: &Action| action.name().to_owned();
+        let name = |action: &ContainerAction| action.name().to_owned();
         let left = for_each(actions, AT_ONCE, step, |one| done(one.name()), goes_on).await;
         let left = left.into_iter().map(|(one, error)| (name(&one), error));
         Error::of_many(&verb, "container", total, left.collect())
     }
 
-    async fn step(&self, action: Action, run: &str, owner: &str) -> Result<(), Error> {
+    async fn step(&self, action: ContainerAction, run: &str, owner: &str) -> Result<(), Error> {
         match action {
-            Action::Create {
+            ContainerAction::Create {
                 container,
                 instead_of,
             } => {
@@ -171,8 +171,8 @@ impl Docker {
                 }
                 self.create(&container, run, owner).await.map(drop)
             }
-            Action::Start { id, name, .. } => self.start(&id, &name).await,
-            Action::Remove { id, name } => self.remove(&id, &name).await,
+            ContainerAction::Start { id, name, .. } => self.start(&id, &name).await,
+            ContainerAction::Remove { id, name } => self.remove(&id, &name).await,
         }
     }
 
@@ -257,7 +257,7 @@ impl Docker {
         let actions = found
             .into_iter()
             .filter(|(summary, _)| owner_of(summary) == Some(owner))
-            .map(|(_, observed)| Action::Remove {
+            .map(|(_, observed)| ContainerAction::Remove {
                 id: observed.id,
                 name: observed.name,
             })
@@ -295,7 +295,7 @@ impl Docker {
     }
 }
 
-/// Whose a container is.
+/// Owner of a container, by its label.
 pub fn owner_of(summary: &ContainerSummary) -> Option<&str> {
     summary
         .labels
@@ -318,7 +318,7 @@ fn text(output: LogOutput) -> String {
         .to_owned()
 }
 
-fn observed(summary: &ContainerSummary) -> Observed {
+fn observed(summary: &ContainerSummary) -> ObservedContainer {
     let label = |name: &str| {
         let labels = summary.labels.as_ref();
         labels
@@ -328,7 +328,7 @@ fn observed(summary: &ContainerSummary) -> Observed {
     };
     let name = summary.names.as_ref().and_then(|names| names.first());
     let ports = summary.ports.iter().flatten();
-    Observed {
+    ObservedContainer {
         id: summary.id.clone().unwrap_or_default(),
         name: name.map_or(String::new(), |name| {
             name.trim_start_matches('/').to_owned()

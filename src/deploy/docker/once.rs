@@ -6,17 +6,17 @@ use bollard::query_parameters::{InspectContainerOptions, LogsOptions};
 use futures_util::StreamExt;
 
 use super::desired::Container;
-use super::reconcile::Action;
+use super::reconcile::ContainerAction;
 use super::{Docker, Error, text};
 
 const POLL_EVERY: Duration = Duration::from_millis(100);
 
-/// How a container has ended.
+/// End of a container's process.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ended {
+pub struct ContainerEnd {
     /// The exit code of its process.
     pub code: i64,
-    /// What that has written to stdout.
+    /// Standard output of the process.
     pub output: String,
 }
 
@@ -30,7 +30,7 @@ impl Docker {
         owner: &str,
         within: Duration,
         goes_on: &(dyn Fn() -> bool + Send + Sync),
-    ) -> Result<Option<Ended>, Error> {
+    ) -> Result<Option<ContainerEnd>, Error> {
         let created = self.create(container, run, owner).await;
         if created.is_err() {
             // It may be there all the same: made, but not started.
@@ -40,7 +40,7 @@ impl Docker {
         let deadline = Instant::now() + within;
         let ended = self.ended(&id, &container.name, deadline, goes_on).await;
         let name = container.name.clone();
-        let remove = vec![Action::Remove { id, name }];
+        let remove = vec![ContainerAction::Remove { id, name }];
         self.apply(remove, run, owner, &|_| {}, &|| true).await?;
         ended
     }
@@ -51,7 +51,7 @@ impl Docker {
         name: &str,
         deadline: Instant,
         goes_on: &(dyn Fn() -> bool + Send + Sync),
-    ) -> Result<Option<Ended>, Error> {
+    ) -> Result<Option<ContainerEnd>, Error> {
         let code = loop {
             let inspected = self
                 .client()
@@ -77,6 +77,6 @@ impl Docker {
                 line.map_err(|error| Error::api(&format!("read the log of {name}"), error))?;
             output += &text(line);
         }
-        Ok(Some(Ended { code, output }))
+        Ok(Some(ContainerEnd { code, output }))
     }
 }

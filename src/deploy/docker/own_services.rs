@@ -1,5 +1,4 @@
-//! What the services that a run brings along are started with, and what its containers are told of
-//! them. Pure.
+//! Files for the services that a run brings along, and for the containers that use them. Pure.
 
 use base64::prelude::{BASE64_STANDARD, Engine};
 use serde_json::json;
@@ -15,18 +14,18 @@ const SETTINGS: &str = include_str!("../../../infra/rabbitmq/cuttlefish.conf");
 
 /// The names of a run at its broker.
 #[derive(Clone, Debug)]
-pub struct Names {
+pub struct BrokerNames {
     /// The virtual host.
     pub vhost: String,
-    /// May wire the run; the trainer's.
+    /// User of the trainer, who may wire the run.
     pub trainer: String,
-    /// May send and listen; everybody else's.
+    /// User of everybody else, who may send and listen.
     pub actor: String,
-    /// May do anything; the command's, at the run's own broker.
+    /// User of the command at the run's own broker, who may do anything.
     pub admin: String,
 }
 
-impl Names {
+impl BrokerNames {
     /// The names of a run.
     pub fn new(run: &str) -> Self {
         Self {
@@ -37,7 +36,7 @@ impl Names {
         }
     }
 
-    /// What the trainer may do: everything with the run's names.
+    /// Permissions of the trainer: everything with the run's names.
     pub fn trainer_may(&self) -> Permissions {
         let own = self.own_names();
         Permissions {
@@ -47,7 +46,7 @@ impl Names {
         }
     }
 
-    /// What an actor may do: publish to the run's exchanges and listen to its queues, no more.
+    /// Permissions of an actor: to publish to the run's exchanges and listen to its queues, no more.
     pub fn actor_may(&self) -> Permissions {
         Permissions {
             configure: "^$".to_owned(),
@@ -65,11 +64,11 @@ impl Names {
 /// Passwords of the users.
 #[derive(Clone, Debug)]
 pub struct Passwords {
-    /// Of the command's.
+    /// Password of the command's user.
     pub admin: String,
-    /// Of the trainer's.
+    /// Password of the trainer's user.
     pub trainer: String,
-    /// Of everybody else's.
+    /// Password of everybody else's user.
     pub actor: String,
 }
 
@@ -78,9 +77,9 @@ pub struct Passwords {
 pub struct SecretFile {
     /// Its directory, named after who reads it, and its name.
     pub name: String,
-    /// What is in it.
+    /// Content of the file.
     pub content: String,
-    /// Whether it is for programs whose user we do not choose; holds no secret in clear then.
+    /// True for a file of programs whose user we do not choose; it holds no secret in clear.
     pub is_public: bool,
 }
 
@@ -95,8 +94,8 @@ impl SecretFile {
     }
 }
 
-/// What units, synapses and the trainer are told beside the broker's address: the token of their
-/// inspection, and who they are at the store, as lines of an AWS profile.
+/// Secrets of units, synapses and the trainer beside the broker's address: the token of their inspection, and
+/// their credentials at the store, as lines of an AWS profile.
 pub fn reader_files(token: &str, credentials: &str) -> Vec<SecretFile> {
     let profile = format!("[default]\n{credentials}");
     let of_reader = |reader| {
@@ -108,20 +107,20 @@ pub fn reader_files(token: &str, credentials: &str) -> Vec<SecretFile> {
     READERS.into_iter().flat_map(of_reader).collect()
 }
 
-/// Those whose secrets have the addresses of broker and store.
+/// Readers whose secrets have the addresses of broker and store.
 pub const READERS: [&str; 2] = ["actor", "trainer"];
 
-/// Who containers are at a store of the run's own.
+/// Credentials of containers at a store of the run's own.
 pub fn store_credentials(access_key: &str) -> String {
     format!("aws_access_key_id = {access_key}\naws_secret_access_key = unused\n")
 }
 
-/// What the broker of a run is started with, and its addresses for its users, who find it at `host`.
+/// Files that the broker of a run is started with, and its addresses for its users, who find it at `host`.
 ///
 /// # Errors
 /// When `host` is no host's name.
 pub fn broker_files(
-    names: &Names,
+    names: &BrokerNames,
     passwords: &Passwords,
     host: &str,
 ) -> Result<Vec<SecretFile>, AddressError> {
@@ -150,7 +149,7 @@ pub fn settings() -> String {
 
 /// Users, virtual host and permissions: imported whenever the broker starts, so that one that has
 /// lost everything comes back as it was. Passwords are in it as salted hashes only.
-pub fn definitions(names: &Names, passwords: &Passwords) -> String {
+pub fn definitions(names: &BrokerNames, passwords: &Passwords) -> String {
     let user = |name: &str, password: &str, tags: &[&str]| {
         json!({
             "name": name,

@@ -10,7 +10,7 @@ use super::deployment::{BrokerPlace, StorePlace};
 use super::desired::{self, BROKER, CERTIFICATES, Container, STORE, Site};
 use super::endpoints::{from_containers, is_loopback};
 use super::image::{self, Program};
-use super::own_services::{self, Names, Passwords, READERS};
+use super::own_services::{self, BrokerNames, Passwords, READERS};
 use super::run::DockerRun;
 use super::up::Services;
 use crate::config::{ContainerConfig, StoreConfig};
@@ -92,7 +92,7 @@ impl DockerRun {
 
     /// Writes the secrets of the broker's users, and makes the users where that takes requests.
     pub(super) async fn admit(&self, services: &Services) -> Result<(), Error> {
-        let names = Names::new(self.dir.name());
+        let names = BrokerNames::new(self.dir.name());
         let passwords = || -> Result<Passwords, Error> {
             Ok(Passwords {
                 admin: self.secrets.number("broker/admin-password")?,
@@ -109,7 +109,7 @@ impl DockerRun {
                 if let Some(ca) = broker.ca() {
                     self.secrets.write("broker-ca.pem", ca)?;
                 }
-                let seen = if is_loopback(broker.host()) {
+                let inside_broker = if is_loopback(broker.host()) {
                     broker.at(ContainerConfig::HOST, broker.port())
                 } else {
                     broker.clone()
@@ -119,11 +119,11 @@ impl DockerRun {
                     let passwords = passwords()?;
                     let management = Management::new(Some(base), broker);
                     make_users(&management, &names, &passwords)?;
-                    self.write_users(&seen, &names, &passwords)?;
+                    self.write_users(&inside_broker, &names, &passwords)?;
                 } else {
                     for reader in READERS {
                         self.secrets
-                            .write(&format!("{reader}/broker"), &seen.secret_url())?;
+                            .write(&format!("{reader}/broker"), &inside_broker.secret_url())?;
                     }
                 }
             }
@@ -133,15 +133,15 @@ impl DockerRun {
         Ok(())
     }
 
-    /// Writes the addresses of a given broker for its users: `seen` is how containers see it.
+    /// Writes the addresses of a given broker for its users: `inside_broker` is how containers see it.
     fn write_users(
         &self,
-        seen: &Broker,
-        names: &Names,
+        inside_broker: &Broker,
+        names: &BrokerNames,
         passwords: &Passwords,
     ) -> Result<(), Error> {
-        let trainer = seen.for_user(&names.trainer, &passwords.trainer, &names.vhost);
-        let actor = seen.for_user(&names.actor, &passwords.actor, &names.vhost);
+        let trainer = inside_broker.for_user(&names.trainer, &passwords.trainer, &names.vhost);
+        let actor = inside_broker.for_user(&names.actor, &passwords.actor, &names.vhost);
         self.secrets
             .write("trainer/broker", &trainer.secret_url())?;
         self.secrets.write("actor/broker", &actor.secret_url())
@@ -204,14 +204,14 @@ pub(in crate::deploy) fn write_data(
     Ok(true)
 }
 
-/// What says to containers where their DynamoDB is.
+/// Variables that tell containers the place of their DynamoDB.
 fn store_environment(endpoint: Option<String>, region: &str) -> Vec<(String, String)> {
     let endpoint = endpoint.map(|url| ("AWS_ENDPOINT_URL_DYNAMODB".to_owned(), url));
     let region = ("AWS_REGION".to_owned(), region.to_owned());
     endpoint.into_iter().chain([region]).collect()
 }
 
-/// The same where the run has a store of its own, which containers know as `host`.
+/// Variables for a store of the run's own, which containers know as `host`.
 pub(in crate::deploy) fn own_store_environment(host: &str) -> Vec<(String, String)> {
     let url = format!("http://{host}:{}", StoreConfig::DEFAULT_PORT);
     store_environment(Some(url), store::OWN_REGION)
@@ -243,7 +243,11 @@ fn certificates(
     (!found.is_empty()).then_some(found)
 }
 
-fn make_users(management: &Management, names: &Names, passwords: &Passwords) -> Result<(), Error> {
+fn make_users(
+    management: &Management,
+    names: &BrokerNames,
+    passwords: &Passwords,
+) -> Result<(), Error> {
     let made = || {
         management.ensure_vhost(&names.vhost, "a Cuttlefish run")?;
         for (user, password, may) in [

@@ -1,4 +1,4 @@
-//! What has to be done so that what is there becomes what should be. Pure.
+//! Steps from the containers that are there to those that should be. Pure.
 
 use std::collections::HashMap;
 
@@ -6,8 +6,8 @@ use super::desired::{Container, Role};
 
 /// A container as Docker lists it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Observed {
-    /// Docker's number of it.
+pub struct ObservedContainer {
+    /// Container ID.
     pub id: String,
     /// Its name.
     pub name: String,
@@ -19,48 +19,48 @@ pub struct Observed {
     pub fingerprint: String,
     /// `running`, `exited`, ...
     pub state: String,
-    /// What Docker says about it: `Up 3 minutes`.
+    /// Status in Docker's words: `Up 3 minutes`.
     pub status: String,
-    /// Port in the container, and where it is on the host.
+    /// Ports in the container, and their ports on the host.
     pub ports: Vec<(u16, u16)>,
 }
 
-impl Observed {
-    /// Whether its process is there.
+impl ObservedContainer {
+    /// True if its process is there.
     pub fn is_running(&self) -> bool {
         matches!(self.state.as_str(), "running" | "restarting" | "paused")
     }
 }
 
-/// One step towards what should be.
+/// Step towards the containers that should be.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Action {
-    /// Make and start a container, instead of those of the given numbers.
+pub enum ContainerAction {
+    /// Make and start a container, instead of those with the given IDs.
     Create {
-        /// What to make.
+        /// Container to make.
         container: Box<Container>,
-        /// What to remove first.
+        /// IDs of containers to remove first.
         instead_of: Vec<String>,
     },
     /// Start a container that has ended.
     Start {
-        /// Docker's number of it.
+        /// Container ID.
         id: String,
         /// Its name.
         name: String,
-        /// What kind it is.
+        /// Role of the container.
         role: Role,
     },
     /// Remove a container that should not be.
     Remove {
-        /// Docker's number of it.
+        /// Container ID.
         id: String,
         /// Its name.
         name: String,
     },
 }
 
-impl Action {
+impl ContainerAction {
     /// Name of its container.
     pub fn name(&self) -> &str {
         match self {
@@ -93,8 +93,8 @@ impl Action {
 }
 
 /// The steps from `observed` to `desired`, in the order of `desired`; removals first.
-pub fn reconcile(desired: &[Container], observed: &[Observed]) -> Vec<Action> {
-    let mut by_name: HashMap<&str, Vec<&Observed>> = HashMap::new();
+pub fn reconcile(desired: &[Container], observed: &[ObservedContainer]) -> Vec<ContainerAction> {
+    let mut by_name: HashMap<&str, Vec<&ObservedContainer>> = HashMap::new();
     for found in observed {
         by_name.entry(&found.name).or_default().push(found);
     }
@@ -104,24 +104,24 @@ pub fn reconcile(desired: &[Container], observed: &[Observed]) -> Vec<Action> {
         match found.as_slice() {
             [one] if one.fingerprint == container.fingerprint() => {
                 if !one.is_running() {
-                    steps.push(Action::Start {
+                    steps.push(ContainerAction::Start {
                         id: one.id.clone(),
                         name: one.name.clone(),
                         role: container.role,
                     });
                 }
             }
-            found => steps.push(Action::Create {
+            found => steps.push(ContainerAction::Create {
                 container: Box::new(container.clone()),
                 instead_of: found.iter().map(|found| found.id.clone()).collect(),
             }),
         }
     }
-    let mut left: Vec<&Observed> = by_name.into_values().flatten().collect();
+    let mut left: Vec<&ObservedContainer> = by_name.into_values().flatten().collect();
     left.sort_by(|a, b| a.name.cmp(&b.name));
-    let mut actions: Vec<Action> = left
+    let mut actions: Vec<ContainerAction> = left
         .into_iter()
-        .map(|found| Action::Remove {
+        .map(|found| ContainerAction::Remove {
             id: found.id.clone(),
             name: found.name.clone(),
         })
@@ -153,8 +153,8 @@ mod tests {
         }
     }
 
-    fn observed(container: &Container, id: &str, state: &str) -> Observed {
-        Observed {
+    fn observed(container: &Container, id: &str, state: &str) -> ObservedContainer {
+        ObservedContainer {
             id: id.to_owned(),
             name: container.name.clone(),
             actor: container.actor.clone(),
@@ -189,17 +189,17 @@ mod tests {
             observed(&desired[1], "2", "exited"),
             observed(&gone, "3", "running"),
         ];
-        let create = |index: usize, instead_of: &[&str]| Action::Create {
+        let create = |index: usize, instead_of: &[&str]| ContainerAction::Create {
             container: Box::new(desired[index].clone()),
             instead_of: instead_of.iter().map(|id| (*id).to_owned()).collect(),
         };
         let expected = [
-            Action::Remove {
+            ContainerAction::Remove {
                 id: "3".to_owned(),
                 name: gone.name,
             },
             create(0, &["1"]),
-            Action::Start {
+            ContainerAction::Start {
                 id: "2".to_owned(),
                 name: desired[1].name.clone(),
                 role: Role::UNIT,

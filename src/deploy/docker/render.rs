@@ -1,4 +1,4 @@
-//! A container as the Docker API wants it said. Pure; held to its form by a snapshot.
+//! Request to the Docker API that creates a container. Pure; held to its form by a snapshot.
 
 use std::collections::HashMap;
 
@@ -15,13 +15,13 @@ use crate::config::ContainerConfig;
 pub mod label {
     /// The run's name.
     pub const RUN: &str = "io.cuttlefish.run";
-    /// Whose run it is: a random number kept with the run.
+    /// Owner of the run: a random number kept with it.
     pub const OWNER: &str = "io.cuttlefish.owner";
-    /// What kind of container it is.
+    /// Role of the container.
     pub const ROLE: &str = "io.cuttlefish.role";
     /// Its name within the run.
     pub const ACTOR: &str = "io.cuttlefish.actor";
-    /// What it was made from.
+    /// Fingerprint of what it was made from.
     pub const FINGERPRINT: &str = "io.cuttlefish.fingerprint";
 }
 
@@ -38,7 +38,8 @@ const SHARES_PER_CPU: f64 = 1024.0;
 /// The least that Docker takes.
 const MIN_SHARES: i64 = 2;
 
-/// Where a broker keeps its files, and what its memory is mounted there with: any user may be its.
+/// Directory of a broker's files, which is mounted in memory, and the options of that mount: any user may be
+/// the broker's.
 pub const BROKER_DIR: &str = "/var/lib/rabbitmq";
 /// See [`BROKER_DIR`].
 pub const BROKER_DIR_OPTIONS: &str = "mode=1777";
@@ -56,7 +57,7 @@ pub fn labels(run: &str, owner: &str) -> HashMap<String, String> {
     ])
 }
 
-/// What creates a container.
+/// Request that creates a container.
 pub fn container(container: &Container, run: &str, owner: &str) -> ContainerCreateBody {
     let mut labels = labels(run, owner);
     labels.insert(label::ROLE.to_owned(), container.role.word().to_owned());
@@ -93,7 +94,7 @@ pub fn container(container: &Container, run: &str, owner: &str) -> ContainerCrea
     }
 }
 
-/// How a container is in one of its networks.
+/// Settings of a container in one of its networks.
 pub fn endpoint(container: &Container) -> EndpointSettings {
     EndpointSettings {
         aliases: Some(vec![container.actor.clone()]),

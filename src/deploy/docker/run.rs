@@ -4,8 +4,8 @@ use async_trait::async_trait;
 use cuttlefish_core::topology::Graph;
 
 use super::desired::Role;
-use super::outlook;
-use super::reconcile::{Action, Observed, reconcile};
+use super::estimate;
+use super::reconcile::{ContainerAction, ObservedContainer, reconcile};
 use super::up::Services;
 use super::watch::DockerSession;
 use super::{Deployment, Docker};
@@ -61,7 +61,7 @@ impl DockerRun {
         }
     }
 
-    /// Whether the run is still there: another process may have taken it down.
+    /// True if the run is still there: another process may have taken it down.
     pub(super) fn is_there(&self) -> bool {
         matches!(
             deploy::Deployment::read(&self.dir),
@@ -126,7 +126,7 @@ impl Target for DockerTarget {
     async fn up(&mut self, workload: &Workload, monitor: &Monitor) -> Result<Changes, Error> {
         let before = self.run.as_ref().map(|run| run.deployment.clone());
         let before = before.as_ref();
-        let checked = outlook::check(&self.docker, workload, &self.services, before);
+        let checked = estimate::check(&self.docker, workload, &self.services, before);
         checked.await?.note(monitor);
         // From here on the run may be there, whatever comes of this.
         let run = DockerRun::prepare(
@@ -148,9 +148,9 @@ impl Target for DockerTarget {
         let mut deployment = run.deployment.clone();
         deployment.record = workload.record.clone();
         deployment.feed = self.services.feed(Some(&deployment));
-        let wanted = DockerRun::of(run.dir.clone(), deployment, run.docker.clone());
-        let actions = reconcile(&wanted.desired(&workload.graph)?, &run.observe().await?);
-        Ok(actions.iter().map(Action::sentence).collect())
+        let next_run = DockerRun::of(run.dir.clone(), deployment, run.docker.clone());
+        let actions = reconcile(&next_run.desired(&workload.graph)?, &run.observe().await?);
+        Ok(actions.iter().map(ContainerAction::sentence).collect())
     }
 
     async fn session<'a>(&'a self, graph: &Graph) -> Result<Box<dyn Session + 'a>, Error> {
@@ -163,7 +163,7 @@ impl Target for DockerTarget {
 
     async fn worker(&self) -> Option<String> {
         let observed = self.run().ok()?.observe().await.ok()?;
-        let is_at_work = |one: &&Observed| one.role == Some(Role::TRAINER) && one.is_running();
+        let is_at_work = |one: &&ObservedContainer| one.role == Some(Role::TRAINER) && one.is_running();
         observed.iter().find(is_at_work)?;
         let running = observed.iter().filter(|one| one.is_running()).count();
         Some(format!("{running} of {} containers", observed.len()))

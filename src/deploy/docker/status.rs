@@ -8,21 +8,21 @@ use serde_json::{Value, json};
 
 use super::desired::Role;
 use super::inspection::Inspection;
-use super::reconcile::Observed;
+use super::reconcile::ObservedContainer;
 use super::run::DockerRun;
 use crate::deploy::Error;
 
 /// Inspections asked at once.
 const AT_ONCE: usize = 16;
 
-/// One container.
+/// State of one container.
 #[derive(Clone, Debug)]
 pub struct ContainerStatus {
     /// The container as Docker lists it.
-    pub observed: Observed,
+    pub observed: ObservedContainer,
     /// Its metrics by name; empty where it does not answer.
     figures: HashMap<String, f64>,
-    /// What it says is wrong with it.
+    /// Trouble that it reports; None where all is well.
     trouble: Option<String>,
     /// Messages that wait for it or that it has sent, where the broker says so.
     pub queued: Option<u64>,
@@ -40,7 +40,7 @@ impl DockerRun {
         let observed = self.observe().await?;
         let token = self.secrets.read("token")?;
         let queued = self.queued().await;
-        let look = |observed: Observed| {
+        let look = |observed: ObservedContainer| {
             let token = token.clone();
             let queued = queued.as_ref().map(|queued| {
                 let prefix = format!("cf.{run}.{}.", observed.actor);
@@ -77,8 +77,8 @@ impl DockerRun {
     async fn queued(&self) -> Option<Vec<(String, u64)>> {
         let (management, vhost) = self.management().await.ok()??;
         let prefix = format!("cf.{}.", self.dir.name());
-        let asked = tokio::task::spawn_blocking(move || management.queues(&vhost, &prefix));
-        let queues = asked.await.ok()?.ok()?;
+        let request = tokio::task::spawn_blocking(move || management.queues(&vhost, &prefix));
+        let queues = request.await.ok()?.ok()?;
         Some(
             queues
                 .into_iter()
@@ -89,7 +89,7 @@ impl DockerRun {
 }
 
 impl ContainerStatus {
-    /// One of its metrics.
+    /// One of its metrics; None where it has none of that name.
     pub fn figure(&self, name: &str) -> Option<f64> {
         self.figures.get(name).copied()
     }

@@ -147,8 +147,8 @@ fn names(count: usize) -> Vec<String> {
         .collect()
 }
 
-fn creation(name: &str) -> Action {
-    Action::Create {
+fn creation(name: &str) -> ContainerAction {
+    ContainerAction::Create {
         container: Box::new(Container {
             name: name.to_owned(),
             actor: name.to_owned(),

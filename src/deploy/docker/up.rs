@@ -9,7 +9,7 @@ use super::cost::Layout;
 use super::deployment::{BrokerPlace, Deployment, StorePlace};
 use super::desired::{self, CONTAINERS_PER_BRIDGE, Container, Role};
 use super::image::{self, Program};
-use super::reconcile::{Action, Observed, reconcile};
+use super::reconcile::{ContainerAction, ObservedContainer, reconcile};
 use super::run::DockerRun;
 use super::{Docker, external, owner_of};
 use crate::container::LOOKS_FOR_DATA_EVERY;
@@ -36,11 +36,11 @@ pub struct Services {
     pub broker_image: String,
     /// A store that is there: `Some(None)` is the DynamoDB of the environment's region.
     pub store: Option<Option<String>>,
-    /// The table; that of the run, or the usual one, without.
+    /// Name of the table; None keeps the run's present one, or takes the usual one.
     pub table: Option<String>,
-    /// How batches get to the first layer; as the run has it, or by reference, without.
+    /// Feed of the first layer; None keeps the run's present one, or takes references.
     pub feed: Option<Feed>,
-    /// Actors on a bridge, at most; as the run has it, or [`CONTAINERS_PER_BRIDGE`], without.
+    /// Actors on a bridge, at most; None keeps the run's present number, or takes [`CONTAINERS_PER_BRIDGE`].
     pub containers_per_bridge: Option<usize>,
     /// A neuron image that is there.
     pub image: Option<String>,
@@ -49,13 +49,13 @@ pub struct Services {
 }
 
 impl Services {
-    /// How batches get to the first layer of a run that is deployed like `before`.
+    /// Feed of the first layer of a run whose present deployment is `before`.
     pub fn feed(&self, before: Option<&Deployment>) -> Feed {
         let recorded = before.map(|before| before.feed);
         self.feed.or(recorded).unwrap_or_default()
     }
 
-    /// How such a run is laid out on its host.
+    /// Layout on its host of a run whose present deployment is `before`.
     pub fn layout(&self, before: Option<&Deployment>) -> Layout {
         let is_ours = |place: &BrokerPlace| matches!(place, BrokerPlace::Companion { .. });
         let recorded = before.map(|before| before.containers_per_bridge);
@@ -172,7 +172,7 @@ impl DockerRun {
     ) -> Result<Changes, Error> {
         let is_new_data = self.provision(workload, services).await?;
         if is_new_data && before.is_some() {
-            // Whoever lacked it would make the trainer fail again until then.
+            // A container that lacked it would make the trainer fail again until then.
             tokio::time::sleep(LOOKS_FOR_DATA_EVERY + POLL_EVERY).await;
             monitor.check_cancelled()?;
         }
@@ -213,7 +213,7 @@ impl DockerRun {
         if let Some(before) = before
             && let Ok(graph) = before.record.graph(before.record.grouping)
         {
-            // What nobody listens to any more.
+            // Queues and exchanges that nobody uses any more.
             let before = Wiring::new(&graph);
             before.remove_all_but(&wiring, &connection).await?;
         }
@@ -239,7 +239,7 @@ impl DockerRun {
     async fn apply(
         &self,
         what: &str,
-        actions: Vec<Action>,
+        actions: Vec<ContainerAction>,
         monitor: &Monitor,
     ) -> Result<(), Error> {
         if actions.is_empty() {
@@ -267,12 +267,12 @@ impl DockerRun {
     ) -> Result<(), Error> {
         let observed = self.observe().await?;
         let has_left = trainer_has_left(&observed);
-        let actions: Vec<Action> = reconcile(desired, &observed)
+        let actions: Vec<ContainerAction> = reconcile(desired, &observed)
             .into_iter()
             .filter(|action| match action {
-                Action::Create { .. } => true,
-                Action::Start { role, .. } => *role != Role::TRAINER || !has_left,
-                Action::Remove { .. } => false,
+                ContainerAction::Create { .. } => true,
+                ContainerAction::Start { role, .. } => *role != Role::TRAINER || !has_left,
+                ContainerAction::Remove { .. } => false,
             })
             .collect();
         let (run, owner) = (self.dir.name(), self.deployment.owner.as_str());
@@ -280,7 +280,7 @@ impl DockerRun {
         Ok(applied.await?)
     }
 
-    /// Whether a person has ended the run, or taken it down.
+    /// True if a person has ended the run, or taken it down.
     pub async fn has_been_left(&self) -> Result<bool, Error> {
         Ok(!self.is_there() || trainer_has_left(&self.observe().await?))
     }
@@ -311,8 +311,8 @@ impl DockerRun {
         loop {
             monitor.check_cancelled()?;
             let broker = self.broker_as_trainer().await?;
-            let tried = broker.connect("cuttlefish looks", SMALL_FRAMES).await;
-            match tried {
+            let connection = broker.connect("cuttlefish looks", SMALL_FRAMES).await;
+            match connection {
                 Ok(connection) => {
                     let _ = connection.close().await;
                     return Ok(broker);
@@ -330,41 +330,50 @@ impl DockerRun {
 }
 
 /// A trainer ends well only when a person asks it to (`container/signals.rs`).
-fn trainer_has_left(observed: &[Observed]) -> bool {
-    let is_trainer = |found: &&Observed| found.role == Some(Role::TRAINER);
+fn trainer_has_left(observed: &[ObservedContainer]) -> bool {
+    let is_trainer = |found: &&ObservedContainer| found.role == Some(Role::TRAINER);
     let trainer = observed.iter().find(is_trainer);
     trainer.is_some_and(|trainer| trainer.status.starts_with("Exited (0)"))
 }
 
 /// Broker and store, which everybody else needs; and what is in the way.
-fn is_first(action: &Action) -> bool {
+fn is_first(action: &ContainerAction) -> bool {
     match action {
-        Action::Create { container, .. } => !container.role.is_actor(),
-        Action::Start { role, .. } => !role.is_actor(),
-        Action::Remove { name, .. } => name.ends_with(&format!(".{}", desired::PROBE)),
+        ContainerAction::Create { container, .. } => !container.role.is_actor(),
+        ContainerAction::Start { role, .. } => !role.is_actor(),
+        ContainerAction::Remove { name, .. } => name.ends_with(&format!(".{}", desired::PROBE)),
     }
 }
 
 /// The trainer, who would only wait for the others.
-fn is_last(action: &Action) -> bool {
+fn is_last(action: &ContainerAction) -> bool {
     match action {
-        Action::Create { container, .. } => container.role == Role::TRAINER,
-        Action::Start { role, .. } => *role == Role::TRAINER,
-        Action::Remove { .. } => false,
+        ContainerAction::Create { container, .. } => container.role == Role::TRAINER,
+        ContainerAction::Start { role, .. } => *role == Role::TRAINER,
+        ContainerAction::Remove { .. } => false,
     }
 }
 
 /// The number of containers that are made (replaced ones included), started and removed.
-fn changes(actions: &[Action]) -> Changes {
-    let count = |is_one: fn(&Action) -> bool, word: &str| {
+fn changes(actions: &[ContainerAction]) -> Changes {
+    let count = |is_one: fn(&ContainerAction) -> bool, word: &str| {
         let count = actions.iter().filter(|action| is_one(action)).count();
         let s = if count == 1 { "" } else { "s" };
         (count > 0).then(|| format!("{count} container{s} {word}"))
     };
     let parts = [
-        count(|action| matches!(action, Action::Create { .. }), "created"),
-        count(|action| matches!(action, Action::Start { .. }), "started"),
-        count(|action| matches!(action, Action::Remove { .. }), "removed"),
+        count(
+            |action| matches!(action, ContainerAction::Create { .. }),
+            "created",
+        ),
+        count(
+            |action| matches!(action, ContainerAction::Start { .. }),
+            "started",
+        ),
+        count(
+            |action| matches!(action, ContainerAction::Remove { .. }),
+            "removed",
+        ),
     ];
     let parts: Vec<String> = parts.into_iter().flatten().collect();
     Changes {

@@ -12,10 +12,10 @@ use super::run::DockerRun;
 use crate::deploy::{Error, Left, Session, end_in_ledger};
 use crate::host::{End, RunSnapshot};
 
-/// Between two looks at whether containers have to be started again.
+/// Interval of looks for containers that have to be started again.
 const REVIVE_EVERY: Duration = Duration::from_secs(2);
 
-/// Between two looks at the trainer.
+/// Interval of looks at the trainer.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// Training in containers as one process follows it.
@@ -30,7 +30,7 @@ pub(super) struct DockerSession<'a> {
     /// Containers that were started again since the last question about repairs.
     started: Vec<String>,
     revived: Instant,
-    /// Whether the trainer has been asked to commit and end.
+    /// True once the trainer has been asked to commit and end.
     is_stopping: bool,
 }
 
@@ -109,7 +109,7 @@ impl Session for DockerSession<'_> {
                         run: self.run.dir.name().to_owned(),
                     });
                 }
-                // Where Docker does not answer, nobody can tell.
+                // Nobody can tell where Docker does not answer.
                 if self.is_stopping || matches!(self.run.has_been_left().await, Ok(true)) {
                     self.last.end = self.stopped().await?;
                 }

@@ -10,9 +10,9 @@ use cuttlefish_core::topology::graph::Graph;
 use serde_json::Value;
 
 use super::Deployment;
-use super::cost::{Cost, cost};
+use super::cost::{EcsCost, cost};
 use super::manifests::{
-    self, APPLY, DEFINITIONS, README, REMOVE, RUN, Run, SERVICES, STORE, TEMPLATE, UNWIRE,
+    self, APPLY, DEFINITIONS, README, REMOVE, RUN, RunSite, SERVICES, STORE, TEMPLATE, UNWIRE,
 };
 use super::run::services;
 use crate::container;
@@ -23,7 +23,7 @@ use crate::monitor::Monitor;
 use crate::run_dir::ECS_DOCUMENT;
 use crate::store::requests;
 
-/// Everything that is in such a directory.
+/// Names of everything in such a directory.
 pub const NAMES: [&str; 10] = [
     README,
     APPLY.0,
@@ -48,17 +48,17 @@ pub async fn write(
     dataset: &Dataset,
     dir: &Path,
     monitor: &Monitor,
-) -> Result<(Cost, usize), Error> {
+) -> Result<(EcsCost, usize), Error> {
     let services = services(deployment, graph)?;
-    let run = Run {
+    let run = RunSite {
         name: &graph.name,
         owner: &deployment.owner,
         stack: &deployment.stack,
         region: &deployment.region,
         endpoint: deployment.endpoint.as_deref(),
     };
-    let asked = manifests::requests(&run, &services, container::UNWIRE).await;
-    let (manifests, unwire) = asked?;
+    let requests = manifests::requests(&run, &services, container::UNWIRE).await;
+    let (manifests, unwire) = requests?;
     for one in &manifests {
         let file = format!("{}.json", one.name);
         write_json(&dir.join(DEFINITIONS).join(&file), &one.definition)?;
@@ -88,7 +88,7 @@ pub async fn write(
 /// and the parts of its data set in the order of their names, the last of which completes it.
 async fn write_store(
     deployment: &Deployment,
-    run: &Run<'_>,
+    run: &RunSite<'_>,
     dataset: &Dataset,
     dir: &Path,
 ) -> Result<(), Error> {

@@ -1,4 +1,4 @@
-//! What a run costs on ECS: money, requests, and the least time that AWS's rates allow. Pure.
+//! Cost of a run on ECS: money, requests, and the least time that AWS's rates allow. Pure.
 
 use serde::Serialize;
 
@@ -7,7 +7,7 @@ use super::desired::{Service, UNITS_PER_CPU};
 /// On-demand price of Fargate, Linux on x86, N. Virginia, in US dollars: of a vCPU and of a GB, an hour.
 /// Other regions and architectures differ; storage, broker, table, endpoints and logs come on top.
 const PRICE: (f64, f64) = (0.04048, 0.004445);
-/// When these were the prices.
+/// Month of these prices.
 const PRICES_OF: &str = "March 2026";
 
 /// Tasks that Fargate launches at once, and a second from then on ("AWS Fargate throttling quotas").
@@ -25,33 +25,33 @@ const VCPUS: u32 = 6;
 /// A quota of AWS beside what a run needs of it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Quota {
-    /// What it is about.
+    /// Resource that is limited, in words.
     pub what: String,
-    /// What the run needs.
+    /// Amount that the run needs.
     pub needed: u32,
-    /// What AWS gives unless it is asked for more.
+    /// Amount that AWS gives unless it is asked for more.
     pub given: u32,
 }
 
 impl Quota {
-    /// Whether it is enough.
+    /// True if the quota is enough.
     pub fn holds(&self) -> bool {
         self.needed <= self.given
     }
 }
 
-/// What a run costs.
+/// Cost of a run on ECS.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Cost {
+pub struct EcsCost {
     /// Tasks that are alive.
     pub tasks: u32,
-    /// Of their processors.
+    /// vCPUs of all tasks.
     pub vcpus: f64,
-    /// GiB of their memory.
+    /// Memory of all tasks, in GiB.
     pub memory: f64,
     /// US dollars an hour, on Fargate.
     pub dollars_per_hour: f64,
-    /// When that was the price.
+    /// Month of the prices.
     pub prices_of: &'static str,
     /// Requests of `up` that change something: a task definition and a service each.
     pub requests: u32,
@@ -61,8 +61,8 @@ pub struct Cost {
     pub quotas: Vec<Quota>,
 }
 
-/// What these services cost.
-pub fn cost(services: &[Service]) -> Cost {
+/// Cost of these services.
+pub fn cost(services: &[Service]) -> EcsCost {
     let tasks: u32 = services.iter().map(|service| service.count).sum();
     let sum = |of: fn(&Service) -> f64| {
         let each = services.iter().map(|one| f64::from(one.count) * of(one));
@@ -84,7 +84,7 @@ pub fn cost(services: &[Service]) -> Cost {
         needed: vcpus.ceil() as u32,
         given: VCPUS,
     };
-    Cost {
+    EcsCost {
         tasks,
         vcpus,
         memory,
@@ -96,8 +96,8 @@ pub fn cost(services: &[Service]) -> Cost {
     }
 }
 
-impl Cost {
-    /// The same for people. Prices and rates are Fargate's.
+impl EcsCost {
+    /// Text of the cost for people. Prices and rates are Fargate's.
     pub fn text(&self, services: &[Service]) -> String {
         let mut text = String::from("\nservices on ECS\n");
         for service in services {

@@ -22,7 +22,7 @@ pub struct Deployment {
     pub stack: Stack,
     /// The region.
     pub region: String,
-    /// `http://host:port` of an emulated DynamoDB; none for the region's own.
+    /// `http://host:port` of an emulated DynamoDB; None for the region's own.
     pub endpoint: Option<String>,
     /// The run's record, as its store has it.
     pub record: Record,

@@ -1,4 +1,4 @@
-//! What a run should have on ECS: a pure function of the network and of the stack that carries it.
+//! Services that a run should have on ECS: a pure function of the network and of the stack that carries it.
 //!
 //! ECS gives the tasks of a service no identity, so there is one service a layer, one for all
 //! synapses and one for the trainer, and each task becomes the actor that is missing
@@ -17,9 +17,9 @@ use crate::container::ACTOR;
 
 /// CPU units of a processor.
 pub(super) const UNITS_PER_CPU: f64 = 1024.0;
-/// What EC2 takes at least.
+/// CPU units of a task that EC2 takes at least.
 const FEWEST_UNITS: u32 = 128;
-/// What Fargate offers: CPU units, and MiB from, to, in steps ("Task CPU and memory", ECS guide).
+/// Task sizes of Fargate: CPU units, and MiB from, to, in steps ("Task CPU and memory", ECS guide).
 const FARGATE: [(u32, u32, u32, u32); 9] = [
     (256, 512, 512, 512),
     (256, 1024, 1024, 1024),
@@ -35,8 +35,8 @@ const FARGATE: [(u32, u32, u32, u32); 9] = [
 /// The user of the image, who is nobody.
 const USER: &str = "65532:65532";
 
-/// What all tasks of a kind are started from. Holds what ECS keeps of it and nothing else, so that what
-/// is there can be compared with what should be.
+/// Definition that all tasks of a kind are started from. Holds what ECS keeps of it and nothing else, so that
+/// what is there can be compared with what should be.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TaskDefinition {
     /// Its name.
@@ -63,23 +63,23 @@ pub struct TaskDefinition {
     pub log_group: String,
     /// See [`Self::log_group`].
     pub region: String,
-    /// Who runs it.
+    /// Capacity that runs its tasks.
     pub capacity: Capacity,
 }
 
-/// Where in an account's network tasks are.
+/// Place of tasks in an account's network.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Network {
     /// Their subnets.
     pub subnets: BTreeSet<String>,
     /// Their security groups.
     pub security_groups: BTreeSet<String>,
-    /// Whether they have addresses of the internet.
+    /// True if tasks have addresses of the internet.
     pub is_public: bool,
 }
 
 impl Network {
-    /// That of a stack's tasks.
+    /// Network of a stack's tasks.
     pub fn of(stack: &Stack) -> Self {
         Self {
             subnets: stack.subnets.iter().cloned().collect(),
@@ -96,16 +96,16 @@ pub struct Service {
     pub name: String,
     /// Tasks.
     pub count: u32,
-    /// What they are started from.
+    /// Definition that the tasks are started from.
     pub definition: TaskDefinition,
-    /// Where they are.
+    /// Network of the tasks.
     pub network: Network,
 }
 
-/// Where a run's tasks find things.
+/// Site of a run on ECS: the stack, image and data that its tasks use.
 #[derive(Clone, Debug)]
 pub struct Site<'a> {
-    /// What was there before.
+    /// CloudFormation stack that the run uses.
     pub stack: &'a Stack,
     /// The neuron image.
     pub image: &'a str,
@@ -117,7 +117,7 @@ pub struct Site<'a> {
     pub data_bytes: u64,
 }
 
-/// What the names of everything of a run begin with; a run's own name has no underscore.
+/// Prefix of the names of everything of a run; a run's own name has no underscore.
 pub fn prefix(run: &str) -> String {
     format!("cf_{run}_")
 }
@@ -233,11 +233,11 @@ fn trainer_memory(data_bytes: u64) -> u64 {
         .max(COORDINATOR.memory / 2 + 3 * data_bytes)
 }
 
-/// CPU units and MiB for so many processors and bytes: exactly that on instances, the smallest size
+/// CPU units and MiB for `cpu` processors and `memory` bytes: exactly that on instances, the smallest size
 /// that is enough on Fargate.
 ///
 /// # Errors
-/// When Fargate has nothing so large.
+/// When it is more than Fargate gives a task.
 fn size(capacity: Capacity, cpu: f64, memory: u64) -> Result<(u32, u32), String> {
     let units = (cpu * UNITS_PER_CPU).ceil() as u32;
     let mib = u32::try_from(memory.div_ceil(1 << 20)).unwrap_or(u32::MAX);

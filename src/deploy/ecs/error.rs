@@ -1,4 +1,4 @@
-//! What can go wrong at AWS.
+//! Errors of requests to AWS.
 
 use std::time::Duration;
 
@@ -8,15 +8,15 @@ use super::stack::StackError;
 use crate::attempts::{Failures, Retry, Retryable};
 use crate::store;
 
-/// What can go wrong at AWS. The text continues "failed to".
+/// Error of a request to AWS. The text continues "failed to".
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A request was refused or lost.
     #[error("{what}: {problem}")]
     Request {
-        /// What we wanted.
+        /// Operation that failed.
         what: String,
-        /// What AWS or the SDK said.
+        /// Message of AWS or the SDK.
         problem: String,
         /// Chance that the same request succeeds later.
         is_transient: bool,
@@ -32,15 +32,15 @@ pub enum Error {
     Task {
         /// Its task definition.
         family: String,
-        /// What ECS said.
+        /// Reason, as ECS gives it.
         problem: String,
     },
-    /// It takes too long.
+    /// A wait that takes too long.
     #[error("{what} within {} s", .within.as_secs())]
     Late {
-        /// What we waited for.
+        /// Event that was waited for.
         what: String,
-        /// How long.
+        /// Bound of the wait.
         within: Duration,
     },
 }

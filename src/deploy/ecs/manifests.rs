@@ -1,5 +1,5 @@
-//! A run on ECS as files, for those who bring it up without this program: what would be asked of ECS, the
-//! same as a template of CloudFormation, and scripts that give it to the AWS CLI. Held to its form by
+//! Files of a run on ECS, for people who bring it up without this program: the requests to ECS, a
+//! CloudFormation template of them, and scripts that give them to the AWS CLI. Held to their form by
 //! snapshots.
 //!
 //! The requests are those of [`Ecs`] itself, written down instead of sent.
@@ -9,48 +9,48 @@ use aws_sdk_ecs::config::{BehaviorVersion, Credentials, Region};
 use serde_json::{Map, Value, json};
 
 use super::desired::{Service, prefix, trainer_service};
-use super::reconcile::Action;
+use super::reconcile::ServiceAction;
 use super::render::{CONTAINER, LOG_PREFIX};
 use super::stack::Stack;
 use super::{Ecs, Error, OWNER_TAG};
 use crate::deploy::bundle::FIRST_LINE;
 use crate::store::requests::{Request, Requests};
 
-/// What to know about the directory; it begins with [`FIRST_LINE`].
+/// File with instructions for the directory; it begins with [`FIRST_LINE`].
 pub const README: &str = "README.md";
-/// Brings the run up.
+/// Script that brings the run up.
 pub const APPLY: (&str, &str) = ("apply", include_str!("scripts/apply"));
-/// Removes it.
+/// Script that removes it.
 pub const REMOVE: (&str, &str) = ("remove", include_str!("scripts/remove"));
-/// What both know.
+/// File of what both scripts know.
 pub const RUN: &str = "run.sh";
-/// What `aws ecs register-task-definition` takes, a file a service.
+/// Directory of requests for `aws ecs register-task-definition`, a file a service.
 pub const DEFINITIONS: &str = "task-definitions";
-/// What `aws ecs create-service` takes.
+/// Directory of requests for `aws ecs create-service`, a file a service.
 pub const SERVICES: &str = "services";
-/// What `aws ecs run-task` takes to have the queues removed.
+/// Request for `aws ecs run-task` that has the queues removed.
 pub const UNWIRE: &str = "unwire.json";
-/// What `aws dynamodb put-item` takes.
+/// Directory of requests for `aws dynamodb put-item`.
 pub const STORE: &str = "store";
 /// Task definitions and services for CloudFormation.
 pub const TEMPLATE: &str = "template.json";
 
-/// A run, as far as its services do not say it.
+/// Name and site of a run, which its services do not say.
 #[derive(Clone, Copy, Debug)]
-pub struct Run<'a> {
+pub struct RunSite<'a> {
     /// Its name.
     pub name: &'a str,
-    /// What its services are tagged with.
+    /// Owner, as its services are tagged.
     pub owner: &'a str,
-    /// What carries it.
+    /// CloudFormation stack that the run uses.
     pub stack: &'a Stack,
-    /// Where that is.
+    /// Region of the stack.
     pub region: &'a str,
-    /// `http://host:port` of an emulated DynamoDB; none for the region's own.
+    /// `http://host:port` of an emulated DynamoDB; None for the region's own.
     pub endpoint: Option<&'a str>,
 }
 
-/// What is asked of ECS for a service.
+/// Requests to ECS for a service.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Manifest {
     /// Its name.
@@ -61,12 +61,12 @@ pub struct Manifest {
     pub service: Value,
 }
 
-/// What is asked of ECS to bring up these services, and to have a task remove the queues with `unwire`.
+/// Requests to ECS that bring up these services, and one that has a task remove the queues with `unwire`.
 ///
 /// # Errors
 /// When a request cannot be made.
 pub async fn requests(
-    run: &Run<'_>,
+    run: &RunSite<'_>,
     services: &[Service],
     unwire: &str,
 ) -> Result<(Vec<Manifest>, Value), Error> {
@@ -81,16 +81,16 @@ pub async fn requests(
     let ecs = Ecs::new(client, run.stack.clone(), run.name, run.owner);
     let mut manifests = Vec::new();
     for service in services {
-        ecs.apply(&Action::Create(Box::new(service.clone())))
+        ecs.apply(&ServiceAction::Create(Box::new(service.clone())))
             .await?;
         manifests.push(Manifest {
             name: service.name.clone(),
-            definition: asked(&requests, "RegisterTaskDefinition")?,
-            service: asked(&requests, "CreateService")?,
+            definition: only_request(&requests, "RegisterTaskDefinition")?,
+            service: only_request(&requests, "CreateService")?,
         });
     }
     ecs.start_once(&trainer_service(run.name), unwire).await?;
-    let mut unwire = asked(&requests, "RunTask")?;
+    let mut unwire = only_request(&requests, "RunTask")?;
     if let Some(unwire) = unwire.as_object_mut() {
         // With the token of another time ECS would start nothing.
         unwire.remove("clientToken");
@@ -98,7 +98,7 @@ pub async fn requests(
     Ok((manifests, unwire))
 }
 
-fn asked(requests: &Requests, operation: &str) -> Result<Value, Error> {
+fn only_request(requests: &Requests, operation: &str) -> Result<Value, Error> {
     let only = requests.take_only(operation);
     only.ok_or_else(|| Error::Request {
         what: format!("write down {operation}"),
@@ -108,7 +108,7 @@ fn asked(requests: &Requests, operation: &str) -> Result<Value, Error> {
     })
 }
 
-/// What ECS answers, as far as it is looked at.
+/// Answer of ECS, as far as it is read.
 fn answer(request: &Request) -> Value {
     match request.operation.as_str() {
         // A family alone means its newest revision.
@@ -120,8 +120,8 @@ fn answer(request: &Request) -> Value {
     }
 }
 
-/// The same task definitions and services as a template of CloudFormation.
-pub fn template(run: &Run, manifests: &[Manifest]) -> Value {
+/// Template of CloudFormation for the task definitions and services.
+pub fn template(run: &RunSite, manifests: &[Manifest]) -> Value {
     let mut resources = Map::new();
     for manifest in manifests {
         let id = logical_id(run.name, &manifest.name);
@@ -183,8 +183,8 @@ fn logical_id(run: &str, service: &str) -> String {
     name.replace('-', "Dash").replace('_', "Underscore")
 }
 
-/// What `apply` and `remove` know.
-pub fn settings(run: &Run, manifests: &[Manifest]) -> String {
+/// Settings of the run for `apply` and `remove`, with the functions that both use: the file [`RUN`].
+pub fn settings(run: &RunSite, manifests: &[Manifest]) -> String {
     let services: Vec<String> = manifests.iter().map(|one| quoted(&one.name)).collect();
     let trainer = trainer_service(run.name);
     let values: [(&str, &str); 9] = [
@@ -212,9 +212,9 @@ fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 
-/// What to know about the directory.
-pub fn readme(run: &Run, services: &[Service]) -> String {
-    let Run {
+/// Instructions for the directory: the file [`README`].
+pub fn readme(run: &RunSite, services: &[Service]) -> String {
+    let RunSite {
         name,
         stack,
         region,

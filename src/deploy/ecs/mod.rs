@@ -2,13 +2,13 @@
 //!
 //! | module | responsibility |
 //! |---|---|
-//! | [`stack`] | what has to exist in the account; pure |
+//! | [`stack`] | the CloudFormation stack in the account; pure |
 //! | [`desired`] | the services that a run should have; pure |
-//! | [`cost`] | what that costs, and AWS's quotas; pure |
-//! | [`reconcile`] | what differs from those that are there; pure |
-//! | [`render`] | task definitions as the API wants them said, and back; pure |
-//! | [`error`] | what can go wrong at AWS |
-//! | [`manifests`] | the same requests as files that others send |
+//! | [`cost`] | cost of these, and AWS's quotas; pure |
+//! | [`reconcile`] | steps from those that are there to these; pure |
+//! | [`render`] | task definitions as the API takes them, and back; pure |
+//! | [`error`] | errors of requests to AWS |
+//! | [`manifests`] | the requests as files that others send |
 //! | [`run`] | the target, and a run there |
 //! | [`deployment`] | the document of such a run |
 //! | [`watch`], [`status`] | training followed; the services' state |
@@ -47,13 +47,13 @@ pub use deployment::Deployment;
 use desired::{Network, Service, TaskDefinition, prefix};
 pub use error::Error;
 use error::{of_many, request};
-use reconcile::{Action, Changes, Observed};
+use reconcile::{ObservedService, ServiceAction, ServiceChanges};
 use stack::Stack;
 
 use crate::attempts::for_each;
 use crate::store;
 
-/// DescribeServices takes so many at once.
+/// Services that DescribeServices takes at once.
 const DESCRIBED_AT_ONCE: usize = 10;
 const POLL_EVERY: Duration = Duration::from_secs(1);
 /// Tasks have 30 s to end, after which ECS kills them.
@@ -116,7 +116,7 @@ impl Ecs {
     ///
     /// # Errors
     /// When ECS refuses.
-    pub async fn observe(&self, expected: &[String]) -> Result<Vec<Observed>, Error> {
+    pub async fn observe(&self, expected: &[String]) -> Result<Vec<ObservedService>, Error> {
         let cluster = &self.stack.cluster;
         let mut names: BTreeSet<String> = expected.iter().cloned().collect();
         let pages = self.client.list_services().cluster(cluster);
@@ -134,7 +134,7 @@ impl Ecs {
         for found in self.describe(names).await? {
             let arn = found.task_definition().unwrap_or_default().to_owned();
             let owner = found.tags().iter().find(|tag| tag.key() == Some(OWNER_TAG));
-            observed.push(Observed {
+            observed.push(ObservedService {
                 name: found.service_name().unwrap_or_default().to_owned(),
                 is_leaving: found.status() == Some("DRAINING"),
                 count: found.desired_count().unsigned_abs(),
@@ -153,7 +153,7 @@ impl Ecs {
         Ok(observed)
     }
 
-    /// Those of these services that are there, or on their way out.
+    /// Services of these names that are there, or on their way out.
     async fn describe(&self, names: BTreeSet<String>) -> Result<Vec<types::Service>, Error> {
         let names: Vec<String> = names.into_iter().collect();
         let mut found = Vec::new();
@@ -189,7 +189,7 @@ impl Ecs {
         within(GONE_WITHIN, "see ECS remove services".to_owned(), wait).await
     }
 
-    /// What a task definition says.
+    /// Task definition with that ARN; None if it is not of the form that we write.
     async fn definition(&self, arn: &str) -> Result<Option<TaskDefinition>, Error> {
         let found = self
             .client
@@ -208,12 +208,12 @@ impl Ecs {
     /// Says which steps are left; one that fails does not keep the others from being taken.
     pub async fn apply_all(
         &self,
-        actions: &[Action],
+        actions: &[ServiceAction],
         done: &(dyn Fn(&str) + Send + Sync),
         goes_on: &(dyn Fn() -> bool + Send + Sync),
     ) -> Result<(), Error> {
-        let step = |action: Action| async move { self.apply(&action).await };
-        let done = |action: &Action| done(action.service());
+        let step = |action: ServiceAction| async move { self.apply(&action).await };
+        let done = |action: &ServiceAction| done(action.service());
         let left = for_each(actions.to_vec(), 1, step, done, goes_on).await;
         let left = left
             .into_iter()
@@ -227,14 +227,14 @@ impl Ecs {
     /// Says which are left.
     pub async fn remove_all(
         &self,
-        services: Vec<Observed>,
+        services: Vec<ObservedService>,
         done: &(dyn Fn(&str) + Send + Sync),
     ) -> Result<(), Error> {
         let total = services.len();
         let goes_on = || true;
         let (leaving, staying): (Vec<_>, Vec<_>) =
             services.into_iter().partition(|one| one.is_leaving);
-        let names = |services: Vec<Observed>| services.into_iter().map(|one| one.name);
+        let names = |services: Vec<ObservedService>| services.into_iter().map(|one| one.name);
         let mut leaving: BTreeSet<String> = names(leaving).collect();
         leaving.extend(staying.iter().map(|one| one.name.clone()));
         let delete = |name: String| async move { self.delete(&name).await };
@@ -257,19 +257,19 @@ impl Ecs {
     ///
     /// # Errors
     /// When ECS refuses.
-    pub async fn apply(&self, action: &Action) -> Result<(), Error> {
+    pub async fn apply(&self, action: &ServiceAction) -> Result<(), Error> {
         match action {
-            Action::Create(service) => self.create(service).await,
-            Action::Update {
+            ServiceAction::Create(service) => self.create(service).await,
+            ServiceAction::Update {
                 service, changes, ..
             } => self.update(service, *changes).await,
-            Action::Replace { service, .. } => {
+            ServiceAction::Replace { service, .. } => {
                 self.delete(&service.name).await?;
                 let name = std::slice::from_ref(&service.name);
                 self.wait_until_gone(name).await?;
                 self.create(service).await
             }
-            Action::Delete(name) => self.delete(name).await,
+            ServiceAction::Delete(name) => self.delete(name).await,
         }
     }
 
@@ -313,7 +313,7 @@ impl Ecs {
         Ok(())
     }
 
-    async fn update(&self, service: &Service, changes: Changes) -> Result<(), Error> {
+    async fn update(&self, service: &Service, changes: ServiceChanges) -> Result<(), Error> {
         let what = format!("update service {}", service.name);
         let revision = match changes.definition {
             true => Some(self.register(&service.definition).await?),
@@ -382,7 +382,7 @@ impl Ecs {
     }
 }
 
-/// Where tasks are, as a request wants it said.
+/// Network of tasks as the API takes it.
 fn network(network: &Network, what: &str) -> Result<NetworkConfiguration, Error> {
     render::network(network).map_err(|error| Error::Request {
         what: what.to_owned(),

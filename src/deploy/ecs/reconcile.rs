@@ -1,4 +1,4 @@
-//! What has to be done so that the services that are there become those that should be. Pure.
+//! Steps from the services that are there to those that should be. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,10 +7,10 @@ use super::stack::Capacity;
 
 /// A service as ECS describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Observed {
+pub struct ObservedService {
     /// Its name.
     pub name: String,
-    /// Whether ECS is removing it.
+    /// True while ECS is removing it.
     pub is_leaving: bool,
     /// Tasks that it should have.
     pub count: u32,
@@ -18,51 +18,51 @@ pub struct Observed {
     pub running: u32,
     /// ARN of its task definition.
     pub definition_arn: String,
-    /// What that says, if it is of a form that we write.
+    /// Task definition; None if it is not of the form that we write.
     pub definition: Option<TaskDefinition>,
-    /// Where its tasks are.
+    /// Network of its tasks.
     pub network: Option<Network>,
-    /// Who runs them; none where that is left to capacity providers.
+    /// Capacity that runs its tasks; None where that is left to capacity providers.
     pub launch_type: Option<Capacity>,
-    /// Whose it is, by its tag.
+    /// Owner, by its tag.
     pub owner: Option<String>,
 }
 
-/// One step towards what should be.
+/// Step towards the services that should be.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Action {
+pub enum ServiceAction {
     /// Make a service, with a new revision of its task definition.
     Create(Box<Service>),
     /// Change the number of its tasks, and what else `changes` says.
     Update {
-        /// What should be.
+        /// Service as it should be.
         service: Box<Service>,
-        /// What else.
-        changes: Changes,
-        /// What differs, for people.
+        /// Parts that change beside the number of tasks.
+        changes: ServiceChanges,
+        /// Differences, for people.
         why: String,
     },
     /// Remove it and make it anew: ECS does not change one launch type into another.
     Replace {
-        /// What should be.
+        /// Service as it should be.
         service: Box<Service>,
-        /// What differs, for people.
+        /// Differences, for people.
         why: String,
     },
     /// Remove a service that should not be.
     Delete(String),
 }
 
-/// What of a service is to be changed. Each makes ECS start its tasks anew.
+/// Parts of a service that change. Each makes ECS start its tasks anew.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Changes {
+pub struct ServiceChanges {
     /// Its task definition, by a new revision.
     pub definition: bool,
-    /// Where its tasks are.
+    /// Network of its tasks.
     pub network: bool,
 }
 
-impl Action {
+impl ServiceAction {
     /// The service that it is about.
     pub fn service(&self) -> &str {
         match self {
@@ -73,7 +73,7 @@ impl Action {
         }
     }
 
-    /// What it does, for people.
+    /// The step in words.
     pub fn sentence(&self) -> String {
         match self {
             Self::Create(service) => format!("create {}: {} tasks", service.name, service.count),
@@ -85,97 +85,104 @@ impl Action {
 }
 
 /// The steps from `observed` to `desired`; removals first.
-pub fn reconcile(desired: &[Service], observed: &[Observed]) -> Vec<Action> {
-    let mut left: BTreeMap<&str, &Observed> = observed
+pub fn reconcile(desired: &[Service], observed: &[ObservedService]) -> Vec<ServiceAction> {
+    let mut left: BTreeMap<&str, &ObservedService> = observed
         .iter()
         .map(|found| (found.name.as_str(), found))
         .collect();
     let mut steps = Vec::new();
     for service in desired {
         let Some(found) = left.remove(service.name.as_str()) else {
-            steps.push(Action::Create(Box::new(service.clone())));
+            steps.push(ServiceAction::Create(Box::new(service.clone())));
             continue;
         };
         steps.extend(step(service, found));
     }
-    let deletions = left.into_keys().map(|name| Action::Delete(name.to_owned()));
+    let deletions = left
+        .into_keys()
+        .map(|name| ServiceAction::Delete(name.to_owned()));
     deletions.chain(steps).collect()
 }
 
-/// What has to be done to a service that is there, if anything has.
-fn step(service: &Service, found: &Observed) -> Option<Action> {
-    let (wanted, boxed) = (service.definition.capacity, Box::new(service.clone()));
-    if found.launch_type != Some(wanted) {
-        let other = found.launch_type.map(Capacity::word);
+/// Step for a service that is there; None if it is as it should be.
+fn step(service: &Service, observed: &ObservedService) -> Option<ServiceAction> {
+    let (desired, boxed) = (service.definition.capacity, Box::new(service.clone()));
+    if observed.launch_type != Some(desired) {
+        let other = observed.launch_type.map(Capacity::word);
         let other = other.unwrap_or("capacity providers");
-        let why = format!("launch type {} instead of {other}", wanted.word());
-        return Some(Action::Replace {
+        let why = format!("launch type {} instead of {other}", desired.word());
+        return Some(ServiceAction::Replace {
             service: boxed,
             why,
         });
     }
     let mut why = Vec::new();
-    if found.count != service.count {
+    if observed.count != service.count {
         why.push(format!(
             "{} tasks instead of {}",
-            service.count, found.count
+            service.count, observed.count
         ));
     }
-    let changes = Changes {
-        definition: found.definition.as_ref() != Some(&service.definition),
-        network: found.network.as_ref() != Some(&service.network),
+    let changes = ServiceChanges {
+        definition: observed.definition.as_ref() != Some(&service.definition),
+        network: observed.network.as_ref() != Some(&service.network),
     };
     if changes.definition {
-        why.push(match &found.definition {
-            Some(found) => difference(found, &service.definition),
-            None => format!("task definition {} is not ours", found.definition_arn),
+        why.push(match &observed.definition {
+            Some(observed) => definition_difference(observed, &service.definition),
+            None => format!("task definition {} is not ours", observed.definition_arn),
         });
     }
     if changes.network {
-        why.push(match &found.network {
-            Some(found) => moved(found, &service.network),
+        why.push(match &observed.network {
+            Some(observed) => network_difference(observed, &service.network),
             None => "network".to_owned(),
         });
     }
-    (!why.is_empty()).then(|| Action::Update {
+    (!why.is_empty()).then(|| ServiceAction::Update {
         service: boxed,
         changes,
         why: why.join(", "),
     })
 }
 
-/// Which parts of a network differ.
-fn moved(found: &Network, wanted: &Network) -> String {
+/// Parts of a network that differ, in words.
+fn network_difference(observed: &Network, desired: &Network) -> String {
     let list = |names: &BTreeSet<String>| Vec::from_iter(names.iter().cloned()).join(" ");
-    let part = |what: &str, found: &BTreeSet<String>, wanted: &BTreeSet<String>| {
-        let (wanted_list, found_list) = (list(wanted), list(found));
-        (found != wanted).then(|| format!("{what} {wanted_list} instead of {found_list}"))
+    let part = |what: &str, observed: &BTreeSet<String>, desired: &BTreeSet<String>| {
+        let (desired_list, observed_list) = (list(desired), list(observed));
+        (observed != desired).then(|| format!("{what} {desired_list} instead of {observed_list}"))
     };
     let address = |is_public: bool| if is_public { "public" } else { "private" };
     let parts = [
-        part("subnets", &found.subnets, &wanted.subnets),
+        part("subnets", &observed.subnets, &desired.subnets),
         part(
             "security groups",
-            &found.security_groups,
-            &wanted.security_groups,
+            &observed.security_groups,
+            &desired.security_groups,
         ),
-        (found.is_public != wanted.is_public).then(|| {
-            let (wanted, found) = (address(wanted.is_public), address(found.is_public));
-            format!("{wanted} addresses instead of {found} ones")
+        (observed.is_public != desired.is_public).then(|| {
+            let (desired, observed) = (address(desired.is_public), address(observed.is_public));
+            format!("{desired} addresses instead of {observed} ones")
         }),
     ];
     parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
-/// Which parts of a task definition differ.
-fn difference(found: &TaskDefinition, wanted: &TaskDefinition) -> String {
+/// Parts of a task definition that differ, in words.
+fn definition_difference(observed: &TaskDefinition, desired: &TaskDefinition) -> String {
     let part = |name: &str, differs: bool| differs.then(|| name.to_owned());
     let parts = [
-        (found.cpu != wanted.cpu).then(|| format!("cpu {} instead of {}", wanted.cpu, found.cpu)),
-        (found.memory != wanted.memory)
-            .then(|| format!("memory {} MiB instead of {}", wanted.memory, found.memory)),
-        part("image", found.image != wanted.image),
-        part("environment", found.environment != wanted.environment),
+        (observed.cpu != desired.cpu)
+            .then(|| format!("cpu {} instead of {}", desired.cpu, observed.cpu)),
+        (observed.memory != desired.memory).then(|| {
+            format!(
+                "memory {} MiB instead of {}",
+                desired.memory, observed.memory
+            )
+        }),
+        part("image", observed.image != desired.image),
+        part("environment", observed.environment != desired.environment),
     ];
     let parts: Vec<String> = parts.into_iter().flatten().collect();
     if parts.is_empty() {
@@ -220,8 +227,8 @@ mod tests {
         }
     }
 
-    fn observed(service: &Service) -> Observed {
-        Observed {
+    fn observed(service: &Service) -> ObservedService {
+        ObservedService {
             name: service.name.clone(),
             is_leaving: false,
             count: service.count,
@@ -237,7 +244,7 @@ mod tests {
     #[test]
     fn what_is_as_it_should_be_stays() {
         let desired = [service("a", 1, 512), service("b", 3, 512)];
-        let found: Vec<Observed> = desired.iter().map(observed).collect();
+        let found: Vec<ObservedService> = desired.iter().map(observed).collect();
         assert_eq!(reconcile(&desired, &found), []);
     }
 
@@ -253,15 +260,15 @@ mod tests {
             observed(&service("gone", 1, 512)),
             observed(&service("larger", 3, 512)),
             observed(&service("scaled", 2, 512)),
-            Observed {
+            ObservedService {
                 definition: None,
                 ..observed(&desired[3])
             },
         ];
         let actions = reconcile(&desired, &found);
-        let told: Vec<String> = actions.iter().map(Action::sentence).collect();
+        let sentences: Vec<String> = actions.iter().map(ServiceAction::sentence).collect();
         assert_eq!(
-            told,
+            sentences,
             [
                 "delete gone",
                 "update larger: memory 1024 MiB instead of 512",
@@ -273,9 +280,9 @@ mod tests {
         let revisions = actions.iter().filter(|action| {
             matches!(
                 action,
-                Action::Create(_)
-                    | Action::Update {
-                        changes: Changes {
+                ServiceAction::Create(_)
+                    | ServiceAction::Update {
+                        changes: ServiceChanges {
                             definition: true,
                             ..
                         },
@@ -298,9 +305,9 @@ mod tests {
         on_ec2.launch_type = Some(Capacity::Ec2);
         provided.launch_type = None;
         let actions = reconcile(&desired, &found);
-        let told: Vec<String> = actions.iter().map(Action::sentence).collect();
+        let sentences: Vec<String> = actions.iter().map(ServiceAction::sentence).collect();
         assert_eq!(
-            told,
+            sentences,
             [
                 "update moved: subnets subnet-1 subnet-2 instead of subnet-1 subnet-3",
                 "update guarded: security groups sg-1 instead of ",
@@ -310,12 +317,14 @@ mod tests {
                 "replace provided: launch type FARGATE instead of capacity providers",
             ]
         );
-        let only_network = Changes {
+        let only_network = ServiceChanges {
             definition: false,
             network: true,
         };
         for action in &actions[..4] {
-            assert!(matches!(action, Action::Update { changes, .. } if *changes == only_network));
+            assert!(
+                matches!(action, ServiceAction::Update { changes, .. } if *changes == only_network)
+            );
         }
     }
 }

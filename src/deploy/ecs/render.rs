@@ -1,4 +1,4 @@
-//! Task definitions, and where tasks run, as the ECS API wants them said, and back. Pure.
+//! Task definitions and networks as the ECS API takes them, and back. Pure.
 
 use std::collections::BTreeSet;
 
@@ -16,13 +16,13 @@ use crate::config::ContainerConfig;
 /// The only container of a task.
 pub const CONTAINER: &str = "actor";
 
-/// What CloudWatch calls the streams of a task's log.
+/// Prefix of a task's log streams in CloudWatch.
 pub(super) const LOG_PREFIX: &str = "cf";
 
 const LOG_GROUP: &str = "awslogs-group";
 const LOG_REGION: &str = "awslogs-region";
 
-/// Where a task definition may run.
+/// Compatibility of a task definition.
 pub fn compatibility(capacity: Capacity) -> Compatibility {
     match capacity {
         Capacity::Fargate => Compatibility::Fargate,
@@ -30,7 +30,7 @@ pub fn compatibility(capacity: Capacity) -> Compatibility {
     }
 }
 
-/// What a task is launched by.
+/// Launch type of a task.
 pub fn launch_type(capacity: Capacity) -> LaunchType {
     match capacity {
         Capacity::Fargate => LaunchType::Fargate,
@@ -38,14 +38,14 @@ pub fn launch_type(capacity: Capacity) -> LaunchType {
     }
 }
 
-/// What [`launch_type`] says; none where that is nothing that we write.
+/// Capacity of a launch type; None for one that we do not write.
 pub fn read_launch_type(found: &LaunchType) -> Option<Capacity> {
     [Capacity::Fargate, Capacity::Ec2]
         .into_iter()
         .find(|capacity| launch_type(*capacity) == *found)
 }
 
-/// Where tasks are in a network.
+/// Network of tasks as the API takes it.
 pub fn network(network: &Network) -> Result<NetworkConfiguration, BuildError> {
     let list = |names: &BTreeSet<String>| Some(names.iter().cloned().collect());
     let vpc = AwsVpcConfiguration::builder()
@@ -62,7 +62,7 @@ pub fn network(network: &Network) -> Result<NetworkConfiguration, BuildError> {
         .build())
 }
 
-/// What [`network`] says.
+/// Network of tasks as the API describes it; None where it describes none.
 pub fn read_network(found: &NetworkConfiguration) -> Option<Network> {
     let vpc = found.awsvpc_configuration()?;
     Some(Network {
@@ -111,7 +111,7 @@ pub fn container(definition: &TaskDefinition) -> Result<ContainerDefinition, Bui
         .build())
 }
 
-/// What a task definition says that ECS has; none where it is not of the form that we write.
+/// Task definition that ECS has; None where it is not of the form that we write.
 pub fn read(found: &types::TaskDefinition) -> Option<TaskDefinition> {
     let [container] = found.container_definitions() else {
         return None;

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use cuttlefish_core::topology::graph::Graph;
 
 use super::desired::{self, Service, Site, trainer_service};
-use super::reconcile::{Action, Observed, reconcile};
+use super::reconcile::{ObservedService, ServiceAction, reconcile};
 use super::status::ServiceStatus;
 use super::watch::EcsSession;
 use super::{Deployment, Ecs};
@@ -25,7 +25,7 @@ use crate::store::{self, DynamoStore, Store};
 
 /// Places of a run on ECS, as far as a person has named them.
 #[derive(Clone, Debug, Default)]
-pub struct Options {
+pub struct EcsOptions {
     /// Stack's name; None keeps the run's present one.
     pub stack: Option<String>,
     /// Neuron image; None keeps the run's present one.
@@ -46,7 +46,7 @@ pub struct EcsRun {
 /// Amazon ECS, for one run.
 pub struct EcsTarget {
     dir: RunDir,
-    options: Options,
+    options: EcsOptions,
     /// The run, once it is up.
     run: Option<EcsRun>,
 }
@@ -57,7 +57,7 @@ impl EcsTarget {
     ///
     /// # Errors
     /// When the run cannot be read.
-    pub async fn new(dir: RunDir, options: Options) -> Result<Self, Error> {
+    pub async fn new(dir: RunDir, options: EcsOptions) -> Result<Self, Error> {
         let run = match deploy::Deployment::read(&dir)? {
             Some(deploy::Deployment::Ecs(deployment)) => {
                 Some(EcsRun::of(dir.clone(), *deployment).await)
@@ -154,7 +154,7 @@ impl EcsRun {
         }
     }
 
-    /// Whether the run is still there: another process may have taken it down.
+    /// True if the run is still there: another process may have taken it down.
     pub(super) fn is_there(&self) -> bool {
         matches!(
             deploy::Deployment::read(&self.dir),
@@ -187,7 +187,7 @@ impl EcsRun {
         self.put_data(&store, workload, monitor).await?;
         let trainer = trainer_service(self.dir.name());
         if actions.iter().any(|one| one.service() == trainer) {
-            // What the trainer before has shown last is not how the next one stands.
+            // The last figures of the trainer before are not those of the next one.
             let nothing = serde_json::to_string(&RunSnapshot::default()).unwrap_or_default();
             store.put_snapshot(&nothing).await?;
         }
@@ -199,12 +199,12 @@ impl EcsRun {
         self.apply("changing services", &actions, monitor).await?;
         let s = if actions.len() == 1 { "" } else { "s" };
         Ok(Changes {
-            details: actions.iter().map(Action::sentence).collect(),
+            details: actions.iter().map(ServiceAction::sentence).collect(),
             summary: match actions.len() {
                 0 => String::new(),
                 n => format!("{n} service{s} changed"),
             },
-            outlook: "; ECS starts the tasks",
+            next_step: "; ECS starts the tasks",
         })
     }
 
@@ -229,12 +229,21 @@ impl EcsRun {
         self.differences_from(graph, &self.observe(graph).await?)
     }
 
-    fn differences_from(&self, graph: &Graph, observed: &[Observed]) -> Result<Vec<String>, Error> {
+    fn differences_from(
+        &self,
+        graph: &Graph,
+        observed: &[ObservedService],
+    ) -> Result<Vec<String>, Error> {
         let actions = reconcile(&self.desired(graph)?, observed);
-        Ok(actions.iter().map(Action::sentence).collect())
+        Ok(actions.iter().map(ServiceAction::sentence).collect())
     }
 
-    async fn apply(&self, what: &str, actions: &[Action], monitor: &Monitor) -> Result<(), Error> {
+    async fn apply(
+        &self,
+        what: &str,
+        actions: &[ServiceAction],
+        monitor: &Monitor,
+    ) -> Result<(), Error> {
         if actions.is_empty() {
             return Ok(());
         }
@@ -251,7 +260,7 @@ impl EcsRun {
     ///
     /// # Errors
     /// When ECS refuses.
-    pub async fn observe(&self, graph: &Graph) -> Result<Vec<Observed>, Error> {
+    pub async fn observe(&self, graph: &Graph) -> Result<Vec<ObservedService>, Error> {
         let expected: Vec<String> = self
             .desired(graph)?
             .into_iter()
@@ -261,7 +270,7 @@ impl EcsRun {
     }
 
     /// Refuses to work on services of the same names that are not ours.
-    fn own(&self, observed: Vec<Observed>) -> Result<Vec<Observed>, Error> {
+    fn own(&self, observed: Vec<ObservedService>) -> Result<Vec<ObservedService>, Error> {
         let ours = Some(self.deployment.owner.as_str());
         match observed.iter().find(|one| one.owner.as_deref() != ours) {
             Some(foreign) => Err(Error::NameTaken {
@@ -348,7 +357,7 @@ impl EcsRun {
     }
 }
 
-/// The services of a network that is deployed so.
+/// Services of a network in this deployment.
 pub(super) fn services(deployment: &Deployment, graph: &Graph) -> Result<Vec<Service>, Error> {
     let endpoint = deployment.endpoint.as_deref().map(from_containers);
     let site = Site {
@@ -364,7 +373,7 @@ pub(super) fn services(deployment: &Deployment, graph: &Graph) -> Result<Vec<Ser
 /// Stack, region and image of the run: those of before, as far as it was up.
 async fn deployment(
     workload: &Workload,
-    options: &Options,
+    options: &EcsOptions,
     before: Option<Deployment>,
 ) -> Result<Deployment, Error> {
     let recorded = before.as_ref();

@@ -1,11 +1,11 @@
-//! What has to exist in an AWS account before a run: the outputs of the stack in
-//! `infra/cloudformation`. Pure.
+//! CloudFormation stack of `infra/cloudformation`, whose outputs have to exist in an AWS account before a
+//! run. Pure.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// Where a run's tasks live, and with what rights.
+/// CloudFormation stack of a run: the places and rights of its tasks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Stack {
@@ -13,7 +13,7 @@ pub struct Stack {
     pub name: String,
     /// The ECS cluster.
     pub cluster: String,
-    /// Who runs the containers.
+    /// Capacity that runs the containers.
     pub capacity: Capacity,
     /// The subnets of tasks.
     pub subnets: Vec<String>,
@@ -31,36 +31,36 @@ pub struct Stack {
     pub trainer_broker: String,
     /// ARN of the secret with the broker's address for everybody else.
     pub actor_broker: String,
-    /// ARN of the secret that those must know who look at actors.
+    /// ARN of the secret with the token of the actors' inspection.
     pub token: String,
     /// ARN of the certificates that actors trust.
     pub certificates: String,
 }
 
-/// What the AWS CLI prints of stacks.
+/// Output of `aws cloudformation describe-stacks`.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Described {
-    stacks: Vec<DescribedStack>,
+struct StackDescriptions {
+    stacks: Vec<StackDescription>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct DescribedStack {
+struct StackDescription {
     stack_id: String,
     stack_name: String,
     #[serde(default)]
-    outputs: Vec<DescribedOutput>,
+    outputs: Vec<OutputDescription>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct DescribedOutput {
+struct OutputDescription {
     output_key: String,
     output_value: String,
 }
 
-/// Who runs the containers of a cluster.
+/// Capacity of a cluster: the owner of the machines that run its containers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Capacity {
@@ -80,10 +80,10 @@ impl Capacity {
     }
 }
 
-/// Why a stack cannot carry runs.
+/// Error of a stack that cannot carry runs.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StackError {
-    /// It has not all that is needed.
+    /// Outputs that the stack does not have.
     #[error(
         "use stack `{stack}`: it has no output {} (bring it up from infra/cloudformation/cuttlefish.yaml)",
         .missing.join(", ")
@@ -94,12 +94,12 @@ pub enum StackError {
         /// The outputs that it does not have.
         missing: Vec<&'static str>,
     },
-    /// What is said of it is not what the AWS CLI prints.
+    /// The text is not what the AWS CLI prints.
     #[error(
         "read the stack: {problem} (give what `aws cloudformation describe-stacks --stack-name NAME` prints)"
     )]
     Unreadable {
-        /// What is wrong.
+        /// Problem of the text.
         problem: String,
     },
     /// An output has an unknown value.
@@ -109,9 +109,9 @@ pub enum StackError {
         stack: String,
         /// The output.
         output: &'static str,
-        /// What it is.
+        /// Value of the output.
         value: String,
-        /// What it may be.
+        /// Values that it may have.
         expected: &'static str,
     },
 }
@@ -142,7 +142,7 @@ impl Stack {
     /// When it is none, or names every output that is missing.
     pub fn described(printed: &str) -> Result<(Self, String), StackError> {
         let unreadable = |problem: String| StackError::Unreadable { problem };
-        let printed: Described =
+        let printed: StackDescriptions =
             serde_json::from_str(printed).map_err(|error| unreadable(error.to_string()))?;
         let [stack] = printed.stacks.as_slice() else {
             return Err(unreadable(format!("it is {} stacks", printed.stacks.len())));

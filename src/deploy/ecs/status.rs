@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::reconcile::Observed;
+use super::reconcile::ObservedService;
 
 /// The services of a run, and what differs from those that it should have.
 #[derive(Clone, Debug)]
@@ -10,7 +10,7 @@ pub struct ServiceStatus {
     /// ECS cluster of the run.
     pub cluster: String,
     /// The services as ECS describes them.
-    pub services: Vec<Observed>,
+    pub services: Vec<ObservedService>,
     /// Changes that would make them what they should be, a sentence each.
     pub differences: Vec<String>,
 }

@@ -12,7 +12,7 @@ use crate::attempts::for_each;
 /// A task of our own has to be placed and started first.
 const TASK_WITHIN: Duration = Duration::from_secs(300);
 
-/// DescribeTasks takes so many at once.
+/// Tasks that DescribeTasks takes at once.
 const DESCRIBED_AT_ONCE: usize = 100;
 
 impl Ecs {
@@ -24,7 +24,7 @@ impl Ecs {
         let wait = async {
             loop {
                 let running = self.tasks(service, DesiredStatus::Running).await?;
-                // Those that are to stop are among the stopped ones before they have.
+                // Tasks that are to stop are among the stopped ones before they have.
                 let stopped = self.tasks(service, DesiredStatus::Stopped).await?;
                 if running.is_empty() && self.have_stopped(&stopped).await? {
                     return Ok(());
@@ -48,7 +48,7 @@ impl Ecs {
         Ok(arns)
     }
 
-    /// Whether tasks that are to stop have done so.
+    /// True if tasks that are to stop have done so.
     async fn have_stopped(&self, arns: &[String]) -> Result<bool, Error> {
         for arns in arns.chunks(DESCRIBED_AT_ONCE) {
             let described = self
@@ -139,7 +139,7 @@ impl Ecs {
         within(TASK_WITHIN, format!("see a task of {service} end"), wait).await
     }
 
-    /// Whether tasks of a service's kind can be started.
+    /// True if tasks of a service's kind can be started.
     ///
     /// # Errors
     /// When ECS refuses.

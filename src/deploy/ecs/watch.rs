@@ -9,7 +9,7 @@ use crate::deploy::{Error, Left, Session, end_in_ledger};
 use crate::host::RunSnapshot;
 use crate::store::DynamoStore;
 
-/// Between two looks at the store. The trainer writes it once a second.
+/// Interval of looks at the store, which the trainer writes once a second.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Training on ECS as one process follows it.
@@ -18,7 +18,7 @@ pub(super) struct EcsSession<'a> {
     store: DynamoStore,
     /// The last figures: shown as long as the store cannot be reached.
     last: RunSnapshot,
-    /// Whether the trainer has been asked to commit and end.
+    /// True once the trainer has been asked to commit and end.
     is_stopping: bool,
 }
 

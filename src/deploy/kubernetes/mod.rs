@@ -6,10 +6,10 @@
 //!
 //! | module | responsibility |
 //! |---|---|
-//! | `names` | what objects are called, and whether Kubernetes takes that |
+//! | `names` | names of objects, and their limits |
 //! | `pod` | a container as a pod |
 //!
-//! Everything is in the namespace that whoever applies it is in, so that it needs no rights beyond that.
+//! Everything is in the namespace that it is applied in, so that it needs no rights beyond that.
 
 mod names;
 mod pod;
@@ -40,9 +40,9 @@ pub const FILE: &str = "manifests.yaml";
 /// one of its annotations, which has room for 256 KiB; as text, bytes need a third more.
 pub const MOST_BYTES_INSIDE: usize = 180_000;
 
-/// A run, as far as its containers do not say it.
+/// Contents of a run's manifests: its containers, and what they need.
 #[derive(Clone, Debug)]
-pub struct Run<'a> {
+pub struct RunContents<'a> {
     /// Its containers, that which writes the record among them.
     pub containers: &'a [Container],
     /// Its secrets: file names, the reader's directory before a slash, and contents.
@@ -50,17 +50,17 @@ pub struct Run<'a> {
     /// Its record.
     pub record: &'a str,
     /// Its data set.
-    pub data: Data<'a>,
-    /// What its store needs.
+    pub data: DataVolume<'a>,
+    /// Bytes that its store needs.
     pub store_bytes: u64,
 }
 
-/// How the trainer gets the data set.
+/// Source of the trainer's data set.
 #[derive(Clone, Copy, Debug)]
-pub enum Data<'a> {
-    /// Among the manifests: the file's name and bytes.
+pub enum DataVolume<'a> {
+    /// A file among the manifests: its name and bytes.
     Inside(&'a str, &'a [u8]),
-    /// From a claim of at least so many bytes that somebody fills.
+    /// A claim that somebody fills: its bytes, at least.
     Claimed(u64),
 }
 
@@ -71,7 +71,7 @@ type Document = Result<Value, serde_json::Error>;
 ///
 /// # Errors
 /// When Kubernetes would not take a name.
-pub fn documents(names: &Names, run: &Run) -> Result<Vec<Value>, Error> {
+pub fn documents(names: &Names, run: &RunContents) -> Result<Vec<Value>, Error> {
     if run.record.len() > MOST_BYTES_INSIDE {
         return Err(Error::LargeRecord {
             bytes: run.record.len(),
@@ -92,11 +92,11 @@ pub fn documents(names: &Names, run: &Run) -> Result<Vec<Value>, Error> {
     Ok(documents?)
 }
 
-/// The same as one stream of YAML, with `notes` at its top.
+/// Objects of a run as one stream of YAML, with `notes` at its top.
 ///
 /// # Errors
 /// As [`documents`].
-pub fn manifests(names: &Names, run: &Run, notes: &[String]) -> Result<String, Error> {
+pub fn manifests(names: &Names, run: &RunContents, notes: &[String]) -> Result<String, Error> {
     let mut text = format!("{}\n", bundle::FIRST_LINE);
     for note in notes {
         for line in note.lines() {
@@ -111,24 +111,24 @@ pub fn manifests(names: &Names, run: &Run, notes: &[String]) -> Result<String, E
 }
 
 /// Processors and bytes of memory that the cluster must have free for a run.
-pub fn asked(containers: &[Container]) -> (f64, u64) {
+pub fn resource_requests(containers: &[Container]) -> (f64, u64) {
     let lasting = containers.iter().filter(|one| one.role > Role::Record);
     lasting
-        .map(pod::asked)
+        .map(pod::resource_requests)
         .fold((0.0, 0), |(cpu, memory), one| (cpu + one.0, memory + one.1))
 }
 
 /// Containers that differ in nothing but which of a layer's units they host, in the order of these.
-struct Set<'a> {
-    /// What it is called within its run.
+struct PodSet<'a> {
+    /// Name within the run.
     name: &'a str,
     first: &'a Container,
     replicas: usize,
 }
 
 /// The containers that go on, in sets.
-fn sets(containers: &[Container]) -> Vec<Set<'_>> {
-    let mut sets: Vec<Set> = Vec::new();
+fn sets(containers: &[Container]) -> Vec<PodSet<'_>> {
+    let mut sets: Vec<PodSet> = Vec::new();
     for container in containers.iter().filter(|one| one.role > Role::Record) {
         let name = set_name(container);
         match sets
@@ -136,7 +136,7 @@ fn sets(containers: &[Container]) -> Vec<Set<'_>> {
             .filter(|last| last.first.role == container.role && last.name == name)
         {
             Some(set) => set.replicas += 1,
-            None => sets.push(Set {
+            None => sets.push(PodSet {
                 name,
                 first: container,
                 replicas: 1,
@@ -156,8 +156,8 @@ fn set_name(container: &Container) -> &str {
 
 fn stateful_set(
     names: &Names,
-    run: &Run,
-    set: &Set,
+    run: &RunContents,
+    set: &PodSet,
     recorder: Option<&Container>,
 ) -> Result<StatefulSet, Error> {
     let name = names.of_set(set.name)?;
@@ -185,7 +185,7 @@ fn stateful_set(
                 match_labels: Some(labels.clone()),
                 ..LabelSelector::default()
             },
-            template: pod::template(names, run, set.first, labels, before),
+            template: pod::template(names, run, set.first, labels, init_container),
             volume_claim_templates: claims,
             ..StatefulSetSpec::default()
         }),
@@ -194,10 +194,10 @@ fn stateful_set(
 }
 
 /// A Secret for each reader. They never change: who has read one would not hear of it.
-fn secrets(names: &Names, run: &Run) -> Vec<Document> {
+fn secrets(names: &Names, run: &RunContents) -> Vec<Document> {
     let mut readers: BTreeMap<&str, BTreeMap<String, String>> = BTreeMap::new();
     for (name, content) in run.secrets {
-        // What is in no reader's directory is for the command.
+        // A file in no reader's directory is for the command.
         if let Some((reader, file)) = name.split_once('/') {
             let files = readers.entry(reader).or_default();
             files.insert(file.to_owned(), content.clone());
@@ -215,7 +215,7 @@ fn secrets(names: &Names, run: &Run) -> Vec<Document> {
         .collect()
 }
 
-fn config_maps(names: &Names, run: &Run) -> Vec<Document> {
+fn config_maps(names: &Names, run: &RunContents) -> Vec<Document> {
     let text = |text: &str| {
         Some(BTreeMap::from([(
             bundle::RECORD_FILE.to_owned(),
@@ -229,7 +229,7 @@ fn config_maps(names: &Names, run: &Run) -> Vec<Document> {
         ..ConfigMap::default()
     };
     let data = match run.data {
-        Data::Inside(file, bytes) => Some(ConfigMap {
+        DataVolume::Inside(file, bytes) => Some(ConfigMap {
             metadata: names.metadata(names.of_part(bundle::DATA), None),
             binary_data: Some(BTreeMap::from([(
                 file.to_owned(),
@@ -238,7 +238,7 @@ fn config_maps(names: &Names, run: &Run) -> Vec<Document> {
             immutable: Some(true),
             ..ConfigMap::default()
         }),
-        Data::Claimed(_) => None,
+        DataVolume::Claimed(_) => None,
     };
     [Some(record), data]
         .into_iter()
@@ -255,7 +255,7 @@ fn services(names: &Names) -> Vec<Document> {
         spec: Some(ServiceSpec {
             cluster_ip: Some("None".to_owned()),
             selector: Some(names.labels(set)),
-            // Whoever is not ready is worth a look.
+            // A pod that is not ready is worth a look.
             publish_not_ready_addresses: set.is_none().then_some(true),
             ports: Some(
                 ports

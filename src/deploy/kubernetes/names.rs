@@ -1,4 +1,4 @@
-//! What a run's objects are called: all begin with `cf-RUN`, so that several runs fit in a namespace.
+//! Names of a run's objects: all begin with `cf-RUN`, so that several runs fit in a namespace.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use crate::deploy::docker::desired::{BROKER, STORE};
 /// of more than 63 characters.
 const LONGEST_SET: usize = 52;
 
-/// Why a run cannot be said to Kubernetes.
+/// Error of a run that Kubernetes cannot take.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A name is too long.
@@ -30,9 +30,9 @@ pub enum Error {
     Twice {
         /// The name.
         name: String,
-        /// What it is of.
+        /// One thing of that name.
         one: String,
-        /// What else it is of.
+        /// The other thing of that name.
         other: String,
     },
     /// A layer has more units than can be counted.
@@ -50,7 +50,7 @@ pub enum Error {
         super::MOST_BYTES_INSIDE
     )]
     LargeRecord {
-        /// What it has.
+        /// Bytes of the record.
         bytes: usize,
     },
     /// A value cannot be written.
@@ -65,14 +65,14 @@ pub struct Names {
 }
 
 impl Names {
-    /// Of the objects of run `run`.
+    /// Names of the objects of run `run`.
     pub fn new(run: &str) -> Self {
         Self {
             run: run.to_owned(),
         }
     }
 
-    /// What all actors are reached by.
+    /// Name that leads to all actors.
     pub fn all(&self) -> String {
         format!("cf-{}", self.run)
     }
@@ -82,12 +82,12 @@ impl Names {
         format!("{}-{part}", self.all())
     }
 
-    /// Where the broker is reached.
+    /// Name that leads to the broker.
     pub fn broker(&self) -> String {
         self.of_part(BROKER)
     }
 
-    /// Where the store is reached.
+    /// Name that leads to the store.
     pub fn store(&self) -> String {
         self.of_part(STORE)
     }
@@ -110,7 +110,7 @@ impl Names {
         Ok(name)
     }
 
-    /// Whether these sets can be told apart.
+    /// Checks that these sets can be told apart.
     ///
     /// # Errors
     /// Names two that cannot.

@@ -1,4 +1,4 @@
-//! A container as a pod of Kubernetes: what it mounts, what it needs, what it may.
+//! A container as a pod of Kubernetes: its mounts, resources and rights.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
-use super::{Data, Names, Run};
+use super::{DataVolume, Names, RunContents};
 use crate::config::{ContainerConfig, StoreConfig};
 use crate::deploy::bundle;
 use crate::deploy::docker::desired::{BROKER_PORT, Container, Mount, Role};
@@ -23,7 +23,7 @@ pub const BROKER_USER: i64 = 999;
 
 /// A broker's memory: half as much again as its own bound, which its settings have.
 const BROKER_MEMORY: u64 = 3 << 30;
-/// What it needs from the start.
+/// Memory that a broker needs from the start.
 const BROKER_MEMORY_AT_FIRST: u64 = 512 << 20;
 
 /// The most of a processor that is reserved for others than units. On a Docker host a share is only a
@@ -32,23 +32,23 @@ const MOST_CPU_OF_OTHERS: f64 = 0.5;
 
 /// Secrets and records can be read by the pod's group, which its user is in.
 const READABLE_BY_GROUP: i32 = 0o440;
-/// For a broker, whose image may have another user.
+/// Mode for a broker, whose image may have another user.
 const READABLE: i32 = 0o444;
 
 /// A trainer commits within 8 s before it ends, which Kubernetes ends by force after these.
 const PATIENCE: i64 = 15;
 
-/// The pods of a set: its first container, told by its ordinal which one it is, after `before` has ended
-/// well.
+/// The pods of a set: its first container, told by its ordinal which one it is, after `init_container` has
+/// ended well.
 pub(super) fn template(
     names: &Names,
-    run: &Run,
+    run: &RunContents,
     container: &Container,
     labels: BTreeMap<String, String>,
-    before: Option<&Container>,
+    init_container: Option<&Container>,
 ) -> PodTemplateSpec {
     let mut volumes = BTreeMap::new();
-    for mount in before
+    for mount in init_container
         .into_iter()
         .chain([container])
         .flat_map(|one| &one.mounts)
@@ -67,15 +67,15 @@ pub(super) fn template(
             },
         );
     }
-    // Those that a claim of the set brings along are not said again.
-    volumes.retain(|_, volume| *volume != claimed(&volume.name));
+    // Volumes that a claim of the set brings along are not said again.
+    volumes.retain(|_, volume| *volume != claim_placeholder(&volume.name));
     PodTemplateSpec {
         metadata: Some(ObjectMeta {
             labels: Some(labels),
             ..ObjectMeta::default()
         }),
         spec: Some(PodSpec {
-            init_containers: before.map(|one| vec![pod_container(run, one)]),
+            init_containers: init_container.map(|one| vec![pod_container(run, one)]),
             containers: vec![pod_container(run, container)],
             volumes: Some(volumes.into_values().collect()),
             security_context: Some(pod_security(container)),
@@ -88,7 +88,7 @@ pub(super) fn template(
     }
 }
 
-fn pod_container(run: &Run, container: &Container) -> PodContainer {
+fn pod_container(run: &RunContents, container: &Container) -> PodContainer {
     let ports = container.ports.iter().map(|&port| ContainerPort {
         container_port: i32::from(port),
         ..ContainerPort::default()
@@ -96,7 +96,7 @@ fn pod_container(run: &Run, container: &Container) -> PodContainer {
     let mut mounts: Vec<VolumeMount> = container
         .mounts
         .iter()
-        .map(|one| mounted(run, one))
+        .map(|one| volume_mount(run, one))
         .collect();
     if container.role == Role::Broker {
         mounts.push(VolumeMount {
@@ -123,7 +123,7 @@ fn pod_container(run: &Run, container: &Container) -> PodContainer {
 
 /// The variables of a container; a unit's name is completed by its pod's.
 fn environment(container: &Container) -> Vec<EnvVar> {
-    let told = container.environment.iter().map(|(name, value)| EnvVar {
+    let variables = container.environment.iter().map(|(name, value)| EnvVar {
         name: name.clone(),
         value: Some(value.clone()),
         value_from: None,
@@ -139,7 +139,7 @@ fn environment(container: &Container) -> Vec<EnvVar> {
             ..EnvVarSource::default()
         }),
     });
-    told.chain(pod).collect()
+    variables.chain(pod).collect()
 }
 
 /// The volume of what the broker writes.
@@ -161,9 +161,9 @@ fn source(mount: &Mount) -> (String, Option<String>) {
     (volume, parts.next())
 }
 
-fn volume(names: &Names, run: &Run, role: Role, mount: &Mount) -> Volume {
+fn volume(names: &Names, run: &RunContents, role: Role, mount: &Mount) -> Volume {
     let (name, _) = source(mount);
-    let is_inside = matches!(run.data, Data::Inside(..));
+    let is_inside = matches!(run.data, DataVolume::Inside(..));
     let mode = Some(if role == Role::Broker {
         READABLE
     } else {
@@ -196,21 +196,21 @@ fn volume(names: &Names, run: &Run, role: Role, mount: &Mount) -> Volume {
             ..Volume::default()
         };
     }
-    claimed(&name)
+    claim_placeholder(&name)
 }
 
-/// What stands for a volume that a claim of the StatefulSet brings along.
-fn claimed(name: &str) -> Volume {
+/// Placeholder of a volume that a claim of the StatefulSet brings along.
+fn claim_placeholder(name: &str) -> Volume {
     Volume {
         name: name.to_owned(),
         ..Volume::default()
     }
 }
 
-fn mounted(run: &Run, mount: &Mount) -> VolumeMount {
+fn volume_mount(run: &RunContents, mount: &Mount) -> VolumeMount {
     let (name, file) = source(mount);
     // Somebody has to fill it.
-    let is_filled = name == bundle::DATA && matches!(run.data, Data::Claimed(_));
+    let is_filled = name == bundle::DATA && matches!(run.data, DataVolume::Claimed(_));
     VolumeMount {
         name,
         mount_path: mount.target.clone(),
@@ -221,7 +221,7 @@ fn mounted(run: &Run, mount: &Mount) -> VolumeMount {
 }
 
 /// Processors and bytes of memory that are reserved for a container.
-pub(super) fn asked(container: &Container) -> (f64, u64) {
+pub(super) fn resource_requests(container: &Container) -> (f64, u64) {
     let cpu = match container.role {
         Role::UNIT => container.cpu,
         _ => container.cpu.min(MOST_CPU_OF_OTHERS),
@@ -230,7 +230,7 @@ pub(super) fn asked(container: &Container) -> (f64, u64) {
 }
 
 fn resources(container: &Container) -> ResourceRequirements {
-    let (cpu, memory) = asked(container);
+    let (cpu, memory) = resource_requests(container);
     let bytes = |bytes: u64| {
         let size = match bytes.is_multiple_of(1 << 20) {
             true => format!("{}Mi", bytes >> 20),
@@ -238,7 +238,7 @@ fn resources(container: &Container) -> ResourceRequirements {
         };
         ("memory".to_owned(), Quantity(size))
     };
-    // Processors are shared by those who have something to do, without a limit.
+    // Processors are shared by the pods that have something to do, without a limit.
     let cpu = (
         "cpu".to_owned(),
         Quantity(format!("{}m", (cpu * 1000.0).ceil())),
@@ -265,7 +265,7 @@ fn healthz(port: u16) -> HTTPGetAction {
     }
 }
 
-/// Whether it can be used: an actor that has broker and store.
+/// Probe of readiness: an actor is ready with broker and store.
 fn readiness(role: Role) -> Option<Probe> {
     let probe = |http_get, tcp_socket| Probe {
         http_get,
@@ -288,8 +288,8 @@ fn readiness(role: Role) -> Option<Probe> {
     }
 }
 
-/// Whether it has to be started again. Actors are not asked: those that have lost their broker boot again
-/// by themselves, and to start a thousand of them anew would not bring it back.
+/// Probe of liveness: a store that fails it is started again. Actors are not asked: those that have lost
+/// their broker boot again by themselves, and to start a thousand of them anew would not bring it back.
 fn liveness(role: Role) -> Option<Probe> {
     (role == Role::Store).then(|| Probe {
         http_get: Some(healthz(StoreConfig::DEFAULT_PORT)),

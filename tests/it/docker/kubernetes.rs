@@ -6,7 +6,7 @@ use std::path::Path;
 use cuttlefish::config::ContainerConfig;
 use cuttlefish::deploy::bundle::FIRST_LINE;
 use cuttlefish::deploy::docker::desired::{Container, Role, Site, containers, recorder};
-use cuttlefish::deploy::kubernetes::{Data, Error, Names, Run, documents, manifests};
+use cuttlefish::deploy::kubernetes::{DataVolume, Error, Names, RunContents, documents, manifests};
 use cuttlefish_core::data::Feed;
 use cuttlefish_core::topology::{Problems, yaml};
 use k8s_openapi::api::apps::v1::StatefulSet;
@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use super::{document, graph, in_a_directory};
 use crate::snapshot::assert_text;
 
-const DATA: Data = Data::Inside("rows.ctlf", b"CTLFROWS");
+const DATA: DataVolume = DataVolume::Inside("rows.ctlf", b"CTLFROWS");
 
 fn of(sets: &[&str]) -> Vec<Container> {
     let site = Site {
@@ -63,9 +63,9 @@ fn secrets() -> Vec<(String, String)> {
 fn run<'a>(
     containers: &'a [Container],
     secrets: &'a [(String, String)],
-    data: Data<'a>,
-) -> Run<'a> {
-    Run {
+    data: DataVolume<'a>,
+) -> RunContents<'a> {
+    RunContents {
         containers,
         secrets,
         record: r#"{"version":2}"#,
@@ -74,7 +74,7 @@ fn run<'a>(
     }
 }
 
-fn objects(containers: &[Container], data: Data) -> Vec<Value> {
+fn objects(containers: &[Container], data: DataVolume) -> Vec<Value> {
     let secrets = secrets();
     documents(&Names::new("shapes"), &run(containers, &secrets, data)).unwrap()
 }
@@ -114,7 +114,7 @@ fn again<T: DeserializeOwned + Serialize>(object: &Value) -> Value {
 
 #[test]
 fn every_object_is_one_that_kubernetes_knows() {
-    for data in [DATA, Data::Claimed(1)] {
+    for data in [DATA, DataVolume::Claimed(1)] {
         for object in objects(&of(&[]), data) {
             let again = match object["kind"].as_str().unwrap() {
                 "StatefulSet" => again::<StatefulSet>(&object),
@@ -163,7 +163,7 @@ fn pods_are_the_containers_of_the_run_one_each() {
 
 #[test]
 fn every_pod_is_hardened_and_every_claim_and_volume_is_there() {
-    let objects = objects(&of(&[]), Data::Claimed(5 << 30));
+    let objects = objects(&of(&[]), DataVolume::Claimed(5 << 30));
     let named = |kind: &str, name: &Value| {
         let is_it = |object: &&Value| object["kind"] == kind && object["metadata"]["name"] == *name;
         objects.iter().any(|object| is_it(&object))
@@ -234,7 +234,7 @@ fn every_pod_is_hardened_and_every_claim_and_volume_is_there() {
 
 #[test]
 fn a_large_data_set_is_on_a_volume_that_the_trainer_lets_somebody_fill() {
-    let objects = objects(&of(&[]), Data::Claimed(5 << 30));
+    let objects = objects(&of(&[]), DataVolume::Claimed(5 << 30));
     assert_eq!(
         all::<ConfigMap>(&objects, "ConfigMap").len(),
         1,

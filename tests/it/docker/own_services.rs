@@ -1,7 +1,7 @@
 //! What the broker of a run is started with: who may do what.
 
 use cuttlefish::deploy::docker::desired::Role;
-use cuttlefish::deploy::docker::own_services::{Names, Passwords, definitions, settings};
+use cuttlefish::deploy::docker::own_services::{BrokerNames, Passwords, definitions, settings};
 use cuttlefish::transport::amqp::Wiring;
 use cuttlefish::transport::amqp::management::Permissions;
 use regex_lite::Regex;
@@ -21,7 +21,7 @@ fn passwords() -> Passwords {
 #[test]
 fn users_may_do_what_they_need_and_passwords_are_not_told() {
     let passwords = passwords();
-    let text = definitions(&Names::new("shapes"), &passwords);
+    let text = definitions(&BrokerNames::new("shapes"), &passwords);
     for password in [&passwords.admin, &passwords.trainer, &passwords.actor] {
         assert!(!text.contains(password), "{password}");
     }
@@ -31,7 +31,7 @@ fn users_may_do_what_they_need_and_passwords_are_not_told() {
 
 #[test]
 fn the_same_password_has_the_same_hash_and_another_one_another() {
-    let names = Names::new("shapes");
+    let names = BrokerNames::new("shapes");
     let text = definitions(&names, &passwords());
     assert_eq!(definitions(&names, &passwords()), text);
     let other = Passwords {
@@ -75,7 +75,7 @@ fn the_trainer_may_do_everything_with_all_of_its_run() {
         configure,
         write,
         read,
-    } = Names::new("shapes").trainer_may();
+    } = BrokerNames::new("shapes").trainer_may();
     let own = own_names();
     // In, out and back of 4 and 2 neurons, without back of the first layer; trainer and synapse;
     // the exchanges.
@@ -94,7 +94,7 @@ fn an_actor_may_send_and_listen_and_change_nothing() {
         configure,
         write,
         read,
-    } = Names::new("shapes").actor_may();
+    } = BrokerNames::new("shapes").actor_may();
     for name in own_names() {
         assert!(!may(&configure, &name), "{name}");
         assert!(may(&write, &name), "{name}");
@@ -104,7 +104,7 @@ fn an_actor_may_send_and_listen_and_change_nothing() {
 
 #[test]
 fn nobody_may_do_anything_with_what_is_not_the_runs() {
-    let names = Names::new("shapes");
+    let names = BrokerNames::new("shapes");
     let (trainer, actor) = (names.trainer_may(), names.actor_may());
     let expressions = [
         &trainer.configure,

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::config::ContainerConfig;
 
-/// Where the record is in the container that writes it to the store.
+/// Path of the record in the container that writes it to the store.
 const RECORD_FILE: &str = "/record/record.json";
 
 /// The container that finds out whether those of a run can reach its broker and its store.

@@ -4,7 +4,7 @@ use cuttlefish_core::topology::{DataShape, Grouping, TaskShape, parse};
 
 use super::*;
 
-/// The containers of a network with so many hidden neurons, one in each.
+/// Containers of a network with `hidden` neurons in its hidden layer, one in each.
 fn of_network(hidden: usize, per_bridge: usize) -> Vec<Container> {
     let text = format!(
         "name: t\ndata: {{source: digits}}\nnetwork:\n  layers:\n    - {{type: dense, units: \

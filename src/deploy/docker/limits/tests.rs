@@ -11,13 +11,13 @@ const BOTH: Layout = Layout {
     per_bridge: CONTAINERS_PER_BRIDGE,
 };
 
-/// What a network of one hidden layer costs, each neuron in a container.
+/// Cost of a network of one hidden layer, each neuron in a container.
 fn cost(hidden: usize, layout: Layout, extra: &str) -> Cost {
     let hidden = format!("{{type: dense, name: hidden, units: {hidden}}}");
     cost_of(&hidden, 64, layout, extra)
 }
 
-/// The same with other layers below the last one, and another batch.
+/// Cost of a network with other layers below the last one, and another batch.
 fn cost_of(hidden: &str, batch_size: usize, layout: Layout, extra: &str) -> Cost {
     let text = format!(
         "name: t\ndata: {{source: digits}}\nnetwork:\n  layers:\n    - {hidden}\n    - {{type: dense, \
@@ -77,20 +77,20 @@ fn the_largest_message_is_that_of_the_brokers_settings() {
 }
 
 /// A machine like the one that the costs were measured on, with a larger neighbour table.
-fn host() -> Host {
-    let room = |most, used| Room { most, used };
-    Host {
+fn host() -> HostLimits {
+    let usage = |most, used| Usage { most, used };
+    HostLimits {
         name: "Docker 20.10 on host".to_owned(),
         processors: 2,
         ours: 0,
-        memory: room(24 << 30, 2 << 30),
-        networks: room(31, 1),
+        memory: usage(24 << 30, 2 << 30),
+        networks: usage(31, 1),
         addresses: 4093,
-        kernel: Some(Kernel {
-            tasks: room(32_768, 200),
-            files: room(2_000_000, 1000),
+        kernel: Some(KernelLimits {
+            tasks: usage(32_768, 200),
+            files: usage(2_000_000, 1000),
             neighbours: 16_384,
-            daemon_files: Some(room(20_000, 22)),
+            daemon_files: Some(usage(20_000, 22)),
         }),
     }
 }
@@ -100,7 +100,7 @@ fn find<'a>(limits: &'a [Limit], what: &str) -> &'a Limit {
     found.unwrap_or_else(|| panic!("no limit `{what}` in {limits:#?}"))
 }
 
-fn standing(cost: &Cost, host: &Host, what: &str) -> Standing {
+fn standing(cost: &Cost, host: &HostLimits, what: &str) -> Standing {
     find(&limits(cost, Some(host), None), what).standing
 }
 
@@ -138,11 +138,11 @@ fn what_fits_holds_and_every_limit_is_looked_at() {
 #[test]
 fn each_limit_is_exceeded_by_itself() {
     let cost = cost(490, BOTH, "");
-    let full = |room: &mut Room| room.used = room.most;
-    let kernel = |host: &mut Host, change: fn(&mut Kernel)| {
+    let full = |usage: &mut Usage| usage.used = usage.most;
+    let kernel = |host: &mut HostLimits, change: fn(&mut KernelLimits)| {
         change(host.kernel.as_mut().expect("it has one"));
     };
-    type Change<'a> = &'a dyn Fn(&mut Host);
+    type Change<'a> = &'a dyn Fn(&mut HostLimits);
     let cases: [(&str, Change<'_>, Standing); 8] = [
         (
             "bridge networks",
@@ -178,7 +178,7 @@ fn each_limit_is_exceeded_by_itself() {
             "open files of the daemon",
             &|h| {
                 kernel(h, |k| {
-                    k.daemon_files = Some(Room {
+                    k.daemon_files = Some(Usage {
                         most: 1024,
                         used: 20,
                     })
@@ -221,7 +221,7 @@ fn what_is_not_known_is_said_and_refuses_nothing() {
             "{what}"
         );
     }
-    // What does not depend on the host is known.
+    // Limits that do not depend on the host are known.
     assert_eq!(find(&found, "broker: memory").standing, Standing::Holds);
     assert_eq!(
         find(&found, "containers on a bridge").standing,
@@ -287,21 +287,21 @@ fn a_container_that_would_be_killed_is_refused() {
 
 #[test]
 fn a_broker_that_was_there_has_its_own_room() {
-    let given = Layout {
+    let external = Layout {
         own_broker: false,
         ..BOTH
     };
-    let cost = cost(490, given, "");
-    let room = |most, used| Room { most, used };
-    let roomy = BrokerRoom {
-        files: room(65_536, 100),
-        memory: room(4 << 30, 1 << 30),
-        processes: room(1_048_576, 1000),
+    let cost = cost(490, external, "");
+    let usage = |most, used| Usage { most, used };
+    let roomy = BrokerLimits {
+        files: usage(65_536, 100),
+        memory: usage(4 << 30, 1 << 30),
+        processes: usage(1_048_576, 1000),
     };
-    let of = |broker: &BrokerRoom, what: &str| {
+    let of = |broker: &BrokerLimits, what: &str| {
         find(&limits(&cost, Some(&host()), Some(broker)), what).standing
     };
-    type Change = fn(&mut BrokerRoom);
+    type Change = fn(&mut BrokerLimits);
     let cases: [(&str, Change); 3] = [
         ("broker: open files", |broker| broker.files.most = 1024),
         ("broker: memory", |broker| broker.memory.used = 4 << 30),

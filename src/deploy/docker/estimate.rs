@@ -5,25 +5,25 @@ use cuttlefish_core::topology::{DataShape, Plan};
 use serde_json::Value;
 
 use super::cost::Cost;
-use super::limits::{BrokerRoom, Host, Limit, Room, Standing, limits};
+use super::limits::{BrokerLimits, HostLimits, Limit, Standing, Usage, limits};
 use super::up::Services;
 use super::{Deployment, Docker};
 use crate::deploy::{Error, Workload};
 use crate::monitor::Monitor;
 use crate::transport::amqp::management::Management;
 
-/// What a run would cost where it is to run.
-pub struct Outlook {
-    /// What it costs.
+/// Cost of a run beside the limits of its host and broker.
+pub struct DockerEstimate {
+    /// Cost of the run.
     pub cost: Cost,
-    /// What the host has; none where no daemon is.
-    pub host: Option<Host>,
+    /// Limits of the host; None where no daemon is.
+    pub host: Option<HostLimits>,
     /// The limits that it meets.
     pub limits: Vec<Limit>,
 }
 
-impl Outlook {
-    /// Looks at the host, and at a broker that was there. `before` is how the run is deployed.
+impl DockerEstimate {
+    /// Looks at the host, and at a broker that was there. `before` is the run's present deployment.
     ///
     /// # Errors
     /// When the daemon fails to answer.
@@ -41,7 +41,7 @@ impl Outlook {
         };
         let broker = services.broker.as_ref().and_then(|(broker, base)| {
             let management = Management::new(base.as_deref(), broker);
-            broker_room(&management.get("/api/nodes").ok()?)
+            broker_limits(&management.get("/api/nodes").ok()?)
         });
         Ok(Self {
             limits: limits(&cost, host.as_ref(), broker.as_ref()),
@@ -50,15 +50,15 @@ impl Outlook {
         })
     }
 
-    /// The limits that are judged so.
-    pub fn that(&self, standing: Standing) -> impl Iterator<Item = &Limit> {
+    /// Limits of that standing.
+    pub fn limits_with(&self, standing: Standing) -> impl Iterator<Item = &Limit> {
         let limits = self.limits.iter();
         limits.filter(move |limit| limit.standing == standing)
     }
 
     /// Says which limits people should know of.
     pub(super) fn note(&self, monitor: &Monitor) {
-        for limit in self.that(Standing::Noted) {
+        for limit in self.limits_with(Standing::Noted) {
             monitor.note(format!("note: {limit}"));
         }
     }
@@ -73,19 +73,19 @@ pub(super) async fn check(
     workload: &Workload,
     services: &Services,
     before: Option<&Deployment>,
-) -> Result<Outlook, Error> {
+) -> Result<DockerEstimate, Error> {
     let graph = &workload.graph;
     let shape = DataShape::from(&*workload.dataset);
     let plan = Plan::new(graph, &shape, true, services.feed(before));
-    let outlook = Outlook::new(Some(docker), graph, &plan, services, before).await?;
-    let limits: String = outlook
-        .that(Standing::Exceeded)
+    let estimate = DockerEstimate::new(Some(docker), graph, &plan, services, before).await?;
+    let limits: String = estimate
+        .limits_with(Standing::Exceeded)
         .map(|limit| format!("\n  {limit}"))
         .collect();
     if limits.is_empty() {
-        return Ok(outlook);
+        return Ok(estimate);
     }
-    let host = outlook.host.as_ref();
+    let host = estimate.host.as_ref();
     Err(Error::TooLarge {
         run: graph.name.clone(),
         host: host
@@ -95,20 +95,20 @@ pub(super) async fn check(
     })
 }
 
-/// What the first node of a broker has, as its management API says.
-fn broker_room(nodes: &Value) -> Option<BrokerRoom> {
+/// Limits of the first node of a broker, as its management API says.
+fn broker_limits(nodes: &Value) -> Option<BrokerLimits> {
     let node = nodes.get(0)?;
-    let room = |most: &str, used: &str| {
-        Some(Room {
+    let usage = |most: &str, used: &str| {
+        Some(Usage {
             most: node[most].as_u64()?,
             // RabbitMQ has ceased to count some of what is used.
             used: node[used].as_u64().unwrap_or(0),
         })
     };
-    Some(BrokerRoom {
-        files: room("fd_total", "fd_used")?,
-        memory: room("mem_limit", "mem_used")?,
-        processes: room("proc_total", "proc_used")?,
+    Some(BrokerLimits {
+        files: usage("fd_total", "fd_used")?,
+        memory: usage("mem_limit", "mem_used")?,
+        processes: usage("proc_total", "proc_used")?,
     })
 }
 
@@ -124,16 +124,16 @@ mod tests {
             "name": "rabbit@host", "fd_total": 1024, "mem_limit": 2_000_000_000, "mem_used": 5,
             "proc_total": 1_048_576, "proc_used": 400,
         }]);
-        let room = broker_room(&node).expect("everything is there");
+        let usage = broker_limits(&node).expect("everything is there");
         assert_eq!(
-            room.files,
-            Room {
+            usage.files,
+            Usage {
                 most: 1024,
                 used: 0
             }
         );
-        assert_eq!(room.processes.used, 400);
-        assert_eq!(broker_room(&json!([])), None);
-        assert_eq!(broker_room(&json!({"error": "not_authorised"})), None);
+        assert_eq!(usage.processes.used, 400);
+        assert_eq!(broker_limits(&json!([])), None);
+        assert_eq!(broker_limits(&json!({"error": "not_authorised"})), None);
     }
 }
