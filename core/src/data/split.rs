@@ -1,4 +1,4 @@
-//! Which rows are for training, validation and testing.
+//! Split of the rows into training, validation and testing.
 
 use crate::math::stream::{Purpose, shuffle, stream};
 

@@ -119,7 +119,7 @@ impl ByteMatrix {
     ///
     /// # Panics
     ///
-    /// Where they are somebody else's.
+    /// If the matrix shares the bytes of somebody else.
     pub fn row_mut(&mut self, row: usize) -> &mut [u8] {
         let Bytes::Own(cells) = &mut self.bytes else {
             panic!("a shared matrix stays as it is");

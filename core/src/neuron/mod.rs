@@ -142,7 +142,7 @@ impl Unit {
             } => {
                 let waits_for = running.current.as_ref().map(|c| c.header.tick);
                 if waits_for != Some(tick) {
-                    // What is done is a duplicate; what is not yet begun cannot be placed.
+                    // A tick that is done is a duplicate; one that is not yet begun cannot be placed.
                     if tick > running.applied {
                         self.say_hello(generation, effects);
                     } else {

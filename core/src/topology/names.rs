@@ -1,4 +1,4 @@
-//! What the broker calls the queues and exchanges of a run.
+//! Names of the queues and exchanges of a run at the broker.
 //!
 //! People read these names on the broker's dashboard: they sort by run, layer and unit, which is
 //! why indices are padded with zeros to the width of the layer's last one.
@@ -7,10 +7,10 @@ use super::graph::Graph;
 use crate::ids::Address;
 use crate::layers::Layer;
 
-/// What a queue of a unit holds.
+/// Queue of a unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Queue {
-    /// What the unit is told: batches, errors, rewinds.
+    /// Inbound messages: batches, errors, rewinds.
     In,
     /// Its activations.
     Out,
@@ -48,7 +48,7 @@ pub fn synapse_queue(graph: &Graph, below: usize) -> String {
     format!("cf.{}.{}.in", graph.name, synapse_part(graph, below))
 }
 
-/// What everybody calls an actor within its run: `hidden.003`, `synapse.hidden-digit`, `trainer`.
+/// Name of an actor within its run: `hidden.003`, `synapse.hidden-digit`, `trainer`.
 /// Its queues, connections and container have it in their names.
 pub fn actor(graph: &Graph, address: Address) -> String {
     match address {

@@ -1,5 +1,4 @@
-//! What is wrong with a topology file: every problem with its place, what was expected and what
-//! to do.
+//! Problems of a topology file, each with its place, what was expected and what to do.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,7 +9,7 @@ const MAX_PROBLEMS: usize = 100;
 const MAX_VALUE: usize = 60;
 const MAX_EXCERPT: usize = 100;
 
-/// Where something was written. Orders places in the text before overrides.
+/// Place where something was written. Orders places in the text before overrides.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Place {
     /// In the file.
@@ -27,13 +26,13 @@ pub enum Place {
 /// One problem.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// Where it was written.
+    /// Place where it was written.
     pub place: Place,
-    /// Which value it is about: `network.layers[1].units`; empty for the file as a whole.
+    /// Path of the value that it is about: `network.layers[1].units`; empty for the file as a whole.
     pub path: String,
-    /// What is wrong, as a lower-case fragment.
+    /// Description of the problem, as a lower-case fragment.
     pub message: String,
-    /// What would be right.
+    /// Advice: what would be right.
     pub help: Option<String>,
 }
 
@@ -55,12 +54,12 @@ impl Problems {
         self.list.iter()
     }
 
-    /// How many there are, with those that are only counted.
+    /// Number of problems, with those that are only counted.
     pub fn count(&self) -> usize {
         self.list.len() + self.omitted
     }
 
-    /// Whether there are none.
+    /// True if there are none.
     pub fn is_empty(&self) -> bool {
         self.list.is_empty()
     }
@@ -82,7 +81,7 @@ impl Problems {
         Err(self.sorted())
     }
 
-    /// The same problems, first places first.
+    /// These problems, first places first.
     pub(super) fn sorted(mut self) -> Self {
         self.list.sort_by(|a, b| a.place.cmp(&b.place));
         self
@@ -226,7 +225,7 @@ pub(super) fn nearest<'a>(word: &str, valid: &[&'a str]) -> Option<&'a str> {
         .map(|(_, valid)| valid)
 }
 
-/// What to do about a word that is not valid: the nearest one, or all of them.
+/// Advice for a word that is not valid: the nearest valid one, or all of them.
 pub(super) fn suggest(word: &str, valid: &[&str]) -> String {
     match nearest(word, valid) {
         Some(valid) => format!("did you mean `{valid}`?"),

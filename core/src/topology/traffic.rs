@@ -1,4 +1,4 @@
-//! How many messages, and how many bytes, one training tick sends.
+//! Traffic of one training tick: number of messages, and their bytes.
 //!
 //! `bytes` are those of the values alone: 4 for each `f32`, 1 for each value of a data set of bytes.
 //! `wire_bytes` are those of whole messages as [`codec`](crate::protocol::codec) writes them, each
@@ -17,8 +17,8 @@
 //! | contribution | each unit, to the synapse below | `units` | `neurons * (rows + fan_in) * 4`: deltas, and the weights before the update | 84 |
 //! | propagated | the only unit of a layer, to the synapse below | 1 | `fan_in * rows * 4`: finished errors instead of a contribution | 76 |
 //!
-//! Of a tick that does not come with the errors of a training tick (an evaluation behind an evaluation, the first training
-//! tick behind one, the first tick after a rewind, one that waited for a commit) the first layer is told by reference too:
+//! A tick that does not come with the errors of a training tick (an evaluation behind an evaluation, the first training
+//! tick behind one, the first tick after a rewind, one that waited for a commit) is told to the first layer by reference too:
 //! one message of 72 bytes, and as many deliveries as it has units.
 
 use serde::Serialize;
@@ -34,7 +34,7 @@ use crate::protocol::codec::fixed_len;
 pub struct Traffic {
     /// Name of the layer whose units send or receive it.
     pub layer: String,
-    /// What is sent.
+    /// Content of the messages.
     pub kind: Kind,
     /// Deliveries in one training tick.
     pub messages: u64,
@@ -50,11 +50,11 @@ pub struct Traffic {
 pub enum Kind {
     /// The inputs of a layer.
     Forward,
-    /// What its neurons answer.
+    /// Activations of its neurons.
     Activation,
-    /// How the loss changes with the answers.
+    /// Gradient of the loss by the activations.
     Backward,
-    /// What the synapse below needs to compute the errors of its layer.
+    /// Deltas and weights, from which the synapse below computes the errors of its layer.
     Contribution,
     /// The errors of the layer below, from a unit that holds a whole layer.
     Propagated,
@@ -89,7 +89,7 @@ pub fn traffic(graph: &Graph, shape: &DataShape, feed: Feed) -> Vec<Traffic> {
         .collect()
 }
 
-/// What the inputs of a layer take.
+/// Inputs of a layer, as messages carry them.
 struct Forward {
     /// Bytes of a value.
     value: u64,

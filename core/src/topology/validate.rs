@@ -54,7 +54,7 @@ impl Walker<'_> {
             return;
         }
         if let Some(branches) = schema["anyOf"].as_array() {
-            // What is optional may also be `null`.
+            // An optional value may also be `null`.
             if node.value != Value::Null {
                 self.visit(&branches[0], node, path, about);
             }

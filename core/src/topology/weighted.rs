@@ -64,7 +64,7 @@ pub(super) fn weighted(spec: &Spec) -> Vec<Weighted<'_>> {
     weighted
 }
 
-/// Which layer may follow which, as far as that does not depend on shapes.
+/// Order of layers: checks what may follow what, as far as that does not depend on shapes.
 pub(super) fn order(spec: &Spec, report: &mut Report<'_>) {
     let layers = &spec.network.layers;
     if layers.iter().all(|layer| layer.neurons().is_none()) {

@@ -20,13 +20,13 @@ pub const MAX_NODES: usize = 100_000;
 /// A value and where it was written.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Node {
-    /// Where it starts.
+    /// Place where it starts.
     pub place: Place,
-    /// What it is.
+    /// Value of the node.
     pub value: Value,
 }
 
-/// What a node is.
+/// Value of a node.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
     /// Nothing, `null` or `~`.
@@ -52,7 +52,7 @@ pub enum Value {
 pub struct Entry {
     /// The key.
     pub key: String,
-    /// Where the key was written.
+    /// Place where the key was written.
     pub place: Place,
     /// The value.
     pub node: Node,
@@ -96,7 +96,7 @@ pub fn parse(text: &str, problems: &mut Problems) -> Option<Node> {
     builder.root
 }
 
-/// What the plain scalar `text` means in the core schema of YAML 1.2.
+/// Meaning of the plain scalar `text` in the core schema of YAML 1.2.
 pub fn plain(text: &str) -> Value {
     match text {
         "" | "~" | "null" | "Null" | "NULL" => return Value::Null,
@@ -152,7 +152,7 @@ impl Node {
         Some(&entry.node)
     }
 
-    /// How deep lists and mappings nest: 0 for a scalar.
+    /// Depth to which lists and mappings nest: 0 for a scalar.
     pub fn depth(&self) -> usize {
         let below = match &self.value {
             Value::Sequence(items) => items.iter().map(Node::depth).max(),

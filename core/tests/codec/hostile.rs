@@ -21,7 +21,7 @@ const UNLIMITED: Limits = Limits {
     max_features: u32::MAX,
 };
 
-/// What a decoded message may take beside its values: reference counts and the like.
+/// Bytes that a decoded message may take beside its values: reference counts and the like.
 const OVERHEAD: usize = 256;
 
 thread_local! {
@@ -151,7 +151,7 @@ fn every_prefix_and_every_single_byte_of_the_golden_messages() {
 
 #[test]
 fn four_billion_neurons_take_no_memory() {
-    // Where the shapes of the kinds with a payload are, from `Forward` with values on.
+    // Offsets of the shapes in the kinds with a payload, from `Forward` with values on.
     let shapes = [
         (6, 64, 2),
         (7, 64, 2),

@@ -1,4 +1,4 @@
-//! What becomes of training images: a pure function of (seed, epoch, row), and nothing where it is off.
+//! Augmented training images: a pure function of (seed, epoch, row), and as they are where it is off.
 
 use std::sync::Arc;
 

@@ -79,7 +79,7 @@ fn a_lean_source_leaves_rows_where_they_are() {
     let lean = Batches::lean(dataset.clone(), 7, 20, true);
     for index in 0..4 {
         let numbers = lean.row_numbers(batch(index, 20));
-        // Of the last one a kernel would read more than there is.
+        // A kernel would read beyond the end of the last one.
         let is_copied = numbers.contains(&99);
         let inputs = lean.inputs(batch(index, 20));
         for (row, &number) in numbers.iter().enumerate() {

@@ -32,7 +32,7 @@ fn random_bytes(rng: &mut SmallRng, rows: usize, columns: usize) -> ByteMatrix {
     matrix
 }
 
-/// What the bytes stand for.
+/// Numbers that the bytes stand for.
 fn numbers(bytes: &ByteMatrix) -> Array2<f32> {
     Array2::from_shape_fn((bytes.rows(), bytes.columns()), |(row, column)| {
         f32::from(bytes.row(row)[column]) * bytes.scale()
@@ -175,7 +175,7 @@ fn threads_and_row_groups_do_not_change_a_bit() {
     }
 }
 
-/// What a convolution computes with so many threads: sums, gradients and errors.
+/// Results of a convolution on a number of threads: sums, gradients and errors.
 fn convolved(
     threads: usize,
     maps: &Convolution,

@@ -149,7 +149,7 @@ fn a_plan_is_one_json_document() {
     assert_eq!(json["feed"], "reference");
 }
 
-/// What a person sees.
+/// Table of a plan, as a person sees it.
 const TABLE: &str = "\
 run test: 64 inputs, 18 neurons in 2 layers, 610 parameters
 

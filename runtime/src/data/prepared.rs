@@ -43,7 +43,7 @@ pub enum Error {
     Read {
         /// The file.
         path: PathBuf,
-        /// What the operating system said.
+        /// Error of the operating system.
         source: std::io::Error,
     },
     /// Not a file that was prepared for containers.
@@ -51,7 +51,7 @@ pub enum Error {
     Broken {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// Problem with the file.
         problem: String,
     },
 }
@@ -124,7 +124,7 @@ pub fn write(dataset: &Dataset, sha256: &str, path: &Path) -> std::io::Result<()
     let written = write_to(dataset, sha256, &temporary);
     match written.and_then(|()| fs::rename(&temporary, path)) {
         Err(error) => {
-            // What is half written is of no use; that it cannot be removed is not the problem.
+            // A half-written file is of no use; that it cannot be removed is not the problem.
             let _ = fs::remove_file(&temporary);
             Err(error)
         }

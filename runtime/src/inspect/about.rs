@@ -1,18 +1,18 @@
-//! What stays the same for as long as a machine runs.
+//! Facts that stay the same for as long as a machine runs.
 
 use std::time::Instant;
 
 use cuttlefish_core::ids::{Address, NeuronRange};
 use cuttlefish_core::topology::{Graph, names};
 
-/// Who is behind a server.
+/// Identity of the machine behind a server.
 #[derive(Clone, Debug)]
 pub struct About {
     /// Name of the run.
     pub run: String,
-    /// Who it is in the run.
+    /// Address of the machine in the run.
     pub address: Address,
-    /// The same as the broker's dashboard calls it: `hidden.003`, `synapse.hidden-digit`, `trainer`.
+    /// Name on the broker's dashboard: `hidden.003`, `synapse.hidden-digit`, `trainer`.
     pub name: String,
     /// The layers of the network, input side first.
     pub layers: Vec<LayerAbout>,
@@ -26,7 +26,7 @@ pub struct About {
     pub started: Instant,
 }
 
-/// What people want to know of a layer.
+/// Facts about a layer that people want to know.
 #[derive(Clone, Debug)]
 pub struct LayerAbout {
     /// Its name.
@@ -35,7 +35,7 @@ pub struct LayerAbout {
     pub units: usize,
     /// Weights of each.
     pub fan_in: usize,
-    /// What becomes of a neuron's sum, whoever computes it.
+    /// Activation function of its neurons, whoever computes it.
     pub activation: String,
     /// Logits instead of activations: the trainer computes those.
     pub has_logits: bool,

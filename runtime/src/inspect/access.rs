@@ -1,4 +1,4 @@
-//! Who may ask.
+//! Access to the inspection.
 //!
 //! Three checks, for three kinds of stranger:
 //!
@@ -18,7 +18,7 @@ use sha2::{Digest, Sha256};
 
 use super::problem::Problem;
 
-/// Who may ask.
+/// Rules for requests that are answered.
 #[derive(Clone)]
 pub struct Access {
     /// SHA-256 of the token: comparing digests takes a time that tells nothing about the token,
@@ -66,7 +66,7 @@ impl Access {
     /// Checks `Host` and `Origin`.
     ///
     /// # Errors
-    /// What is wrong with them.
+    /// Problem with the headers.
     pub fn check_sender(&self, headers: &HeaderMap) -> Result<(), Problem> {
         let Ok(Some(host)) = single(headers, header::HOST) else {
             return Err(Problem::NoHost);

@@ -12,15 +12,15 @@ use super::process::Process;
 use crate::host::RunSnapshot;
 use crate::transport::{LinkState, LinkView};
 
-/// What there is to measure at a moment.
+/// Figures of a process at a moment.
 pub struct Measured<'a> {
-    /// Who is measured.
+    /// Identity of the machine.
     pub about: &'a About,
     /// `None` if it did not answer.
     pub view: Option<&'a View>,
-    /// What the process has reported.
+    /// Reports of the process.
     pub look: &'a RunSnapshot,
-    /// Where messages go over a broker.
+    /// Link to the broker, where messages go over one.
     pub link: Option<&'a LinkView>,
     /// The process.
     pub process: Process,

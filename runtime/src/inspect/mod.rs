@@ -50,37 +50,37 @@ const MAX_CONNECTIONS: usize = 64;
 /// From the first byte of a request to the last one of its head. A slower client is cut off.
 const REQUEST_WITHIN: Duration = Duration::from_secs(5);
 
-/// How long a client may take no byte of its answers. Sixty-four that ask on and on, and read
+/// Time within which a client has to take bytes of its answers. Sixty-four that ask on and on, and read
 /// nothing, would shut everybody else out.
 const READ_WITHIN: Duration = Duration::from_secs(5);
 
-/// How long a connection may be idle between two requests.
+/// Time that a connection may be idle between two requests.
 const IDLE_WITHIN: Duration = Duration::from_secs(15);
 
-/// How long a client may take to close its side of a connection.
+/// Time that a client may take to close its side of a connection.
 const CLOSE_WITHIN: Duration = Duration::from_secs(1);
 
-/// How long a stop waits for answers that are under way.
+/// Time that a stop waits for answers that are under way.
 const STOP_WITHIN: Duration = Duration::from_secs(1);
 
-/// What a server shows.
+/// Subject of a server: a machine with its process.
 #[async_trait]
 pub trait Subject: Send + Sync {
-    /// What stays the same.
+    /// Facts that stay the same.
     fn about(&self) -> &About;
 
-    /// What there is to see of the machine now; `None` if it does not answer. The server stops
+    /// View of the machine now; `None` if it does not answer. The server stops
     /// waiting after [`routes::VIEW_WITHIN`].
     async fn view(&self) -> Option<View>;
 
-    /// Whether all is well, or what is not. The text is shown to everybody, so it must hold no
+    /// Health of the machine. The text is shown to everybody, so it must hold no
     /// secret.
     ///
     /// # Errors
-    /// What is wrong, in words for people.
+    /// Problem, in words for people.
     fn health(&self) -> Result<(), String>;
 
-    /// What has been reported, with the notes after number `after`. Only a trainer reports much.
+    /// Snapshot of the run's reports, with the notes after number `after`. Only a trainer reports much.
     fn snapshot(&self, after: u64) -> RunSnapshot;
 
     /// The link to the broker; `None` where messages stay in the process.

@@ -1,4 +1,4 @@
-//! What is told of single neurons: which are here, how they are, and their weights.
+//! Routes of single neurons: which are here, how they are, and their weights.
 
 use actix_web::http::header;
 use actix_web::web::{self, Data};
@@ -24,7 +24,7 @@ struct NeuronsDocument<'a> {
     neurons: Vec<usize>,
 }
 
-/// Which neurons are hosted here.
+/// List of the neurons that are hosted here.
 pub async fn list(served: Data<Served>) -> HttpResponse {
     let about = served.about();
     HttpResponse::Ok().json(NeuronsDocument {
@@ -63,7 +63,7 @@ fn find(unit: &UnitView, index: usize) -> Option<&NeuronView> {
     unit.neurons.iter().find(|neuron| neuron.index == index)
 }
 
-/// How a neuron is.
+/// State of a neuron.
 ///
 /// # Errors
 /// When it is not hosted here, or the unit does not answer.
@@ -249,7 +249,7 @@ async fn unit_with(served: &Served, neuron: &str) -> Result<(UnitView, usize), P
     }
 }
 
-/// Who this is, for those who came to the wrong one.
+/// Name of this machine and its neurons, for those who came to the wrong one.
 fn here(about: &About) -> String {
     match (about.neurons, about.layer()) {
         (Some(neurons), Some(layer)) if neurons.count == 1 => {

@@ -24,17 +24,17 @@ const REFRESH: u32 = 5;
 
 const STYLE: &str = include_str!("page/style.css");
 
-/// What there is to show.
+/// Content of a page.
 pub struct Seen<'a> {
-    /// Who it is.
+    /// Identity of the machine.
     pub about: &'a About,
-    /// How it is, or why that is not known.
+    /// View of the machine, or why there is none.
     pub view: Result<&'a View, String>,
-    /// What a trainer has reported.
+    /// Reports of a trainer.
     pub look: Option<&'a RunSnapshot>,
-    /// Where messages go over a broker.
+    /// Link to the broker, where messages go over one.
     pub link: Option<&'a LinkView>,
-    /// Whether all is well.
+    /// Health of the machine.
     pub health: Result<(), String>,
     /// Memory of the process.
     pub memory: Option<Memory>,
@@ -44,7 +44,7 @@ pub struct Seen<'a> {
     pub from: Option<usize>,
 }
 
-/// How something is, and the colour of that.
+/// Status in words, and its colour.
 struct Status {
     class: &'static str,
     text: String,
@@ -235,7 +235,7 @@ fn tiles(tiles: &[String]) -> String {
     )
 }
 
-/// How much of a whole is there.
+/// Bar for a part of a whole.
 fn meter(part: usize, whole: usize) -> String {
     let share = 100.0 * part as f64 / whole.max(1) as f64;
     format!("<span class=\"meter\"><span style=\"width:{share:.1}%\"></span></span>")

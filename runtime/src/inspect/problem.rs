@@ -13,30 +13,30 @@ pub enum Problem {
     /// A neuron that is somewhere else, or nowhere.
     #[error("neuron `{neuron}` is not hosted here (this is {here})")]
     NotHosted {
-        /// What was asked for.
+        /// Neuron that was asked for.
         neuron: String,
-        /// Who this is, and what it hosts.
+        /// Name of this machine, and what it hosts.
         here: String,
     },
     /// Only the trainer knows that.
     #[error("only the trainer knows the run (this is {here})")]
     NotTrainer {
-        /// Who this is.
+        /// Name of this machine.
         here: String,
     },
-    /// What is asked for needs weights.
+    /// The address needs weights.
     #[error("there are no weights yet: the unit is {} (try again in a second)", word(*state))]
     NoWeights {
-        /// How much of the run the unit knows.
+        /// Phase of the unit in its timeline.
         state: UnitState,
     },
-    /// What is asked for needs a batch.
+    /// The address needs a batch.
     #[error("no training batch in this timeline yet (try again)")]
     NoBatch,
     /// The machine did not answer in time.
     #[error("no answer within {seconds} s (it computes, or has ended; try again)")]
     Unanswered {
-        /// How long the server waited.
+        /// Seconds that the server waited.
         seconds: u64,
     },
     /// Not all is well.
@@ -45,7 +45,7 @@ pub enum Problem {
     /// A query that means nothing.
     #[error("the query means nothing here ({hint})")]
     Query {
-        /// What would.
+        /// Query that would be valid.
         hint: &'static str,
     },
     /// Something that would change the machine.
@@ -57,7 +57,7 @@ pub enum Problem {
     /// An address beyond all that is answered.
     #[error("an address has at most {max} characters here")]
     TooLong {
-        /// How many.
+        /// Highest number of characters.
         max: usize,
     },
     /// Not exactly one `Host`.
@@ -113,7 +113,7 @@ impl ResponseError for Problem {
         match self {
             Self::NoToken => response.insert_header((header::WWW_AUTHENTICATE, "Bearer")),
             Self::Method => response.insert_header((header::ALLOW, "GET, HEAD")),
-            // What follows on the connection is the body that nobody reads.
+            // The body that nobody reads follows on the connection.
             Self::Body => response.force_close(),
             _ => &mut response,
         };

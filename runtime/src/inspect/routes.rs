@@ -1,4 +1,4 @@
-//! Which address answers what.
+//! HTTP routes of the inspection.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -22,7 +22,7 @@ use super::process::{Memory, Process};
 use super::{About, Access, Subject, neurons};
 use crate::transport::Link;
 
-/// How long the machine may take to show itself, its turn included. A unit that computes a large
+/// Time that the machine may take to show itself, its turn included. A unit that computes a large
 /// tick is no reason to wait longer: nobody is served while somebody waits.
 pub const VIEW_WITHIN: Duration = Duration::from_secs(5);
 
@@ -44,7 +44,7 @@ const HEADERS: [(HeaderName, &str); 6] = [
     ),
 ];
 
-/// What the answers are made from.
+/// Machine and rules that answers are made from.
 pub struct Served {
     pub(super) subject: Arc<dyn Subject>,
     access: Access,
@@ -54,12 +54,12 @@ pub struct Served {
     asking: Mutex<()>,
 }
 
-/// What may stand behind the question mark.
+/// Query: what may stand behind the question mark.
 #[derive(Deserialize)]
 pub(super) struct Query {
-    /// Who asks.
+    /// Token of the client.
     token: Option<String>,
-    /// How weights are wanted.
+    /// Format of the weights.
     #[serde(default)]
     pub(super) format: Format,
     /// The last note that is known already.
@@ -69,7 +69,7 @@ pub(super) struct Query {
     from: Option<usize>,
 }
 
-/// How weights are written.
+/// Format of weights in an answer.
 #[derive(Clone, Copy, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Format {
@@ -97,7 +97,7 @@ impl Served {
         self.subject.about()
     }
 
-    /// What the machine shows now, when it is this question's turn.
+    /// View of the machine, taken when it is this question's turn.
     pub(super) async fn view(&self) -> Result<View, Problem> {
         let ask = async {
             let _turn = self.asking.lock().await;
@@ -161,7 +161,7 @@ fn check(served: &Served, request: &HttpRequest) -> Result<(), Problem> {
     if length > MAX_ADDRESS {
         return Err(Problem::TooLong { max: MAX_ADDRESS });
     }
-    // Those who only want to know whether we live have no token to show.
+    // A client that only wants to know whether we live has no token to show.
     if request.path() == "/healthz" {
         return Ok(());
     }
@@ -177,10 +177,10 @@ fn has_body(headers: &HeaderMap) -> bool {
     length.is_some_and(|length| length != "0") || headers.contains_key(header::TRANSFER_ENCODING)
 }
 
-/// What stands behind the question mark.
+/// Query of a request.
 pub(super) fn query(request: &HttpRequest) -> Result<Query, Problem> {
     let query = web::Query::<Query>::from_query(request.query_string());
-    // What exactly is wrong is not said with the query's own words: a token may be among them.
+    // The problem is not told with the query's own words: a token may be among them.
     query.map(web::Query::into_inner).map_err(|_| Problem::Query {
         hint: "`format` is json, npy or png; `after` and `from` are numbers; each may come once",
     })

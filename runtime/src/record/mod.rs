@@ -29,7 +29,7 @@ pub enum Error {
     Broken {
         /// The name.
         run: String,
-        /// What is wrong.
+        /// Problem with the record.
         problem: String,
     },
     /// The store refused.

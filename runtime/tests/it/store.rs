@@ -165,7 +165,7 @@ macro_rules! embedded_passes {
             }
         )*
 
-        /// The same over HTTP.
+        /// The embedded store over HTTP.
         mod served {
             use super::*;
             $(
@@ -357,7 +357,7 @@ fn what_was_acknowledged_survives_kill_9() {
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let acknowledged = |line: String| line.rsplit_once("acknowledged ")?.1.parse::<u64>().ok();
         let mut killed = false;
-        // What is still in the pipe after the kill was acknowledged, too.
+        // Everything still in the pipe after the kill was acknowledged, too.
         for number in lines.map_while(Result::ok).filter_map(acknowledged) {
             newest = number;
             if !killed && number >= round * 15 {

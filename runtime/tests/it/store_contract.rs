@@ -1,4 +1,4 @@
-//! What every store must do. A backend passes when each of these functions returns.
+//! Contract of every store. A backend passes when each of these functions returns.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

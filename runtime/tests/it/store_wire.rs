@@ -1,4 +1,4 @@
-//! What the wire to a store can do: lose a reply, throttle, deny, or not be there.
+//! Faults of the wire to a store: it loses a reply, throttles, denies, or is not there.
 
 use std::fmt;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ use cuttlefish_runtime::store::{
 use crate::store::{Embedded, block_on};
 use crate::store_contract::{TWO, ledger, neurons, states, write};
 
-/// What happens to a request.
+/// Fault of a request.
 #[derive(Clone)]
 enum Fault {
     /// The store does it and the reply is lost; before that, somebody may draw a generation.

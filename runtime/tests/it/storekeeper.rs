@@ -1,4 +1,4 @@
-//! What is asked of a store that fails: tried again, given up, and counted.
+//! Requests to a store that fails: tried again, given up, and counted.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

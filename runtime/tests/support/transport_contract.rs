@@ -1,4 +1,4 @@
-//! What every transport must do. A backend passes when each of these functions returns.
+//! Contract of every transport. A backend passes when each of these functions returns.
 
 use cuttlefish_core::ids::{Address, Generation};
 use cuttlefish_core::protocol::{Envelope, Message};

@@ -1,4 +1,4 @@
-//! Which values of a map belong together, counted out place by place.
+//! Values of a map that belong together, counted out place by place.
 
 use cuttlefish_core::layers::{Conv1d, Conv2d, LayerKind};
 use cuttlefish_core::math::conv::{PoolKind, Window};
@@ -27,7 +27,7 @@ fn seen(window: &Window, position: usize) -> Vec<(usize, usize)> {
     places
 }
 
-/// Which weight meets which feature for a sum.
+/// Pairs of a weight and a feature that make up a sum.
 pub fn links(layer: &Layer, position: usize) -> Vec<(usize, usize)> {
     let maps = match &layer.kind {
         LayerKind::Dense(_) => return (0..layer.fan_in).map(|i| (i, i)).collect(),
@@ -43,7 +43,7 @@ pub fn links(layer: &Layer, position: usize) -> Vec<(usize, usize)> {
     links
 }
 
-/// How much of each activation of a neuron is in each of its outputs, for one row.
+/// Share of each activation of a neuron in each of its outputs, for one row.
 pub fn shares(layer: &Layer, activations: &[f64]) -> Vec<Vec<(usize, f64)>> {
     let Some(pool) = layer.pool else {
         return (0..activations.len()).map(|p| vec![(p, 1.0)]).collect();

@@ -333,7 +333,7 @@ fn the_same_seed_gives_the_same_history() {
     }
 }
 
-/// How many of `seeds` runs go wrong with a rule broken.
+/// Number of the `seeds` runs that go wrong with a rule broken.
 fn failures(seeds: u64, breakage: Breakage) -> usize {
     (0..seeds)
         .into_par_iter()

@@ -13,47 +13,47 @@ use cuttlefish_core::trainer::{Timing, Trainer};
 use super::store::Store;
 use crate::support::Case;
 
-/// What may happen, asked for by the world at every turn.
+/// Source of what may happen, asked by the world at every turn.
 pub trait Fate {
-    /// Which of `n` things that are under way happens next.
+    /// Index of the one of `n` things under way that happens next.
     fn pick(&mut self, n: usize) -> usize;
-    /// Whether the machine dies before it does effect number `effect` of the run.
+    /// True if the machine dies before it does effect number `effect` of the run.
     fn kills(&mut self, effect: u64) -> bool;
-    /// How often message number `n` of the run arrives.
+    /// Number of times that message number `n` of the run arrives.
     fn copies(&mut self, _n: u64, _envelope: &Envelope) -> usize {
         1
     }
-    /// What becomes of store request number `n` of the run.
+    /// Fate of store request number `n` of the run.
     fn store(&mut self, _n: u64) -> StoreFate {
         StoreFate::Done
     }
-    /// Whether a request waits a little longer, though it was picked.
+    /// True if a request waits a little longer, though it was picked.
     fn delays_request(&mut self) -> bool {
         false
     }
-    /// Whether so much time passes that the trainer loses patience while work is under way.
+    /// True if so much time passes that the trainer loses patience while work is under way.
     fn passes_deadline(&mut self) -> bool {
         false
     }
-    /// Whether a person asks the run to stop. It is started again from the store.
+    /// True if a person asks the run to stop. It is started again from the store.
     fn stops(&mut self) -> bool {
         false
     }
-    /// Whether what was sent to a machine that has just died is lost with it.
+    /// True if what was sent to a machine that has just died is lost with it.
     fn loses_inbox(&mut self) -> bool {
         false
     }
-    /// Whether a machine that is replaced goes on for a while beside its replacement.
+    /// True if a machine that is replaced goes on for a while beside its replacement.
     fn leaves_zombie(&mut self) -> bool {
         false
     }
-    /// Whether a zombie gets a copy of this message.
+    /// True if a zombie gets a copy of this message.
     fn feeds_zombie(&mut self) -> bool {
         false
     }
 }
 
-/// What becomes of a request to the store.
+/// Fate of a request to the store.
 #[derive(Clone, Copy, Default, PartialEq)]
 pub enum StoreFate {
     /// It is done and answered.
@@ -65,14 +65,14 @@ pub enum StoreFate {
     Lost,
 }
 
-/// How a run ended.
+/// End of a run, and its weights.
 #[derive(Debug, PartialEq)]
 pub struct End {
     pub weights: Vec<NeuronState>,
     pub progress: Progress,
 }
 
-/// What happened on the way.
+/// Counts of what happened on the way.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Statistics {
     pub effects: u64,

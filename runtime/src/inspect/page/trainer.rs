@@ -132,7 +132,7 @@ fn commit_tile(trainer: &TrainerView, look: &RunSnapshot) -> String {
     tile("commit", &commit.number.to_string(), &note)
 }
 
-/// What a person calls good, how it is found, and how it is written.
+/// Figure that a person calls good, how it is found, and how it is written.
 struct Quality {
     name: &'static str,
     of: fn(&Evaluation) -> Option<f64>,
@@ -191,7 +191,7 @@ fn curves(epochs: &[&EpochRecord], quality: &Quality) -> String {
 }
 
 fn table(epochs: &[&EpochRecord], quality: &Quality) -> String {
-    // Of rows that it did not learn from, where there are some.
+    // Rows that it did not learn from judge it, where there are some.
     let judged = match epochs.last().and_then(|record| record.validation.as_ref()) {
         Some(_) => "validation",
         None => "training",
@@ -239,7 +239,7 @@ fn probabilities(seen: &Seen<'_>, trainer: &TrainerView) -> String {
     text + &format!("</table>\n<p class=\"links\">{all}</p>\n</article>\n")
 }
 
-/// What happened, without what happens all the time.
+/// Table of events, without what happens all the time.
 fn happened(notes: &[Note]) -> String {
     let items: String = notes
         .iter()

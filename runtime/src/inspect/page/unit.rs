@@ -121,7 +121,7 @@ fn card(seen: &Seen<'_>, layer: &LayerAbout, neuron: &NeuronView) -> String {
     )
 }
 
-/// What the colours of the heat map mean.
+/// Legend of the heat map's colours.
 fn legend(weights: &[f32], layer: &LayerAbout) -> String {
     let strongest = figure(f64::from(picture::strongest(weights)));
     let stops: Vec<String> = picture::STOPS

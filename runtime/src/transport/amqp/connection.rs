@@ -234,7 +234,7 @@ fn hint(error: &lapin::Error) -> &'static str {
         ErrorKind::IOError(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => {
             "is the broker running, and is this its AMQP port?"
         }
-        // What the TLS library says has no type that we share with it.
+        // The TLS library's errors have no type that we share with it.
         ErrorKind::IOError(error) if error.to_string().contains("UnknownIssuer") => {
             "name the authority that signed the broker's certificate with `--broker-ca`, or is this \
              another broker than you think?"

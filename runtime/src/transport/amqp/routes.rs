@@ -1,4 +1,4 @@
-//! Which queues a machine listens to, and which exchange and routing key a message goes to.
+//! Routes of a machine: the queues it listens to, and the exchange and routing key of each message.
 //! Pure: names in, names out.
 
 use cuttlefish_core::ids::Address;
@@ -69,9 +69,9 @@ impl Routes {
         }
     }
 
-    /// Where a message goes; none if nobody has that address.
+    /// Route of a message; `None` if nobody has that address.
     ///
-    /// What a unit computes goes to its own outbound queues, to which the receiver listens: so
+    /// A unit's results go to its own outbound queues, to which the receiver listens: so
     /// people see on the dashboard what each neuron has said and whether it was taken.
     pub fn find(&self, to: Address, message: &Message) -> Option<&Route> {
         if let Some((out, back)) = &self.own {

@@ -1,4 +1,4 @@
-//! What the addresses answer, compared with what the store holds of the same run.
+//! Answers of the addresses, compared with what the store holds of the same run.
 
 use std::io::Cursor;
 

@@ -24,7 +24,7 @@ const UNIT: Address = Address::Unit { layer: 0, index: 1 };
 struct Odd {
     about: About,
     view: Option<View>,
-    /// How long it takes to show itself.
+    /// Time that it takes to show itself.
     delay: Duration,
     asked_at_once: AtomicUsize,
     most_at_once: AtomicUsize,
@@ -115,7 +115,7 @@ fn a_machine_that_does_not_answer_does_not_hold_up_the_rest() {
         neuron.problem(503),
         "no answer within 5 s (it computes, or has ended; try again)"
     );
-    // What the process knows is measured all the same, and the page says what is wrong.
+    // The figures of the process are measured all the same, and the page says what is wrong.
     assert_eq!(metrics.status, 200);
     let labels = "run=\"shapes\",layer=\"hidden\",unit=\"hidden.1\"";
     let unanswered = format!("cuttlefish_answered{{{labels}}} 0\n");

@@ -1,4 +1,4 @@
-//! What Prometheus reads, read as strictly as it does.
+//! Metrics, read as strictly as Prometheus does.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;

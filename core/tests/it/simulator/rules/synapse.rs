@@ -1,4 +1,4 @@
-//! What a synapse does, and what it leaves alone.
+//! Rules of a synapse: what it does, and what it leaves alone.
 
 use std::sync::Arc;
 
@@ -57,7 +57,7 @@ fn a_synapse_forgets_what_it_gathered_in_an_older_generation() {
     synapse.hears(6, activation(1, 1), NOTHING);
     synapse.hears(6, contribution(1, 1), NOTHING);
     synapse.hears(6, activation(1, 0), ["layer 1: Forward 1@6"]);
-    // What was handed on in one generation is handed on again in the next.
+    // A tick that was handed on in one generation is handed on again in the next.
     synapse.hears(7, activation(1, 0), NOTHING);
     synapse.hears(7, activation(1, 1), ["layer 1: Forward 1@7"]);
 }

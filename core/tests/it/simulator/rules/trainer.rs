@@ -1,4 +1,4 @@
-//! What a trainer does, and what it leaves alone.
+//! Rules of a trainer: what it does, and what it leaves alone.
 
 mod totals;
 
@@ -31,7 +31,7 @@ const MEMBERS: [Address; 5] = [
     Address::Unit { layer: 1, index: 1 },
 ];
 
-/// What a trainer says when it begins a generation.
+/// Effects of a trainer that begins a generation.
 fn rewinds(generation: u64) -> Vec<String> {
     let mut members = MEMBERS.to_vec();
     members.sort();
@@ -84,18 +84,18 @@ fn started(mut trainer: Said<Trainer>) -> Said<Trainer> {
     trainer
 }
 
-/// What a trainer does with the last output of tick 1.
+/// Effects of a trainer that gets the last output of tick 1.
 const TICK_1_DONE: [&str; 3] = [
     "unit 1.0: Backward 1, then 2@5",
     "unit 1.1: Backward 1, then 2@5",
     "report",
 ];
 
-/// The same where tick 2 does not come with the errors.
+/// Effects of the last output of tick 1 if tick 2 does not come with the errors.
 const TICK_1_DONE_ALONE: [&str; 3] = ["unit 1.0: Backward 1@5", "unit 1.1: Backward 1@5", "report"];
 
 impl Said<Trainer> {
-    /// What the last layer answers to the tick that was issued.
+    /// Answer of the last layer to the tick that was issued.
     fn output(&self, first: usize) -> Message {
         Message::Activation {
             header: self.issued.expect("a tick was issued"),

@@ -1,4 +1,4 @@
-//! What a unit does, and what it leaves alone.
+//! Rules of a unit: what it does, and what it leaves alone.
 
 use std::sync::Arc;
 
