@@ -121,8 +121,8 @@ pub fn data_file(dir: &Path) -> PathBuf {
 /// When the disk is full or the directory cannot be written; nothing is left at `path` then.
 pub fn write(dataset: &Dataset, sha256: &str, path: &Path) -> std::io::Result<()> {
     let temporary = path.with_extension("part");
-    let written = write_to(dataset, sha256, &temporary);
-    match written.and_then(|()| fs::rename(&temporary, path)) {
+    let result = write_to(dataset, sha256, &temporary);
+    match result.and_then(|()| fs::rename(&temporary, path)) {
         Err(error) => {
             // A half-written file is of no use; that it cannot be removed is not the problem.
             let _ = fs::remove_file(&temporary);

@@ -13,13 +13,13 @@ use crate::host::RunSnapshot;
 use crate::transport::{LinkState, LinkView};
 
 /// Figures of a process at a moment.
-pub struct Measured<'a> {
+pub struct Measurements<'a> {
     /// Identity of the machine.
     pub about: &'a About,
     /// `None` if it did not answer.
     pub view: Option<&'a View>,
     /// Reports of the process.
-    pub look: &'a RunSnapshot,
+    pub snapshot: &'a RunSnapshot,
     /// Link to the broker, where messages go over one.
     pub link: Option<&'a LinkView>,
     /// The process.
@@ -27,15 +27,15 @@ pub struct Measured<'a> {
 }
 
 /// All metrics of a machine and its process.
-pub fn render(measured: &Measured<'_>) -> String {
-    let mut text = Text::new(measured.about);
-    let answered = f64::from(u8::from(measured.view.is_some()));
+pub fn render(measurements: &Measurements<'_>) -> String {
+    let mut text = Text::new(measurements.about);
+    let answered = f64::from(u8::from(measurements.view.is_some()));
     text.gauge(
         "cuttlefish_answered",
         "Whether the actor answers.",
         answered,
     );
-    if let Some(view) = measured.view {
+    if let Some(view) = measurements.view {
         general(&mut text, view);
         match view {
             View::Unit(unit) => neurons(&mut text, unit),
@@ -43,14 +43,14 @@ pub fn render(measured: &Measured<'_>) -> String {
             View::Trainer(trainer) => progress(&mut text, trainer),
         }
     }
-    if measured.about.address == Address::Trainer {
-        learning(&mut text, measured.look);
+    if measurements.about.address == Address::Trainer {
+        learning(&mut text, measurements.snapshot);
     }
-    store(&mut text, measured.look);
-    if let Some(link) = measured.link {
+    store(&mut text, measurements.snapshot);
+    if let Some(link) = measurements.link {
         broker(&mut text, link);
     }
-    text.text += &measured.process.metrics();
+    text.text += &measurements.process.metrics();
     text.text
 }
 
@@ -253,8 +253,8 @@ fn progress(text: &mut Text, trainer: &TrainerView) {
     }
 }
 
-fn learning(text: &mut Text, look: &RunSnapshot) {
-    if let Some(tick) = look.newest_tick() {
+fn learning(text: &mut Text, snapshot: &RunSnapshot) {
+    if let Some(tick) = snapshot.newest_tick() {
         let epoch = f64::from(tick.epoch);
         text.gauge(
             "cuttlefish_epoch",
@@ -264,7 +264,7 @@ fn learning(text: &mut Text, look: &RunSnapshot) {
         let now = [(part_word(tick.part), tick.running)];
         quality(text, "cuttlefish", "the current part so far", &now);
     }
-    if let Some(record) = look.epochs().next_back() {
+    if let Some(record) = snapshot.epochs().next_back() {
         let mut parts = vec![(part_word(Part::Train), &record.train)];
         let validation = record.validation.as_ref();
         parts.extend(validation.map(|validation| (part_word(Part::Validation), validation)));
@@ -303,16 +303,16 @@ fn part_word(part: Part) -> &'static str {
     }
 }
 
-fn store(text: &mut Text, look: &RunSnapshot) {
+fn store(text: &mut Text, snapshot: &RunSnapshot) {
     text.counter(
         "cuttlefish_commits_written_total",
         "Commits written to the store since the process began: of a unit its neurons, of the trainer the ledger.",
-        look.commits_written,
+        snapshot.commits_written,
     );
     text.counter(
         "cuttlefish_store_failures_total",
         "Tries of store requests that failed since the process began; most are tried again.",
-        look.store_failures,
+        snapshot.store_failures,
     );
 }
 

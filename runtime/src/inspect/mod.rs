@@ -42,7 +42,7 @@ use crate::transport::Link;
 
 pub use about::About;
 pub use access::Access;
-use routes::Served;
+use routes::ServerState;
 
 /// Connections at once; more wait until one is closed.
 const MAX_CONNECTIONS: usize = 64;
@@ -98,7 +98,7 @@ pub fn serve(
     access: Access,
 ) -> io::Result<Server> {
     cut_off_who_does_not_read(&listener)?;
-    let served = web::Data::new(Served::new(subject, access));
+    let served = web::Data::new(ServerState::new(subject, access));
     let app = move || {
         App::new()
             .app_data(served.clone())

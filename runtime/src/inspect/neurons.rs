@@ -12,8 +12,8 @@ use serde::Serialize;
 
 use super::About;
 use super::picture;
-use super::problem::Problem;
-use super::routes::{Format, Served, query};
+use super::problem::RequestProblem;
+use super::routes::{ServerState, WeightsFormat, query};
 use crate::transport::{Link, LinkView};
 
 #[derive(Serialize)]
@@ -25,8 +25,8 @@ struct NeuronsDocument<'a> {
 }
 
 /// List of the neurons that are hosted here.
-pub async fn list(served: Data<Served>) -> HttpResponse {
-    let about = served.about();
+pub async fn list(server: Data<ServerState>) -> HttpResponse {
+    let about = server.about();
     HttpResponse::Ok().json(NeuronsDocument {
         run: &about.run,
         unit: &about.name,
@@ -68,12 +68,12 @@ fn find(unit: &UnitView, index: usize) -> Option<&NeuronView> {
 /// # Errors
 /// When it is not hosted here, or the unit does not answer.
 pub async fn state(
-    served: Data<Served>,
+    server: Data<ServerState>,
     neuron: web::Path<String>,
-) -> Result<HttpResponse, Problem> {
-    let (unit, index) = unit_with(&served, &neuron).await?;
-    let about = served.about();
-    let layer = about.layer().ok_or(Problem::NotFound)?;
+) -> Result<HttpResponse, RequestProblem> {
+    let (unit, index) = unit_with(&server, &neuron).await?;
+    let about = server.about();
+    let layer = about.layer().ok_or(RequestProblem::NotFound)?;
     let neuron = find(&unit, index);
     Ok(HttpResponse::Ok().json(NeuronDocument {
         run: &about.run,
@@ -91,7 +91,7 @@ pub async fn state(
         weight_min: neuron.map(|n| n.weight_min),
         weight_max: neuron.map(|n| n.weight_max),
         last_batch: neuron.and_then(|n| n.last_batch.as_ref()),
-        counters: served.subject.link().map(Link::view),
+        counters: server.subject.link().map(Link::view),
     }))
 }
 
@@ -106,24 +106,24 @@ struct WeightsDocument<'a> {
 /// # Errors
 /// When it is not hosted here, has no weights yet, or the unit does not answer.
 pub async fn weights(
-    served: Data<Served>,
+    server: Data<ServerState>,
     neuron: web::Path<String>,
     request: HttpRequest,
-) -> Result<HttpResponse, Problem> {
+) -> Result<HttpResponse, RequestProblem> {
     let format = query(&request)?.format;
-    let (unit, index) = unit_with(&served, &neuron).await?;
-    let layer = served.about().layer().ok_or(Problem::NotFound)?;
-    let neuron = find(&unit, index).ok_or(Problem::NoWeights { state: unit.state })?;
+    let (unit, index) = unit_with(&server, &neuron).await?;
+    let layer = server.about().layer().ok_or(RequestProblem::NotFound)?;
+    let neuron = find(&unit, index).ok_or(RequestProblem::NoWeights { state: unit.state })?;
     Ok(match format {
-        Format::Json => HttpResponse::Ok().json(WeightsDocument {
+        WeightsFormat::Json => HttpResponse::Ok().json(WeightsDocument {
             weights: &neuron.weights,
             bias: neuron.bias,
         }),
-        Format::Npy => {
-            let name = format!("{}-{}-{index}.npy", served.about().run, layer.name);
+        WeightsFormat::Npy => {
+            let name = format!("{}-{}-{index}.npy", server.about().run, layer.name);
             array(&neuron.weights, layer.image, &name)?
         }
-        Format::Png => picture(&neuron.weights, layer.picture())?,
+        WeightsFormat::Png => picture(&neuron.weights, layer.picture())?,
     })
 }
 
@@ -141,28 +141,28 @@ struct MapDocument<'a> {
 /// # Errors
 /// When it is not hosted here or no filter, has not seen a batch, or the unit does not answer.
 pub async fn map(
-    served: Data<Served>,
+    server: Data<ServerState>,
     neuron: web::Path<String>,
     request: HttpRequest,
-) -> Result<HttpResponse, Problem> {
+) -> Result<HttpResponse, RequestProblem> {
     let format = query(&request)?.format;
-    let (unit, index) = unit_with(&served, &neuron).await?;
-    let layer = served.about().layer().ok_or(Problem::NotFound)?;
-    let (height, width) = layer.map.ok_or(Problem::NotFound)?;
+    let (unit, index) = unit_with(&server, &neuron).await?;
+    let layer = server.about().layer().ok_or(RequestProblem::NotFound)?;
+    let (height, width) = layer.map.ok_or(RequestProblem::NotFound)?;
     let batch = find(&unit, index).and_then(|neuron| neuron.last_batch.as_ref());
-    let batch = batch.ok_or(Problem::NoBatch)?;
+    let batch = batch.ok_or(RequestProblem::NoBatch)?;
     Ok(match format {
-        Format::Json => HttpResponse::Ok().json(MapDocument {
+        WeightsFormat::Json => HttpResponse::Ok().json(MapDocument {
             tick: batch.tick,
             height,
             width,
             activations: batch.outputs.values(),
         }),
-        Format::Npy => {
-            let name = format!("{}-{}-{index}-map.npy", served.about().run, layer.name);
+        WeightsFormat::Npy => {
+            let name = format!("{}-{}-{index}-map.npy", server.about().run, layer.name);
             array(batch.outputs.values(), layer.map, &name)?
         }
-        Format::Png => picture(batch.outputs.values(), (height, width))?,
+        WeightsFormat::Png => picture(batch.outputs.values(), (height, width))?,
     })
 }
 
@@ -180,16 +180,16 @@ struct ProbabilitiesDocument<'a> {
 /// # Errors
 /// When this is not the trainer, there was no batch yet, the last layer has none, or the trainer does
 /// not answer.
-pub async fn probabilities(served: Data<Served>) -> Result<HttpResponse, Problem> {
-    let about = served.about();
-    let View::Trainer(trainer) = served.view().await? else {
-        return Err(Problem::NotTrainer {
+pub async fn probabilities(server: Data<ServerState>) -> Result<HttpResponse, RequestProblem> {
+    let about = server.about();
+    let View::Trainer(trainer) = server.view().await? else {
+        return Err(RequestProblem::NotTrainer {
             here: format!("`{}`", about.name),
         });
     };
     let layer = about.layers.last().filter(|layer| layer.has_logits);
-    let layer = layer.ok_or(Problem::NotFound)?;
-    let batch = trainer.probabilities.ok_or(Problem::NoBatch)?;
+    let layer = layer.ok_or(RequestProblem::NotFound)?;
+    let batch = trainer.probabilities.ok_or(RequestProblem::NoBatch)?;
     Ok(HttpResponse::Ok().json(ProbabilitiesDocument {
         run: &about.run,
         layer: &layer.name,
@@ -200,9 +200,9 @@ pub async fn probabilities(served: Data<Served>) -> Result<HttpResponse, Problem
 }
 
 /// Numbers as a picture of a height and width.
-fn picture(values: &[f32], shape: (usize, usize)) -> Result<HttpResponse, Problem> {
+fn picture(values: &[f32], shape: (usize, usize)) -> Result<HttpResponse, RequestProblem> {
     let picture = picture::heat_map(values, shape);
-    let picture = picture.map_err(|error| Problem::Encoding(error.to_string()))?;
+    let picture = picture.map_err(|error| RequestProblem::Encoding(error.to_string()))?;
     Ok(HttpResponse::Ok().content_type("image/png").body(picture))
 }
 
@@ -211,8 +211,8 @@ fn array(
     values: &[f32],
     shape: Option<(usize, usize)>,
     name: &str,
-) -> Result<HttpResponse, Problem> {
-    let array = npy(values, shape).map_err(|error| Problem::Encoding(error.to_string()))?;
+) -> Result<HttpResponse, RequestProblem> {
+    let array = npy(values, shape).map_err(|error| RequestProblem::Encoding(error.to_string()))?;
     let disposition = format!("attachment; filename=\"{name}\"");
     Ok(HttpResponse::Ok()
         .content_type("application/octet-stream")
@@ -235,17 +235,20 @@ fn npy(
 }
 
 /// The unit with a neuron that is hosted here, and the neuron's index.
-async fn unit_with(served: &Served, neuron: &str) -> Result<(UnitView, usize), Problem> {
-    let hosted = served.about().neurons.map(|neurons| neurons.indices());
+async fn unit_with(
+    server: &ServerState,
+    neuron: &str,
+) -> Result<(UnitView, usize), RequestProblem> {
+    let hosted = server.about().neurons.map(|neurons| neurons.indices());
     let index = neuron.parse().ok();
     let index = index.filter(|index| hosted.is_some_and(|hosted| hosted.contains(index)));
-    let index = index.ok_or_else(|| Problem::NotHosted {
+    let index = index.ok_or_else(|| RequestProblem::NotHosted {
         neuron: neuron.to_owned(),
-        here: here(served.about()),
+        here: here(server.about()),
     })?;
-    match served.view().await? {
+    match server.view().await? {
         View::Unit(unit) => Ok((unit, index)),
-        View::Synapse(_) | View::Trainer(_) => Err(Problem::NotFound),
+        View::Synapse(_) | View::Trainer(_) => Err(RequestProblem::NotFound),
     }
 }
 

@@ -14,7 +14,7 @@ use cuttlefish_core::view::{TrainerPhase, UnitState, View};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::About;
-use super::process::Memory;
+use super::process::ProcessMemory;
 use crate::host::{End, RunSnapshot};
 use crate::numbers::{duration, size, thousands};
 use crate::transport::LinkView;
@@ -25,19 +25,19 @@ const REFRESH: u32 = 5;
 const STYLE: &str = include_str!("page/style.css");
 
 /// Content of a page.
-pub struct Seen<'a> {
+pub struct Page<'a> {
     /// Identity of the machine.
     pub about: &'a About,
     /// View of the machine, or why there is none.
     pub view: Result<&'a View, String>,
     /// Reports of a trainer.
-    pub look: Option<&'a RunSnapshot>,
+    pub snapshot: Option<&'a RunSnapshot>,
     /// Link to the broker, where messages go over one.
     pub link: Option<&'a LinkView>,
     /// Health of the machine.
     pub health: Result<(), String>,
     /// Memory of the process.
-    pub memory: Option<Memory>,
+    pub memory: Option<ProcessMemory>,
     /// The token, if it came in the address.
     pub token: Option<&'a str>,
     /// The first neuron to show.
@@ -51,17 +51,17 @@ struct Status {
 }
 
 /// The whole document.
-pub fn render(seen: &Seen<'_>) -> String {
-    let about = seen.about;
-    let status = status(seen);
+pub fn render(page: &Page<'_>) -> String {
+    let about = page.about;
+    let status = status(page);
     let mut body = String::new();
-    if let Err(reason) = &seen.health {
+    if let Err(reason) = &page.health {
         body += &notice(reason);
     }
-    match &seen.view {
-        Ok(View::Unit(view)) => body += &unit::render(seen, view),
-        Ok(View::Synapse(view)) => body += &synapse::render(seen, view),
-        Ok(View::Trainer(view)) => body += &trainer::render(seen, view),
+    match &page.view {
+        Ok(View::Unit(view)) => body += &unit::render(page, view),
+        Ok(View::Synapse(view)) => body += &synapse::render(page, view),
+        Ok(View::Trainer(view)) => body += &trainer::render(page, view),
         Err(problem) => body += &notice(problem),
     }
     format!(
@@ -79,19 +79,22 @@ pub fn render(seen: &Seen<'_>) -> String {
         text = escaped(&status.text),
         what = what(about),
         network = network(about),
-        footer = footer(seen),
+        footer = footer(page),
     )
 }
 
-fn status(seen: &Seen<'_>) -> Status {
-    let (class, text) = match (&seen.view, seen.look.and_then(|look| look.end.as_ref())) {
+fn status(page: &Page<'_>) -> Status {
+    let (class, text) = match (
+        &page.view,
+        page.snapshot.and_then(|snapshot| snapshot.end.as_ref()),
+    ) {
         (Err(_), _) => ("bad", "no answer"),
         (_, Some(End::Failed(_) | End::StoreFailed(_))) => ("bad", "failed"),
         (_, Some(End::Finished(outcome))) => match outcome.verdict {
             Verdict::Completed => ("good", "completed"),
             Verdict::Stopped => ("calm", "stopped"),
         },
-        _ if seen.health.is_err() => ("bad", "unwell"),
+        _ if page.health.is_err() => ("bad", "unwell"),
         (Ok(View::Unit(unit)), _) => match unit.state {
             UnitState::Blank => ("calm", "waiting for the trainer"),
             UnitState::Restoring => ("calm", "restoring"),
@@ -158,16 +161,16 @@ fn network(about: &About) -> String {
     text + "</ol>\n"
 }
 
-fn footer(seen: &Seen<'_>) -> String {
-    let mut facts = vec![format!("up {}", duration(seen.about.started.elapsed()))];
-    if let Some(memory) = seen.memory {
+fn footer(page: &Page<'_>) -> String {
+    let mut facts = vec![format!("up {}", duration(page.about.started.elapsed()))];
+    if let Some(memory) = page.memory {
         let resident = format!("{} in memory", size(memory.resident));
         facts.push(match memory.private {
             Some(private) => format!("{resident}, {} of it its own", size(private)),
             None => resident,
         });
     }
-    if let Some(link) = seen.link {
+    if let Some(link) = page.link {
         facts.push(format!("broker: {}", escaped(&link.state.to_string())));
         facts.push(format!(
             "{} messages ({}) sent, {} ({}) received",
@@ -178,14 +181,14 @@ fn footer(seen: &Seen<'_>) -> String {
         ));
     }
     let mut links = vec![("metrics", "/metrics"), ("health", "/healthz")];
-    match seen.about.address {
+    match page.about.address {
         Address::Trainer => links.insert(0, ("run as JSON", "/run")),
         Address::Unit { .. } => links.insert(0, ("neurons as JSON", "/neurons")),
         _ => {}
     }
     let links: Vec<String> = links
         .iter()
-        .map(|(text, path)| seen.anchor(path, "", text))
+        .map(|(text, path)| page.anchor(path, "", text))
         .collect();
     format!(
         "<footer>\n<p>{}</p>\n<p>{}</p>\n<p>Loads itself again every {REFRESH} seconds.</p>\n</footer>\n",
@@ -194,7 +197,7 @@ fn footer(seen: &Seen<'_>) -> String {
     )
 }
 
-impl Seen<'_> {
+impl Page<'_> {
     /// An address of this server, with the token if the page came with one.
     fn address(&self, path: &str, query: &str) -> String {
         let token = self.token.map(|token| {

@@ -6,7 +6,7 @@ use cuttlefish_core::view::UnitState;
 
 /// Why there is no answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Problem {
+pub enum RequestProblem {
     /// No such address.
     #[error("there is nothing at this address (try /, /neurons, /metrics or /healthz)")]
     NotFound,
@@ -87,7 +87,7 @@ fn word(state: UnitState) -> &'static str {
     }
 }
 
-impl ResponseError for Problem {
+impl ResponseError for RequestProblem {
     fn status_code(&self) -> StatusCode {
         match self {
             Self::NotFound | Self::NotHosted { .. } | Self::NotTrainer { .. } => {

@@ -15,10 +15,10 @@ use cuttlefish_core::view::View;
 use serde::Deserialize;
 use tokio::sync::Mutex;
 
-use super::metrics::{self, Measured};
-use super::page::{self, Seen};
-use super::problem::Problem;
-use super::process::{Memory, Process};
+use super::metrics::{self, Measurements};
+use super::page::{self, Page};
+use super::problem::RequestProblem;
+use super::process::{Process, ProcessMemory};
 use super::{About, Access, Subject, neurons};
 use crate::transport::Link;
 
@@ -45,7 +45,7 @@ const HEADERS: [(HeaderName, &str); 6] = [
 ];
 
 /// Machine and rules that answers are made from.
-pub struct Served {
+pub struct ServerState {
     pub(super) subject: Arc<dyn Subject>,
     access: Access,
     /// In seconds since 1970.
@@ -61,7 +61,7 @@ pub(super) struct Query {
     token: Option<String>,
     /// Format of the weights.
     #[serde(default)]
-    pub(super) format: Format,
+    pub(super) format: WeightsFormat,
     /// The last note that is known already.
     #[serde(default)]
     after: u64,
@@ -72,14 +72,14 @@ pub(super) struct Query {
 /// Format of weights in an answer.
 #[derive(Clone, Copy, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Format {
+pub(super) enum WeightsFormat {
     #[default]
     Json,
     Npy,
     Png,
 }
 
-impl Served {
+impl ServerState {
     /// Serves `subject` to those whom `access` admits.
     pub fn new(subject: Arc<dyn Subject>, access: Access) -> Self {
         let age = subject.about().started.elapsed();
@@ -98,13 +98,13 @@ impl Served {
     }
 
     /// View of the machine, taken when it is this question's turn.
-    pub(super) async fn view(&self) -> Result<View, Problem> {
+    pub(super) async fn view(&self) -> Result<View, RequestProblem> {
         let ask = async {
             let _turn = self.asking.lock().await;
             self.subject.view().await
         };
         let answer = tokio::time::timeout(VIEW_WITHIN, ask).await;
-        answer.ok().flatten().ok_or(Problem::Unanswered {
+        answer.ok().flatten().ok_or(RequestProblem::Unanswered {
             seconds: VIEW_WITHIN.as_secs(),
         })
     }
@@ -130,11 +130,11 @@ pub fn routes(config: &mut ServiceConfig) {
 /// # Errors
 /// None of its own.
 pub async fn admit(
-    served: Data<Served>,
+    server: Data<ServerState>,
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
-    let mut response = match check(&served, request.request()) {
+    let mut response = match check(&server, request.request()) {
         Ok(()) => next.call(request).await?.map_into_boxed_body(),
         Err(problem) => request.into_response(problem.error_response()),
     };
@@ -145,21 +145,21 @@ pub async fn admit(
     Ok(response)
 }
 
-fn check(served: &Served, request: &HttpRequest) -> Result<(), Problem> {
+fn check(server: &ServerState, request: &HttpRequest) -> Result<(), RequestProblem> {
     let headers = request.headers();
-    served.access.check_sender(headers)?;
+    server.access.check_sender(headers)?;
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
-        return Err(Problem::Method);
+        return Err(RequestProblem::Method);
     }
     if has_body(headers) {
-        return Err(Problem::Body);
+        return Err(RequestProblem::Body);
     }
     let length = request
         .uri()
         .path_and_query()
         .map_or(0, |a| a.as_str().len());
     if length > MAX_ADDRESS {
-        return Err(Problem::TooLong { max: MAX_ADDRESS });
+        return Err(RequestProblem::TooLong { max: MAX_ADDRESS });
     }
     // A client that only wants to know whether we live has no token to show.
     if request.path() == "/healthz" {
@@ -169,7 +169,7 @@ fn check(served: &Served, request: &HttpRequest) -> Result<(), Problem> {
     let token = web::Query::<Vec<(String, String)>>::from_query(request.query_string());
     let mut token = token.map_or(Vec::new(), web::Query::into_inner).into_iter();
     let token = token.find_map(|(key, value)| (key == "token").then_some(value));
-    served.access.check_token(headers, token.as_deref())
+    server.access.check_token(headers, token.as_deref())
 }
 
 fn has_body(headers: &HeaderMap) -> bool {
@@ -178,67 +178,73 @@ fn has_body(headers: &HeaderMap) -> bool {
 }
 
 /// Query of a request.
-pub(super) fn query(request: &HttpRequest) -> Result<Query, Problem> {
+pub(super) fn query(request: &HttpRequest) -> Result<Query, RequestProblem> {
     let query = web::Query::<Query>::from_query(request.query_string());
     // The problem is not told with the query's own words: a token may be among them.
-    query.map(web::Query::into_inner).map_err(|_| Problem::Query {
+    query.map(web::Query::into_inner).map_err(|_| RequestProblem::Query {
         hint: "`format` is json, npy or png; `after` and `from` are numbers; each may come once",
     })
 }
 
-async fn nothing() -> Result<HttpResponse, Problem> {
-    Err(Problem::NotFound)
+async fn nothing() -> Result<HttpResponse, RequestProblem> {
+    Err(RequestProblem::NotFound)
 }
 
-async fn health(served: Data<Served>) -> Result<HttpResponse, Problem> {
-    served.subject.health().map_err(Problem::Unhealthy)?;
+async fn health(server: Data<ServerState>) -> Result<HttpResponse, RequestProblem> {
+    server.subject.health().map_err(RequestProblem::Unhealthy)?;
     Ok(HttpResponse::Ok()
         .content_type("text/plain; charset=utf-8")
         .body("ok\n"))
 }
 
-async fn page(served: Data<Served>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+async fn page(
+    server: Data<ServerState>,
+    request: HttpRequest,
+) -> Result<HttpResponse, RequestProblem> {
     let query = query(&request)?;
-    let view = served.view().await;
-    let look = matches!(view, Ok(View::Trainer(_))).then(|| served.subject.snapshot(0));
-    let link = served.subject.link().map(Link::view);
-    let seen = Seen {
-        about: served.about(),
+    let view = server.view().await;
+    let snapshot = matches!(view, Ok(View::Trainer(_))).then(|| server.subject.snapshot(0));
+    let link = server.subject.link().map(Link::view);
+    let page = Page {
+        about: server.about(),
         view: view.as_ref().map_err(ToString::to_string),
-        look: look.as_ref(),
+        snapshot: snapshot.as_ref(),
         link: link.as_ref(),
-        health: served.subject.health(),
-        memory: Memory::now(),
+        health: server.subject.health(),
+        memory: ProcessMemory::now(),
         token: query.token.as_deref(),
         from: query.from,
     };
     Ok(HttpResponse::Ok()
         .content_type("text/html; charset=utf-8")
-        .body(page::render(&seen)))
+        .body(page::render(&page)))
 }
 
-async fn run(served: Data<Served>, request: HttpRequest) -> Result<HttpResponse, Problem> {
-    if served.about().address != Address::Trainer {
-        return Err(Problem::NotTrainer {
-            here: format!("`{}`", served.about().name),
+async fn run(
+    server: Data<ServerState>,
+    request: HttpRequest,
+) -> Result<HttpResponse, RequestProblem> {
+    if server.about().address != Address::Trainer {
+        return Err(RequestProblem::NotTrainer {
+            here: format!("`{}`", server.about().name),
         });
     }
-    let look = served.subject.snapshot(query(&request)?.after);
-    Ok(HttpResponse::Ok().json(look))
+    let snapshot = server.subject.snapshot(query(&request)?.after);
+    Ok(HttpResponse::Ok().json(snapshot))
 }
 
-async fn measure(served: Data<Served>) -> HttpResponse {
-    let view = served.view().await.ok();
-    let look = served.subject.snapshot(0);
-    let link = served.subject.link().map(Link::view);
-    let text = metrics::render(&Measured {
-        about: served.about(),
+async fn measure(server: Data<ServerState>) -> HttpResponse {
+    let view = server.view().await.ok();
+    let snapshot = server.subject.snapshot(0);
+    let link = server.subject.link().map(Link::view);
+    let text = metrics::render(&Measurements {
+        about: server.about(),
         view: view.as_ref(),
-        look: &look,
+        snapshot: &snapshot,
         link: link.as_ref(),
         process: Process {
-            started: served.started,
-            memory: Memory::now(),
+            started: server.started,
+            memory: ProcessMemory::now(),
         },
     });
     HttpResponse::Ok()
