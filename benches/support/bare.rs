@@ -10,7 +10,7 @@ use cuttlefish::transport::amqp::connection::{LARGE_FRAMES, SMALL_FRAMES};
 use cuttlefish::transport::amqp::{Broker, Wiring, routes};
 use cuttlefish_core::ids::Address;
 use cuttlefish_core::topology::names::{self, Queue};
-use cuttlefish_core::topology::traffic::{Kind, Traffic};
+use cuttlefish_core::topology::traffic::{Traffic, TrafficKind};
 use cuttlefish_core::topology::{Graph, Plan};
 use futures_util::{FutureExt, StreamExt};
 use lapin::options::{BasicConsumeOptions, BasicPublishOptions};
@@ -63,16 +63,16 @@ fn of_one_kind(graph: &Graph, traffic: &Traffic) -> Parcels {
     };
     let payload = vec![0; (traffic.wire_bytes / traffic.messages) as usize];
     let queue = match traffic.kind {
-        Kind::Forward => {
+        TrafficKind::Forward => {
             return Parcels {
                 exchange: names::layer_exchange(run, &layer.name),
                 keys: vec![(below, String::new())],
                 payload,
             };
         }
-        Kind::Backward => Queue::In,
-        Kind::Activation => Queue::Out,
-        Kind::Contribution | Kind::Propagated => Queue::Back,
+        TrafficKind::Backward => Queue::In,
+        TrafficKind::Activation => Queue::Out,
+        TrafficKind::Contribution | TrafficKind::Propagated => Queue::Back,
     };
     let key = |unit| {
         let sender = match queue {

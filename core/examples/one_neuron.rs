@@ -102,7 +102,7 @@ fn dataset() -> Dataset {
             target_name: String::new(),
             targets: vec![0.0; ROWS],
         },
-        split: Split::given(ROWS, 0, 0.0),
+        split: Split::with_test_set(ROWS, 0, 0.0),
     }
 }
 

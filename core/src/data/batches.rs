@@ -84,16 +84,16 @@ pub trait BatchSource: Send + Sync {
 
 /// Batches of a data set in memory.
 pub struct Batches {
-    rows: Arc<Rows>,
+    rows: Arc<BatchRows>,
     is_lean: bool,
-    kept: Mutex<VecDeque<Kept>>,
+    cache: Mutex<VecDeque<CachedBatch>>,
 }
 
 /// A batch that is, or is about to be, in memory. Whoever needs it first gathers it.
-type Kept = (BatchRef, Arc<OnceLock<Arc<Inputs>>>);
+type CachedBatch = (BatchRef, Arc<OnceLock<Arc<Inputs>>>);
 
 /// Assignment of the data set's rows to batches.
-struct Rows {
+struct BatchRows {
     dataset: Arc<Dataset>,
     seed: u64,
     batch_size: usize,
@@ -110,7 +110,7 @@ impl Batches {
     pub fn new(dataset: Arc<Dataset>, seed: u64, batch_size: usize, shuffle: bool) -> Self {
         Self {
             is_lean: false,
-            rows: Arc::new(Rows {
+            rows: Arc::new(BatchRows {
                 dataset,
                 seed,
                 batch_size,
@@ -118,7 +118,7 @@ impl Batches {
                 augmenter: None,
                 orders: Mutex::default(),
             }),
-            kept: Mutex::default(),
+            cache: Mutex::default(),
         }
     }
 
@@ -149,8 +149,8 @@ impl Batches {
 
     /// The place of a batch, and the memory of one that is no longer needed if there was none.
     fn place(&self, batch: BatchRef) -> (Arc<OnceLock<Arc<Inputs>>>, Option<Inputs>) {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, place)) = kept.iter().find(|(of, _)| *of == batch) {
+        let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, place)) = cache.iter().find(|(of, _)| *of == batch) {
             return (place.clone(), None);
         }
         let bound = if self.is_lean {
@@ -158,13 +158,13 @@ impl Batches {
         } else {
             KEPT_BATCHES
         };
-        let oldest = if kept.len() >= bound {
-            kept.pop_front()
+        let oldest = if cache.len() >= bound {
+            cache.pop_front()
         } else {
             None
         };
         let place = Arc::new(OnceLock::new());
-        kept.push_back((batch, place.clone()));
+        cache.push_back((batch, place.clone()));
         let memory = oldest
             .and_then(|(_, place)| Arc::into_inner(place))
             .and_then(OnceLock::into_inner)
@@ -201,7 +201,7 @@ impl Batches {
     }
 }
 
-impl Rows {
+impl BatchRows {
     fn numbers(&self, batch: BatchRef) -> Vec<u32> {
         let first = batch.index as usize * self.batch_size;
         let range = first..first + batch.rows as usize;

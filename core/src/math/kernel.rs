@@ -258,10 +258,10 @@ mod tests {
                 product(&|a, c| tiles::portable::numbers::sweep(a, &panels, c, columns));
             for (name, numbers, of_bytes) in sweeps() {
                 let at = format!("{name} at {rows} x {inner} x {columns}");
-                let found = product(&|a, c| numbers(a, &panels, c, columns));
-                assert_eq!(found, definition, "numbers, {at}");
-                let found = product(&|a, c| of_bytes(a, &bytes, c, columns));
-                assert_eq!(found, definition, "bytes, {at}");
+                let actual = product(&|a, c| numbers(a, &panels, c, columns));
+                assert_eq!(actual, definition, "numbers, {at}");
+                let actual = product(&|a, c| of_bytes(a, &bytes, c, columns));
+                assert_eq!(actual, definition, "bytes, {at}");
             }
         }
         println!(

@@ -173,14 +173,14 @@ fn excerpt(text: &str, line: usize, column: usize) -> String {
     // A very long line is shown from a little before the column on.
     let skipped = (column - 1).saturating_sub(MAX_EXCERPT / 2);
     let skipped = if column > MAX_EXCERPT { skipped } else { 0 };
-    let shown: String = source
+    let visible: String = source
         .chars()
         .skip(skipped)
         .take(MAX_EXCERPT)
         .map(|c| if c.is_control() { ' ' } else { c })
         .collect();
     let indent = " ".repeat(column - 1 - skipped);
-    format!("{line:5} | {}\n      | {indent}^\n", shown.trim_end())
+    format!("{line:5} | {}\n      | {indent}^\n", visible.trim_end())
 }
 
 /// Text from a file, fit for one line of a message: short, without control characters.

@@ -35,7 +35,7 @@ pub struct Traffic {
     /// Name of the layer whose units send or receive it.
     pub layer: String,
     /// Content of the messages.
-    pub kind: Kind,
+    pub kind: TrafficKind,
     /// Deliveries in one training tick.
     pub messages: u64,
     /// Bytes of values in all of them.
@@ -47,7 +47,7 @@ pub struct Traffic {
 /// Kinds of messages that a training tick sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Kind {
+pub enum TrafficKind {
     /// The inputs of a layer.
     Forward,
     /// Activations of its neurons.
@@ -60,7 +60,7 @@ pub enum Kind {
     Propagated,
 }
 
-impl Kind {
+impl TrafficKind {
     /// The word for people.
     pub fn word(self) -> &'static str {
         match self {
@@ -114,21 +114,26 @@ fn of_layer(layer: &Layer, forward: Option<Forward>, is_first: bool, rows: u64) 
     let features = layer.inputs() as u64;
     let values = 4 * neurons * rows * layer.outputs() as u64;
     let inputs = units * rows * features;
-    let forward = forward.map(|of| (Kind::Forward, units, inputs * of.value, of.fixed));
+    let forward = forward.map(|of| (TrafficKind::Forward, units, inputs * of.value, of.fixed));
     let mut kinds = Vec::from_iter(forward);
     kinds.extend([
-        (Kind::Activation, units, values, fixed_len::ACTIVATION),
-        (Kind::Backward, units, values, fixed_len::BACKWARD),
+        (
+            TrafficKind::Activation,
+            units,
+            values,
+            fixed_len::ACTIVATION,
+        ),
+        (TrafficKind::Backward, units, values, fixed_len::BACKWARD),
     ]);
     if !is_first {
         kinds.push(if units == 1 {
             let errors = 4 * features * rows;
-            (Kind::Propagated, 1, errors, fixed_len::PROPAGATED)
+            (TrafficKind::Propagated, 1, errors, fixed_len::PROPAGATED)
         } else {
             let deltas = 4 * neurons * rows * layer.positions() as u64;
             let weights = 4 * neurons * fan_in;
             let fixed = fixed_len::CONTRIBUTION;
-            (Kind::Contribution, units, deltas + weights, fixed)
+            (TrafficKind::Contribution, units, deltas + weights, fixed)
         });
     }
     let traffic = |(kind, messages, bytes, fixed)| Traffic {

@@ -58,7 +58,7 @@ pub(super) fn full_description(schema: &Json) -> Option<String> {
     }
 }
 
-pub(super) fn wanted(name: &str) -> &'static str {
+pub(super) fn expectation(name: &str) -> &'static str {
     match name {
         "integer" => "a whole number",
         "number" => "a number",
@@ -87,8 +87,8 @@ pub(super) fn describe(value: &Value) -> String {
 }
 
 /// Advice for the commonest slips.
-pub(super) fn type_help(wanted: &str, value: &Value) -> Option<String> {
-    match (wanted, value) {
+pub(super) fn type_help(expected: &str, value: &Value) -> Option<String> {
+    match (expected, value) {
         ("string", Value::Int(_) | Value::Float(_) | Value::Bool(_)) => {
             Some("put it in quotes".to_owned())
         }

@@ -23,15 +23,15 @@ const SGD: Optimizer = Optimizer::Sgd {
 
 /// 100 rows of bytes, in memory that something else than a vector owns.
 fn bytes() -> Dataset {
-    struct Mapped([u8; 100 * FEATURES]);
-    impl AsRef<[u8]> for Mapped {
+    struct ForeignBytes([u8; 100 * FEATURES]);
+    impl AsRef<[u8]> for ForeignBytes {
         fn as_ref(&self) -> &[u8] {
             &self.0
         }
     }
     Dataset {
         values: Values::Bytes {
-            bytes: Storage::new(Mapped(std::array::from_fn(|i| (i * 89) as u8))),
+            bytes: Storage::new(ForeignBytes(std::array::from_fn(|i| (i * 89) as u8))),
             scale: 1.0 / 255.0,
         },
         ..floats()

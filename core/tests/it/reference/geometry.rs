@@ -5,7 +5,7 @@ use cuttlefish_core::math::conv::{PoolKind, Window};
 use cuttlefish_core::topology::Layer;
 
 /// The places of a map that a window sees at a position, without those outside.
-fn seen(window: &Window, position: usize) -> Vec<(usize, usize)> {
+fn window_places(window: &Window, position: usize) -> Vec<(usize, usize)> {
     let (row, column) = (
         position / window.positions.width,
         position % window.positions.width,
@@ -36,7 +36,7 @@ pub fn links(layer: &Layer, position: usize) -> Vec<(usize, usize)> {
     let (kernel, map) = (maps.window.size.area(), maps.window.map.area());
     let mut links = Vec::new();
     for channel in 0..maps.channels {
-        for (weight, place) in seen(&maps.window, position) {
+        for (weight, place) in window_places(&maps.window, position) {
             links.push((channel * kernel + weight, channel * map + place));
         }
     }
@@ -49,7 +49,7 @@ pub fn shares(layer: &Layer, activations: &[f64]) -> Vec<Vec<(usize, f64)>> {
         return (0..activations.len()).map(|p| vec![(p, 1.0)]).collect();
     };
     let of = |output| {
-        let places = seen(&pool.window, output);
+        let places = window_places(&pool.window, output);
         match pool.kind {
             PoolKind::Average => {
                 let share = 1.0 / places.len() as f64;

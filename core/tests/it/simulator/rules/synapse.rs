@@ -7,7 +7,7 @@ use cuttlefish_core::protocol::Message;
 use cuttlefish_core::synapse::Synapse;
 use ndarray::Array2;
 
-use super::said::Said;
+use super::test_machine::TestMachine;
 use super::{NOTHING, case, header};
 
 fn activation(tick: u64, first: usize) -> Message {
@@ -28,8 +28,8 @@ fn contribution(tick: u64, first: usize) -> Message {
     }
 }
 
-fn synapse() -> Said<Synapse> {
-    let mut synapse = Said::new(Synapse::new(case().graph, 0));
+fn synapse() -> TestMachine<Synapse> {
+    let mut synapse = TestMachine::new(Synapse::new(case().graph, 0));
     synapse.hears(
         5,
         Message::Rewind(CommitPoint::default()),
