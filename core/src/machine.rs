@@ -153,7 +153,7 @@ pub enum StoreReply {
     },
 }
 
-/// Why a run cannot go on.
+/// Reason why a run cannot go on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "snake_case")]
 pub enum Fault {

@@ -51,7 +51,7 @@ pub struct UnitView {
     pub dropped: Dropped,
     /// The last tick that it has applied, once it has weights.
     pub tick: Option<Tick>,
-    /// Its neurons in order; none before it has weights.
+    /// Its neurons in order; empty before it has weights.
     pub neurons: Vec<NeuronView>,
 }
 
@@ -59,11 +59,11 @@ pub struct UnitView {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum UnitState {
-    /// Nothing.
+    /// No weights, and no request for them.
     Blank,
-    /// It waits for the store.
+    /// Waiting for the store.
     Restoring,
-    /// It has weights.
+    /// Weights that it computes with.
     Running,
 }
 
@@ -190,7 +190,7 @@ pub struct TrainerView {
     pub members: usize,
     /// Batch that it works on; unknown before the ledger is read, and once the run is over.
     pub progress: Option<ProgressView>,
-    /// Epochs of the run so far, thinned out when there are many; none once the run is over.
+    /// Epochs of the run so far, thinned out when there are many; empty once the run is over.
     pub history: Vec<EpochRecord>,
     /// The commit point that the ledger names.
     pub committed: Option<CommitPoint>,
@@ -220,13 +220,13 @@ pub struct ProbabilityView {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TrainerPhase {
-    /// It waits for the store to give a generation.
+    /// Waiting for the store to give a generation.
     Opening,
-    /// It waits for everybody to restore the commit of the ledger.
+    /// Waiting for everybody to restore the commit of the ledger.
     Gathering,
-    /// Ticks are under way.
+    /// Ticks under way.
     Running,
-    /// The run has ended, one way or the other.
+    /// End of the run, one way or the other.
     Over,
 }
 

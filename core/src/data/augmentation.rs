@@ -72,7 +72,7 @@ pub struct Augmenter {
 }
 
 impl Augmenter {
-    /// For the images of a run with this seed.
+    /// Augmenter for the images of a run with this seed.
     pub fn new(how: Augmentation, seed: u64, [height, width]: [usize; 2]) -> Self {
         let sigma = how.elastic.map_or(0.0, |elastic| elastic.sigma);
         let reach = (REACH * sigma).ceil() as usize;
@@ -160,7 +160,7 @@ impl Augmenter {
         self.smooth_along(&down, self.width, 1)
     }
 
-    /// Smooths runs of so many values, in which neighbours are `step` values apart.
+    /// Smooths runs of `run` values, in which neighbours are `step` values apart.
     fn smooth_along(&self, field: &[f32], run: usize, step: usize) -> Vec<f32> {
         let mut smooth = vec![0.0; field.len()];
         for (to, from) in smooth.chunks_exact_mut(run).zip(field.chunks_exact(run)) {

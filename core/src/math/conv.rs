@@ -64,7 +64,7 @@ pub struct Window {
     pub map: Size,
     /// The window.
     pub size: Size,
-    /// From one position to the next.
+    /// Distance from one position to the next.
     pub strides: Size,
     /// Padding above and left of the map: rows and columns that the first position lies outside of it.
     pub padding: Size,

@@ -22,7 +22,7 @@ pub struct Normalizer {
 }
 
 impl Normalizer {
-    /// From the numbers behind a neuron's bias, in the order of the fields; `None` if there are none.
+    /// Reads the numbers behind a neuron's bias, in the order of the fields; `None` if there are none.
     pub fn read(numbers: &[f32]) -> Option<Self> {
         let &[gamma, beta, moving_mean, moving_variance] = numbers else {
             return None;

@@ -101,7 +101,7 @@ mod rate {
     }
 }
 
-/// One step's numbers, the same for every weight of the network.
+/// Numbers of one step, which are common to every weight of the network.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Step {
     /// The learning rate that the schedule gives for this step.

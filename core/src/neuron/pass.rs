@@ -24,7 +24,7 @@ pub struct Pass {
 #[derive(Clone, Debug, PartialEq)]
 struct Normalized {
     input: Arc<Array2<f32>>,
-    /// With the activation that follows it.
+    /// Normalized values with the activation that follows.
     values: Arc<Array2<f32>>,
     /// Statistics of the input of each neuron.
     batch: Vec<Statistics>,

@@ -15,7 +15,7 @@ pub(super) struct LastBatch {
     pub(super) activations: Arc<Array2<f32>>,
     /// dLoss/dz, `[neurons, positions * rows]`.
     pub(super) deltas: Arc<Array2<f32>>,
-    /// For filters: rows of the batch.
+    /// Rows of the batch; `None` for neurons without maps.
     pub(super) rows_of_maps: Option<usize>,
 }
 

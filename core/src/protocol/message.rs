@@ -118,7 +118,7 @@ pub enum Message {
 /// Facts about a tick that everybody needs; all that the trainer decides on the way is in it.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TickHeader {
-    /// Its number.
+    /// Number of the tick.
     pub tick: Tick,
     /// Training, which changes weights, or evaluation.
     pub work: Work,

@@ -43,7 +43,7 @@ pub enum TaskTally {
         origin: Option<f64>,
         /// Sum of the right answers, less the origin each.
         sum: f64,
-        /// Sum of the squares of the same.
+        /// Sum of the squares of these differences.
         sum_of_squares: f64,
     },
 }

@@ -83,7 +83,7 @@ pub struct Totals {
     /// Time that trainers have worked: each from its first tick on, and one that was lost up to its
     /// last commit.
     pub elapsed: Duration,
-    /// Generation that goes on after the ledger, so that each one drawn later is a rewind; none where
+    /// Generation that goes on after the ledger, so that each one drawn later is a rewind; `None` where
     /// the run has ended or was stopped.
     pub generation: Option<Generation>,
 }
@@ -101,7 +101,7 @@ pub enum Verdict {
 /// The end of a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Outcome {
-    /// Why it ended.
+    /// Reason for the end.
     pub verdict: Verdict,
     /// The last ledger, which is in the store.
     pub ledger: Ledger,

@@ -12,14 +12,14 @@ const MAX_EXCERPT: usize = 100;
 /// Place where something was written. Orders places in the text before overrides.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Place {
-    /// In the file.
+    /// Position in the file.
     Text {
         /// Line, from 1.
         line: usize,
         /// Column in characters, from 1.
         column: usize,
     },
-    /// In an override of the command line: `training.epochs=3`.
+    /// Override of the command line: `training.epochs=3`.
     Override(Arc<str>),
 }
 

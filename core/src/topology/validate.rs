@@ -96,7 +96,7 @@ impl Walker<'_> {
         }
     }
 
-    /// One of several words.
+    /// Checks one of several words.
     fn word(&mut self, branches: &[Json], node: &Node, path: &str, about: Option<String>) {
         let valid: Vec<&str> = branches
             .iter()

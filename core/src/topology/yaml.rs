@@ -204,7 +204,7 @@ fn place(mark: &Marker) -> Place {
     }
 }
 
-/// Why no more events are wanted.
+/// Reason for taking no more events.
 enum Stop {
     /// There is no tree to look at.
     Unusable,

@@ -80,7 +80,7 @@ impl Trainer {
 }
 
 impl Running {
-    /// When the next commit point is due: soon after a rewind, then at the full interval.
+    /// Time of the next commit point: soon after a rewind, then at the full interval.
     fn next_mark(&self, timing: &Timing) -> Duration {
         let doubled = 1 << self.commits_since_rewind.min(16);
         let interval = timing.first_commit_interval * doubled;

@@ -35,7 +35,7 @@ const ALIGNMENT: usize = 64;
 /// Names of features and classes are in it.
 const MAX_HEADER: usize = 16 << 20;
 
-/// Why a prepared data set cannot be mapped. The text continues "failed to".
+/// Reason why a prepared data set cannot be mapped. The text continues "failed to".
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The operating system refused.
@@ -68,7 +68,7 @@ struct Header {
     feature_names: Vec<String>,
     /// Factor of a byte; None where values are f32.
     scale: Option<f32>,
-    /// Names of the classes; none for regression.
+    /// Names of the classes; `None` for regression.
     classes: Option<Vec<String>>,
     /// Name of the target, for regression.
     target: Option<String>,

@@ -36,7 +36,7 @@ pub const OWN_REGION: &str = "local";
 pub struct Endpoint {
     /// Region, also part of the signature.
     pub region: String,
-    /// `http://host:port` of an emulator; none for the region's own.
+    /// Address of an emulator, `http://host:port`; `None` for the region's own.
     pub url: Option<String>,
     /// Source of the credentials.
     pub credentials: SharedCredentialsProvider,

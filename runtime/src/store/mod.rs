@@ -97,9 +97,9 @@ pub trait Store: Send + Sync {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "a refused write is not an error, and nothing was written"]
 pub enum WriteReply {
-    /// It is in the store, be it by this request or by an earlier one whose reply was lost.
+    /// Stored, be it by this request or by an earlier one whose reply was lost.
     Accepted,
-    /// Something newer is in its place.
+    /// Fenced off: something newer is in its place.
     Refused {
         /// The newest generation that the refusing item has seen.
         newest: Generation,

@@ -56,7 +56,7 @@ impl Requests {
             .collect()
     }
 
-    /// The body of the only one; none where there are none or several.
+    /// Body of the only request; `None` where there are none or several.
     pub fn take_only(&self, operation: &str) -> Option<Value> {
         let [only] = <[Value; 1]>::try_from(self.take(operation)).ok()?;
         Some(only)

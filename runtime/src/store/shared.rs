@@ -55,7 +55,7 @@ impl DynamoStore {
         Ok(self.data_part(sha256, 0).await?.is_some())
     }
 
-    /// The prepared data set of this hash; none if it is not there, or not whole.
+    /// Prepared data set of this hash; `None` if it is not there, or not whole.
     ///
     /// # Errors
     /// When the store cannot be read.

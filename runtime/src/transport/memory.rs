@@ -15,10 +15,10 @@ pub trait Mailbox: Send + Sync {
     fn offer(&self, envelope: Envelope) -> Result<(), Rejection>;
 }
 
-/// Why a mailbox did not take a message.
+/// Reason why a mailbox did not take a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rejection {
-    /// It has reached its bound.
+    /// The mailbox has reached its bound.
     Full,
     /// Its actor has ended.
     Closed,

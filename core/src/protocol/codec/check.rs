@@ -57,7 +57,7 @@ pub fn of_batch(header: &TickHeader, found: u32) -> Result<(), Error> {
     Ok(())
 }
 
-/// From 1 to the limit.
+/// Checks a number that is from 1 to the limit.
 pub fn within(field: &'static str, found: u32, limit: u32) -> Result<(), Error> {
     if found == 0 {
         return Err(Error::Zero { field });

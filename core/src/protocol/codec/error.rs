@@ -1,4 +1,4 @@
-//! Why bytes are not a message.
+//! Errors of bytes that are not a message.
 
 use std::str::Utf8Error;
 

@@ -36,7 +36,7 @@ pub struct Broker {
     ca: Option<String>,
 }
 
-/// Why a broker's address cannot be used.
+/// Reason why a broker's address cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum AddressError {
     /// Not a URL of a broker.
@@ -52,7 +52,7 @@ pub enum AddressError {
     Ca {
         /// The file.
         path: PathBuf,
-        /// Why not.
+        /// Error of reading the file.
         source: std::io::Error,
     },
     /// A file of the certificate authority that is none.
