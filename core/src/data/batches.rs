@@ -147,11 +147,11 @@ impl Batches {
         self.rows.numbers(batch)
     }
 
-    /// The place of a batch, and the memory of one that is no longer needed if there was none.
-    fn place(&self, batch: BatchRef) -> (Arc<OnceLock<Arc<Inputs>>>, Option<Inputs>) {
+    /// Entry of a batch in the cache, and the memory of one that is no longer needed if there was none.
+    fn entry(&self, batch: BatchRef) -> (Arc<OnceLock<Arc<Inputs>>>, Option<Inputs>) {
         let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, place)) = cache.iter().find(|(of, _)| *of == batch) {
-            return (place.clone(), None);
+        if let Some((_, entry)) = cache.iter().find(|(of, _)| *of == batch) {
+            return (entry.clone(), None);
         }
         let bound = if self.is_lean {
             KEPT_LEAN
@@ -163,13 +163,13 @@ impl Batches {
         } else {
             None
         };
-        let place = Arc::new(OnceLock::new());
-        cache.push_back((batch, place.clone()));
+        let entry = Arc::new(OnceLock::new());
+        cache.push_back((batch, entry.clone()));
         let memory = oldest
-            .and_then(|(_, place)| Arc::into_inner(place))
+            .and_then(|(_, entry)| Arc::into_inner(entry))
             .and_then(OnceLock::into_inner)
             .and_then(Arc::into_inner);
-        (place, memory)
+        (entry, memory)
     }
 
     fn gather(&self, batch: BatchRef, memory: Option<Inputs>) -> Inputs {
@@ -193,10 +193,10 @@ impl Batches {
             rows: self.rows.batch_size.min(rows - first) as u32,
             ..batch
         };
-        let (place, memory) = self.place(next);
+        let (entry, memory) = self.entry(next);
         let rows = self.rows.clone();
         rayon::spawn(move || {
-            place.get_or_init(|| Arc::new(rows.gather(next, memory)));
+            entry.get_or_init(|| Arc::new(rows.gather(next, memory)));
         });
     }
 }
@@ -314,8 +314,8 @@ impl BatchSource for Batches {
     }
 
     fn inputs(&self, batch: BatchRef) -> Arc<Inputs> {
-        let (place, memory) = self.place(batch);
-        let inputs = place
+        let (entry, memory) = self.entry(batch);
+        let inputs = entry
             .get_or_init(|| Arc::new(self.gather(batch, memory)))
             .clone();
         if !self.is_lean {

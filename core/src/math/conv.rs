@@ -330,11 +330,11 @@ impl Pool {
                 unreachable!("arrays that are never transposed are contiguous");
             };
             for (position, pooled) in pooled.chunks_exact_mut(rows.max(1)).enumerate() {
-                let mut n_seen = 0;
+                let mut n_places = 0;
                 for place in self.window.places(position).flatten() {
                     let values = &map[place * rows..][..rows];
                     match self.kind {
-                        PoolKind::Max if n_seen > 0 => {
+                        PoolKind::Max if n_places > 0 => {
                             for (largest, &value) in pooled.iter_mut().zip(values) {
                                 // Not `max`, which may return either zero.
                                 if value > *largest {
@@ -349,10 +349,10 @@ impl Pool {
                             }
                         }
                     }
-                    n_seen += 1;
+                    n_places += 1;
                 }
                 if self.kind == PoolKind::Average {
-                    let n = n_seen as f32;
+                    let n = n_places as f32;
                     pooled.iter_mut().for_each(|sum| *sum /= n);
                 }
             }

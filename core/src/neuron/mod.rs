@@ -265,7 +265,7 @@ impl Unit {
         let State::Running(running) = &mut self.state else {
             return;
         };
-        let wanted = running.current.take_if(|current| {
+        let current = running.current.take_if(|current| {
             first <= range.first
                 && (range.first + range.count) * outputs <= first * outputs + errors.nrows()
                 && errors.ncols() == current.inputs.n_rows()
@@ -274,7 +274,7 @@ impl Unit {
             header,
             inputs,
             pass,
-        }) = wanted
+        }) = current
         else {
             // Not the shape of these neurons.
             self.dropped.foreign += 1;

@@ -41,7 +41,7 @@ pub fn apply_override(root: &mut Node, text: &str) -> Result<(), Problem> {
             Ok(node) => node,
             Err((message, help)) => {
                 return Err(problem(
-                    &written(&segments[..index]),
+                    &path_text(&segments[..index]),
                     message,
                     help.as_deref(),
                 ));
@@ -170,7 +170,7 @@ fn counted(items: usize) -> String {
     }
 }
 
-fn written(segments: &[Segment]) -> String {
+fn path_text(segments: &[Segment]) -> String {
     let mut path = String::new();
     for segment in segments {
         match segment {

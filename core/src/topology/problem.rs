@@ -100,7 +100,10 @@ impl Problems {
         for problem in &self.list {
             match &problem.place {
                 Place::Text { line, column } => {
-                    out.push_str(&format!("{file}:{line}:{column}: {}\n", Body(problem)));
+                    out.push_str(&format!(
+                        "{file}:{line}:{column}: {}\n",
+                        ProblemText(problem)
+                    ));
                     out.push_str(&excerpt(text, *line, *column));
                 }
                 Place::Override(_) => out.push_str(&format!("{problem}\n")),
@@ -140,16 +143,16 @@ impl fmt::Display for Problems {
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.place {
-            Place::Text { line, column } => write!(f, "{line}:{column}: {}", Body(self)),
-            Place::Override(text) => write!(f, "--set {}: {}", shorten(text), Body(self)),
+            Place::Text { line, column } => write!(f, "{line}:{column}: {}", ProblemText(self)),
+            Place::Override(text) => write!(f, "--set {}: {}", shorten(text), ProblemText(self)),
         }
     }
 }
 
 /// A problem without its place.
-struct Body<'a>(&'a Problem);
+struct ProblemText<'a>(&'a Problem);
 
-impl fmt::Display for Body<'_> {
+impl fmt::Display for ProblemText<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.0.path.is_empty() {
             write!(f, "{}: ", self.0.path)?;

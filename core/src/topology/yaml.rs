@@ -75,7 +75,7 @@ pub fn parse(text: &str, problems: &mut Problems) -> Option<Node> {
         emit_unresolved_aliases: true,
         emit_comments: false,
     };
-    let mut builder = Builder {
+    let mut builder = TreeBuilder {
         problems,
         stack: Vec::new(),
         root: None,
@@ -213,7 +213,7 @@ enum Stop {
 }
 
 /// A list or mapping whose end has not been seen yet.
-enum Open {
+enum OpenNode {
     Sequence(Place, Vec<Node>),
     Mapping {
         place: Place,
@@ -229,15 +229,15 @@ enum Key {
     Refused,
 }
 
-struct Builder<'p> {
+struct TreeBuilder<'p> {
     problems: &'p mut Problems,
-    stack: Vec<Open>,
+    stack: Vec<OpenNode>,
     root: Option<Node>,
     nodes: usize,
     documents: usize,
 }
 
-impl Builder<'_> {
+impl TreeBuilder<'_> {
     fn event(&mut self, event: Event<'_>, place: Place) -> Result<(), Stop> {
         match event {
             Event::DocumentStart(..) => {
@@ -270,11 +270,11 @@ impl Builder<'_> {
             }
             Event::SequenceStart(_, anchor, tag) => {
                 self.open(&place, anchor, tag.is_some())?;
-                self.stack.push(Open::Sequence(place, Vec::new()));
+                self.stack.push(OpenNode::Sequence(place, Vec::new()));
             }
             Event::MappingStart(_, anchor, tag) => {
                 self.open(&place, anchor, tag.is_some())?;
-                self.stack.push(Open::Mapping {
+                self.stack.push(OpenNode::Mapping {
                     place,
                     entries: Vec::new(),
                     seen: HashSet::new(),
@@ -288,7 +288,7 @@ impl Builder<'_> {
     }
 
     fn scalar(&mut self, text: &str, style: ScalarStyle, place: Place) {
-        if let Some(Open::Mapping {
+        if let Some(OpenNode::Mapping {
             seen,
             key: key @ None,
             ..
@@ -323,11 +323,11 @@ impl Builder<'_> {
 
     fn close(&mut self) {
         let node = match self.stack.pop() {
-            Some(Open::Sequence(place, items)) => Node {
+            Some(OpenNode::Sequence(place, items)) => Node {
                 place,
                 value: Value::Sequence(items),
             },
-            Some(Open::Mapping { place, entries, .. }) => Node {
+            Some(OpenNode::Mapping { place, entries, .. }) => Node {
                 place,
                 value: Value::Mapping(entries),
             },
@@ -340,8 +340,8 @@ impl Builder<'_> {
     fn add(&mut self, node: Node) {
         match self.stack.last_mut() {
             None => self.root = Some(node),
-            Some(Open::Sequence(_, items)) => items.push(node),
-            Some(Open::Mapping { entries, key, .. }) => match key.take() {
+            Some(OpenNode::Sequence(_, items)) => items.push(node),
+            Some(OpenNode::Mapping { entries, key, .. }) => match key.take() {
                 Some(Key::Valid(key, place)) => entries.push(Entry { key, place, node }),
                 Some(Key::Refused) => {}
                 None => {

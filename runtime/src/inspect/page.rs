@@ -77,7 +77,7 @@ pub fn render(page: &Page<'_>) -> String {
         run = escaped(&about.run),
         class = status.class,
         text = escaped(&status.text),
-        what = what(about),
+        what = role(about),
         network = network(about),
         footer = footer(page),
     )
@@ -118,7 +118,7 @@ fn status(page: &Page<'_>) -> Status {
 }
 
 /// One sentence on who this is.
-fn what(about: &About) -> String {
+fn role(about: &About) -> String {
     let name = |layer: usize| format!("<b>{}</b>", escaped(&about.layers[layer].name));
     match (about.address, about.neurons, about.layer()) {
         (Address::Unit { layer, .. }, Some(neurons), Some(of)) => {

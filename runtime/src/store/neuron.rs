@@ -15,7 +15,7 @@ impl DynamoStore {
         neuron: Neuron,
         generation: Generation,
         commit: CommitPoint,
-        rendered: item::Rendered,
+        rendered: item::NeuronItems,
     ) -> Result<WriteReply, Error> {
         let is_split = !rendered.parts.is_empty();
         for part in rendered.parts {

@@ -19,7 +19,9 @@ use cuttlefish_runtime::store::{
     DEFAULT_TABLE, DynamoStore, Endpoint, Error, Store, WriteReply, connect, embedded, serve,
 };
 
-use crate::store_contract::{self as contract, Backend, ONE, TWO, commit, ledger, neurons, states};
+use crate::store_contract::{
+    self as contract, ONE, StoreBackend, TWO, commit, ledger, neurons, states,
+};
 
 /// A database in a directory that goes away with it.
 pub struct Embedded {
@@ -60,7 +62,7 @@ impl Embedded {
     }
 }
 
-impl Backend for Embedded {
+impl StoreBackend for Embedded {
     fn store(&self, run: &str) -> Arc<dyn Store> {
         Arc::new(self.dynamo(run))
     }
@@ -135,7 +137,7 @@ fn client(port: u16, key: &str) -> Client {
     })
 }
 
-impl Backend for StoreServer {
+impl StoreBackend for StoreServer {
     fn store(&self, run: &str) -> Arc<dyn Store> {
         self.embedded.store(run)
     }

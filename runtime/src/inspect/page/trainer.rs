@@ -108,7 +108,7 @@ fn quality_tile(snapshot: &RunSnapshot) -> String {
         return tile("accuracy", "–", "");
     };
     let known = |quality: Quality| {
-        let value = (quality.written)((quality.of)(newest.running)?);
+        let value = (quality.format)((quality.of)(newest.running)?);
         Some(tile(quality.name, &value, part_words(newest.part)))
     };
     known(ACCURACY).or_else(|| known(ERROR)).unwrap_or_default()
@@ -136,25 +136,25 @@ fn commit_tile(trainer: &TrainerView, snapshot: &RunSnapshot) -> String {
 struct Quality {
     name: &'static str,
     of: fn(&Evaluation) -> Option<f64>,
-    written: fn(f64) -> String,
+    format: fn(f64) -> String,
 }
 
 const ACCURACY: Quality = Quality {
     name: "accuracy",
     of: |evaluation| evaluation.accuracy,
-    written: percent,
+    format: percent,
 };
 
 const ERROR: Quality = Quality {
     name: "mean absolute error",
     of: |evaluation| evaluation.mae,
-    written: figure,
+    format: figure,
 };
 
 const LOSS: Quality = Quality {
     name: "loss",
     of: |evaluation| Some(evaluation.loss),
-    written: figure,
+    format: figure,
 };
 
 fn learning(epochs: &[&EpochRecord]) -> String {
@@ -187,7 +187,7 @@ fn curves(epochs: &[&EpochRecord], quality: &Quality) -> String {
         curve(|record| Some(&record.train)),
         curve(|record| record.validation.as_ref()),
     ];
-    chart::curves(quality.name, &parts, quality.written)
+    chart::curves(quality.name, &parts, quality.format)
 }
 
 fn table(epochs: &[&EpochRecord], quality: &Quality) -> String {
@@ -213,7 +213,7 @@ fn table(epochs: &[&EpochRecord], quality: &Quality) -> String {
                 .validation
                 .as_ref()
                 .map_or_else(dash, |v| figure(v.loss)),
-            (quality.of)(judged).map_or_else(dash, quality.written),
+            (quality.of)(judged).map_or_else(dash, quality.format),
         );
     }
     text + "</table>\n"

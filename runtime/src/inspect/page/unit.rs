@@ -49,7 +49,7 @@ pub fn render(page: &Page<'_>, unit: &UnitView) -> String {
     for neuron in visible {
         text += &card(page, layer, neuron);
     }
-    text + &more(page, unit, visible)
+    text + &page_links(page, unit, visible)
 }
 
 /// The neurons from the one that was asked for, as many as one page has room for.
@@ -60,7 +60,7 @@ fn visible<'a>(page: &Page<'_>, unit: &'a UnitView) -> &'a [NeuronView] {
 }
 
 /// The way to the neurons that are not on this page.
-fn more(page: &Page<'_>, unit: &UnitView, visible: &[NeuronView]) -> String {
+fn page_links(page: &Page<'_>, unit: &UnitView, visible: &[NeuronView]) -> String {
     let count = unit.neurons.len();
     if count <= MAX_NEURONS {
         return String::new();

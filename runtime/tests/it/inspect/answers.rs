@@ -252,8 +252,8 @@ fn weights_that_see_no_image_are_a_grid_with_nothing_in_the_empty_places() {
     // Five weights in 2 x 3 squares of 86 pixels.
     assert_eq!((width, height), (258, 172));
     let alpha = |row: usize, column: usize| pixels[(row * 86 + 40) * width + column * 86 + 40][3];
-    let shown = [0, 1, 2, 3, 4, 5].map(|i| alpha(i / 3, i % 3));
-    assert_eq!(shown, [255, 255, 255, 255, 255, 0]);
+    let alphas = [0, 1, 2, 3, 4, 5].map(|i| alpha(i / 3, i % 3));
+    assert_eq!(alphas, [255, 255, 255, 255, 255, 0]);
 }
 
 #[test]

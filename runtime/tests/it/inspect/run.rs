@@ -84,7 +84,7 @@ pub fn dataset() -> Dataset {
 }
 
 /// An actor with its server's point of view.
-pub struct Hosted {
+pub struct HostedActor {
     pub about: About,
     pub mailbox: ActorMailbox,
     pub observer: Arc<Observer>,
@@ -92,7 +92,7 @@ pub struct Hosted {
 }
 
 #[async_trait]
-impl Subject for Hosted {
+impl Subject for HostedActor {
     fn about(&self) -> &About {
         &self.about
     }
@@ -236,7 +236,7 @@ async fn train() -> Run {
         stored.push(states.unwrap());
     }
     let hosted = |address: Address| -> Arc<dyn Subject> {
-        Arc::new(Hosted {
+        Arc::new(HostedActor {
             about: About::new(&graph, address, dataset.image, began),
             mailbox: mailboxes[&address].clone(),
             observer: observer.clone(),

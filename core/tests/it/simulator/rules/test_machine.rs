@@ -56,7 +56,7 @@ impl<M: Machine> TestMachine<M> {
                 self.ledger = Some(ledger.clone());
             }
         }
-        let effects: Vec<String> = effects.iter().map(brief).collect();
+        let effects: Vec<String> = effects.iter().map(summary).collect();
         let expected: Vec<String> = expected.into_iter().map(Into::into).collect();
         assert_eq!(effects, expected, "after {what}");
     }
@@ -86,7 +86,7 @@ fn then(next: &Option<TickHeader>) -> String {
 }
 
 /// An effect in a few words: for whom, what, which tick or commit point, and @generation.
-fn brief(effect: &Effect) -> String {
+fn summary(effect: &Effect) -> String {
     match effect {
         Effect::Send { to, envelope } => {
             let what = match &envelope.message {

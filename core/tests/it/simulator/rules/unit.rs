@@ -48,7 +48,7 @@ fn restored(generation: u64, weights: f32) -> Input {
     })
 }
 
-fn written(generation: u64, commit: CommitPoint, accepted: bool) -> Input {
+fn commit_reply(generation: u64, commit: CommitPoint, accepted: bool) -> Input {
     Input::Stored(StoreReply::Committed {
         generation: Generation(generation),
         commit,
@@ -108,11 +108,14 @@ fn a_unit_is_ready_once_it_has_restored() {
 #[test]
 fn a_unit_reports_writes_of_its_generation_that_were_accepted() {
     let mut unit = unit();
-    unit.gets(written(4, point(1, 1), true), NOTHING);
-    unit.gets(written(4, point(1, 1), false), NOTHING);
-    unit.gets(written(5, point(1, 1), true), ["trainer: Committed 1@5"]);
+    unit.gets(commit_reply(4, point(1, 1), true), NOTHING);
+    unit.gets(commit_reply(4, point(1, 1), false), NOTHING);
+    unit.gets(
+        commit_reply(5, point(1, 1), true),
+        ["trainer: Committed 1@5"],
+    );
     unit.hears(5, forward(1), ["synapse 0|1: Activation 1@5"]);
-    unit.gets(written(5, point(2, 2), false), NOTHING);
+    unit.gets(commit_reply(5, point(2, 2), false), NOTHING);
     // A newer timeline owns its neurons: what it holds is of no use.
     unit.hears(5, backward(1), ["trainer: Hello@5"]);
 }
