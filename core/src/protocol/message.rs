@@ -61,7 +61,7 @@ pub enum Message {
         /// Commit point that has been written.
         commit: CommitPoint,
     },
-    /// To the units of a layer: the layer's inputs for a tick, as bytes where the trainer sends
+    /// Inputs of a layer for a tick, to its units: as bytes where the trainer sends
     /// rows of a data set of bytes. The first layer gets none for a tick that came as the `next` of
     /// a `Backward`.
     Forward {
@@ -79,7 +79,7 @@ pub enum Message {
         /// `[outputs of the unit's neurons, rows]`
         values: Arc<Array2<f32>>,
     },
-    /// To the units of a layer: how the loss changes with the layer's activations.
+    /// Gradient of the loss by a layer's activations, to its units.
     Backward {
         /// The tick.
         tick: Tick,

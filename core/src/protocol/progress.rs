@@ -162,7 +162,7 @@ pub enum Event {
 }
 
 impl Progress {
-    /// Before the first tick of a run of `epochs` epochs.
+    /// Progress before the first tick of a run of `epochs` epochs.
     pub fn start(epochs: u32) -> Self {
         Self {
             tick: Tick(0),

@@ -17,7 +17,7 @@ pub const MAX_NEURONS: usize = 200_000;
 /// Least and most memory of a container, in bytes. Docker refuses less.
 const MEMORY: std::ops::RangeInclusive<u64> = 6 << 20..=1 << 40;
 
-/// Every rule that needs only the file.
+/// Applies every rule that needs only the file.
 pub(super) fn check(spec: &Spec, report: &mut Report<'_>) {
     let layers = weighted(spec);
     order(spec, report);

@@ -18,7 +18,7 @@ pub const MAX_MAP_VALUES: u128 = 1 << 28;
 /// Largest state of one neuron, weights and optimizer, in bytes.
 pub const MAX_NEURON_BYTES: u128 = 16 << 20;
 
-/// Every rule that needs the data. Returns the layers with weights, `None` for one that does not fit.
+/// Applies every rule that needs the data. Returns the layers with weights, `None` for one that does not fit.
 pub(super) fn fit(spec: &Spec, shape: &DataShape, report: &mut Report<'_>) -> Vec<Option<Layer>> {
     let layers = weighted(spec);
     if shape.features == 0 {

@@ -212,7 +212,7 @@ enum Stop {
     Finished,
 }
 
-/// A list or mapping whose end has not been seen yet.
+/// List or mapping whose end has not come yet.
 enum OpenNode {
     Sequence(Place, Vec<Node>),
     Mapping {

@@ -83,10 +83,10 @@ fn a_lean_source_leaves_rows_where_they_are() {
         let is_copied = numbers.contains(&99);
         let inputs = lean.inputs(batch(index, 20));
         for (row, &number) in numbers.iter().enumerate() {
-            let given = inputs.bytes().unwrap().row(row);
+            let actual = inputs.bytes().unwrap().row(row);
             let there = &bytes[number as usize * FEATURES..][..FEATURES];
-            assert_eq!(given, there);
-            assert_eq!(given.as_ptr() != there.as_ptr(), is_copied, "row {number}");
+            assert_eq!(actual, there);
+            assert_eq!(actual.as_ptr() != there.as_ptr(), is_copied, "row {number}");
         }
     }
 }

@@ -29,7 +29,7 @@ pub struct Host {
     address: Address,
     machine: Box<dyn Machine + Send>,
     executor: Executor,
-    /// Begin of the run; machines are told the time since then.
+    /// Begin of the run; machines get the time since then.
     began: Instant,
 }
 

@@ -16,7 +16,7 @@ pub struct Process {
 /// Memory of a process that is not swapped out, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ProcessMemory {
-    /// All of it, whoever else maps it too: the program and the mapped data with it.
+    /// Memory in all, whoever else maps it too: the program and the mapped data with it.
     pub resident: u64,
     /// Memory that no other process maps, which its end would free (the "unique set size"); `None` where
     /// the system does not tell.
@@ -49,7 +49,7 @@ fn bytes(text: &str, name: &str) -> Option<u64> {
 }
 
 impl Process {
-    /// As Prometheus reads it, without labels of ours; the names that every exporter has are used
+    /// Metrics as Prometheus reads them, without labels of ours; the names that every exporter has are used
     /// where there is one.
     pub(super) fn metrics(self) -> String {
         let mut text = String::new();

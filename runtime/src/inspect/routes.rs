@@ -29,7 +29,7 @@ pub const VIEW_WITHIN: Duration = Duration::from_secs(5);
 /// Characters of an address beyond which nobody reads it.
 const MAX_ADDRESS: usize = 2048;
 
-/// Added to every answer. What is shown is nobody else's: it is neither kept, nor framed, nor
+/// Headers of every answer. What is shown is nobody else's: it is neither kept, nor framed, nor
 /// embedded by another server's page, and its address (with a token) is not passed on.
 const HEADERS: [(HeaderName, &str); 6] = [
     (header::CACHE_CONTROL, "no-store"),

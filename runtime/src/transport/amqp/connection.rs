@@ -24,7 +24,7 @@ pub const CONNECT_WITHIN: Duration = Duration::from_secs(10);
 /// cost 8 MiB each. The least that brokers from 4.1 on accept.
 pub const SMALL_FRAMES: u32 = 8192;
 
-/// For connections that carry messages of many kilobytes all the time.
+/// Frame size for connections that carry messages of many kilobytes all the time, in bytes.
 pub const LARGE_FRAMES: u32 = 32768;
 
 /// A broker and who we are there. Its text form hides the password.

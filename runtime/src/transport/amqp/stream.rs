@@ -40,9 +40,9 @@ pub struct Stream {
 }
 
 enum Socket {
-    /// While the connection is set up the runtime waits for it.
+    /// Socket that the runtime waits for, while the connection is set up.
     Runtime(TcpStream),
-    /// Then the thread does.
+    /// Socket that the thread waits for, from then on.
     Own(net::TcpStream),
 }
 

@@ -91,7 +91,7 @@ impl Worker {
         Ok((Self { shared }, runtime))
     }
 
-    /// From now on the connection's thread does `each` with what comes in; nobody else asks the stream
+    /// Hands the stream to the connection's thread, which does `each` with what comes in; nobody else asks it
     /// any more. What is returned resolves when the stream has ended; dropped, it ends the work.
     pub fn work_off<T: 'static>(
         &self,
