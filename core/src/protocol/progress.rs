@@ -66,7 +66,7 @@ pub struct Ledger {
     pub commit: CommitPoint,
     /// Progress of the run at its tick.
     pub progress: Progress,
-    /// Figures of the run up to here; none in ledgers of older programs.
+    /// Figures of the run up to here; zeros in ledgers of older programs.
     #[serde(default)]
     pub totals: Totals,
 }

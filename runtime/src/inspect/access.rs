@@ -104,7 +104,7 @@ impl Access {
         let credential = match single(headers, header::AUTHORIZATION) {
             Ok(Some(value)) => bearer(value),
             Ok(None) => query,
-            Err(Garbled) => None,
+            Err(InvalidHeader) => None,
         };
         let digest = |token| <[u8; 32]>::from(Sha256::digest(token));
         if credential.is_some_and(|token| digest(token) == right) {
@@ -136,16 +136,16 @@ impl fmt::Debug for Access {
     }
 }
 
-/// A header that is there twice, or is not text.
-struct Garbled;
+/// Error of a header that is there twice, or is not text.
+struct InvalidHeader;
 
 /// The value of a header that may come once.
-fn single(headers: &HeaderMap, name: HeaderName) -> Result<Option<&str>, Garbled> {
+fn single(headers: &HeaderMap, name: HeaderName) -> Result<Option<&str>, InvalidHeader> {
     let mut values = headers.get_all(name);
     match (values.next(), values.next()) {
         (None, _) => Ok(None),
-        (Some(value), None) => value.to_str().map(Some).map_err(|_| Garbled),
-        (Some(_), Some(_)) => Err(Garbled),
+        (Some(value), None) => value.to_str().map(Some).map_err(|_| InvalidHeader),
+        (Some(_), Some(_)) => Err(InvalidHeader),
     }
 }
 

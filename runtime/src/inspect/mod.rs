@@ -2,11 +2,11 @@
 //!
 //! | module | responsibility |
 //! |---|---|
-//! | [`about`] | what stays the same for as long as a machine runs |
-//! | [`access`] | who may ask: token, `Host`, `Origin` |
-//! | [`routes`] | which address answers what |
+//! | [`about`] | facts that stay the same for as long as a machine runs |
+//! | [`access`] | checks of a client: token, `Host`, `Origin` |
+//! | [`routes`] | HTTP routes |
 //! | [`neurons`] | single neurons as JSON, their weights as JSON, NumPy array or picture, their probabilities |
-//! | [`problem`] | every answer that is no answer, with its status |
+//! | [`problem`] | errors of requests, with their status |
 //! | [`page`] | the page for people |
 //! | [`picture`] | weights as a heat map |
 //! | [`metrics`] | the text that Prometheus reads |

@@ -104,7 +104,7 @@ impl Fixture {
         }
     }
 
-    /// The answer to a request; none once the storekeeper has given it up.
+    /// Answer to a request; `None` once the storekeeper has given it up.
     async fn answer(&self, request: StoreRequest) -> Option<StoreReply> {
         let (sender, mut answers) = mpsc::unbounded_channel();
         let reply = Arc::new(move |answer| sender.send(answer).unwrap());

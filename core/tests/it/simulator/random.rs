@@ -264,8 +264,8 @@ fn random_sequences(seed: u64, rng: &mut SmallRng, classes: usize) -> Graph {
     sequential(seed, rng.random_range(2..=8), &layers, classes)
 }
 
-/// The end of the same network in whole layers, which read panels by themselves, with nothing
-/// going wrong.
+/// End of a case's network in whole layers, which read panels by themselves, with nothing going
+/// wrong.
 fn undisturbed(case: &Case) -> RunEnd {
     let (graph, dataset) = (case.graph.as_ref(), case.dataset.as_ref());
     let whole = Case::new(graph.clone(), dataset.clone()).grouped(usize::MAX);
