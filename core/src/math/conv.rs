@@ -237,13 +237,8 @@ impl Convolution {
                     }
                 }
                 let here = deltas.slice(s![.., position * rows..(position + 1) * rows]);
-                let right = Panels::pack_transposed(here);
-                kernel::multiply_add_here(
-                    Rows::new(&patch, rows, rows),
-                    &right,
-                    gradients,
-                    filters,
-                );
+                let (left, right) = (Rows::new(&patch, rows, rows), Panels::pack_transposed(here));
+                kernel::multiply_add_here(left, &right, gradients, filters);
             }
         };
         if rows == 0 || filters == 0 {

@@ -9,7 +9,7 @@ use super::pattern::PATTERNS;
 use super::problem::{Place, Problem, Problems, join, nearest, shorten, suggest};
 use super::schema::schema;
 use super::wording::{
-    definition, describe, description, expectation, full_description, tag_of, type_help,
+    definition, describe, description, full_description, noun, tag_of, type_help,
 };
 use super::yaml::{Entry, Node, Value};
 
@@ -78,11 +78,7 @@ impl Walker<'_> {
         let types = types(schema);
         let fits = types.contains(&found) || found == "integer" && types.contains(&"number");
         if !fits {
-            let message = format!(
-                "expected {}, {}",
-                expectation(types[0]),
-                describe(&node.value)
-            );
+            let message = format!("expected {}, {}", noun(types[0]), describe(&node.value));
             let help = type_help(types[0], &node.value).or(about);
             return self.report(&node.place, path, message, help);
         }
@@ -390,7 +386,7 @@ mod tests {
                 }
                 "type" => {
                     for name in types(schema).iter().filter(|name| **name != "null") {
-                        let mapping = expectation(name) == "a mapping";
+                        let mapping = noun(name) == "a mapping";
                         assert_eq!(mapping, *name == "object", "{at}: type `{name}`");
                     }
                     assert_ne!(types(schema)[0], "null", "{at}: the type comes first");

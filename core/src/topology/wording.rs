@@ -58,7 +58,7 @@ pub(super) fn full_description(schema: &Json) -> Option<String> {
     }
 }
 
-pub(super) fn expectation(name: &str) -> &'static str {
+pub(super) fn noun(name: &str) -> &'static str {
     match name {
         "integer" => "a whole number",
         "number" => "a number",
