@@ -1,18 +1,18 @@
-//! Facts that stay the same for as long as a machine runs.
+//! The description of a machine: what stays the same for as long as it runs.
 
 use std::time::Instant;
 
 use cuttlefish_core::ids::{Address, NeuronRange};
-use cuttlefish_core::topology::{Graph, names};
+use cuttlefish_core::topology::{Graph, Roster};
 
-/// Identity of the machine behind a server.
+/// Description of the machine behind a server.
 #[derive(Clone, Debug)]
 pub struct About {
     /// Name of the run.
     pub run: String,
-    /// Address of the machine in the run.
+    /// Its address in the run.
     pub address: Address,
-    /// Name on the broker's dashboard: `hidden.003`, `synapse.hidden-digit`, `trainer`.
+    /// Its name, as the broker's dashboard has it: `hidden.003`, `synapse.hidden-digit`, `trainer`.
     pub name: String,
     /// The layers of the network, input side first.
     pub layers: Vec<LayerAbout>,
@@ -22,11 +22,11 @@ pub struct About {
     pub inputs: usize,
     /// Epochs that the run is to have, at most.
     pub epochs: u32,
-    /// Time at which the process began.
+    /// When the process began.
     pub started: Instant,
 }
 
-/// Facts about a layer that people want to know.
+/// Description of a layer.
 #[derive(Clone, Debug)]
 pub struct LayerAbout {
     /// Its name.
@@ -35,7 +35,7 @@ pub struct LayerAbout {
     pub units: usize,
     /// Weights of each.
     pub fan_in: usize,
-    /// Activation function of its neurons, whoever computes it.
+    /// Its activation, whoever computes it.
     pub activation: String,
     /// Logits instead of activations: the trainer computes those.
     pub has_logits: bool,
@@ -54,23 +54,13 @@ impl About {
         image: Option<(usize, usize)>,
         started: Instant,
     ) -> Self {
-        let neurons = match address {
-            Address::Unit { layer, index } => {
-                let range = graph.layers[layer].unit_ranges().nth(index);
-                range.map(|range| NeuronRange {
-                    layer,
-                    first: range.start,
-                    count: range.len(),
-                })
-            }
-            _ => None,
-        };
+        let actor = Roster::new(graph).actor(address);
         Self {
             run: graph.name.clone(),
             address,
-            name: names::actor(graph, address),
+            name: actor.name,
             layers: layers(graph, image),
-            neurons,
+            neurons: actor.neurons,
             epochs: graph.training.epochs,
             inputs: graph.inputs,
             started,

@@ -1,4 +1,4 @@
-//! Access to the inspection.
+//! The check of those who ask.
 //!
 //! Three checks, for three kinds of stranger:
 //!
@@ -18,7 +18,7 @@ use sha2::{Digest, Sha256};
 
 use super::problem::RequestProblem;
 
-/// Rules for requests that are answered.
+/// Check of those who ask.
 #[derive(Clone)]
 pub struct Access {
     /// SHA-256 of the token: comparing digests takes a time that tells nothing about the token,
@@ -101,13 +101,13 @@ impl Access {
         let Some(right) = self.token else {
             return Ok(());
         };
-        let credential = match single(headers, header::AUTHORIZATION) {
+        let given = match single(headers, header::AUTHORIZATION) {
             Ok(Some(value)) => bearer(value),
             Ok(None) => query,
             Err(InvalidHeader) => None,
         };
         let digest = |token| <[u8; 32]>::from(Sha256::digest(token));
-        if credential.is_some_and(|token| digest(token) == right) {
+        if given.is_some_and(|token| digest(token) == right) {
             Ok(())
         } else {
             Err(RequestProblem::NoToken)
@@ -136,7 +136,7 @@ impl fmt::Debug for Access {
     }
 }
 
-/// Error of a header that is there twice, or is not text.
+/// A header that is there twice, or is not text.
 struct InvalidHeader;
 
 /// The value of a header that may come once.

@@ -8,49 +8,36 @@ use cuttlefish_core::view::{
 };
 
 use super::About;
-use super::process::Process;
+use super::reading::Reading;
 use crate::host::RunSnapshot;
 use crate::transport::{LinkState, LinkView};
 
-/// Figures of a process at a moment.
-pub struct Measurements<'a> {
-    /// Identity of the machine.
-    pub about: &'a About,
-    /// `None` if it did not answer.
-    pub view: Option<&'a View>,
-    /// Reports of the process.
-    pub snapshot: &'a RunSnapshot,
-    /// Link to the broker, where messages go over one.
-    pub link: Option<&'a LinkView>,
-    /// The process.
-    pub process: Process,
-}
-
 /// All metrics of a machine and its process.
-pub fn render(measurements: &Measurements<'_>) -> String {
-    let mut text = Text::new(measurements.about);
-    let answered = f64::from(u8::from(measurements.view.is_some()));
+pub fn render(reading: &Reading<'_>) -> String {
+    let mut text = Text::new(reading.about);
+    let answered = f64::from(u8::from(reading.view.is_ok()));
     text.gauge(
         "cuttlefish_answered",
         "Whether the actor answers.",
         answered,
     );
-    if let Some(view) = measurements.view {
+    if let Ok(view) = &reading.view {
         general(&mut text, view);
         match view {
             View::Unit(unit) => neurons(&mut text, unit),
-            View::Synapse(_) => {}
             View::Trainer(trainer) => progress(&mut text, trainer),
+            // Others have no figures of their own.
+            _ => {}
         }
     }
-    if measurements.about.address == Address::Trainer {
-        learning(&mut text, measurements.snapshot);
+    if reading.about.address == Address::Trainer {
+        learning(&mut text, &reading.snapshot);
     }
-    store(&mut text, measurements.snapshot);
-    if let Some(link) = measurements.link {
+    store(&mut text, &reading.snapshot);
+    if let Some(link) = &reading.link {
         broker(&mut text, link);
     }
-    text.text += &measurements.process.metrics();
+    text.text += &reading.process.metrics();
     text.text
 }
 

@@ -1,4 +1,4 @@
-//! Routes of single neurons: which are here, how they are, and their weights.
+//! Single neurons: which are here, their state, and their weights.
 
 use actix_web::http::header;
 use actix_web::web::{self, Data};
@@ -13,7 +13,7 @@ use serde::Serialize;
 use super::About;
 use super::picture;
 use super::problem::RequestProblem;
-use super::routes::{ServerState, WeightsFormat, query};
+use super::routes::{Inspection, WeightsFormat, query};
 use crate::transport::{Link, LinkView};
 
 #[derive(Serialize)]
@@ -25,8 +25,8 @@ struct NeuronsDocument<'a> {
 }
 
 /// List of the neurons that are hosted here.
-pub async fn list(server: Data<ServerState>) -> HttpResponse {
-    let about = server.about();
+pub async fn list(inspection: Data<Inspection>) -> HttpResponse {
+    let about = inspection.about();
     HttpResponse::Ok().json(NeuronsDocument {
         run: &about.run,
         unit: &about.name,
@@ -68,11 +68,11 @@ fn find(unit: &UnitView, index: usize) -> Option<&NeuronView> {
 /// # Errors
 /// When it is not hosted here, or the unit does not answer.
 pub async fn state(
-    server: Data<ServerState>,
+    inspection: Data<Inspection>,
     neuron: web::Path<String>,
 ) -> Result<HttpResponse, RequestProblem> {
-    let (unit, index) = unit_with(&server, &neuron).await?;
-    let about = server.about();
+    let (unit, index) = unit_with(&inspection, &neuron).await?;
+    let about = inspection.about();
     let layer = about.layer().ok_or(RequestProblem::NotFound)?;
     let neuron = find(&unit, index);
     Ok(HttpResponse::Ok().json(NeuronDocument {
@@ -91,7 +91,7 @@ pub async fn state(
         weight_min: neuron.map(|n| n.weight_min),
         weight_max: neuron.map(|n| n.weight_max),
         last_batch: neuron.and_then(|n| n.last_batch.as_ref()),
-        counters: server.subject.link().map(Link::view),
+        counters: inspection.subject.link().map(Link::view),
     }))
 }
 
@@ -106,13 +106,13 @@ struct WeightsDocument<'a> {
 /// # Errors
 /// When it is not hosted here, has no weights yet, or the unit does not answer.
 pub async fn weights(
-    server: Data<ServerState>,
+    inspection: Data<Inspection>,
     neuron: web::Path<String>,
     request: HttpRequest,
 ) -> Result<HttpResponse, RequestProblem> {
     let format = query(&request)?.format;
-    let (unit, index) = unit_with(&server, &neuron).await?;
-    let layer = server.about().layer().ok_or(RequestProblem::NotFound)?;
+    let (unit, index) = unit_with(&inspection, &neuron).await?;
+    let layer = inspection.about().layer().ok_or(RequestProblem::NotFound)?;
     let neuron = find(&unit, index).ok_or(RequestProblem::NoWeights { state: unit.state })?;
     Ok(match format {
         WeightsFormat::Json => HttpResponse::Ok().json(WeightsDocument {
@@ -120,7 +120,7 @@ pub async fn weights(
             bias: neuron.bias,
         }),
         WeightsFormat::Npy => {
-            let name = format!("{}-{}-{index}.npy", server.about().run, layer.name);
+            let name = format!("{}-{}-{index}.npy", inspection.about().run, layer.name);
             array(&neuron.weights, layer.image, &name)?
         }
         WeightsFormat::Png => picture(&neuron.weights, layer.picture())?,
@@ -141,13 +141,13 @@ struct MapDocument<'a> {
 /// # Errors
 /// When it is not hosted here or no filter, has not seen a batch, or the unit does not answer.
 pub async fn map(
-    server: Data<ServerState>,
+    inspection: Data<Inspection>,
     neuron: web::Path<String>,
     request: HttpRequest,
 ) -> Result<HttpResponse, RequestProblem> {
     let format = query(&request)?.format;
-    let (unit, index) = unit_with(&server, &neuron).await?;
-    let layer = server.about().layer().ok_or(RequestProblem::NotFound)?;
+    let (unit, index) = unit_with(&inspection, &neuron).await?;
+    let layer = inspection.about().layer().ok_or(RequestProblem::NotFound)?;
     let (height, width) = layer.map.ok_or(RequestProblem::NotFound)?;
     let batch = find(&unit, index).and_then(|neuron| neuron.last_batch.as_ref());
     let batch = batch.ok_or(RequestProblem::NoBatch)?;
@@ -159,7 +159,7 @@ pub async fn map(
             activations: batch.outputs.values(),
         }),
         WeightsFormat::Npy => {
-            let name = format!("{}-{}-{index}-map.npy", server.about().run, layer.name);
+            let name = format!("{}-{}-{index}-map.npy", inspection.about().run, layer.name);
             array(batch.outputs.values(), layer.map, &name)?
         }
         WeightsFormat::Png => picture(batch.outputs.values(), (height, width))?,
@@ -180,9 +180,9 @@ struct ProbabilitiesDocument<'a> {
 /// # Errors
 /// When this is not the trainer, there was no batch yet, the last layer has none, or the trainer does
 /// not answer.
-pub async fn probabilities(server: Data<ServerState>) -> Result<HttpResponse, RequestProblem> {
-    let about = server.about();
-    let View::Trainer(trainer) = server.view().await? else {
+pub async fn probabilities(inspection: Data<Inspection>) -> Result<HttpResponse, RequestProblem> {
+    let about = inspection.about();
+    let View::Trainer(trainer) = inspection.view().await? else {
         return Err(RequestProblem::NotTrainer {
             here: format!("`{}`", about.name),
         });
@@ -236,24 +236,24 @@ fn npy(
 
 /// The unit with a neuron that is hosted here, and the neuron's index.
 async fn unit_with(
-    server: &ServerState,
+    inspection: &Inspection,
     neuron: &str,
 ) -> Result<(UnitView, usize), RequestProblem> {
-    let hosted = server.about().neurons.map(|neurons| neurons.indices());
+    let hosted = inspection.about().neurons.map(|neurons| neurons.indices());
     let index = neuron.parse().ok();
     let index = index.filter(|index| hosted.is_some_and(|hosted| hosted.contains(index)));
     let index = index.ok_or_else(|| RequestProblem::NotHosted {
         neuron: neuron.to_owned(),
-        here: identity(server.about()),
+        here: here(inspection.about()),
     })?;
-    match server.view().await? {
+    match inspection.view().await? {
         View::Unit(unit) => Ok((unit, index)),
-        View::Synapse(_) | View::Trainer(_) => Err(RequestProblem::NotFound),
+        _ => Err(RequestProblem::NotFound),
     }
 }
 
-/// Name of this machine and its neurons, for those who came to the wrong one.
-fn identity(about: &About) -> String {
+/// Description of this unit, for those who came to the wrong one.
+fn here(about: &About) -> String {
     match (about.neurons, about.layer()) {
         (Some(neurons), Some(layer)) if neurons.count == 1 => {
             format!("neuron {} of layer `{}`", neurons.first, layer.name)

@@ -14,79 +14,35 @@ use cuttlefish_core::view::{TrainerPhase, UnitState, View};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::About;
-use super::process::ProcessMemory;
-use crate::host::{End, RunSnapshot};
+use super::reading::Reading;
+use crate::host::End;
 use crate::numbers::{duration, size, thousands};
-use crate::transport::LinkView;
 
 /// Seconds after which a browser loads the page again.
 const REFRESH: u32 = 5;
 
 const STYLE: &str = include_str!("page/style.css");
 
-/// Content of a page.
+/// The page of a reading.
 pub struct Page<'a> {
-    /// Identity of the machine.
-    pub about: &'a About,
-    /// View of the machine, or why there is none.
-    pub view: Result<&'a View, String>,
-    /// Reports of a trainer.
-    pub snapshot: Option<&'a RunSnapshot>,
-    /// Link to the broker, where messages go over one.
-    pub link: Option<&'a LinkView>,
-    /// Health of the machine.
-    pub health: Result<(), String>,
-    /// Memory of the process.
-    pub memory: Option<ProcessMemory>,
+    /// Its content.
+    pub reading: &'a Reading<'a>,
     /// The token, if it came in the address.
     pub token: Option<&'a str>,
     /// The first neuron to show.
     pub from: Option<usize>,
 }
 
-/// Status in words, and its colour.
+/// State of the machine in a word, with its colour.
 struct Status {
     class: &'static str,
     text: String,
 }
 
-/// The whole document.
-pub fn render(page: &Page<'_>) -> String {
-    let about = page.about;
-    let status = status(page);
-    let mut body = String::new();
-    if let Err(reason) = &page.health {
-        body += &notice(reason);
-    }
-    match &page.view {
-        Ok(View::Unit(view)) => body += &unit::render(page, view),
-        Ok(View::Synapse(view)) => body += &synapse::render(page, view),
-        Ok(View::Trainer(view)) => body += &trainer::render(page, view),
-        Err(problem) => body += &notice(problem),
-    }
-    format!(
-        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <meta name=\"color-scheme\" content=\"light dark\">\n\
-         <meta http-equiv=\"refresh\" content=\"{REFRESH}\">\n\
-         <title>{name} · {run}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n\
-         <header>\n<p class=\"run\">{run}</p>\n\
-         <h1>{name} <span class=\"status {class}\">{text}</span></h1>\n<p class=\"what\">{what}</p>\n\
-         {network}</header>\n<main>\n{body}</main>\n{footer}</body>\n</html>\n",
-        name = escaped(&about.name),
-        run = escaped(&about.run),
-        class = status.class,
-        text = escaped(&status.text),
-        what = role(about),
-        network = network(about),
-        footer = footer(page),
-    )
-}
-
-fn status(page: &Page<'_>) -> Status {
+fn status(reading: &Reading<'_>) -> Status {
     let (class, text) = match (
-        &page.view,
-        page.snapshot.and_then(|snapshot| snapshot.end.as_ref()),
+        &reading.view,
+        reading.run().and_then(|run| run.end.as_ref()),
     ) {
         (Err(_), _) => ("bad", "no answer"),
         (_, Some(End::Failed(_) | End::StoreFailed(_))) => ("bad", "failed"),
@@ -94,7 +50,7 @@ fn status(page: &Page<'_>) -> Status {
             Verdict::Completed => ("good", "completed"),
             Verdict::Stopped => ("calm", "stopped"),
         },
-        _ if page.health.is_err() => ("bad", "unwell"),
+        _ if reading.health.is_err() => ("bad", "unwell"),
         (Ok(View::Unit(unit)), _) => match unit.state {
             UnitState::Blank => ("calm", "waiting for the trainer"),
             UnitState::Restoring => ("calm", "restoring"),
@@ -118,7 +74,7 @@ fn status(page: &Page<'_>) -> Status {
 }
 
 /// One sentence on who this is.
-fn role(about: &About) -> String {
+fn what(about: &About) -> String {
     let name = |layer: usize| format!("<b>{}</b>", escaped(&about.layers[layer].name));
     match (about.address, about.neurons, about.layer()) {
         (Address::Unit { layer, .. }, Some(neurons), Some(of)) => {
@@ -162,15 +118,21 @@ fn network(about: &About) -> String {
 }
 
 fn footer(page: &Page<'_>) -> String {
-    let mut facts = vec![format!("up {}", duration(page.about.started.elapsed()))];
-    if let Some(memory) = page.memory {
+    let Reading {
+        about,
+        link,
+        process,
+        ..
+    } = page.reading;
+    let mut facts = vec![format!("up {}", duration(about.started.elapsed()))];
+    if let Some(memory) = process.memory {
         let resident = format!("{} in memory", size(memory.resident));
         facts.push(match memory.private {
             Some(private) => format!("{resident}, {} of it its own", size(private)),
             None => resident,
         });
     }
-    if let Some(link) = page.link {
+    if let Some(link) = link {
         facts.push(format!("broker: {}", escaped(&link.state.to_string())));
         facts.push(format!(
             "{} messages ({}) sent, {} ({}) received",
@@ -181,7 +143,7 @@ fn footer(page: &Page<'_>) -> String {
         ));
     }
     let mut links = vec![("metrics", "/metrics"), ("health", "/healthz")];
-    match page.about.address {
+    match about.address {
         Address::Trainer => links.insert(0, ("run as JSON", "/run")),
         Address::Unit { .. } => links.insert(0, ("neurons as JSON", "/neurons")),
         _ => {}
@@ -198,6 +160,44 @@ fn footer(page: &Page<'_>) -> String {
 }
 
 impl Page<'_> {
+    /// The whole document.
+    pub fn render(&self) -> String {
+        let Reading {
+            about,
+            view,
+            health,
+            ..
+        } = self.reading;
+        let status = status(self.reading);
+        let mut body = String::new();
+        if let Err(reason) = health {
+            body += &notice(reason);
+        }
+        match view {
+            Ok(View::Unit(view)) => body += &unit::render(self, view),
+            Ok(View::Synapse(view)) => body += &synapse::render(self, view),
+            Ok(View::Trainer(view)) => body += &trainer::render(self, view),
+            Err(problem) => body += &notice(problem),
+        }
+        format!(
+            "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+             <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+             <meta name=\"color-scheme\" content=\"light dark\">\n\
+             <meta http-equiv=\"refresh\" content=\"{REFRESH}\">\n\
+             <title>{name} · {run}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n\
+             <header>\n<p class=\"run\">{run}</p>\n\
+             <h1>{name} <span class=\"status {class}\">{text}</span></h1>\n<p class=\"what\">{what}</p>\n\
+             {network}</header>\n<main>\n{body}</main>\n{footer}</body>\n</html>\n",
+            name = escaped(&about.name),
+            run = escaped(&about.run),
+            class = status.class,
+            text = escaped(&status.text),
+            what = what(about),
+            network = network(about),
+            footer = footer(self),
+        )
+    }
+
     /// An address of this server, with the token if the page came with one.
     fn address(&self, path: &str, query: &str) -> String {
         let token = self.token.map(|token| {
@@ -238,7 +238,7 @@ fn tiles(tiles: &[String]) -> String {
     )
 }
 
-/// Bar for a part of a whole.
+/// Bar that shows a part of a whole.
 fn meter(part: usize, whole: usize) -> String {
     let share = 100.0 * part as f64 / whole.max(1) as f64;
     format!("<span class=\"meter\"><span style=\"width:{share:.1}%\"></span></span>")

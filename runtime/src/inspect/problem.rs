@@ -4,7 +4,7 @@ use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, ResponseError};
 use cuttlefish_core::view::UnitState;
 
-/// Reason why there is no answer.
+/// Why there is no answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RequestProblem {
     /// No such address.
@@ -13,30 +13,30 @@ pub enum RequestProblem {
     /// A neuron that is somewhere else, or nowhere.
     #[error("neuron `{neuron}` is not hosted here (this is {here})")]
     NotHosted {
-        /// Neuron that was asked for.
+        /// The neuron that was asked for.
         neuron: String,
-        /// Name of this machine, and what it hosts.
+        /// Description of this unit.
         here: String,
     },
     /// Only the trainer knows that.
     #[error("only the trainer knows the run (this is {here})")]
     NotTrainer {
-        /// Name of this machine.
+        /// Description of this machine.
         here: String,
     },
-    /// The address needs weights.
+    /// A request that needs weights.
     #[error("there are no weights yet: the unit is {} (try again in a second)", word(*state))]
     NoWeights {
-        /// Phase of the unit in its timeline.
+        /// State of the unit.
         state: UnitState,
     },
-    /// The address needs a batch.
+    /// A request that needs a batch.
     #[error("no training batch in this timeline yet (try again)")]
     NoBatch,
     /// The machine did not answer in time.
     #[error("no answer within {seconds} s (it computes, or has ended; try again)")]
     Unanswered {
-        /// Seconds that the server waited.
+        /// Length of the wait.
         seconds: u64,
     },
     /// Not all is well.
@@ -57,7 +57,7 @@ pub enum RequestProblem {
     /// An address beyond all that is answered.
     #[error("an address has at most {max} characters here")]
     TooLong {
-        /// Highest number of characters.
+        /// The limit.
         max: usize,
     },
     /// Not exactly one `Host`.

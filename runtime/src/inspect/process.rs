@@ -1,4 +1,4 @@
-//! Process of this server: when it began, and its memory.
+//! The process: when it began, and its memory.
 
 use std::fs;
 
@@ -7,19 +7,19 @@ use super::metrics::number;
 /// This process.
 #[derive(Clone, Copy, Debug)]
 pub struct Process {
-    /// Time at which it began, in seconds since 1970.
+    /// When it began, in seconds since 1970.
     pub started: f64,
-    /// Memory; `None` where the system does not tell.
+    /// Its memory; None where the system does not tell.
     pub memory: Option<ProcessMemory>,
 }
 
 /// Memory of a process that is not swapped out, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ProcessMemory {
-    /// Memory in all, whoever else maps it too: the program and the mapped data with it.
+    /// All of it, whoever else maps it too: the program and the mapped data with it.
     pub resident: u64,
-    /// Memory that no other process maps, which its end would free (the "unique set size"); `None` where
-    /// the system does not tell.
+    /// Memory that no other process maps, which its end would free (the "unique set size"); None where the
+    /// system does not tell.
     pub private: Option<u64>,
 }
 
@@ -40,7 +40,7 @@ impl ProcessMemory {
     }
 }
 
-/// Bytes of a line that a file of `/proc` has in kilobytes.
+/// Bytes that a file of `/proc` says in kilobytes.
 fn bytes(text: &str, name: &str) -> Option<u64> {
     let mut lines = text.lines();
     let line = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
@@ -49,7 +49,7 @@ fn bytes(text: &str, name: &str) -> Option<u64> {
 }
 
 impl Process {
-    /// Metrics as Prometheus reads them, without labels of ours; the names that every exporter has are used
+    /// As Prometheus reads it, without labels of ours; the names that every exporter has are used
     /// where there is one.
     pub(super) fn metrics(self) -> String {
         let mut text = String::new();

@@ -1,4 +1,4 @@
-//! HTTP routes of the inspection.
+//! HTTP routes, and what every request and answer must keep to.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -15,21 +15,22 @@ use cuttlefish_core::view::View;
 use serde::Deserialize;
 use tokio::sync::Mutex;
 
-use super::metrics::{self, Measurements};
-use super::page::{self, Page};
+use super::metrics;
+use super::page::Page;
 use super::problem::RequestProblem;
 use super::process::{Process, ProcessMemory};
+use super::reading::Reading;
 use super::{About, Access, Subject, neurons};
 use crate::transport::Link;
 
-/// Time that the machine may take to show itself, its turn included. A unit that computes a large
+/// Time that the machine may take to answer, its turn included. A unit that computes a large
 /// tick is no reason to wait longer: nobody is served while somebody waits.
 pub const VIEW_WITHIN: Duration = Duration::from_secs(5);
 
 /// Characters of an address beyond which nobody reads it.
 const MAX_ADDRESS: usize = 2048;
 
-/// Headers of every answer. What is shown is nobody else's: it is neither kept, nor framed, nor
+/// Added to every answer. What is shown is nobody else's: it is neither kept, nor framed, nor
 /// embedded by another server's page, and its address (with a token) is not passed on.
 const HEADERS: [(HeaderName, &str); 6] = [
     (header::CACHE_CONTROL, "no-store"),
@@ -44,8 +45,8 @@ const HEADERS: [(HeaderName, &str); 6] = [
     ),
 ];
 
-/// Machine and rules that answers are made from.
-pub struct ServerState {
+/// The inspection of one machine, which all answers are made from.
+pub struct Inspection {
     pub(super) subject: Arc<dyn Subject>,
     access: Access,
     /// In seconds since 1970.
@@ -54,12 +55,12 @@ pub struct ServerState {
     asking: Mutex<()>,
 }
 
-/// Query: what may stand behind the question mark.
+/// Query of an address.
 #[derive(Deserialize)]
 pub(super) struct Query {
-    /// Token of the client.
+    /// Token of the one who asks.
     token: Option<String>,
-    /// Format of the weights.
+    /// Form of numbers.
     #[serde(default)]
     pub(super) format: WeightsFormat,
     /// The last note that is known already.
@@ -69,7 +70,7 @@ pub(super) struct Query {
     from: Option<usize>,
 }
 
-/// Format of weights in an answer.
+/// Form of numbers in an answer.
 #[derive(Clone, Copy, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum WeightsFormat {
@@ -79,7 +80,7 @@ pub(super) enum WeightsFormat {
     Png,
 }
 
-impl ServerState {
+impl Inspection {
     /// Serves `subject` to those whom `access` admits.
     pub fn new(subject: Arc<dyn Subject>, access: Access) -> Self {
         let age = subject.about().started.elapsed();
@@ -97,7 +98,23 @@ impl ServerState {
         self.subject.about()
     }
 
-    /// View of the machine, taken when it is this question's turn.
+    /// Reading of the machine and its process now.
+    async fn read(&self) -> Reading<'_> {
+        let view = self.view().await;
+        Reading {
+            about: self.about(),
+            view: view.map_err(|problem| problem.to_string()),
+            snapshot: self.subject.snapshot(0),
+            link: self.subject.link().map(Link::view),
+            health: self.subject.health(),
+            process: Process {
+                started: self.started,
+                memory: ProcessMemory::now(),
+            },
+        }
+    }
+
+    /// View of the machine now, when it is this question's turn.
     pub(super) async fn view(&self) -> Result<View, RequestProblem> {
         let ask = async {
             let _turn = self.asking.lock().await;
@@ -130,11 +147,11 @@ pub fn routes(config: &mut ServiceConfig) {
 /// # Errors
 /// None of its own.
 pub async fn admit(
-    server: Data<ServerState>,
+    inspection: Data<Inspection>,
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
-    let mut response = match check(&server, request.request()) {
+    let mut response = match check(&inspection, request.request()) {
         Ok(()) => next.call(request).await?.map_into_boxed_body(),
         Err(problem) => request.into_response(problem.error_response()),
     };
@@ -145,9 +162,9 @@ pub async fn admit(
     Ok(response)
 }
 
-fn check(server: &ServerState, request: &HttpRequest) -> Result<(), RequestProblem> {
+fn check(inspection: &Inspection, request: &HttpRequest) -> Result<(), RequestProblem> {
     let headers = request.headers();
-    server.access.check_sender(headers)?;
+    inspection.access.check_sender(headers)?;
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         return Err(RequestProblem::Method);
     }
@@ -169,7 +186,7 @@ fn check(server: &ServerState, request: &HttpRequest) -> Result<(), RequestProbl
     let token = web::Query::<Vec<(String, String)>>::from_query(request.query_string());
     let mut token = token.map_or(Vec::new(), web::Query::into_inner).into_iter();
     let token = token.find_map(|(key, value)| (key == "token").then_some(value));
-    server.access.check_token(headers, token.as_deref())
+    inspection.access.check_token(headers, token.as_deref())
 }
 
 fn has_body(headers: &HeaderMap) -> bool {
@@ -177,7 +194,7 @@ fn has_body(headers: &HeaderMap) -> bool {
     length.is_some_and(|length| length != "0") || headers.contains_key(header::TRANSFER_ENCODING)
 }
 
-/// Query of a request.
+/// Query of a request's address.
 pub(super) fn query(request: &HttpRequest) -> Result<Query, RequestProblem> {
     let query = web::Query::<Query>::from_query(request.query_string());
     // The problem is not told with the query's own words: a token may be among them.
@@ -190,63 +207,46 @@ async fn nothing() -> Result<HttpResponse, RequestProblem> {
     Err(RequestProblem::NotFound)
 }
 
-async fn health(server: Data<ServerState>) -> Result<HttpResponse, RequestProblem> {
-    server.subject.health().map_err(RequestProblem::Unhealthy)?;
+async fn health(inspection: Data<Inspection>) -> Result<HttpResponse, RequestProblem> {
+    inspection
+        .subject
+        .health()
+        .map_err(RequestProblem::Unhealthy)?;
     Ok(HttpResponse::Ok()
         .content_type("text/plain; charset=utf-8")
         .body("ok\n"))
 }
 
 async fn page(
-    server: Data<ServerState>,
+    inspection: Data<Inspection>,
     request: HttpRequest,
 ) -> Result<HttpResponse, RequestProblem> {
     let query = query(&request)?;
-    let view = server.view().await;
-    let snapshot = matches!(view, Ok(View::Trainer(_))).then(|| server.subject.snapshot(0));
-    let link = server.subject.link().map(Link::view);
     let page = Page {
-        about: server.about(),
-        view: view.as_ref().map_err(ToString::to_string),
-        snapshot: snapshot.as_ref(),
-        link: link.as_ref(),
-        health: server.subject.health(),
-        memory: ProcessMemory::now(),
+        reading: &inspection.read().await,
         token: query.token.as_deref(),
         from: query.from,
     };
     Ok(HttpResponse::Ok()
         .content_type("text/html; charset=utf-8")
-        .body(page::render(&page)))
+        .body(page.render()))
 }
 
 async fn run(
-    server: Data<ServerState>,
+    inspection: Data<Inspection>,
     request: HttpRequest,
 ) -> Result<HttpResponse, RequestProblem> {
-    if server.about().address != Address::Trainer {
+    if inspection.about().address != Address::Trainer {
         return Err(RequestProblem::NotTrainer {
-            here: format!("`{}`", server.about().name),
+            here: format!("`{}`", inspection.about().name),
         });
     }
-    let snapshot = server.subject.snapshot(query(&request)?.after);
+    let snapshot = inspection.subject.snapshot(query(&request)?.after);
     Ok(HttpResponse::Ok().json(snapshot))
 }
 
-async fn measure(server: Data<ServerState>) -> HttpResponse {
-    let view = server.view().await.ok();
-    let snapshot = server.subject.snapshot(0);
-    let link = server.subject.link().map(Link::view);
-    let text = metrics::render(&Measurements {
-        about: server.about(),
-        view: view.as_ref(),
-        snapshot: &snapshot,
-        link: link.as_ref(),
-        process: Process {
-            started: server.started,
-            memory: ProcessMemory::now(),
-        },
-    });
+async fn measure(inspection: Data<Inspection>) -> HttpResponse {
+    let text = metrics::render(&inspection.read().await);
     HttpResponse::Ok()
         .content_type("text/plain; version=0.0.4; charset=utf-8")
         .body(text)

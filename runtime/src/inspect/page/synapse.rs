@@ -6,7 +6,7 @@ use super::{Page, escaped, meter, tile, tiles};
 use crate::numbers::thousands;
 
 pub fn render(page: &Page<'_>, synapse: &SynapseView) -> String {
-    let layers = &page.about.layers;
+    let layers = &page.reading.about.layers;
     let (below, above) = (&layers[synapse.below], &layers[synapse.below + 1]);
     let tick = synapse
         .tick

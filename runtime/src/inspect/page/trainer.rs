@@ -18,21 +18,20 @@ const MAX_PROBABILITIES: usize = 32;
 const MAX_NOTES: usize = 12;
 
 pub fn render(page: &Page<'_>, trainer: &TrainerView) -> String {
-    let nothing = RunSnapshot::default();
-    let snapshot = page.snapshot.unwrap_or(&nothing);
-    let epochs = epochs(trainer, snapshot);
+    let run = &page.reading.snapshot;
+    let epochs = epochs(trainer, run);
     let mut text = String::new();
-    match &snapshot.end {
+    match &run.end {
         Some(End::Failed(fault)) => text += &notice(&fault.to_string()),
         Some(End::StoreFailed(reason)) => text += &notice(reason),
         Some(End::Finished(_)) | None => {}
     }
     text += &tiles(&[
-        epoch_tile(page, snapshot),
-        tick_tile(trainer, snapshot),
-        loss_tile(snapshot),
-        quality_tile(snapshot),
-        commit_tile(trainer, snapshot),
+        epoch_tile(page, run),
+        tick_tile(trainer, run),
+        loss_tile(run),
+        quality_tile(run),
+        commit_tile(trainer, run),
         tile(
             "generation",
             &trainer.generation.to_string(),
@@ -47,17 +46,17 @@ pub fn render(page: &Page<'_>, trainer: &TrainerView) -> String {
             meter(ready, trainer.members)
         );
     }
-    text + &learning(&epochs) + &probabilities(page, trainer) + &event_list(&snapshot.notes)
+    text + &learning(&epochs) + &probabilities(page, trainer) + &happened(&run.notes)
 }
 
 /// Epochs of the run: those that the ledger remembers, and what this trainer has seen beyond them.
-fn epochs<'a>(trainer: &'a TrainerView, snapshot: &'a RunSnapshot) -> Vec<&'a EpochRecord> {
-    let history = match &snapshot.end {
+fn epochs<'a>(trainer: &'a TrainerView, run: &'a RunSnapshot) -> Vec<&'a EpochRecord> {
+    let history = match &run.end {
         Some(End::Finished(outcome)) => &outcome.ledger.progress.history,
         _ => &trainer.history,
     };
     let known = history.last().map_or(0, |record| record.epoch);
-    let newer = snapshot.epochs().filter(|record| record.epoch > known);
+    let newer = run.epochs().filter(|record| record.epoch > known);
     history.iter().chain(newer).collect()
 }
 
@@ -69,16 +68,20 @@ fn part_words(part: Part) -> &'static str {
     }
 }
 
-fn epoch_tile(page: &Page<'_>, snapshot: &RunSnapshot) -> String {
-    let epoch = match snapshot.newest_tick() {
+fn epoch_tile(page: &Page<'_>, run: &RunSnapshot) -> String {
+    let epoch = match run.newest_tick() {
         Some(newest) => newest.epoch.to_string(),
         None => "–".to_owned(),
     };
-    tile("epoch", &epoch, &format!("of {}", page.about.epochs))
+    tile(
+        "epoch",
+        &epoch,
+        &format!("of {}", page.reading.about.epochs),
+    )
 }
 
-fn tick_tile(trainer: &TrainerView, snapshot: &RunSnapshot) -> String {
-    let tick = match snapshot.newest_tick() {
+fn tick_tile(trainer: &TrainerView, run: &RunSnapshot) -> String {
+    let tick = match run.newest_tick() {
         Some(newest) => thousands(newest.tick.0),
         None => "–".to_owned(),
     };
@@ -92,8 +95,8 @@ fn counted(count: Option<u64>, what: &str) -> String {
     })
 }
 
-fn loss_tile(snapshot: &RunSnapshot) -> String {
-    match snapshot.newest_tick() {
+fn loss_tile(run: &RunSnapshot) -> String {
+    match run.newest_tick() {
         Some(newest) => tile(
             "loss",
             &figure(newest.running.loss),
@@ -103,19 +106,19 @@ fn loss_tile(snapshot: &RunSnapshot) -> String {
     }
 }
 
-fn quality_tile(snapshot: &RunSnapshot) -> String {
-    let Some(newest) = snapshot.newest_tick() else {
+fn quality_tile(run: &RunSnapshot) -> String {
+    let Some(newest) = run.newest_tick() else {
         return tile("accuracy", "–", "");
     };
     let known = |quality: Quality| {
-        let value = (quality.format)((quality.of)(newest.running)?);
+        let value = (quality.written)((quality.of)(newest.running)?);
         Some(tile(quality.name, &value, part_words(newest.part)))
     };
     known(ACCURACY).or_else(|| known(ERROR)).unwrap_or_default()
 }
 
-fn commit_tile(trainer: &TrainerView, snapshot: &RunSnapshot) -> String {
-    let ended = match &snapshot.end {
+fn commit_tile(trainer: &TrainerView, run: &RunSnapshot) -> String {
+    let ended = match &run.end {
         Some(End::Finished(outcome)) => Some(outcome.ledger.commit),
         _ => None,
     };
@@ -132,29 +135,29 @@ fn commit_tile(trainer: &TrainerView, snapshot: &RunSnapshot) -> String {
     tile("commit", &commit.number.to_string(), &note)
 }
 
-/// Figure that a person calls good, how it is found, and how it is written.
+/// Measure of how good a network is, with its form in text.
 struct Quality {
     name: &'static str,
     of: fn(&Evaluation) -> Option<f64>,
-    format: fn(f64) -> String,
+    written: fn(f64) -> String,
 }
 
 const ACCURACY: Quality = Quality {
     name: "accuracy",
     of: |evaluation| evaluation.accuracy,
-    format: percent,
+    written: percent,
 };
 
 const ERROR: Quality = Quality {
     name: "mean absolute error",
     of: |evaluation| evaluation.mae,
-    format: figure,
+    written: figure,
 };
 
 const LOSS: Quality = Quality {
     name: "loss",
     of: |evaluation| Some(evaluation.loss),
-    format: figure,
+    written: figure,
 };
 
 fn learning(epochs: &[&EpochRecord]) -> String {
@@ -187,7 +190,7 @@ fn curves(epochs: &[&EpochRecord], quality: &Quality) -> String {
         curve(|record| Some(&record.train)),
         curve(|record| record.validation.as_ref()),
     ];
-    chart::curves(quality.name, &parts, quality.format)
+    chart::curves(quality.name, &parts, quality.written)
 }
 
 fn table(epochs: &[&EpochRecord], quality: &Quality) -> String {
@@ -213,7 +216,7 @@ fn table(epochs: &[&EpochRecord], quality: &Quality) -> String {
                 .validation
                 .as_ref()
                 .map_or_else(dash, |v| figure(v.loss)),
-            (quality.of)(judged).map_or_else(dash, quality.format),
+            (quality.of)(judged).map_or_else(dash, quality.written),
         );
     }
     text + "</table>\n"
@@ -221,7 +224,8 @@ fn table(epochs: &[&EpochRecord], quality: &Quality) -> String {
 
 /// Probabilities of the last layer's neurons, as a table.
 fn probabilities(page: &Page<'_>, trainer: &TrainerView) -> String {
-    let (Some(layer), Some(batch)) = (page.about.layers.last(), &trainer.probabilities) else {
+    let (Some(layer), Some(batch)) = (page.reading.about.layers.last(), &trainer.probabilities)
+    else {
         return String::new();
     };
     let mut text = format!(
@@ -239,8 +243,8 @@ fn probabilities(page: &Page<'_>, trainer: &TrainerView) -> String {
     text + &format!("</table>\n<p class=\"links\">{all}</p>\n</article>\n")
 }
 
-/// Table of events, without what happens all the time.
-fn event_list(notes: &[Note]) -> String {
+/// Notes of a run, without those of what happens all the time.
+fn happened(notes: &[Note]) -> String {
     let items: String = notes
         .iter()
         .rev()

@@ -11,7 +11,7 @@ use crate::numbers::{figure, percent, thousands};
 const MAX_NEURONS: usize = 24;
 
 pub fn render(page: &Page<'_>, unit: &UnitView) -> String {
-    let Some(layer) = page.about.layer() else {
+    let Some(layer) = page.reading.about.layer() else {
         return String::new();
     };
     let generation = unit.generation.to_string();
@@ -45,27 +45,27 @@ pub fn render(page: &Page<'_>, unit: &UnitView) -> String {
         tile("last batch", &rows, &of),
         tile(weights, &fan_in, "of each neuron"),
     ]);
-    let visible = visible(page, unit);
-    for neuron in visible {
+    let shown = shown(page, unit);
+    for neuron in shown {
         text += &card(page, layer, neuron);
     }
-    text + &page_links(page, unit, visible)
+    text + &more(page, unit, shown)
 }
 
 /// The neurons from the one that was asked for, as many as one page has room for.
-fn visible<'a>(page: &Page<'_>, unit: &'a UnitView) -> &'a [NeuronView] {
+fn shown<'a>(page: &Page<'_>, unit: &'a UnitView) -> &'a [NeuronView] {
     let from = page.from.unwrap_or(unit.first).saturating_sub(unit.first);
     let from = from.min(unit.neurons.len());
     &unit.neurons[from..(from + MAX_NEURONS).min(unit.neurons.len())]
 }
 
 /// The way to the neurons that are not on this page.
-fn page_links(page: &Page<'_>, unit: &UnitView, visible: &[NeuronView]) -> String {
+fn more(page: &Page<'_>, unit: &UnitView, shown: &[NeuronView]) -> String {
     let count = unit.neurons.len();
     if count <= MAX_NEURONS {
         return String::new();
     }
-    let (first, next) = match (visible.first(), visible.last()) {
+    let (first, next) = match (shown.first(), shown.last()) {
         (Some(first), Some(last)) => (first.index, last.index + 1),
         _ => (unit.first, unit.first),
     };
@@ -79,7 +79,7 @@ fn page_links(page: &Page<'_>, unit: &UnitView, visible: &[NeuronView]) -> Strin
     }
     format!(
         "<p class=\"more\">{} of {count} neurons. {}</p>\n",
-        visible.len(),
+        shown.len(),
         links.join(" · ")
     )
 }
