@@ -1,4 +1,4 @@
-//! The check of those who ask.
+//! Access to the inspection: the check of those who ask.
 //!
 //! Three checks, for three kinds of stranger:
 //!
@@ -101,13 +101,13 @@ impl Access {
         let Some(right) = self.token else {
             return Ok(());
         };
-        let given = match single(headers, header::AUTHORIZATION) {
+        let credential = match single(headers, header::AUTHORIZATION) {
             Ok(Some(value)) => bearer(value),
             Ok(None) => query,
             Err(InvalidHeader) => None,
         };
         let digest = |token| <[u8; 32]>::from(Sha256::digest(token));
-        if given.is_some_and(|token| digest(token) == right) {
+        if credential.is_some_and(|token| digest(token) == right) {
             Ok(())
         } else {
             Err(RequestProblem::NoToken)

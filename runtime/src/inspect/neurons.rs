@@ -244,7 +244,7 @@ async fn unit_with(
     let index = index.filter(|index| hosted.is_some_and(|hosted| hosted.contains(index)));
     let index = index.ok_or_else(|| RequestProblem::NotHosted {
         neuron: neuron.to_owned(),
-        here: here(inspection.about()),
+        here: identity(inspection.about()),
     })?;
     match inspection.view().await? {
         View::Unit(unit) => Ok((unit, index)),
@@ -253,7 +253,7 @@ async fn unit_with(
 }
 
 /// Description of this unit, for those who came to the wrong one.
-fn here(about: &About) -> String {
+fn identity(about: &About) -> String {
     match (about.neurons, about.layer()) {
         (Some(neurons), Some(layer)) if neurons.count == 1 => {
             format!("neuron {} of layer `{}`", neurons.first, layer.name)
