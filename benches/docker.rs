@@ -19,7 +19,7 @@ use cuttlefish::run_dir::RunDir;
 use cuttlefish::transport::amqp::Broker;
 use cuttlefish_core::data::Feed;
 use cuttlefish_core::protocol::codec::fixed_len;
-use cuttlefish_core::topology::traffic::{Kind, Traffic};
+use cuttlefish_core::topology::traffic::{Traffic, TrafficKind};
 use cuttlefish_core::topology::{self, DataShape, Grouping, Plan};
 use serde_json::Value;
 
@@ -225,7 +225,8 @@ impl Bench<'_> {
         };
         let forward = |of: fn(&Traffic) -> u64, of_a_telling: u64| -> f64 {
             let kinds = plan.traffic.iter();
-            let forward = kinds.filter(|t| matches!(t.kind, Kind::Forward | Kind::Activation));
+            let forward =
+                kinds.filter(|t| matches!(t.kind, TrafficKind::Forward | TrafficKind::Activation));
             (forward.map(of).sum::<u64>() + told * of_a_telling) as f64
         };
         let ticks = trained["ticks"].as_f64().context("ticks")?;

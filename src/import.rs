@@ -11,7 +11,7 @@ use ndarray::ArrayD;
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensorError, SafeTensors};
 
-use crate::store::{self, Store, Written};
+use crate::store::{self, Store, WriteReply};
 
 /// Why a file's weights are not those of a network. Texts go on after "failed to".
 #[derive(Debug, thiserror::Error)]
@@ -210,8 +210,8 @@ pub async fn begin_with(
     states: &[Vec<NeuronState>],
 ) -> Result<(), Error> {
     let accepted = |written| match written {
-        Written::Accepted => Ok(()),
-        Written::Refused { .. } => Err(Error::Refused),
+        WriteReply::Accepted => Ok(()),
+        WriteReply::Refused { .. } => Err(Error::Refused),
     };
     let (generation, _) = store.begin_generation().await?;
     let commit = CommitPoint {

@@ -9,7 +9,7 @@ use std::time::Instant;
 use cuttlefish::transport::amqp::connection::{LARGE_FRAMES, SMALL_FRAMES};
 use cuttlefish::transport::amqp::{Broker, Wiring};
 use cuttlefish_core::ids::Address;
-use cuttlefish_core::topology::traffic::{Kind, Traffic};
+use cuttlefish_core::topology::traffic::{Traffic, TrafficKind};
 use cuttlefish_core::topology::{Graph, Plan, Roster, names};
 use futures_util::{FutureExt, StreamExt};
 use lapin::options::{BasicConsumeOptions, BasicPublishOptions};
@@ -61,7 +61,7 @@ fn of_one_kind(graph: &Graph, traffic: &Traffic) -> Parcels {
         Address::Synapse(index)
     };
     let payload = vec![0; (traffic.wire_bytes / traffic.messages) as usize];
-    if traffic.kind == Kind::Forward {
+    if traffic.kind == TrafficKind::Forward {
         return Parcels {
             exchange: names::layer_exchange(run, &layer.name),
             keys: vec![(below, String::new())],
@@ -76,9 +76,9 @@ fn of_one_kind(graph: &Graph, traffic: &Traffic) -> Parcels {
         };
         let queues = roster.actor(unit).queues;
         let (sender, queue) = match traffic.kind {
-            Kind::Forward | Kind::Backward => (above, Some(queues.inbound)),
-            Kind::Activation => (unit, queues.out),
-            Kind::Contribution | Kind::Propagated => (unit, queues.back),
+            TrafficKind::Forward | TrafficKind::Backward => (above, Some(queues.inbound)),
+            TrafficKind::Activation => (unit, queues.out),
+            TrafficKind::Contribution | TrafficKind::Propagated => (unit, queues.back),
         };
         (sender, queue.unwrap_or_default())
     };

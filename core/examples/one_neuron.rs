@@ -1,4 +1,4 @@
-//! What a container of few neurons computes in a tick, and how long it takes: the batch is gathered
+//! Work of a container of few neurons in a tick, and its time: the batch is gathered
 //! from MNIST-sized noise, then forward pass, gradient and one step of SGD with momentum.
 //!
 //! `cargo run --release -p cuttlefish-core --example one_neuron [NEURONS] [panels]`
@@ -60,7 +60,7 @@ fn main() {
     );
 }
 
-/// How long it took to gather the batch, to compute the activations, and to update the weights.
+/// Times of one tick: gathering the batch, computing the activations, updating the weights.
 fn tick(batches: &Batches, batch: BatchRef, neurons: &mut Neurons, number: u64) -> [Duration; 3] {
     let began = Instant::now();
     let inputs = batches.inputs(batch);
@@ -102,7 +102,7 @@ fn dataset() -> Dataset {
             target_name: String::new(),
             targets: vec![0.0; ROWS],
         },
-        split: Split::given(ROWS, 0, 0.0),
+        split: Split::with_test_set(ROWS, 0, 0.0),
     }
 }
 

@@ -13,7 +13,7 @@ pub enum Gather<T> {
 }
 
 impl<T> Gather<T> {
-    /// Nothing of `neurons` neurons has come; `values` is what theirs are added to.
+    /// Gathering of `neurons` neurons, none of which has come; `values` is what theirs are added to.
     pub fn new(neurons: usize, values: T) -> Self {
         Self::Partial {
             seen: vec![false; neurons],

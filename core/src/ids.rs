@@ -43,12 +43,12 @@ pub struct CommitPoint {
 }
 
 impl CommitPoint {
-    /// Which of the two slots of the store this commit point is written to.
+    /// Slot of the store that this commit point is written to, 0 or 1.
     pub fn slot(self) -> u8 {
         u8::from(self.number % 2 == 1)
     }
 
-    /// Whether this is the initial state, which needs no store.
+    /// True for the initial state, which needs no store.
     pub fn is_initial(self) -> bool {
         self.number == 0
     }
@@ -61,7 +61,7 @@ pub struct NeuronRange {
     pub layer: usize,
     /// Index of the first neuron within the layer.
     pub first: usize,
-    /// How many neurons.
+    /// Number of neurons.
     pub count: usize,
 }
 
@@ -72,7 +72,7 @@ impl NeuronRange {
     }
 }
 
-/// Who a message is for, and who sent it.
+/// Recipient or sender of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Address {
     /// The one trainer of the run.

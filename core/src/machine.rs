@@ -96,9 +96,9 @@ pub enum StoreRequest {
     ReadCommit {
         /// The generation of the reader, returned with the reply.
         generation: Generation,
-        /// Which neurons.
+        /// Neurons to read.
         neurons: NeuronRange,
-        /// Which commit point.
+        /// Commit point to read.
         commit: CommitPoint,
     },
     /// Write the state of some neurons to the commit point's slot, unless it holds a newer
@@ -106,9 +106,9 @@ pub enum StoreRequest {
     WriteCommit {
         /// The generation of the writer.
         generation: Generation,
-        /// Which neurons.
+        /// Neurons to write.
         neurons: NeuronRange,
-        /// Which commit point.
+        /// Commit point to write.
         commit: CommitPoint,
         /// The state of each neuron, in order.
         states: Vec<NeuronState>,
@@ -153,7 +153,7 @@ pub enum StoreReply {
     },
 }
 
-/// Why a run cannot go on.
+/// Reason why a run cannot go on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "snake_case")]
 pub enum Fault {

@@ -110,7 +110,7 @@ impl Synapse {
         }
         let whole = count == units;
         let gather = entry(&mut self.activations, header.tick, units, || {
-            // Where one unit holds the whole layer there is nothing to gather.
+            // A unit that holds the whole layer leaves nothing to gather.
             let gathered = if whole { 0 } else { units * outputs };
             Panels::zeros(gathered, rows)
         });

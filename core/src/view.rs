@@ -1,4 +1,4 @@
-//! What a machine shows of itself, taken at the moment when somebody looks.
+//! Views of a machine, taken at the moment when somebody looks.
 //!
 //! A view is made from what the machine holds anyway: one that nobody looks at computes no
 //! statistics and copies nothing. Looking changes nothing.
@@ -11,7 +11,7 @@ use crate::ids::{CommitPoint, Generation, Tick};
 use crate::math::normalization::Normalizer;
 use crate::protocol::EpochRecord;
 
-/// What a machine shows of itself.
+/// Snapshot of a machine.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum View {
@@ -28,11 +28,11 @@ pub enum View {
 /// with every rewind, foreign ones from elsewhere.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Dropped {
-    /// Of another timeline: an older one, or one that this machine has not been told of.
+    /// Messages of another timeline: an older one, or one that this machine has not been told of.
     pub stale: u64,
-    /// Of what is done already.
+    /// Messages of ticks that are done already.
     pub duplicate: u64,
-    /// That nobody who belongs here sends: of another kind, shape or sender, or too far ahead.
+    /// Messages that nobody who belongs here sends: of another kind, shape or sender, or too far ahead.
     pub foreign: u64,
 }
 
@@ -45,25 +45,25 @@ pub struct UnitView {
     pub first: usize,
     /// The timeline that it knows.
     pub generation: Generation,
-    /// How much of it.
+    /// Phase of the unit in that timeline.
     pub state: UnitState,
-    /// What it has left alone.
+    /// Messages that it has left alone.
     pub dropped: Dropped,
     /// The last tick that it has applied, once it has weights.
     pub tick: Option<Tick>,
-    /// Its neurons in order; none before it has weights.
+    /// Its neurons in order; empty before it has weights.
     pub neurons: Vec<NeuronView>,
 }
 
-/// How much of the run a unit knows.
+/// Phase of a unit in its timeline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum UnitState {
-    /// Nothing.
+    /// No weights, and no request for them.
     Blank,
-    /// It waits for the store.
+    /// Waiting for the store.
     Restoring,
-    /// It has weights.
+    /// Weights that it computes with.
     Running,
 }
 
@@ -76,7 +76,7 @@ pub struct NeuronView {
     pub weights: Vec<f32>,
     /// The bias, 0 for a neuron without one.
     pub bias: f32,
-    /// What it has for its batch normalization, if there is one.
+    /// Parameters and statistics of its batch normalization, if there is one.
     pub normalizer: Option<Normalizer>,
     /// Square root of the sum of the squares of the weights.
     pub weight_norm: f64,
@@ -84,11 +84,11 @@ pub struct NeuronView {
     pub weight_min: f32,
     /// The largest weight.
     pub weight_max: f32,
-    /// What it did with the last training batch of this timeline, once there was one.
+    /// Figures of the last training batch of this timeline; `None` before there was one.
     pub last_batch: Option<NeuronBatch>,
 }
 
-/// What one neuron did with a training batch.
+/// Figures of one neuron for a training batch.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct NeuronBatch {
     /// The tick of the batch.
@@ -156,7 +156,7 @@ pub struct SynapseView {
     pub below: usize,
     /// The timeline that it knows.
     pub generation: Generation,
-    /// What it has left alone.
+    /// Messages that it has left alone.
     pub dropped: Dropped,
     /// The newest tick of which a message has come.
     pub tick: Option<Tick>,
@@ -166,7 +166,7 @@ pub struct SynapseView {
     pub contributions: Vec<Gathering>,
 }
 
-/// How far the messages of one tick have come together.
+/// Progress in gathering the messages of one tick.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Gathering {
     /// The tick.
@@ -182,21 +182,21 @@ pub struct Gathering {
 pub struct TrainerView {
     /// The timeline.
     pub generation: Generation,
-    /// Where it stands.
+    /// Phase of the trainer.
     pub phase: TrainerPhase,
     /// Units and synapses that it has not heard to be ready, while it gathers them.
     pub missing: usize,
     /// Units and synapses in all.
     pub members: usize,
-    /// What it works on; unknown before the ledger is read, and once the run is over.
+    /// Batch that it works on; unknown before the ledger is read, and once the run is over.
     pub progress: Option<ProgressView>,
-    /// Epochs of the run so far, thinned out when there are many; none once the run is over.
+    /// Epochs of the run so far, thinned out when there are many; empty once the run is over.
     pub history: Vec<EpochRecord>,
     /// The commit point that the ledger names.
     pub committed: Option<CommitPoint>,
     /// The commit point that is ahead of the ledger.
     pub pending: Option<PendingCommit>,
-    /// What it has left alone.
+    /// Messages that it has left alone.
     pub dropped: Dropped,
     /// Rows of the run's training ticks, those computed again after a rewind included; unknown before the
     /// ledger is read.
@@ -216,17 +216,17 @@ pub struct ProbabilityView {
     pub neurons: Vec<OutputFigures>,
 }
 
-/// Where a trainer stands.
+/// Phase of a trainer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TrainerPhase {
-    /// It waits for the store to give a generation.
+    /// Waiting for the store to give a generation.
     Opening,
-    /// It waits for everybody to restore the commit of the ledger.
+    /// Waiting for everybody to restore the commit of the ledger.
     Gathering,
-    /// Ticks are under way.
+    /// Ticks under way.
     Running,
-    /// The run has ended, one way or the other.
+    /// End of the run, one way or the other.
     Over,
 }
 
@@ -248,7 +248,7 @@ pub struct ProgressView {
 /// A commit point that not everybody has written yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct PendingCommit {
-    /// Which one.
+    /// Commit point that is being written.
     pub commit: CommitPoint,
     /// Units that have written theirs.
     pub written: usize,
@@ -266,7 +266,7 @@ impl View {
         }
     }
 
-    /// What the machine has left alone.
+    /// Messages that the machine has left alone.
     pub fn dropped(&self) -> Dropped {
         match self {
             Self::Unit(unit) => unit.dropped,
@@ -302,7 +302,7 @@ impl NeuronView {
 }
 
 impl NeuronBatch {
-    /// What a neuron did with a batch; `None` if the batch had no rows. Every `step`th output is shown by
+    /// Figures of a neuron for a batch; `None` if the batch had no rows. Every `step`th output is shown by
     /// itself.
     pub fn new(
         tick: Tick,

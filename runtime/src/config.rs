@@ -37,9 +37,9 @@ pub struct ContainerConfig {
 /// Place of a container's prepared data set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DataPlace {
-    /// In a file, which is mapped.
+    /// File, which is mapped.
     File(PathBuf),
-    /// In the run's store.
+    /// Store of the run.
     Store,
 }
 
@@ -222,7 +222,7 @@ impl ContainerConfig {
     /// Reads the variables of this process.
     ///
     /// # Errors
-    /// As [`Self::new`].
+    /// If a variable is missing or wrong, as [`Self::new`] says.
     #[expect(clippy::disallowed_methods, reason = "this is the one place")]
     pub fn from_process() -> Result<Self, String> {
         Self::new(|name| std::env::var_os(name))

@@ -9,11 +9,11 @@ const LINE: usize = 64;
 /// The certificates of this machine as PEM: those of the system, or of `SSL_CERT_FILE` and
 /// `SSL_CERT_DIR` where they are set. The clients of broker and store find theirs in the same way.
 pub fn system_certificates() -> String {
-    let found = rustls_native_certs::load_native_certs();
-    for error in &found.errors {
+    let certificates = rustls_native_certs::load_native_certs();
+    for error in &certificates.errors {
         tracing::info!(%error, "cannot read all certificates of this machine");
     }
-    found.certs.iter().map(|der| pem(der)).collect()
+    certificates.certs.iter().map(|der| pem(der)).collect()
 }
 
 fn pem(der: &[u8]) -> String {

@@ -188,7 +188,7 @@ pub fn load(
             bytes: bytes.into(),
             scale: 1.0 / 255.0,
         },
-        split: Split::given(train_rows, test_rows, validation_split),
+        split: Split::with_test_set(train_rows, test_rows, validation_split),
         task: Task::Classification {
             class_names: source.class_names.iter().map(|&n| n.to_owned()).collect(),
             labels,

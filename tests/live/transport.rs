@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 #[path = "../../runtime/tests/support/transport_contract.rs"]
 mod contract;
 
-use contract::{ADDRESSES, Backend};
+use contract::{ADDRESSES, TransportBackend};
 
 use crate::support::{SMALL, live, setting};
 
@@ -94,7 +94,7 @@ fn by_thread(worker: &Worker, inbox: BoxStream<'static, Envelope>) -> BoxStream<
     .boxed()
 }
 
-impl Backend for Amqp {
+impl TransportBackend for Amqp {
     fn send(&self, to: Address, envelope: Envelope) -> Result<(), Error> {
         self.sender.send(to, envelope)
     }

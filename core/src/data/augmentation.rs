@@ -1,7 +1,7 @@
 //! Images that differ a little in every epoch: shifted, rotated, and distorted as rubber would be (Simard,
 //! Steinkraus & Platt 2003).
 //!
-//! What becomes of an image is a pure function of (seed, epoch, row), computed with additions,
+//! An augmented image is a pure function of (seed, epoch, row), computed with additions,
 //! multiplications and a pure-Rust libm: whoever gathers the row, and for whatever batch, has the same
 //! bytes.
 
@@ -72,7 +72,7 @@ pub struct Augmenter {
 }
 
 impl Augmenter {
-    /// For the images of a run with this seed.
+    /// Augmenter for the images of a run with this seed.
     pub fn new(how: Augmentation, seed: u64, [height, width]: [usize; 2]) -> Self {
         let sigma = how.elastic.map_or(0.0, |elastic| elastic.sigma);
         let reach = (REACH * sigma).ceil() as usize;
@@ -142,7 +142,7 @@ impl Augmenter {
     fn value(&self, image: &[u8], y: f32, x: f32) -> u8 {
         let ((top, below), (left, right)) = (split(y), split(x));
         let at = |y: i32, x: i32| {
-            // What is before the first one becomes a large number.
+            // A negative coordinate becomes a large number, which is outside.
             let (y, x) = (y as usize, x as usize);
             match y < self.height && x < self.width {
                 true => f32::from(image[y * self.width + x]),
@@ -160,7 +160,7 @@ impl Augmenter {
         self.smooth_along(&down, self.width, 1)
     }
 
-    /// Smooths runs of so many values, in which neighbours are `step` values apart.
+    /// Smooths runs of `run` values, in which neighbours are `step` values apart.
     fn smooth_along(&self, field: &[f32], run: usize, step: usize) -> Vec<f32> {
         let mut smooth = vec![0.0; field.len()];
         for (to, from) in smooth.chunks_exact_mut(run).zip(field.chunks_exact(run)) {

@@ -19,11 +19,11 @@ const KEPT_BATCHES: usize = 4;
 /// neighbour may still work on and whose memory then takes the next one.
 const KEPT_LEAN: usize = 2;
 
-/// How many rows ahead memory is asked for: rows are all over the data set, and waiting for each
-/// costs more than using it.
+/// Rows that memory is asked for ahead of the one that is read: rows are all over the data set, and
+/// waiting for each costs more than using it.
 const ROWS_AHEAD: usize = 4;
 
-/// Which rows: everything a unit needs to build a batch from the data set by itself.
+/// Reference to a batch: everything a unit needs to build it from the data set by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct BatchRef {
     /// Training, validation or test rows.
@@ -32,7 +32,7 @@ pub struct BatchRef {
     pub epoch: u32,
     /// Number of the batch within the epoch, from 0.
     pub index: u32,
-    /// How many rows it has.
+    /// Number of its rows.
     pub rows: u32,
 }
 
@@ -48,7 +48,7 @@ pub enum Part {
     Test,
 }
 
-/// How the units of the first layer come by the values of a batch. Without effect on the weights.
+/// Way in which units of the first layer come by the values of a batch. Without effect on the weights.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Feed {
@@ -68,9 +68,9 @@ pub enum Targets {
     Values(Vec<f32>),
 }
 
-/// Where machines get a batch that a message only names. A pure function of the reference.
+/// Source of the batches that messages only name. A pure function of the reference.
 pub trait BatchSource: Send + Sync {
-    /// Whether there is a data set; machines that are sent the values of their batches have none.
+    /// True if there is a data set; machines that are sent the values of their batches have none.
     fn is_readable(&self) -> bool {
         true
     }
@@ -84,21 +84,21 @@ pub trait BatchSource: Send + Sync {
 
 /// Batches of a data set in memory.
 pub struct Batches {
-    rows: Arc<Rows>,
+    rows: Arc<BatchRows>,
     is_lean: bool,
-    kept: Mutex<VecDeque<Kept>>,
+    cache: Mutex<VecDeque<CachedBatch>>,
 }
 
 /// A batch that is, or is about to be, in memory. Whoever needs it first gathers it.
-type Kept = (BatchRef, Arc<OnceLock<Arc<Inputs>>>);
+type CachedBatch = (BatchRef, Arc<OnceLock<Arc<Inputs>>>);
 
-/// Which rows the batches of a run have.
-struct Rows {
+/// Assignment of the data set's rows to batches.
+struct BatchRows {
     dataset: Arc<Dataset>,
     seed: u64,
     batch_size: usize,
     shuffle: bool,
-    /// What becomes of training rows, where that is anything.
+    /// Augmenter of training rows; `None` leaves them as they are.
     augmenter: Option<Augmenter>,
     /// The order of the training rows in the epochs that were asked for last.
     orders: Mutex<VecDeque<(u32, Arc<Vec<u32>>)>>,
@@ -110,7 +110,7 @@ impl Batches {
     pub fn new(dataset: Arc<Dataset>, seed: u64, batch_size: usize, shuffle: bool) -> Self {
         Self {
             is_lean: false,
-            rows: Arc::new(Rows {
+            rows: Arc::new(BatchRows {
                 dataset,
                 seed,
                 batch_size,
@@ -118,11 +118,11 @@ impl Batches {
                 augmenter: None,
                 orders: Mutex::default(),
             }),
-            kept: Mutex::default(),
+            cache: Mutex::default(),
         }
     }
 
-    /// The same with the training rows of these batches augmented. Only images that are bytes can be.
+    /// Augments the training rows of these batches. Only images that are bytes can be augmented.
     pub fn augmented(mut self, how: Option<Augmentation>) -> Self {
         // Nobody else can have these rows yet, which would gather them as they are.
         if let (Some(how), Some(rows)) = (how, Arc::get_mut(&mut self.rows))
@@ -133,7 +133,7 @@ impl Batches {
         self
     }
 
-    /// The same for a process that hosts few neurons: batches stay bytes if the data set is bytes,
+    /// Batches for a process that hosts few neurons: they stay bytes if the data set is bytes,
     /// two are kept, and none is gathered before it is asked for.
     pub fn lean(dataset: Arc<Dataset>, seed: u64, batch_size: usize, shuffle: bool) -> Self {
         Self {
@@ -147,29 +147,29 @@ impl Batches {
         self.rows.numbers(batch)
     }
 
-    /// The place of a batch, and the memory of one that is no longer needed if there was none.
-    fn place(&self, batch: BatchRef) -> (Arc<OnceLock<Arc<Inputs>>>, Option<Inputs>) {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, place)) = kept.iter().find(|(of, _)| *of == batch) {
-            return (place.clone(), None);
+    /// Entry of a batch in the cache, and the memory of one that is no longer needed if there was none.
+    fn entry(&self, batch: BatchRef) -> (Arc<OnceLock<Arc<Inputs>>>, Option<Inputs>) {
+        let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, entry)) = cache.iter().find(|(of, _)| *of == batch) {
+            return (entry.clone(), None);
         }
         let bound = if self.is_lean {
             KEPT_LEAN
         } else {
             KEPT_BATCHES
         };
-        let oldest = if kept.len() >= bound {
-            kept.pop_front()
+        let oldest = if cache.len() >= bound {
+            cache.pop_front()
         } else {
             None
         };
-        let place = Arc::new(OnceLock::new());
-        kept.push_back((batch, place.clone()));
+        let entry = Arc::new(OnceLock::new());
+        cache.push_back((batch, entry.clone()));
         let memory = oldest
-            .and_then(|(_, place)| Arc::into_inner(place))
+            .and_then(|(_, entry)| Arc::into_inner(entry))
             .and_then(OnceLock::into_inner)
             .and_then(Arc::into_inner);
-        (place, memory)
+        (entry, memory)
     }
 
     fn gather(&self, batch: BatchRef, memory: Option<Inputs>) -> Inputs {
@@ -193,15 +193,15 @@ impl Batches {
             rows: self.rows.batch_size.min(rows - first) as u32,
             ..batch
         };
-        let (place, memory) = self.place(next);
+        let (entry, memory) = self.entry(next);
         let rows = self.rows.clone();
         rayon::spawn(move || {
-            place.get_or_init(|| Arc::new(rows.gather(next, memory)));
+            entry.get_or_init(|| Arc::new(rows.gather(next, memory)));
         });
     }
 }
 
-impl Rows {
+impl BatchRows {
     fn numbers(&self, batch: BatchRef) -> Vec<u32> {
         let first = batch.index as usize * self.batch_size;
         let range = first..first + batch.rows as usize;
@@ -314,8 +314,8 @@ impl BatchSource for Batches {
     }
 
     fn inputs(&self, batch: BatchRef) -> Arc<Inputs> {
-        let (place, memory) = self.place(batch);
-        let inputs = place
+        let (entry, memory) = self.entry(batch);
+        let inputs = entry
             .get_or_init(|| Arc::new(self.gather(batch, memory)))
             .clone();
         if !self.is_lean {

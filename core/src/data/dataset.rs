@@ -6,7 +6,7 @@ use crate::math::Storage;
 /// A data set. Images stay bytes until a batch uses them.
 #[derive(Clone, Debug)]
 pub struct Dataset {
-    /// What the topology file calls the source, `digits` for example.
+    /// Name of the source in the topology file, `digits` for example.
     pub name: String,
     /// Features of a row; for images height * width, row by row.
     pub features: usize,
@@ -16,9 +16,9 @@ pub struct Dataset {
     pub feature_names: Vec<String>,
     /// All rows, one after the other.
     pub values: Values,
-    /// What is to be learned.
+    /// Task to be learned.
     pub task: Task,
-    /// Which rows are for training, validation and testing.
+    /// Rows for training, validation and testing.
     pub split: Split,
 }
 
@@ -36,12 +36,12 @@ pub enum Values {
     Floats(Storage<f32>),
 }
 
-/// What is to be learned, with the right answers of all rows.
+/// Task to be learned, with the right answers of all rows.
 #[derive(Clone, Debug)]
 pub enum Task {
     /// One of several classes.
     Classification {
-        /// What people call each class.
+        /// Name of each class, as people call it.
         class_names: Vec<String>,
         /// The class of every row, below `class_names.len()`.
         labels: Vec<u32>,
@@ -75,7 +75,7 @@ impl Values {
 }
 
 impl Dataset {
-    /// How many rows there are.
+    /// Number of rows.
     pub fn rows(&self) -> usize {
         match &self.task {
             Task::Classification { labels, .. } => labels.len(),
@@ -85,7 +85,7 @@ impl Dataset {
 }
 
 impl Task {
-    /// How many classes there are, or `None` for regression.
+    /// Number of classes, or `None` for regression.
     pub fn classes(&self) -> Option<usize> {
         match self {
             Self::Classification { class_names, .. } => Some(class_names.len()),

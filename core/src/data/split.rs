@@ -1,4 +1,4 @@
-//! Which rows are for training, validation and testing.
+//! Split of the rows into training, validation and testing.
 
 use crate::math::stream::{Purpose, shuffle, stream};
 
@@ -38,7 +38,7 @@ impl Split {
     /// Splits a source that comes with a test set: rows `0..train_rows`, then `test_rows` more.
     ///
     /// The last `floor(train_rows * validation_share)` training rows are for validation.
-    pub fn given(train_rows: usize, test_rows: usize, validation_share: f64) -> Self {
+    pub fn with_test_set(train_rows: usize, test_rows: usize, validation_share: f64) -> Self {
         let validation_rows = (train_rows as f64 * validation_share) as usize;
         let validation_start = (train_rows - validation_rows) as u32;
         let test_start = train_rows as u32;

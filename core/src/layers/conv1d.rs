@@ -92,7 +92,7 @@ impl Conv1dSpec {
         let (channels, steps) = match flow {
             Flow::Steps(channels, steps) => (channels, steps),
             Flow::Row(0) | Flow::Unknown => return Ok(None),
-            // What a dense layer answers has no order, and flattened maps are in another one than Keras's.
+            // Outputs of a dense layer have no order, and flattened maps are in another one than Keras's.
             Flow::Row(features) if stack.is_empty() => (1, features),
             _ => {
                 return Err(Misfit {

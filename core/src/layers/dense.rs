@@ -10,7 +10,7 @@ use super::{Flow, LayerKind, Misfit, NeuronKeys, NeuronLayer, NeuronSpec, Stack}
 use crate::math::kernel::{self, Rows};
 use crate::math::{ByteMatrix, Inputs, Panels};
 
-/// Most neurons that compute from the bytes of a batch: up to so many, bytes beat panels (with AVX-512 up to
+/// Most neurons that compute from the bytes of a batch: up to here, bytes beat panels (with AVX-512 up to
 /// 50), and they need an eighth of the memory.
 const FEW_NEURONS: usize = 32;
 
@@ -161,7 +161,7 @@ impl Kernel for Dense {
     }
 }
 
-/// The bytes of a batch, if so many neurons compute from them.
+/// Bytes of a batch, if it has any and the neurons are few enough to compute from them.
 fn bytes_of(inputs: &Inputs, neurons: usize) -> Option<&ByteMatrix> {
     inputs.bytes().filter(|_| neurons <= FEW_NEURONS)
 }

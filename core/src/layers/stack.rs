@@ -40,7 +40,7 @@ pub struct Misfit {
 }
 
 impl Stack {
-    /// No layers yet, on rows of `features` numbers, or on images of a height and width.
+    /// Stack without layers, on rows of `features` numbers, or on images of a height and width.
     pub fn new(features: usize, image: Option<(usize, usize)>) -> Self {
         Self {
             flow: match image {

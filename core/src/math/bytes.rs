@@ -43,7 +43,7 @@ impl ByteMatrix {
         matrix
     }
 
-    /// The rows of a larger matrix that have these numbers, without a copy; none where the end of
+    /// Rows of a larger matrix that have these numbers, without a copy; `None` where the end of
     /// `bytes` is too close to one of them for whole cells.
     pub fn shared(bytes: &Storage<u8>, rows: &[u32], columns: usize, scale: f32) -> Option<Self> {
         let cells = columns.next_multiple_of(LANES);
@@ -119,7 +119,7 @@ impl ByteMatrix {
     ///
     /// # Panics
     ///
-    /// Where they are somebody else's.
+    /// If the matrix shares the bytes of somebody else.
     pub fn row_mut(&mut self, row: usize) -> &mut [u8] {
         let Bytes::Own(cells) = &mut self.bytes else {
             panic!("a shared matrix stays as it is");

@@ -64,7 +64,7 @@ pub struct Window {
     pub map: Size,
     /// The window.
     pub size: Size,
-    /// From one position to the next.
+    /// Distance from one position to the next.
     pub strides: Size,
     /// Padding above and left of the map: rows and columns that the first position lies outside of it.
     pub padding: Size,
@@ -179,16 +179,16 @@ impl Convolution {
         let (positions, rows) = (self.positions(), features.columns());
         let filters = sums.len() / (positions * rows).max(1);
         let add = |range: std::ops::Range<usize>, sums: &mut [f32], stride: usize| {
-            let mut seen = Panels::zeros(self.fan_in(), rows);
+            let mut patch = Panels::zeros(self.fan_in(), rows);
             for (place, position) in range.enumerate() {
-                for panel in 0..seen.panels() {
+                for panel in 0..patch.panels() {
                     let from = features.panel(panel);
                     let taps = self.taps(position, 0..self.channels);
-                    for (cell, tap) in seen.panel_mut(panel).iter_mut().zip(taps) {
+                    for (cell, tap) in patch.panel_mut(panel).iter_mut().zip(taps) {
                         *cell = tap.map_or([0.0; LANES], |feature| from[feature]);
                     }
                 }
-                kernel::multiply_add_here(weights, &seen, &mut sums[place * rows..], stride);
+                kernel::multiply_add_here(weights, &patch, &mut sums[place * rows..], stride);
             }
         };
         let stride = positions * rows;
@@ -227,18 +227,18 @@ impl Convolution {
         let (filters, rows) = (deltas.nrows(), features.columns());
         let mut gradients = vec![0.0; self.fan_in() * filters];
         let add = |channels: std::ops::Range<usize>, gradients: &mut [f32]| {
-            let mut seen = vec![0.0; channels.len() * self.window.size.area() * rows];
+            let mut patch = vec![0.0; channels.len() * self.window.size.area() * rows];
             for position in 0..self.positions() {
                 let taps = self.taps(position, channels.clone());
-                for (row, tap) in seen.chunks_exact_mut(rows).zip(taps) {
+                for (row, tap) in patch.chunks_exact_mut(rows).zip(taps) {
                     match tap {
                         Some(feature) => features.copy_row(feature, row),
                         None => row.fill(0.0),
                     }
                 }
                 let here = deltas.slice(s![.., position * rows..(position + 1) * rows]);
-                let right = Panels::pack_transposed(here);
-                kernel::multiply_add_here(Rows::new(&seen, rows, rows), &right, gradients, filters);
+                let (left, right) = (Rows::new(&patch, rows, rows), Panels::pack_transposed(here));
+                kernel::multiply_add_here(left, &right, gradients, filters);
             }
         };
         if rows == 0 || filters == 0 {
@@ -273,17 +273,17 @@ impl Convolution {
         let add = |channels: std::ops::Range<usize>, errors: &mut [f32]| {
             let begin = channels.start * self.window.map.area();
             let left = transposed.part(channels.start * area, channels.len() * area);
-            let mut seen = vec![0.0; channels.len() * area * rows];
+            let mut patch = vec![0.0; channels.len() * area * rows];
             for position in 0..self.positions() {
                 let here = deltas.slice(s![.., position * rows..(position + 1) * rows]);
-                seen.fill(0.0);
-                kernel::multiply_add_here(left, &Panels::pack(here), &mut seen, rows);
+                patch.fill(0.0);
+                kernel::multiply_add_here(left, &Panels::pack(here), &mut patch, rows);
                 let taps = self.taps(position, channels.clone());
-                for (seen, tap) in seen.chunks_exact(rows).zip(taps) {
+                for (patch, tap) in patch.chunks_exact(rows).zip(taps) {
                     let Some(feature) = tap else { continue };
                     let errors = &mut errors[(feature - begin) * rows..][..rows];
-                    for (error, seen) in errors.iter_mut().zip(seen) {
-                        *error += seen;
+                    for (error, patch) in errors.iter_mut().zip(patch) {
+                        *error += patch;
                     }
                 }
             }
@@ -325,11 +325,11 @@ impl Pool {
                 unreachable!("arrays that are never transposed are contiguous");
             };
             for (position, pooled) in pooled.chunks_exact_mut(rows.max(1)).enumerate() {
-                let mut seen = 0;
+                let mut n_places = 0;
                 for place in self.window.places(position).flatten() {
                     let values = &map[place * rows..][..rows];
                     match self.kind {
-                        PoolKind::Max if seen > 0 => {
+                        PoolKind::Max if n_places > 0 => {
                             for (largest, &value) in pooled.iter_mut().zip(values) {
                                 // Not `max`, which may return either zero.
                                 if value > *largest {
@@ -344,10 +344,10 @@ impl Pool {
                             }
                         }
                     }
-                    seen += 1;
+                    n_places += 1;
                 }
                 if self.kind == PoolKind::Average {
-                    let n = seen as f32;
+                    let n = n_places as f32;
                     pooled.iter_mut().for_each(|sum| *sum /= n);
                 }
             }

@@ -92,7 +92,7 @@ impl Panels {
         self.columns
     }
 
-    /// How many panels there are.
+    /// Number of panels.
     pub fn panels(&self) -> usize {
         self.columns.div_ceil(LANES)
     }
@@ -128,7 +128,7 @@ impl Panels {
     }
 }
 
-/// What a layer is given for one tick: `features x rows of the batch`.
+/// Inputs of a layer for one tick: `features x rows of the batch`.
 ///
 /// The forward pass reads it feature by feature, the weight gradient sample by sample. Both
 /// layouts are made once, when they are first asked for, and shared by every neuron of the layer in
@@ -171,7 +171,7 @@ impl Inputs {
         }
     }
 
-    /// How many features each row has.
+    /// Number of features of each row.
     pub fn n_features(&self) -> usize {
         match &self.bytes {
             Some(bytes) => bytes.columns(),
@@ -179,7 +179,7 @@ impl Inputs {
         }
     }
 
-    /// How many rows the batch has.
+    /// Number of rows of the batch.
     pub fn n_rows(&self) -> usize {
         match &self.bytes {
             Some(bytes) => bytes.rows(),

@@ -137,7 +137,7 @@ pub fn multiply_add_here(a: Rows<'_>, b: &Panels, c: &mut [f32], stride: usize) 
     dispatch!(numbers, a, b, c, stride);
 }
 
-/// The same with bytes, each made a number as it is used.
+/// Adds the products of `a` and of bytes to `c`, each byte made a number as it is used.
 pub fn multiply_add_bytes(a: Rows<'_>, b: &ByteMatrix, c: &mut [f32], stride: usize) {
     assert_eq!(a.inner, b.rows(), "inner sizes agree");
     assert!(b.columns() <= stride, "columns fit in a row of the result");
@@ -166,12 +166,12 @@ pub fn multiply_add_bytes_transposed(a: Rows<'_>, b: &ByteMatrix, c: &mut [f32])
     }
 }
 
-/// Whether `rows` rows of `cost` multiply-adds each are worth a second thread.
+/// True if `rows` rows of `cost` multiply-adds each are worth a second thread.
 pub fn is_worth_threads(rows: usize, cost: usize) -> bool {
     rows >= 2 && rows * cost >= PARALLEL_THRESHOLD && rayon::current_num_threads() >= 2
 }
 
-/// How many rows each thread takes: whole tiles, so that every thread stays on the fast path.
+/// Rows that each thread takes: whole tiles, so that every thread stays on the fast path.
 pub fn rows_per_thread(rows: usize) -> usize {
     rows.div_ceil(rayon::current_num_threads())
         .next_multiple_of(TILE_ROWS)
@@ -258,10 +258,10 @@ mod tests {
                 product(&|a, c| tiles::portable::numbers::sweep(a, &panels, c, columns));
             for (name, numbers, of_bytes) in sweeps() {
                 let at = format!("{name} at {rows} x {inner} x {columns}");
-                let found = product(&|a, c| numbers(a, &panels, c, columns));
-                assert_eq!(found, definition, "numbers, {at}");
-                let found = product(&|a, c| of_bytes(a, &bytes, c, columns));
-                assert_eq!(found, definition, "bytes, {at}");
+                let actual = product(&|a, c| numbers(a, &panels, c, columns));
+                assert_eq!(actual, definition, "numbers, {at}");
+                let actual = product(&|a, c| of_bytes(a, &bytes, c, columns));
+                assert_eq!(actual, definition, "bytes, {at}");
             }
         }
         println!(

@@ -8,12 +8,12 @@ use serde::Serialize;
 
 use super::LANES;
 
-/// What a normalized neuron remembers beside its weights and bias, by the names of Keras.
+/// Parameters and moving statistics of a normalized neuron beside its weights and bias, by the names of Keras.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Normalizer {
-    /// What normalized values are multiplied with.
+    /// Factor of the normalized values.
     pub gamma: f32,
-    /// What is added to them.
+    /// Offset that is added to them.
     pub beta: f32,
     /// Moving average of the means of training batches.
     pub moving_mean: f32,
@@ -22,7 +22,7 @@ pub struct Normalizer {
 }
 
 impl Normalizer {
-    /// From the numbers behind a neuron's bias, in the order of the fields; `None` if there are none.
+    /// Reads the numbers behind a neuron's bias, in the order of the fields; `None` if there are none.
     pub fn read(numbers: &[f32]) -> Option<Self> {
         let &[gamma, beta, moving_mean, moving_variance] = numbers else {
             return None;
@@ -83,7 +83,7 @@ pub struct Statistics {
 }
 
 impl Statistics {
-    /// Those of a batch, which has at least one value.
+    /// Statistics of a batch, which has at least one value.
     pub fn of(values: &[f32]) -> Self {
         let n = values.len() as f32;
         let mean = sum(values, values, |value, _| value) / n;

@@ -101,7 +101,7 @@ mod rate {
     }
 }
 
-/// One step's numbers, the same for every weight of the network.
+/// Numbers of one step, which are common to every weight of the network.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Step {
     /// The learning rate that the schedule gives for this step.
@@ -121,7 +121,7 @@ impl Optimizer {
         }
     }
 
-    /// How many numbers of state a weight needs.
+    /// Numbers of state that a weight needs.
     pub fn moments(&self) -> usize {
         match self {
             Self::Sgd { momentum, .. } => usize::from(*momentum != 0.0),
@@ -130,7 +130,7 @@ impl Optimizer {
         }
     }
 
-    /// Where every number of state starts.
+    /// Initial value of every number of state.
     pub fn initial_moment(&self) -> f32 {
         match *self {
             Self::Adagrad {

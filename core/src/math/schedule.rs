@@ -76,8 +76,8 @@ impl Schedule {
                 passed / f64::from(decay_epochs.max(1)),
             ),
             Self::Cosine { alpha } => {
-                let done = (passed / f64::from(epochs.max(1))).min(1.0);
-                let cosine = 0.5 * (1.0 + libm::cos(std::f64::consts::PI * done));
+                let fraction = (passed / f64::from(epochs.max(1))).min(1.0);
+                let cosine = 0.5 * (1.0 + libm::cos(std::f64::consts::PI * fraction));
                 f64::from(alpha) + (1.0 - f64::from(alpha)) * cosine
             }
         };

@@ -4,7 +4,7 @@
 use ndarray_rand::rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
-/// What a stream is for; two purposes never share a draw.
+/// Purpose of a stream; two purposes never share a draw.
 #[derive(Clone, Copy, Debug)]
 pub enum Purpose {
     /// Initial weights.
@@ -17,7 +17,7 @@ pub enum Purpose {
     Shuffle = 4,
     /// The fixed split of a source into training and test rows.
     Split = 5,
-    /// What becomes of a training image; `layer` is the epoch and `neuron` is the row.
+    /// Augmentation of a training image; `layer` is the epoch and `neuron` is the row.
     Augmentation = 6,
 }
 

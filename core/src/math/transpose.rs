@@ -16,14 +16,14 @@ pub fn transpose(
     to: &mut [[u8; LANES]],
     stride: usize,
 ) {
-    let mut done = 0;
+    let mut blocks_done = 0;
     #[cfg(target_arch = "x86_64")]
     if is_x86_feature_detected!("avx2") {
         // SAFETY: the processor has the feature that the function is compiled for.
-        done = unsafe { avx2::transpose(from, starts, columns.clone(), to, stride) };
+        blocks_done = unsafe { avx2::transpose(from, starts, columns.clone(), to, stride) };
     }
     let blocks = starts.as_chunks::<LANES>().0.iter().enumerate();
-    for (panel, &starts) in blocks.skip(done) {
+    for (panel, &starts) in blocks.skip(blocks_done) {
         let rows = starts.map(|start| cells(from, start, &columns));
         for cell in 0..rows[0].len() {
             let block = rows.map(|row| row[cell]);

@@ -142,7 +142,7 @@ impl Unit {
             } => {
                 let waits_for = running.current.as_ref().map(|c| c.header.tick);
                 if waits_for != Some(tick) {
-                    // What is done is a duplicate; what is not yet begun cannot be placed.
+                    // A tick that is done is a duplicate; one that is not yet begun cannot be placed.
                     if tick > running.applied {
                         self.say_hello(generation, effects);
                     } else {
@@ -265,7 +265,7 @@ impl Unit {
         let State::Running(running) = &mut self.state else {
             return;
         };
-        let wanted = running.current.take_if(|current| {
+        let current = running.current.take_if(|current| {
             first <= range.first
                 && (range.first + range.count) * outputs <= first * outputs + errors.nrows()
                 && errors.ncols() == current.inputs.n_rows()
@@ -274,7 +274,7 @@ impl Unit {
             header,
             inputs,
             pass,
-        }) = wanted
+        }) = current
         else {
             // Not the shape of these neurons.
             self.dropped.foreign += 1;

@@ -110,8 +110,8 @@ impl Neurons {
             kernel::sum(weights).is_finite() || weights.iter().all(|w| w.is_finite())
         };
         let mut neurons = self.weights.chunks(self.stride());
-        let found = neurons.position(|weights| !is_finite(weights));
-        found.map(|neuron| self.first + neuron)
+        let position = neurons.position(|weights| !is_finite(weights));
+        position.map(|neuron| self.first + neuron)
     }
 
     /// A copy of everything that must be remembered.

@@ -16,15 +16,15 @@ pub struct Pass {
     /// Activations of the sums, `[neurons, positions * rows]`; a dense layer has one
     /// position.
     activations: Arc<Array2<f32>>,
-    normalized: Option<Normalized>,
+    normalized: Option<NormalizationPass>,
 }
 
 /// Values of a batch before and behind a normalization. Both arrays are `[neurons, positions * rows]`, or behind a
 /// pool `[neurons * outputs, rows]`, which is the same order.
 #[derive(Clone, Debug, PartialEq)]
-struct Normalized {
+struct NormalizationPass {
     input: Arc<Array2<f32>>,
-    /// With the activation that follows it.
+    /// Normalized values with the activation that follows.
     values: Arc<Array2<f32>>,
     /// Statistics of the input of each neuron.
     batch: Vec<Statistics>,
@@ -153,10 +153,10 @@ impl Neurons {
         normalization: &Normalization,
         input: &Arc<Array2<f32>>,
         training: bool,
-    ) -> Normalized {
+    ) -> NormalizationPass {
         let mut values = input.as_ref().clone();
         let batch = normalization.apply(self.normalizers(), slice_mut(&mut values), training);
-        Normalized {
+        NormalizationPass {
             input: input.clone(),
             values: Arc::new(values),
             batch,
@@ -165,11 +165,11 @@ impl Neurons {
     }
 
     /// Turns the errors of normalized values into those of what was normalized.
-    fn denormalize(&self, normalized: &Normalized, errors: &mut Array2<f32>) -> Vec<Change> {
+    fn denormalize(&self, normalized: &NormalizationPass, errors: &mut Array2<f32>) -> Vec<Change> {
         let Some(normalization) = &self.layer.normalization else {
             return Vec::new();
         };
-        let Normalized {
+        let NormalizationPass {
             input,
             values,
             batch,

@@ -8,7 +8,7 @@ use crate::protocol::{Envelope, Message};
 use crate::topology::Graph;
 use crate::view::{Dropped, UnitState, UnitView, View};
 
-/// In place of a unit whose data is missing or damaged: it answers the trainer's rewinds, as a unit
+/// Stand-in for a unit whose data is missing or damaged: it answers the trainer's rewinds, as a unit
 /// would, but with what is wrong.
 pub struct StandIn {
     neurons: NeuronRange,

@@ -11,11 +11,11 @@ use crate::view::{NeuronBatch, NeuronView, UnitState, UnitView};
 /// The last training batch as the update left it, kept for those who look.
 pub(super) struct LastBatch {
     pub(super) tick: Tick,
-    /// Before pooling and dropout, `[neurons, positions * rows]`.
+    /// Activations before pooling and dropout, `[neurons, positions * rows]`.
     pub(super) activations: Arc<Array2<f32>>,
     /// dLoss/dz, `[neurons, positions * rows]`.
     pub(super) deltas: Arc<Array2<f32>>,
-    /// For filters: rows of the batch.
+    /// Rows of the batch; `None` for neurons without maps.
     pub(super) rows_of_maps: Option<usize>,
 }
 

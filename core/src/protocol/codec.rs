@@ -30,7 +30,7 @@
 //! | 10 | `Propagated` | tick: u64, next, fan_in: u32, rows: u32 | 76 | errors `[fan_in, rows]` |
 //! | 11 | `Diverged` | from: address, neuron: u32, tick: u64 | 40 | |
 //!
-//! Of a convolution, `neurons` of an activation and of errors counts outputs (`first` always counts neurons),
+//! In a convolution, `neurons` of an activation and of errors counts outputs (`first` always counts neurons),
 //! `rows` of a contribution is places of the map times rows of the batch, and `fan_in` of what is propagated is
 //! features, not weights.
 //!
@@ -75,7 +75,7 @@ pub const MAX_COUNTER: u64 = i64::MAX as u64;
 
 /// Bytes of each kind without its payload.
 pub mod fixed_len {
-    /// What every message starts with.
+    /// Header that every message starts with.
     pub const HEADER: usize = 16;
     /// `Rewind`
     pub const REWIND: usize = HEADER + COMMIT;
@@ -89,7 +89,7 @@ pub mod fixed_len {
     pub const COMMITTED: usize = HEADER + ADDRESS + COMMIT;
     /// `Forward`; the whole of it when the values are not inside.
     pub const FORWARD: usize = HEADER + TICK_HEADER + 12;
-    /// What u8 values in a `Forward` begin with.
+    /// Scale that u8 values in a `Forward` begin with.
     pub const SCALE: usize = 4;
     /// `Activation`
     pub const ACTIVATION: usize = HEADER + TICK_HEADER + 12;
@@ -152,7 +152,7 @@ pub struct Limits {
     pub max_features: u32,
 }
 
-/// How many bytes [`encode`] adds.
+/// Number of bytes that [`encode`] adds.
 pub fn encoded_len(envelope: &Envelope) -> usize {
     let (fixed, values) = match &envelope.message {
         Message::Rewind(_) => (fixed_len::REWIND, 0),

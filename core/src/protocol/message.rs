@@ -14,7 +14,7 @@ use crate::math::Inputs;
 pub struct Envelope {
     /// The timeline of the sender; a receiver of a newer one ignores the message.
     pub generation: Generation,
-    /// What is said.
+    /// Content of the envelope.
     pub message: Message,
 }
 
@@ -28,26 +28,26 @@ pub enum Message {
     Rewind(CommitPoint),
     /// Unit or synapse to trainer: I have just booted, or I cannot place what I was sent.
     Hello {
-        /// Who says so.
+        /// Sender.
         from: Address,
     },
     /// Unit or synapse to trainer: the commit of this generation is restored.
     Ready {
-        /// Who says so.
+        /// Sender.
         from: Address,
     },
     /// Unit to trainer: I cannot work in this generation, and starting again would not help. The run
     /// cannot go on, unless it has already gone on without the sender, in a newer generation.
     Unable {
-        /// Who says so.
+        /// Sender.
         from: Address,
-        /// What is missing or damaged.
+        /// Problem with the sender's data: missing or damaged.
         problem: String,
     },
     /// Unit to trainer: a number of this tick is not finite, though everything that it was computed
     /// from is. The sender says nothing more of this generation.
     Diverged {
-        /// Who says so.
+        /// Sender.
         from: Address,
         /// Index of the neuron in its layer.
         neuron: usize,
@@ -56,12 +56,12 @@ pub enum Message {
     },
     /// Unit to trainer: this commit point of mine is in the store.
     Committed {
-        /// Who says so.
+        /// Sender.
         from: Address,
-        /// Which commit point.
+        /// Commit point that has been written.
         commit: CommitPoint,
     },
-    /// To the units of a layer: the layer's inputs for a tick, as bytes where the trainer sends
+    /// Inputs of a layer for a tick, to its units: as bytes where the trainer sends
     /// rows of a data set of bytes. The first layer gets none for a tick that came as the `next` of
     /// a `Backward`.
     Forward {
@@ -79,7 +79,7 @@ pub enum Message {
         /// `[outputs of the unit's neurons, rows]`
         values: Arc<Array2<f32>>,
     },
-    /// To the units of a layer: how the loss changes with the layer's activations.
+    /// Gradient of the loss by a layer's activations, to its units.
     Backward {
         /// The tick.
         tick: Tick,
@@ -115,20 +115,20 @@ pub enum Message {
     },
 }
 
-/// What everybody needs to know about a tick; all that the trainer decides on the way is in it.
+/// Facts about a tick that everybody needs; all that the trainer decides on the way is in it.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TickHeader {
-    /// Its number.
+    /// Number of the tick.
     pub tick: Tick,
-    /// Whether weights change.
+    /// Training, which changes weights, or evaluation.
     pub work: Work,
-    /// Which rows of the data set it uses.
+    /// Rows of the data set that it uses.
     pub batch: BatchRef,
     /// The number of the commit point that this tick is marked as.
     pub mark: Option<u64>,
 }
 
-/// What a tick is for.
+/// Purpose of a tick.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Work {
     /// Forward, backward and one optimizer step.

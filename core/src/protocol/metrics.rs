@@ -22,17 +22,17 @@ pub struct Tally {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TaskTally {
-    /// Nothing counted yet.
+    /// Sums of no row yet.
     #[default]
     Empty,
-    /// For classes.
+    /// Sums for classes.
     Classification {
         /// Rows whose most probable class was right.
         correct: u64,
         /// `confusion[right * classes + answered]`, empty above [`MAX_CONFUSION_CLASSES`].
         confusion: Vec<u64>,
     },
-    /// For numbers.
+    /// Sums for numbers.
     Regression {
         /// Sum of (answer - right)^2.
         squared_error: f64,
@@ -43,7 +43,7 @@ pub enum TaskTally {
         origin: Option<f64>,
         /// Sum of the right answers, less the origin each.
         sum: f64,
-        /// Sum of the squares of the same.
+        /// Sum of the squares of these differences.
         sum_of_squares: f64,
     },
 }

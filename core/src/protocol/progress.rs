@@ -66,7 +66,7 @@ pub struct Ledger {
     pub commit: CommitPoint,
     /// Progress of the run at its tick.
     pub progress: Progress,
-    /// Figures of the run up to here; none in ledgers of older programs.
+    /// Figures of the run up to here; zeros in ledgers of older programs.
     #[serde(default)]
     pub totals: Totals,
 }
@@ -83,7 +83,7 @@ pub struct Totals {
     /// Time that trainers have worked: each from its first tick on, and one that was lost up to its
     /// last commit.
     pub elapsed: Duration,
-    /// Generation that goes on after the ledger, so that each one drawn later is a rewind; none where
+    /// Generation that goes on after the ledger, so that each one drawn later is a rewind; `None` where
     /// the run has ended or was stopped.
     pub generation: Option<Generation>,
 }
@@ -101,7 +101,7 @@ pub enum Verdict {
 /// The end of a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Outcome {
-    /// Why it ended.
+    /// Reason for the end.
     pub verdict: Verdict,
     /// The last ledger, which is in the store.
     pub ledger: Ledger,
@@ -162,7 +162,7 @@ pub enum Event {
 }
 
 impl Progress {
-    /// Before the first tick of a run of `epochs` epochs.
+    /// Progress before the first tick of a run of `epochs` epochs.
     pub fn start(epochs: u32) -> Self {
         Self {
             tick: Tick(0),

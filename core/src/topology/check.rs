@@ -17,7 +17,7 @@ pub const MAX_NEURONS: usize = 200_000;
 /// Least and most memory of a container, in bytes. Docker refuses less.
 const MEMORY: std::ops::RangeInclusive<u64> = 6 << 20..=1 << 40;
 
-/// Every rule that needs only the file.
+/// Applies every rule that needs only the file.
 pub(super) fn check(spec: &Spec, report: &mut Report<'_>) {
     let layers = weighted(spec);
     order(spec, report);
@@ -31,11 +31,11 @@ pub(super) fn check(spec: &Spec, report: &mut Report<'_>) {
 }
 
 fn names(layers: &[Weighted<'_>], report: &mut Report<'_>) {
-    let mut taken: HashMap<String, usize> = HashMap::new();
+    let mut first_uses: HashMap<String, usize> = HashMap::new();
     for (index, layer) in layers.iter().enumerate() {
         let name = layer.neurons.title(index);
         let message = format!("another layer has the name `{name}` too");
-        if let Some(first) = taken.insert(name, index) {
+        if let Some(first) = first_uses.insert(name, index) {
             // The name that was written is the one to change, not a default.
             let culprit = if layer.neurons.name.is_some() {
                 layer
@@ -53,7 +53,7 @@ fn names(layers: &[Weighted<'_>], report: &mut Report<'_>) {
         let Some(name) = normalization.name else {
             continue;
         };
-        if taken.insert(name.to_owned(), layers.len()).is_some() {
+        if first_uses.insert(name.to_owned(), layers.len()).is_some() {
             let path = format!("network.layers[{}].name", normalization.position);
             let message = format!("another layer has the name `{name}` too");
             report.add(&path, message, "names of layers must differ");

@@ -13,12 +13,12 @@ use crate::math::{Activation, Loss};
 
 /// Most trainable numbers of a network.
 pub const MAX_PARAMETERS: u128 = 50_000_000;
-/// Most sums of a layer of filters in a tick; four arrays of so many numbers are kept.
+/// Most sums of a layer of filters in a tick; four arrays of that length are kept.
 pub const MAX_MAP_VALUES: u128 = 1 << 28;
 /// Largest state of one neuron, weights and optimizer, in bytes.
 pub const MAX_NEURON_BYTES: u128 = 16 << 20;
 
-/// Every rule that needs the data. Returns the layers with weights, `None` for one that does not fit.
+/// Applies every rule that needs the data. Returns the layers with weights, `None` for one that does not fit.
 pub(super) fn fit(spec: &Spec, shape: &DataShape, report: &mut Report<'_>) -> Vec<Option<Layer>> {
     let layers = weighted(spec);
     if shape.features == 0 {

@@ -3,9 +3,9 @@
 use super::problem::{Place, Problem, Problems, shorten};
 use super::yaml::{self, Entry, MAX_DEPTH, Node, Value};
 
-/// One step of a path like `network.layers[0].units`.
+/// Segment of a path like `network.layers[0].units`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Step {
+enum Segment {
     /// A key of a mapping.
     Key(String),
     /// `[0]`: an item of a list, from 0.
@@ -29,18 +29,22 @@ pub fn apply_override(root: &mut Node, text: &str) -> Result<(), Problem> {
         return Err(problem("", "there is no `=`".to_owned(), usage));
     };
     let path = path.trim();
-    let steps = parse_path(path).map_err(|message| problem("", message, usage))?;
+    let segments = parse_path(path).map_err(|message| problem("", message, usage))?;
     let mut value = parse_value(value, &place)?;
-    if steps.len() + value.depth() > MAX_DEPTH {
+    if segments.len() + value.depth() > MAX_DEPTH {
         return Err(problem("", "nested too deeply".to_owned(), None));
     }
     let mut node = root;
-    for (index, step) in steps.iter().enumerate() {
+    for (index, segment) in segments.iter().enumerate() {
         // The path so far is only needed for a message.
-        node = match enter(node, step, &place) {
+        node = match enter(node, segment, &place) {
             Ok(node) => node,
             Err((message, help)) => {
-                return Err(problem(&written(&steps[..index]), message, help.as_deref()));
+                return Err(problem(
+                    &path_text(&segments[..index]),
+                    message,
+                    help.as_deref(),
+                ));
             }
         };
     }
@@ -52,10 +56,10 @@ pub fn apply_override(root: &mut Node, text: &str) -> Result<(), Problem> {
 /// The place of the value at `path`, or of the nearest thing around it that was written.
 pub(super) fn place_of(root: &Node, path: &str) -> Place {
     let mut node = root;
-    for step in parse_path(path).unwrap_or_default() {
-        let next = match (&step, &node.value) {
-            (Step::Key(key), _) => node.get(key),
-            (Step::Index(index), Value::Sequence(items)) => items.get(*index),
+    for segment in parse_path(path).unwrap_or_default() {
+        let next = match (&segment, &node.value) {
+            (Segment::Key(key), _) => node.get(key),
+            (Segment::Index(index), Value::Sequence(items)) => items.get(*index),
             _ => None,
         };
         match next {
@@ -81,46 +85,46 @@ fn parse_value(text: &str, place: &Place) -> Result<Node, Problem> {
     }
 }
 
-fn parse_path(path: &str) -> Result<Vec<Step>, String> {
+fn parse_path(path: &str) -> Result<Vec<Segment>, String> {
     let invalid = || format!("`{}` is not a path", shorten(path));
-    let mut steps = Vec::new();
+    let mut segments = Vec::new();
     for part in path.split('.') {
         let (key, mut rest) = part.split_at(part.find('[').unwrap_or(part.len()));
         if key.is_empty() || key.contains(']') {
             return Err(invalid());
         }
-        steps.push(Step::Key(key.to_owned()));
+        segments.push(Segment::Key(key.to_owned()));
         while !rest.is_empty() {
             let inner = rest.strip_prefix('[').and_then(|rest| rest.split_once(']'));
             let (item, after) = inner.ok_or_else(invalid)?;
             if item.is_empty() || item.contains('[') {
                 return Err(invalid());
             }
-            steps.push(match item.parse() {
-                Ok(index) => Step::Index(index),
-                Err(_) => Step::Name(item.to_owned()),
+            segments.push(match item.parse() {
+                Ok(index) => Segment::Index(index),
+                Err(_) => Segment::Name(item.to_owned()),
             });
             rest = after;
         }
-        if steps.len() > MAX_DEPTH {
+        if segments.len() > MAX_DEPTH {
             return Err("the path is too long".to_owned());
         }
     }
-    Ok(steps)
+    Ok(segments)
 }
 
-/// The node that a step leads to, with what to say when it leads nowhere.
+/// The node that a segment leads to, with what to say when it leads nowhere.
 fn enter<'n>(
     node: &'n mut Node,
-    step: &Step,
+    segment: &Segment,
     place: &Place,
 ) -> Result<&'n mut Node, (String, Option<String>)> {
-    if let (Step::Key(_), Value::Null) = (step, &node.value) {
+    if let (Segment::Key(_), Value::Null) = (segment, &node.value) {
         node.value = Value::Mapping(Vec::new());
         node.place = place.clone();
     }
-    match (step, &mut node.value) {
-        (Step::Key(key), Value::Mapping(entries)) => {
+    match (segment, &mut node.value) {
+        (Segment::Key(key), Value::Mapping(entries)) => {
             let index = match entries.iter().position(|entry| entry.key == *key) {
                 Some(index) => index,
                 None => {
@@ -137,16 +141,16 @@ fn enter<'n>(
             };
             Ok(&mut entries[index].node)
         }
-        (Step::Key(key), _) => Err((
+        (Segment::Key(key), _) => Err((
             format!("not a mapping, so it has no `{}`", shorten(key)),
             None,
         )),
-        (Step::Index(index), Value::Sequence(items)) => {
+        (Segment::Index(index), Value::Sequence(items)) => {
             let count = items.len();
             let missing = || (format!("there is no item {index}"), Some(counted(count)));
             items.get_mut(*index).ok_or_else(missing)
         }
-        (Step::Name(name), Value::Sequence(items)) => {
+        (Segment::Name(name), Value::Sequence(items)) => {
             let named = |item: &&mut Node| match item.get("name").map(|node| &node.value) {
                 Some(Value::Text(text)) => text == name,
                 _ => false,
@@ -166,14 +170,14 @@ fn counted(items: usize) -> String {
     }
 }
 
-fn written(steps: &[Step]) -> String {
+fn path_text(segments: &[Segment]) -> String {
     let mut path = String::new();
-    for step in steps {
-        match step {
-            Step::Key(key) if path.is_empty() => path.push_str(&shorten(key)),
-            Step::Key(key) => path.push_str(&format!(".{}", shorten(key))),
-            Step::Index(index) => path.push_str(&format!("[{index}]")),
-            Step::Name(name) => path.push_str(&format!("[{}]", shorten(name))),
+    for segment in segments {
+        match segment {
+            Segment::Key(key) if path.is_empty() => path.push_str(&shorten(key)),
+            Segment::Key(key) => path.push_str(&format!(".{}", shorten(key))),
+            Segment::Index(index) => path.push_str(&format!("[{index}]")),
+            Segment::Name(name) => path.push_str(&format!("[{}]", shorten(name))),
         }
     }
     path

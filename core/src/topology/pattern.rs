@@ -2,11 +2,11 @@
 
 /// A pattern of the schema.
 pub(super) struct Pattern {
-    /// How the schema writes it.
+    /// Regular expression, as the schema writes it.
     pub regex: &'static str,
-    /// How a message says it.
+    /// Words for it in a message.
     pub expected: &'static str,
-    /// Whether a text matches.
+    /// True if a text matches.
     pub matches: fn(&str) -> bool,
 }
 

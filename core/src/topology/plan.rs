@@ -15,7 +15,7 @@ use crate::layers::Layer;
 /// and the small attributes beside it.
 pub const ITEM_BYTES: usize = 396 * 1024;
 
-/// What a run consists of and what it costs.
+/// Parts and cost of a run.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Plan {
     /// Name of the run.
@@ -28,19 +28,19 @@ pub struct Plan {
     pub totals: Totals,
     /// Actors by kind: one container each when deployed.
     pub actors: ActorCounts,
-    /// How the units of the first layer come by their inputs.
+    /// Way in which units of the first layer come by their inputs.
     pub feed: Feed,
     /// Messages of one training tick with a full batch.
     pub traffic: Vec<Traffic>,
     /// All of them together.
     pub per_tick: PerTick,
-    /// How the epochs are cut into ticks.
+    /// Epochs, cut into ticks.
     pub ticks: Ticks,
-    /// How training images are changed in every epoch, if they are.
+    /// Augmentation of training images in every epoch; `None` leaves them as they are.
     pub augmentation: Option<Augmentation>,
-    /// What all actors together hold, in bytes.
+    /// Memory of all actors together, in bytes.
     pub memory: Memory,
-    /// What is created at the broker; none for a run in one process.
+    /// Names that are created at the broker; `None` for a run in one process.
     pub broker: Option<BrokerPlan>,
 }
 
@@ -120,11 +120,11 @@ pub struct Memory {
     /// Values of the two ticks that are in flight at most: what each unit was given and answered,
     /// and what each synapse gathers, with the weights that contributions carry.
     pub in_flight: u64,
-    /// What filters keep of their maps before pooling: activations and deltas of this tick and of the last one.
+    /// Maps that filters keep before pooling: activations and deltas of this tick and of the last one.
     pub maps: u64,
 }
 
-/// What is created at the broker.
+/// Names that are created at the broker.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct BrokerPlan {
     /// Exchanges.
@@ -135,10 +135,10 @@ pub struct BrokerPlan {
     pub bindings: usize,
 }
 
-/// How many there are, with some of their names.
+/// Number of names, with some of them.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Named {
-    /// How many.
+    /// Number of names.
     pub count: usize,
     /// Some names.
     pub examples: Vec<String>,
@@ -170,7 +170,7 @@ impl Plan {
             bytes: traffic.iter().map(|kind| kind.bytes).sum(),
             wire_bytes: traffic.iter().map(|kind| kind.wire_bytes).sum(),
         };
-        // What the first layer reads from the data set by itself is in memory, but in no message.
+        // Data that the first layer reads by itself is in memory, but in no message.
         let read = match feed {
             Feed::Broadcast => 0,
             Feed::Reference => {

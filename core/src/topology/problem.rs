@@ -1,5 +1,4 @@
-//! What is wrong with a topology file: every problem with its place, what was expected and what
-//! to do.
+//! Problems of a topology file, each with its place, what was expected and what to do.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,30 +9,30 @@ const MAX_PROBLEMS: usize = 100;
 const MAX_VALUE: usize = 60;
 const MAX_EXCERPT: usize = 100;
 
-/// Where something was written. Orders places in the text before overrides.
+/// Place where something was written. Orders places in the text before overrides.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Place {
-    /// In the file.
+    /// Position in the file.
     Text {
         /// Line, from 1.
         line: usize,
         /// Column in characters, from 1.
         column: usize,
     },
-    /// In an override of the command line: `training.epochs=3`.
+    /// Override of the command line: `training.epochs=3`.
     Override(Arc<str>),
 }
 
 /// One problem.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// Where it was written.
+    /// Place where it was written.
     pub place: Place,
-    /// Which value it is about: `network.layers[1].units`; empty for the file as a whole.
+    /// Path of the value that it is about: `network.layers[1].units`; empty for the file as a whole.
     pub path: String,
-    /// What is wrong, as a lower-case fragment.
+    /// Description of the problem, as a lower-case fragment.
     pub message: String,
-    /// What would be right.
+    /// Advice: what would be right.
     pub help: Option<String>,
 }
 
@@ -55,12 +54,12 @@ impl Problems {
         self.list.iter()
     }
 
-    /// How many there are, with those that are only counted.
+    /// Number of problems, with those that are only counted.
     pub fn count(&self) -> usize {
         self.list.len() + self.omitted
     }
 
-    /// Whether there are none.
+    /// True if there are none.
     pub fn is_empty(&self) -> bool {
         self.list.is_empty()
     }
@@ -82,7 +81,7 @@ impl Problems {
         Err(self.sorted())
     }
 
-    /// The same problems, first places first.
+    /// These problems, first places first.
     pub(super) fn sorted(mut self) -> Self {
         self.list.sort_by(|a, b| a.place.cmp(&b.place));
         self
@@ -101,7 +100,10 @@ impl Problems {
         for problem in &self.list {
             match &problem.place {
                 Place::Text { line, column } => {
-                    out.push_str(&format!("{file}:{line}:{column}: {}\n", Body(problem)));
+                    out.push_str(&format!(
+                        "{file}:{line}:{column}: {}\n",
+                        ProblemText(problem)
+                    ));
                     out.push_str(&excerpt(text, *line, *column));
                 }
                 Place::Override(_) => out.push_str(&format!("{problem}\n")),
@@ -141,16 +143,16 @@ impl fmt::Display for Problems {
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.place {
-            Place::Text { line, column } => write!(f, "{line}:{column}: {}", Body(self)),
-            Place::Override(text) => write!(f, "--set {}: {}", shorten(text), Body(self)),
+            Place::Text { line, column } => write!(f, "{line}:{column}: {}", ProblemText(self)),
+            Place::Override(text) => write!(f, "--set {}: {}", shorten(text), ProblemText(self)),
         }
     }
 }
 
 /// A problem without its place.
-struct Body<'a>(&'a Problem);
+struct ProblemText<'a>(&'a Problem);
 
-impl fmt::Display for Body<'_> {
+impl fmt::Display for ProblemText<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.0.path.is_empty() {
             write!(f, "{}: ", self.0.path)?;
@@ -174,14 +176,14 @@ fn excerpt(text: &str, line: usize, column: usize) -> String {
     // A very long line is shown from a little before the column on.
     let skipped = (column - 1).saturating_sub(MAX_EXCERPT / 2);
     let skipped = if column > MAX_EXCERPT { skipped } else { 0 };
-    let shown: String = source
+    let visible: String = source
         .chars()
         .skip(skipped)
         .take(MAX_EXCERPT)
         .map(|c| if c.is_control() { ' ' } else { c })
         .collect();
     let indent = " ".repeat(column - 1 - skipped);
-    format!("{line:5} | {}\n      | {indent}^\n", shown.trim_end())
+    format!("{line:5} | {}\n      | {indent}^\n", visible.trim_end())
 }
 
 /// Text from a file, fit for one line of a message: short, without control characters.
@@ -226,7 +228,7 @@ pub(super) fn nearest<'a>(word: &str, valid: &[&'a str]) -> Option<&'a str> {
         .map(|(_, valid)| valid)
 }
 
-/// What to do about a word that is not valid: the nearest one, or all of them.
+/// Advice for a word that is not valid: the nearest valid one, or all of them.
 pub(super) fn suggest(word: &str, valid: &[&str]) -> String {
     match nearest(word, valid) {
         Some(valid) => format!("did you mean `{valid}`?"),

@@ -136,7 +136,7 @@ impl<'a> Roster<'a> {
         self.addresses().skip(1)
     }
 
-    /// Whether an address is that of a member.
+    /// True if an address is that of a member.
     pub fn has_member(self, address: Address) -> bool {
         match address {
             Address::Synapse(below) => below + 1 < self.0.layers.len(),
@@ -207,7 +207,7 @@ impl fmt::Display for ActorCounts {
 }
 
 impl Actor {
-    /// Whether it reads the data set by itself where the first layer is fed so.
+    /// True if it reads the data set by itself where the first layer is fed so.
     pub fn reads_data(&self, feed: Feed) -> bool {
         self.reads_data.contains(&feed)
     }

@@ -105,7 +105,7 @@ fn any_rows_validate(schema: &mut Schema) {
 }
 
 impl Data {
-    /// How training images are changed.
+    /// Augmentation of training images; `None` leaves them as they are.
     pub fn augmentation(&self) -> Option<Augmentation> {
         match self {
             Self::Digits(images) | Self::Mnist(images) | Self::FashionMnist(images) => {

@@ -1,4 +1,4 @@
-//! How many messages, and how many bytes, one training tick sends.
+//! Traffic of one training tick: number of messages, and their bytes.
 //!
 //! `bytes` are those of the values alone: 4 for each `f32`, 1 for each value of a data set of bytes.
 //! `wire_bytes` are those of whole messages as [`codec`](crate::protocol::codec) writes them, each
@@ -17,8 +17,8 @@
 //! | contribution | each unit, to the synapse below | `units` | `neurons * (rows + fan_in) * 4`: deltas, and the weights before the update | 84 |
 //! | propagated | the only unit of a layer, to the synapse below | 1 | `fan_in * rows * 4`: finished errors instead of a contribution | 76 |
 //!
-//! Of a tick that does not come with the errors of a training tick (an evaluation behind an evaluation, the first training
-//! tick behind one, the first tick after a rewind, one that waited for a commit) the first layer is told by reference too:
+//! A tick that does not come with the errors of a training tick (an evaluation behind an evaluation, the first training
+//! tick behind one, the first tick after a rewind, one that waited for a commit) is told to the first layer by reference too:
 //! one message of 72 bytes, and as many deliveries as it has units.
 
 use serde::Serialize;
@@ -34,8 +34,8 @@ use crate::protocol::codec::fixed_len;
 pub struct Traffic {
     /// Name of the layer whose units send or receive it.
     pub layer: String,
-    /// What is sent.
-    pub kind: Kind,
+    /// Content of the messages.
+    pub kind: TrafficKind,
     /// Deliveries in one training tick.
     pub messages: u64,
     /// Bytes of values in all of them.
@@ -47,20 +47,20 @@ pub struct Traffic {
 /// Kinds of messages that a training tick sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Kind {
+pub enum TrafficKind {
     /// The inputs of a layer.
     Forward,
-    /// What its neurons answer.
+    /// Activations of its neurons.
     Activation,
-    /// How the loss changes with the answers.
+    /// Gradient of the loss by the activations.
     Backward,
-    /// What the synapse below needs to compute the errors of its layer.
+    /// Deltas and weights, from which the synapse below computes the errors of its layer.
     Contribution,
     /// The errors of the layer below, from a unit that holds a whole layer.
     Propagated,
 }
 
-impl Kind {
+impl TrafficKind {
     /// The word for people.
     pub fn word(self) -> &'static str {
         match self {
@@ -89,7 +89,7 @@ pub fn traffic(graph: &Graph, shape: &DataShape, feed: Feed) -> Vec<Traffic> {
         .collect()
 }
 
-/// What the inputs of a layer take.
+/// Inputs of a layer, as messages carry them.
 struct Forward {
     /// Bytes of a value.
     value: u64,
@@ -114,21 +114,26 @@ fn of_layer(layer: &Layer, forward: Option<Forward>, is_first: bool, rows: u64) 
     let features = layer.inputs() as u64;
     let values = 4 * neurons * rows * layer.outputs() as u64;
     let inputs = units * rows * features;
-    let forward = forward.map(|of| (Kind::Forward, units, inputs * of.value, of.fixed));
+    let forward = forward.map(|of| (TrafficKind::Forward, units, inputs * of.value, of.fixed));
     let mut kinds = Vec::from_iter(forward);
     kinds.extend([
-        (Kind::Activation, units, values, fixed_len::ACTIVATION),
-        (Kind::Backward, units, values, fixed_len::BACKWARD),
+        (
+            TrafficKind::Activation,
+            units,
+            values,
+            fixed_len::ACTIVATION,
+        ),
+        (TrafficKind::Backward, units, values, fixed_len::BACKWARD),
     ]);
     if !is_first {
         kinds.push(if units == 1 {
             let errors = 4 * features * rows;
-            (Kind::Propagated, 1, errors, fixed_len::PROPAGATED)
+            (TrafficKind::Propagated, 1, errors, fixed_len::PROPAGATED)
         } else {
             let deltas = 4 * neurons * rows * layer.positions() as u64;
             let weights = 4 * neurons * fan_in;
             let fixed = fixed_len::CONTRIBUTION;
-            (Kind::Contribution, units, deltas + weights, fixed)
+            (TrafficKind::Contribution, units, deltas + weights, fixed)
         });
     }
     let traffic = |(kind, messages, bytes, fixed)| Traffic {

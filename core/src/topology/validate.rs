@@ -9,7 +9,7 @@ use super::pattern::PATTERNS;
 use super::problem::{Place, Problem, Problems, join, nearest, shorten, suggest};
 use super::schema::schema;
 use super::wording::{
-    definition, describe, description, full_description, tag_of, type_help, wanted,
+    definition, describe, description, full_description, noun, tag_of, type_help,
 };
 use super::yaml::{Entry, Node, Value};
 
@@ -54,7 +54,7 @@ impl Walker<'_> {
             return;
         }
         if let Some(branches) = schema["anyOf"].as_array() {
-            // What is optional may also be `null`.
+            // An optional value may also be `null`.
             if node.value != Value::Null {
                 self.visit(&branches[0], node, path, about);
             }
@@ -78,7 +78,7 @@ impl Walker<'_> {
         let types = types(schema);
         let fits = types.contains(&found) || found == "integer" && types.contains(&"number");
         if !fits {
-            let message = format!("expected {}, {}", wanted(types[0]), describe(&node.value));
+            let message = format!("expected {}, {}", noun(types[0]), describe(&node.value));
             let help = type_help(types[0], &node.value).or(about);
             return self.report(&node.place, path, message, help);
         }
@@ -92,7 +92,7 @@ impl Walker<'_> {
         }
     }
 
-    /// One of several words.
+    /// Checks one of several words.
     fn word(&mut self, branches: &[Json], node: &Node, path: &str, about: Option<String>) {
         let valid: Vec<&str> = branches
             .iter()
@@ -187,7 +187,7 @@ impl Walker<'_> {
         let mut valid: Vec<&str> = properties.keys().map(String::as_str).collect();
         // The order of a JSON object depends on how `serde_json` was built.
         valid.sort_unstable();
-        let mut meant = Vec::new();
+        let mut nearest_keys = Vec::new();
         for entry in entries {
             let key = entry.key.as_str();
             let below = child(path, key);
@@ -201,7 +201,7 @@ impl Walker<'_> {
                         .copied()
                         .filter(|key| node.get(key).is_none())
                         .collect();
-                    meant.extend(nearest(key, &free));
+                    nearest_keys.extend(nearest(key, &free));
                     let help = match nearest(key, &free) {
                         Some(word) => format!("did you mean `{word}`?"),
                         None => format!("valid: {}", join(&valid)),
@@ -214,7 +214,7 @@ impl Walker<'_> {
         let required = schema["required"].as_array().into_iter().flatten();
         for key in required.filter_map(Json::as_str) {
             // A misspelt key has been reported already.
-            if node.get(key).is_none() && !meant.contains(&key) {
+            if node.get(key).is_none() && !nearest_keys.contains(&key) {
                 let message = format!("missing key `{key}`");
                 let help = full_description(&properties[key]);
                 self.report(&node.place, path, message, help);
@@ -386,7 +386,7 @@ mod tests {
                 }
                 "type" => {
                     for name in types(schema).iter().filter(|name| **name != "null") {
-                        let mapping = wanted(name) == "a mapping";
+                        let mapping = noun(name) == "a mapping";
                         assert_eq!(mapping, *name == "object", "{at}: type `{name}`");
                     }
                     assert_ne!(types(schema)[0], "null", "{at}: the type comes first");

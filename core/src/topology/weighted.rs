@@ -9,11 +9,11 @@ use crate::math::Activation;
 pub(super) struct Weighted<'a> {
     position: usize,
     pub neurons: NeuronSpec<'a>,
-    pub normalization: Option<Normalization<'a>>,
+    pub normalization: Option<WeightedNormalization<'a>>,
 }
 
 /// The batch normalization behind a layer with weights, with its own position.
-pub(super) struct Normalization<'a> {
+pub(super) struct WeightedNormalization<'a> {
     pub position: usize,
     pub name: Option<&'a str>,
     activation: Activation,
@@ -54,7 +54,7 @@ pub(super) fn weighted(spec: &Spec) -> Vec<Weighted<'_>> {
             });
         }
         if let (LayerSpec::BatchNormalization(spec), Some(below)) = (layer, weighted.last_mut()) {
-            below.normalization = Some(Normalization {
+            below.normalization = Some(WeightedNormalization {
                 position,
                 name: spec.name.as_deref(),
                 activation: spec.activation,
@@ -64,7 +64,7 @@ pub(super) fn weighted(spec: &Spec) -> Vec<Weighted<'_>> {
     weighted
 }
 
-/// Which layer may follow which, as far as that does not depend on shapes.
+/// Order of layers: checks what may follow what, as far as that does not depend on shapes.
 pub(super) fn order(spec: &Spec, report: &mut Report<'_>) {
     let layers = &spec.network.layers;
     if layers.iter().all(|layer| layer.neurons().is_none()) {

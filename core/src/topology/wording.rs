@@ -1,4 +1,4 @@
-//! How messages about the schema put things: what a value is for, what was found, what to write.
+//! Words of messages about the schema: what a value is for, what was found, what to write.
 
 use serde_json::Value as Json;
 
@@ -58,7 +58,7 @@ pub(super) fn full_description(schema: &Json) -> Option<String> {
     }
 }
 
-pub(super) fn wanted(name: &str) -> &'static str {
+pub(super) fn noun(name: &str) -> &'static str {
     match name {
         "integer" => "a whole number",
         "number" => "a number",
@@ -69,7 +69,7 @@ pub(super) fn wanted(name: &str) -> &'static str {
     }
 }
 
-/// What was found instead.
+/// Description of the value that was found.
 pub(super) fn describe(value: &Value) -> String {
     match value {
         Value::Null | Value::Refused => "found nothing".to_owned(),
@@ -86,9 +86,9 @@ pub(super) fn describe(value: &Value) -> String {
     }
 }
 
-/// What to do about the commonest slips.
-pub(super) fn type_help(wanted: &str, value: &Value) -> Option<String> {
-    match (wanted, value) {
+/// Advice for the commonest slips.
+pub(super) fn type_help(expected: &str, value: &Value) -> Option<String> {
+    match (expected, value) {
         ("string", Value::Int(_) | Value::Float(_) | Value::Bool(_)) => {
             Some("put it in quotes".to_owned())
         }

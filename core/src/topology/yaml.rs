@@ -20,13 +20,13 @@ pub const MAX_NODES: usize = 100_000;
 /// A value and where it was written.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Node {
-    /// Where it starts.
+    /// Place where it starts.
     pub place: Place,
-    /// What it is.
+    /// Value of the node.
     pub value: Value,
 }
 
-/// What a node is.
+/// Value of a node.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
     /// Nothing, `null` or `~`.
@@ -52,7 +52,7 @@ pub enum Value {
 pub struct Entry {
     /// The key.
     pub key: String,
-    /// Where the key was written.
+    /// Place where the key was written.
     pub place: Place,
     /// The value.
     pub node: Node,
@@ -75,7 +75,7 @@ pub fn parse(text: &str, problems: &mut Problems) -> Option<Node> {
         emit_unresolved_aliases: true,
         emit_comments: false,
     };
-    let mut builder = Builder {
+    let mut builder = TreeBuilder {
         problems,
         stack: Vec::new(),
         root: None,
@@ -96,7 +96,7 @@ pub fn parse(text: &str, problems: &mut Problems) -> Option<Node> {
     builder.root
 }
 
-/// What the plain scalar `text` means in the core schema of YAML 1.2.
+/// Meaning of the plain scalar `text` in the core schema of YAML 1.2.
 pub fn plain(text: &str) -> Value {
     match text {
         "" | "~" | "null" | "Null" | "NULL" => return Value::Null,
@@ -152,7 +152,7 @@ impl Node {
         Some(&entry.node)
     }
 
-    /// How deep lists and mappings nest: 0 for a scalar.
+    /// Depth to which lists and mappings nest: 0 for a scalar.
     pub fn depth(&self) -> usize {
         let below = match &self.value {
             Value::Sequence(items) => items.iter().map(Node::depth).max(),
@@ -204,7 +204,7 @@ fn place(mark: &Marker) -> Place {
     }
 }
 
-/// Why no more events are wanted.
+/// Reason for taking no more events.
 enum Stop {
     /// There is no tree to look at.
     Unusable,
@@ -212,8 +212,8 @@ enum Stop {
     Finished,
 }
 
-/// A list or mapping whose end has not been seen yet.
-enum Open {
+/// List or mapping whose end has not come yet.
+enum OpenNode {
     Sequence(Place, Vec<Node>),
     Mapping {
         place: Place,
@@ -229,15 +229,15 @@ enum Key {
     Refused,
 }
 
-struct Builder<'p> {
+struct TreeBuilder<'p> {
     problems: &'p mut Problems,
-    stack: Vec<Open>,
+    stack: Vec<OpenNode>,
     root: Option<Node>,
     nodes: usize,
     documents: usize,
 }
 
-impl Builder<'_> {
+impl TreeBuilder<'_> {
     fn event(&mut self, event: Event<'_>, place: Place) -> Result<(), Stop> {
         match event {
             Event::DocumentStart(..) => {
@@ -270,11 +270,11 @@ impl Builder<'_> {
             }
             Event::SequenceStart(_, anchor, tag) => {
                 self.open(&place, anchor, tag.is_some())?;
-                self.stack.push(Open::Sequence(place, Vec::new()));
+                self.stack.push(OpenNode::Sequence(place, Vec::new()));
             }
             Event::MappingStart(_, anchor, tag) => {
                 self.open(&place, anchor, tag.is_some())?;
-                self.stack.push(Open::Mapping {
+                self.stack.push(OpenNode::Mapping {
                     place,
                     entries: Vec::new(),
                     seen: HashSet::new(),
@@ -288,7 +288,7 @@ impl Builder<'_> {
     }
 
     fn scalar(&mut self, text: &str, style: ScalarStyle, place: Place) {
-        if let Some(Open::Mapping {
+        if let Some(OpenNode::Mapping {
             seen,
             key: key @ None,
             ..
@@ -323,11 +323,11 @@ impl Builder<'_> {
 
     fn close(&mut self) {
         let node = match self.stack.pop() {
-            Some(Open::Sequence(place, items)) => Node {
+            Some(OpenNode::Sequence(place, items)) => Node {
                 place,
                 value: Value::Sequence(items),
             },
-            Some(Open::Mapping { place, entries, .. }) => Node {
+            Some(OpenNode::Mapping { place, entries, .. }) => Node {
                 place,
                 value: Value::Mapping(entries),
             },
@@ -340,8 +340,8 @@ impl Builder<'_> {
     fn add(&mut self, node: Node) {
         match self.stack.last_mut() {
             None => self.root = Some(node),
-            Some(Open::Sequence(_, items)) => items.push(node),
-            Some(Open::Mapping { entries, key, .. }) => match key.take() {
+            Some(OpenNode::Sequence(_, items)) => items.push(node),
+            Some(OpenNode::Mapping { entries, key, .. }) => match key.take() {
                 Some(Key::Valid(key, place)) => entries.push(Entry { key, place, node }),
                 Some(Key::Refused) => {}
                 None => {

@@ -80,7 +80,7 @@ impl Trainer {
 }
 
 impl Running {
-    /// When the next commit point is due: soon after a rewind, then at the full interval.
+    /// Time of the next commit point: soon after a rewind, then at the full interval.
     fn next_mark(&self, timing: &Timing) -> Duration {
         let doubled = 1 << self.commits_since_rewind.min(16);
         let interval = timing.first_commit_interval * doubled;
@@ -102,9 +102,9 @@ impl Running {
         let part_rows = batches.rows(progress.part);
         let index = progress.index + ahead;
         let batch_size = graph.training.batch_size;
-        let done = (index as usize).saturating_mul(batch_size);
+        let first_row = (index as usize).saturating_mul(batch_size);
         // Even an empty part has one (empty) tick, so that every run has a last one to commit.
-        if done >= part_rows && index > 0 {
+        if first_row >= part_rows && index > 0 {
             return None;
         }
         let step = progress.step + 1;
@@ -132,7 +132,7 @@ impl Running {
                 part: progress.part,
                 epoch: progress.epoch,
                 index,
-                rows: (part_rows - done).min(batch_size) as u32,
+                rows: (part_rows - first_row).min(batch_size) as u32,
             },
             mark: None,
         })

@@ -27,13 +27,13 @@ impl Trainer {
             Phase::Gathering { ledger, ready } => {
                 view.phase = TrainerPhase::Gathering;
                 view.missing = self.n_members - ready.len();
-                view.progress = Some(place(&ledger.progress));
+                view.progress = Some(progress_view(&ledger.progress));
                 view.history = ledger.progress.history.clone();
                 view.committed = Some(ledger.commit);
             }
             Phase::Running(running) => {
                 view.phase = TrainerPhase::Running;
-                view.progress = Some(place(&running.progress));
+                view.progress = Some(progress_view(&running.progress));
                 view.history = running.progress.history.clone();
                 view.committed = Some(running.ledger.commit);
                 view.pending = running.pending.as_ref().map(|pending| PendingCommit {
@@ -69,7 +69,7 @@ impl Trainer {
     }
 }
 
-fn place(progress: &Progress) -> ProgressView {
+fn progress_view(progress: &Progress) -> ProgressView {
     ProgressView {
         epoch: epoch_of(progress.part, progress.epoch),
         part: progress.part,

@@ -21,7 +21,7 @@ const UNLIMITED: Limits = Limits {
     max_features: u32::MAX,
 };
 
-/// What a decoded message may take beside its values: reference counts and the like.
+/// Bytes that a decoded message may take beside its values: reference counts and the like.
 const OVERHEAD: usize = 256;
 
 thread_local! {
@@ -29,10 +29,10 @@ thread_local! {
 }
 
 /// Counts the bytes that a thread takes.
-struct Counting;
+struct CountingAllocator;
 
 // SAFETY: every call is the system allocator's, with the caller's arguments.
-unsafe impl GlobalAlloc for Counting {
+unsafe impl GlobalAlloc for CountingAllocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         TAKEN.set(TAKEN.get().saturating_add(layout.size()));
         // SAFETY: the caller's promise.
@@ -46,21 +46,24 @@ unsafe impl GlobalAlloc for Counting {
 }
 
 #[global_allocator]
-static ALLOCATOR: Counting = Counting;
+static ALLOCATOR: CountingAllocator = CountingAllocator;
 
 /// Decodes, and holds the codec to what it promises about any bytes.
 fn check(bytes: &[u8], limits: &Limits) -> Result<Envelope, Error> {
     TAKEN.set(0);
     let result = codec::decode(bytes, limits);
-    let taken = TAKEN.get();
+    let allocated = TAKEN.get();
     match &result {
-        Err(error) => assert_eq!(taken, 0, "memory was taken before: {error}"),
+        Err(error) => assert_eq!(allocated, 0, "memory was taken before: {error}"),
         Ok(envelope) => {
             // No fixed fields are as long: there is a payload, and the counting is seen to work.
-            assert!(taken > 0 || bytes.len() < 100);
+            assert!(allocated > 0 || bytes.len() < 100);
             // Panels are padded to 16 rows, and bytes to 16 x 16, so one value may take the room of
             // many; the fixed fields make up for that of few bytes.
-            assert!(taken <= 16 * bytes.len() + OVERHEAD, "{taken} bytes taken");
+            assert!(
+                allocated <= 16 * bytes.len() + OVERHEAD,
+                "{allocated} bytes taken"
+            );
             assert_eq!(encoded(envelope), bytes, "one encoding for each message");
         }
     }
@@ -151,7 +154,7 @@ fn every_prefix_and_every_single_byte_of_the_golden_messages() {
 
 #[test]
 fn four_billion_neurons_take_no_memory() {
-    // Where the shapes of the kinds with a payload are, from `Forward` with values on.
+    // Offsets of the shapes in the kinds with a payload, from `Forward` with values on.
     let shapes = [
         (6, 64, 2),
         (7, 64, 2),

@@ -177,7 +177,7 @@ fn address() -> impl Strategy<Value = Address> {
     ]
 }
 
-/// Where a unit's neurons begin, and how many they are.
+/// First neuron of a unit, and the number of its neurons.
 fn neurons() -> impl Strategy<Value = (usize, usize)> {
     let max = LIMITS.max_neurons as usize;
     (0..max).prop_flat_map(move |first| (Just(first), 1..=max - first))

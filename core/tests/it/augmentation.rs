@@ -1,11 +1,11 @@
-//! What becomes of training images: a pure function of (seed, epoch, row), and nothing where it is off.
+//! Augmented training images: a pure function of (seed, epoch, row), and as they are where it is off.
 
 use std::sync::Arc;
 
 use cuttlefish_core::data::augmentation::{Augmenter, Elastic};
 use cuttlefish_core::data::{Augmentation, BatchRef, BatchSource, Batches, Dataset, Feed, Part};
 
-use crate::simulator::random::Calm;
+use crate::simulator::random::CalmFate;
 use crate::simulator::world::World;
 use crate::support::{Case, byte_noise, classifier, normalize};
 
@@ -226,7 +226,7 @@ fn an_elastic_distortion_moves_neighbours_alike() {
 #[test]
 fn a_run_has_the_same_bits_however_its_rows_come_and_others_than_without() {
     let run = |case: &Case| {
-        World::new(case, Calm)
+        World::new(case, CalmFate)
             .run()
             .expect("a calm run ends")
             .weights

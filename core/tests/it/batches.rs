@@ -23,15 +23,15 @@ const SGD: Optimizer = Optimizer::Sgd {
 
 /// 100 rows of bytes, in memory that something else than a vector owns.
 fn bytes() -> Dataset {
-    struct Mapped([u8; 100 * FEATURES]);
-    impl AsRef<[u8]> for Mapped {
+    struct ForeignBytes([u8; 100 * FEATURES]);
+    impl AsRef<[u8]> for ForeignBytes {
         fn as_ref(&self) -> &[u8] {
             &self.0
         }
     }
     Dataset {
         values: Values::Bytes {
-            bytes: Storage::new(Mapped(std::array::from_fn(|i| (i * 89) as u8))),
+            bytes: Storage::new(ForeignBytes(std::array::from_fn(|i| (i * 89) as u8))),
             scale: 1.0 / 255.0,
         },
         ..floats()
@@ -79,14 +79,14 @@ fn a_lean_source_leaves_rows_where_they_are() {
     let lean = Batches::lean(dataset.clone(), 7, 20, true);
     for index in 0..4 {
         let numbers = lean.row_numbers(batch(index, 20));
-        // Of the last one a kernel would read more than there is.
+        // A kernel would read beyond the end of the last one.
         let is_copied = numbers.contains(&99);
         let inputs = lean.inputs(batch(index, 20));
         for (row, &number) in numbers.iter().enumerate() {
-            let given = inputs.bytes().unwrap().row(row);
+            let actual = inputs.bytes().unwrap().row(row);
             let there = &bytes[number as usize * FEATURES..][..FEATURES];
-            assert_eq!(given, there);
-            assert_eq!(given.as_ptr() != there.as_ptr(), is_copied, "row {number}");
+            assert_eq!(actual, there);
+            assert_eq!(actual.as_ptr() != there.as_ptr(), is_copied, "row {number}");
         }
     }
 }

@@ -8,11 +8,11 @@ use cuttlefish_core::ids::Tick;
 use cuttlefish_core::math::{Initializer, Loss, Schedule, dropout};
 use cuttlefish_core::protocol::metrics::{TaskTally, class_metrics};
 use cuttlefish_core::protocol::{Envelope, Message, Progress, Tally, codec};
-use cuttlefish_core::topology::traffic::Kind;
+use cuttlefish_core::topology::traffic::TrafficKind;
 use cuttlefish_core::topology::{DataShape, EarlyStopping, Head, Monitor, Plan};
 use cuttlefish_core::trainer::head::loss_and_gradient;
 
-use crate::simulator::random::Calm;
+use crate::simulator::random::CalmFate;
 use crate::simulator::world::{Fate, World};
 use crate::support::{Case, byte_noise, classifier, noise};
 
@@ -21,9 +21,9 @@ fn rates<const N: usize>(schedule: Schedule, warmup: f32, steps: [u64; N]) -> [f
     steps.map(|step| schedule.learning_rate(0.8, step, 10, 4, warmup))
 }
 
-fn close(found: &[f32], wanted: &[f32]) {
-    for (f, w) in found.iter().zip(wanted) {
-        assert!((f - w).abs() < 1e-6, "{found:?} instead of {wanted:?}");
+fn close(actual: &[f32], expected: &[f32]) {
+    for (f, w) in actual.iter().zip(expected) {
+        assert!((f - w).abs() < 1e-6, "{actual:?} instead of {expected:?}");
     }
 }
 
@@ -208,7 +208,10 @@ fn a_constant_target_has_no_r2_and_a_distant_one_keeps_its_digits() {
 
 #[test]
 fn splits_have_every_row_once() {
-    for split in [Split::fixed(1000, 0.2, 0.1), Split::given(800, 200, 0.1)] {
+    for split in [
+        Split::fixed(1000, 0.2, 0.1),
+        Split::with_test_set(800, 200, 0.1),
+    ] {
         let parts = [&split.train, &split.validation, &split.test];
         assert_eq!(parts.map(Vec::len), [720, 80, 200]);
         let mut all: Vec<u32> = parts.into_iter().flatten().copied().collect();
@@ -226,9 +229,9 @@ fn splits_have_every_row_once() {
 /// Counts the deliveries of the second tick and their bytes, by the word for their kind. What begins
 /// the first one is a message of its own.
 #[derive(Default)]
-struct Counting(BTreeMap<&'static str, (u64, u64)>);
+struct CountingFate(BTreeMap<&'static str, (u64, u64)>);
 
-impl Fate for Counting {
+impl Fate for CountingFate {
     fn pick(&mut self, _n: usize) -> usize {
         0
     }
@@ -239,11 +242,11 @@ impl Fate for Counting {
 
     fn copies(&mut self, _n: u64, envelope: &Envelope) -> usize {
         let (tick, kind) = match &envelope.message {
-            Message::Forward { header, .. } => (header.tick, Kind::Forward),
-            Message::Activation { header, .. } => (header.tick, Kind::Activation),
-            Message::Backward { tick, .. } => (*tick, Kind::Backward),
-            Message::Contribution { tick, .. } => (*tick, Kind::Contribution),
-            Message::Propagated { tick, .. } => (*tick, Kind::Propagated),
+            Message::Forward { header, .. } => (header.tick, TrafficKind::Forward),
+            Message::Activation { header, .. } => (header.tick, TrafficKind::Activation),
+            Message::Backward { tick, .. } => (*tick, TrafficKind::Backward),
+            Message::Contribution { tick, .. } => (*tick, TrafficKind::Contribution),
+            Message::Propagated { tick, .. } => (*tick, TrafficKind::Propagated),
             _ => return 1,
         };
         if tick == Tick(2) {
@@ -265,7 +268,7 @@ fn a_plan_counts_the_bytes_that_the_codec_writes() {
             .flat_map(|neurons| [Feed::Reference, Feed::Broadcast].map(|feed| (neurons, feed)))
         {
             let case = case.grouped(neurons).fed(feed);
-            let mut world = World::new(&case, Counting::default());
+            let mut world = World::new(&case, CountingFate::default());
             world.run().expect("a calm run ends");
             let shape = DataShape::from(&*case.dataset);
             let plan = Plan::new(&case.graph, &shape, true, feed);
@@ -291,7 +294,7 @@ fn early_stopping_ends_after_its_patience() {
     };
     let end = |graph| {
         let case = Case::new(graph, noise(1, 3, 2, [20, 10, 5]));
-        World::new(&case, Calm)
+        World::new(&case, CalmFate)
             .run()
             .expect("a calm run ends")
             .progress

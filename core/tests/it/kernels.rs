@@ -32,7 +32,7 @@ fn random_bytes(rng: &mut SmallRng, rows: usize, columns: usize) -> ByteMatrix {
     matrix
 }
 
-/// What the bytes stand for.
+/// Numbers that the bytes stand for.
 fn numbers(bytes: &ByteMatrix) -> Array2<f32> {
     Array2::from_shape_fn((bytes.rows(), bytes.columns()), |(row, column)| {
         f32::from(bytes.row(row)[column]) * bytes.scale()
@@ -59,14 +59,14 @@ proptest! {
         let a = random(&mut rng, rows, inner);
         let b = random(&mut rng, inner, columns);
         let mut c = random(&mut rng, rows, columns);
-        let wanted = by_definition(&a, &b, &c);
+        let expected = by_definition(&a, &b, &c);
         if inner == 0 {
             // A matrix without columns has no slice to give; the product is the start.
             return Ok(());
         }
         let left = Rows::new(a.as_slice().unwrap(), inner, inner);
         multiply_add_here(left, &Panels::pack(b.view()), c.as_slice_mut().unwrap(), columns);
-        prop_assert_eq!(bits(&c), bits(&wanted));
+        prop_assert_eq!(bits(&c), bits(&expected));
     }
 
     #[test]
@@ -77,10 +77,10 @@ proptest! {
         let a = random(&mut rng, inner, rows);
         let b = random(&mut rng, inner, columns);
         let mut c = Array2::zeros((rows, columns));
-        let wanted = by_definition(&a.t().to_owned(), &b, &c);
+        let expected = by_definition(&a.t().to_owned(), &b, &c);
         let left = Rows::transposed(a.as_slice().unwrap(), rows, rows);
         multiply_add(left, &Panels::pack(b.view()), c.as_slice_mut().unwrap());
-        prop_assert_eq!(bits(&c), bits(&wanted));
+        prop_assert_eq!(bits(&c), bits(&expected));
     }
 
     #[test]
@@ -91,10 +91,10 @@ proptest! {
         let a = random(&mut rng, rows, inner);
         let b = random_bytes(&mut rng, inner, columns);
         let mut c = random(&mut rng, rows, columns);
-        let wanted = by_definition(&a, &numbers(&b), &c);
+        let expected = by_definition(&a, &numbers(&b), &c);
         let left = Rows::new(a.as_slice().unwrap(), inner, inner);
         multiply_add_bytes(left, &b, c.as_slice_mut().unwrap(), columns);
-        prop_assert_eq!(bits(&c), bits(&wanted));
+        prop_assert_eq!(bits(&c), bits(&expected));
     }
 
     #[test]
@@ -106,11 +106,11 @@ proptest! {
         let a = random(&mut rng, rows, inner + 1);
         let b = random_bytes(&mut rng, columns, inner);
         let mut c = random(&mut rng, rows, columns);
-        let wanted = by_definition(&a, &numbers(&b).t().to_owned(), &c);
+        let expected = by_definition(&a, &numbers(&b).t().to_owned(), &c);
         // Weights have the bias behind them.
         let left = Rows::new(a.as_slice().unwrap(), inner + 1, inner);
         multiply_add_bytes_transposed(left, &b, c.as_slice_mut().unwrap());
-        prop_assert_eq!(bits(&c), bits(&wanted));
+        prop_assert_eq!(bits(&c), bits(&expected));
     }
 
     #[test]
@@ -175,7 +175,7 @@ fn threads_and_row_groups_do_not_change_a_bit() {
     }
 }
 
-/// What a convolution computes with so many threads: sums, gradients and errors.
+/// Results of a convolution on a number of threads: sums, gradients and errors.
 fn convolved(
     threads: usize,
     maps: &Convolution,

@@ -40,7 +40,7 @@ impl Case {
         }
     }
 
-    /// The same network, for processes that host few neurons each.
+    /// This network, for processes that host few neurons each.
     pub fn lean(&self) -> Self {
         let training = &self.graph.training;
         let (batch_size, shuffle) = (training.batch_size, training.shuffle);
@@ -51,7 +51,7 @@ impl Case {
         }
     }
 
-    /// The same network, fed in another way.
+    /// This network, fed in another way.
     pub fn fed(&self, feed: Feed) -> Self {
         Self {
             feed,
@@ -59,7 +59,7 @@ impl Case {
         }
     }
 
-    /// What a unit reads from: nothing where the trainer sends the values.
+    /// Batches of the units: none where the trainer sends the values.
     pub fn batches_of_units(&self) -> Arc<dyn BatchSource> {
         match self.feed {
             Feed::Reference => self.batches.clone(),
@@ -67,7 +67,7 @@ impl Case {
         }
     }
 
-    /// The same network, cut into units of another size.
+    /// This network, cut into units of another size.
     pub fn grouped(&self, neurons_per_unit: usize) -> Self {
         let mut graph = (*self.graph).clone();
         for layer in &mut graph.layers {
@@ -80,7 +80,7 @@ impl Case {
     }
 }
 
-/// What a unit has to read from where the trainer sends the values.
+/// Source of batches without any, for units to which the trainer sends the values.
 struct NoData;
 
 impl BatchSource for NoData {
@@ -184,7 +184,7 @@ pub fn noise(
     }
 }
 
-/// The same with bytes.
+/// Noise as [`noise`], of bytes.
 pub fn byte_noise(seed: u64, features: usize, classes: usize, rows: [usize; 3]) -> Dataset {
     let mut bytes = vec![0; rows.iter().sum::<usize>() * features];
     stream(seed, Purpose::Split, 1, 1).fill(&mut bytes[..]);

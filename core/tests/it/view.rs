@@ -1,4 +1,4 @@
-//! What machines show of themselves.
+//! Views of machines.
 
 use std::sync::Arc;
 use std::time::Duration;

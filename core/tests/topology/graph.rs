@@ -1,4 +1,4 @@
-//! What a valid file becomes.
+//! Graphs of valid files.
 
 use cuttlefish_core::layers::{Dense, LayerKind};
 use cuttlefish_core::math::{Activation, Initializer, Loss, Optimizer, Regularizer, Schedule};

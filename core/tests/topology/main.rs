@@ -55,7 +55,7 @@ const REGRESSION: DataShape = DataShape {
     ..DIGITS
 };
 
-/// What is wrong with a text, as people see it.
+/// Problems of a text, as people see them.
 fn problems(text: &str, overrides: &[&str]) -> String {
     let overrides: Vec<String> = overrides.iter().map(|&text| text.to_owned()).collect();
     match parse(text, &overrides) {

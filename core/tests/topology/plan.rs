@@ -1,7 +1,7 @@
 //! The expansion of a graph, against numbers worked out by hand.
 
 use cuttlefish_core::data::Feed;
-use cuttlefish_core::topology::traffic::Kind;
+use cuttlefish_core::topology::traffic::TrafficKind;
 use cuttlefish_core::topology::{DataShape, Graph, Grouping, Plan};
 
 use crate::{DIGITS, VALID, graph};
@@ -36,12 +36,12 @@ fn a_plan_of_one_neuron_a_unit_adds_up() {
     assert_eq!(
         found,
         [
-            (Kind::Activation, 8, 8 * 32 * 4),
-            (Kind::Backward, 8, 8 * 32 * 4),
-            (Kind::Forward, 10, 10 * 32 * 8 * 4),
-            (Kind::Activation, 10, 10 * 32 * 4),
-            (Kind::Backward, 10, 10 * 32 * 4),
-            (Kind::Contribution, 10, 10 * (32 + 8) * 4),
+            (TrafficKind::Activation, 8, 8 * 32 * 4),
+            (TrafficKind::Backward, 8, 8 * 32 * 4),
+            (TrafficKind::Forward, 10, 10 * 32 * 8 * 4),
+            (TrafficKind::Activation, 10, 10 * 32 * 4),
+            (TrafficKind::Backward, 10, 10 * 32 * 4),
+            (TrafficKind::Contribution, 10, 10 * (32 + 8) * 4),
         ]
     );
     let total = &plan.per_tick;
@@ -98,7 +98,7 @@ fn a_unit_that_holds_a_whole_layer_sends_finished_errors() {
     let last = plan.traffic.last().expect("there is traffic");
     assert_eq!(
         (last.kind, last.messages, last.bytes),
-        (Kind::Propagated, 1, 8 * 32 * 4)
+        (TrafficKind::Propagated, 1, 8 * 32 * 4)
     );
     assert_eq!(plan.broker, None);
 }
@@ -130,7 +130,7 @@ fn a_plan_is_one_json_document() {
     assert_eq!(json["feed"], "reference");
 }
 
-/// What a person sees.
+/// Table of a plan, as a person sees it.
 const TABLE: &str = "\
 run test: 64 inputs, 18 neurons in 2 layers, 610 parameters
 
@@ -202,16 +202,20 @@ network:
     assert_eq!(
         found.collect::<Vec<_>>(),
         [
-            (Kind::Activation, 6, 6 * 32 * rows * values),
-            (Kind::Backward, 6, 6 * 32 * rows * values),
-            (Kind::Forward, 4, 4 * (6 * 32) * rows * values),
-            (Kind::Activation, 4, 4 * 30 * rows * values),
-            (Kind::Backward, 4, 4 * 30 * rows * values),
-            (Kind::Contribution, 4, 4 * (30 * rows + 6 * 3) * values),
-            (Kind::Forward, 10, 10 * (4 * 30) * rows * values),
-            (Kind::Activation, 10, 10 * rows * values),
-            (Kind::Backward, 10, 10 * rows * values),
-            (Kind::Contribution, 10, 10 * (rows + 4 * 30) * values),
+            (TrafficKind::Activation, 6, 6 * 32 * rows * values),
+            (TrafficKind::Backward, 6, 6 * 32 * rows * values),
+            (TrafficKind::Forward, 4, 4 * (6 * 32) * rows * values),
+            (TrafficKind::Activation, 4, 4 * 30 * rows * values),
+            (TrafficKind::Backward, 4, 4 * 30 * rows * values),
+            (
+                TrafficKind::Contribution,
+                4,
+                4 * (30 * rows + 6 * 3) * values
+            ),
+            (TrafficKind::Forward, 10, 10 * (4 * 30) * rows * values),
+            (TrafficKind::Activation, 10, 10 * rows * values),
+            (TrafficKind::Backward, 10, 10 * rows * values),
+            (TrafficKind::Contribution, 10, 10 * (rows + 4 * 30) * values),
         ]
     );
     assert_eq!(plan.memory.maps, 4 * 4 * rows * (6 * 64 + 4 * 30));

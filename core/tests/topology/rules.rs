@@ -12,14 +12,14 @@ const IMAGES: DataShape = DataShape {
     ..DIGITS
 };
 
-/// What is wrong with a file by itself, line by line.
+/// Checks the problems of a file by itself, line by line.
 fn check(text: &str, expected: &[&str]) {
     let problems = problems(text, &[]);
     let found: Vec<&str> = problems.lines().collect();
     assert_eq!(found, expected, "\n{text}");
 }
 
-/// What is wrong with a valid file and its data.
+/// Checks the problems of a valid file with its data.
 fn check_fit(text: &str, shape: &DataShape, expected: &[&str]) {
     let problems = match document(text, &[]).graph(shape, Grouping::FromFile) {
         Ok(_) => String::new(),

@@ -31,7 +31,7 @@ pub(super) async fn boot(
     link: Arc<Link>,
     observer: Arc<Observer>,
 ) -> anyhow::Result<Actor> {
-    // Whom to trust, if TLS is spoken, is said by a variable to every client.
+    // Trust in certificates, if TLS is spoken, is given to every client by a variable.
     let broker = Broker::parse(&config.secrets.broker()?, None)?;
     let client = store::connect_from_environment().await;
     let store = DynamoStore::new(client, &config.table, &config.run)?;

@@ -20,7 +20,7 @@ impl EndSignal {
     pub fn exit_code(self) -> ExitCode {
         match self {
             Self::Interrupt => ExitCode::SUCCESS,
-            // What shells make of SIGTERM.
+            // Exit code that shells make of SIGTERM.
             Self::Terminate => ExitCode::from(128 + 15),
         }
     }

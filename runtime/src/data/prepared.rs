@@ -35,7 +35,7 @@ const ALIGNMENT: usize = 64;
 /// Names of features and classes are in it.
 const MAX_HEADER: usize = 16 << 20;
 
-/// Why a prepared data set cannot be mapped. The text continues "failed to".
+/// Reason why a prepared data set cannot be mapped. The text continues "failed to".
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The operating system refused.
@@ -43,7 +43,7 @@ pub enum Error {
     Read {
         /// The file.
         path: PathBuf,
-        /// What the operating system said.
+        /// Error of the operating system.
         source: std::io::Error,
     },
     /// Not a file that was prepared for containers.
@@ -51,7 +51,7 @@ pub enum Error {
     Broken {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// Problem with the file.
         problem: String,
     },
 }
@@ -59,7 +59,7 @@ pub enum Error {
 /// Header of the file: form and number of the rows.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Header {
+struct FileHeader {
     /// SHA-256 of values and right answers, as in the run's record.
     sha256: String,
     name: String,
@@ -68,7 +68,7 @@ struct Header {
     feature_names: Vec<String>,
     /// Factor of a byte; None where values are f32.
     scale: Option<f32>,
-    /// Names of the classes; none for regression.
+    /// Names of the classes; `None` for regression.
     classes: Option<Vec<String>>,
     /// Name of the target, for regression.
     target: Option<String>,
@@ -80,14 +80,14 @@ struct Header {
 
 /// A data set whose values stay in its file.
 #[derive(Debug)]
-pub struct Prepared {
+pub struct MappedDataset {
     /// The rows.
     pub dataset: Dataset,
     /// SHA-256 of values and right answers.
     pub sha256: String,
 }
 
-impl Header {
+impl FileHeader {
     /// Byte ranges of the blocks in a file whose header ends at `start`; the last one ends the file.
     fn blocks(&self, start: usize) -> Option<[Range<usize>; 5]> {
         let value = if self.scale.is_some() { 1 } else { 4 };
@@ -121,10 +121,10 @@ pub fn data_file(dir: &Path) -> PathBuf {
 /// When the disk is full or the directory cannot be written; nothing is left at `path` then.
 pub fn write(dataset: &Dataset, sha256: &str, path: &Path) -> std::io::Result<()> {
     let temporary = path.with_extension("part");
-    let written = write_to(dataset, sha256, &temporary);
-    match written.and_then(|()| fs::rename(&temporary, path)) {
+    let result = write_to(dataset, sha256, &temporary);
+    match result.and_then(|()| fs::rename(&temporary, path)) {
         Err(error) => {
-            // What is half written is of no use; that it cannot be removed is not the problem.
+            // A half-written file is of no use; that it cannot be removed is not the problem.
             let _ = fs::remove_file(&temporary);
             Err(error)
         }
@@ -158,7 +158,7 @@ fn render(dataset: &Dataset, sha256: &str, out: &mut impl Write) -> std::io::Res
         Values::Bytes { bytes, scale } => (bytes, Some(*scale)),
         Values::Floats(values) => (bytemuck::cast_slice(values), None),
     };
-    let header = Header {
+    let header = FileHeader {
         sha256: sha256.to_owned(),
         name: dataset.name.clone(),
         features: dataset.features,
@@ -202,7 +202,7 @@ fn render(dataset: &Dataset, sha256: &str, out: &mut impl Write) -> std::io::Res
 }
 
 /// Maps a file that [`write`] has written. Its values are read when they are used.
-pub fn map(path: &Path) -> Result<Prepared, Error> {
+pub fn map(path: &Path) -> Result<MappedDataset, Error> {
     let read = |source| Error::Read {
         path: path.to_owned(),
         source,
@@ -266,7 +266,7 @@ pub fn map(path: &Path) -> Result<Prepared, Error> {
         task,
         split,
     };
-    Ok(Prepared {
+    Ok(MappedDataset {
         dataset,
         sha256: header.sha256,
     })
@@ -293,7 +293,7 @@ fn section<T: Pod + Send + Sync>(map: &Arc<Mmap>, range: Range<usize>) -> Storag
     })
 }
 
-fn header(map: &[u8]) -> Result<(Header, usize), String> {
+fn header(map: &[u8]) -> Result<(FileHeader, usize), String> {
     let fixed = MAGIC.len() + 8;
     if map.len() < fixed || !map.starts_with(MAGIC) {
         return Err("it is no prepared data set".to_owned());

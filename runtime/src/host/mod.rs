@@ -28,13 +28,13 @@ pub use storekeeper::Storekeeper;
 pub struct Host {
     address: Address,
     machine: Box<dyn Machine + Send>,
-    outside: Outside,
-    /// Begin of the run; machines are told the time since then.
+    executor: Executor,
+    /// Begin of the run; machines get the time since then.
     began: Instant,
 }
 
 /// World outside of a machine, on which its effects act.
-struct Outside {
+struct Executor {
     address: Address,
     transport: Arc<dyn Transport>,
     storekeeper: Storekeeper,
@@ -57,7 +57,7 @@ impl Host {
         Self {
             address,
             machine,
-            outside: Outside {
+            executor: Executor {
                 address,
                 transport,
                 storekeeper,
@@ -76,7 +76,7 @@ impl Host {
     /// Gives the machine an input. Its effects are executed while it computes, in order.
     pub fn feed(&mut self, input: Input) {
         self.machine
-            .on(self.began.elapsed(), input, &mut self.outside);
+            .on(self.began.elapsed(), input, &mut self.executor);
     }
 
     /// View of the machine now.
@@ -85,14 +85,14 @@ impl Host {
     }
 }
 
-impl Outside {
+impl Executor {
     fn request(&self, request: StoreRequest) {
         self.storekeeper
             .perform(self.address, request, self.replies.clone());
     }
 }
 
-impl Effects for Outside {
+impl Effects for Executor {
     fn push(&mut self, effect: Effect) {
         match effect {
             Effect::Send { to, envelope } => {

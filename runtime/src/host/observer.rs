@@ -185,7 +185,7 @@ impl Observer {
         // From here on an end is not missed, however many wait for it.
         ended.as_mut().enable();
         if self.lock().end.is_none() {
-            // Whether it was the end or the time, the state tells.
+            // The state tells whether it was the end or the time.
             let _ = tokio::time::timeout(at_most, ended).await;
         }
     }

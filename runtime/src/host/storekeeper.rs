@@ -11,7 +11,7 @@ use tokio::sync::Semaphore;
 use tracing::warn;
 
 use super::{End, Observer};
-use crate::store::{Error, Store, Written};
+use crate::store::{Error, Store, WriteReply};
 
 /// Requests under way at once; each may put several neurons at once.
 const MAX_IN_FLIGHT: usize = 16;
@@ -118,8 +118,8 @@ impl Storekeeper {
                     generation: *generation,
                     commit: ledger.commit,
                     refused_by: match written {
-                        Written::Accepted => None,
-                        Written::Refused { newest } => Some(newest),
+                        WriteReply::Accepted => None,
+                        WriteReply::Refused { newest } => Some(newest),
                     },
                 })
             }
@@ -156,7 +156,7 @@ impl Storekeeper {
                 Ok(StoreReply::Committed {
                     generation: *generation,
                     commit: *commit,
-                    accepted: written == Written::Accepted,
+                    accepted: written == WriteReply::Accepted,
                 })
             }
         }

@@ -1,4 +1,4 @@
-//! The check of those who ask.
+//! Access to the inspection: the check of those who ask.
 //!
 //! Three checks, for three kinds of stranger:
 //!
@@ -16,7 +16,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use actix_web::http::header::{self, HeaderMap, HeaderName};
 use sha2::{Digest, Sha256};
 
-use super::problem::Problem;
+use super::problem::RequestProblem;
 
 /// Check of those who ask.
 #[derive(Clone)]
@@ -66,16 +66,16 @@ impl Access {
     /// Checks `Host` and `Origin`.
     ///
     /// # Errors
-    /// What is wrong with them.
-    pub fn check_sender(&self, headers: &HeaderMap) -> Result<(), Problem> {
+    /// Problem with the headers.
+    pub fn check_sender(&self, headers: &HeaderMap) -> Result<(), RequestProblem> {
         let Ok(Some(host)) = single(headers, header::HOST) else {
-            return Err(Problem::NoHost);
+            return Err(RequestProblem::NoHost);
         };
         if !self.answers_for(host) {
-            return Err(Problem::ForeignHost);
+            return Err(RequestProblem::ForeignHost);
         }
         let Ok(origin) = single(headers, header::ORIGIN) else {
-            return Err(Problem::ForeignOrigin);
+            return Err(RequestProblem::ForeignOrigin);
         };
         let is_ours = |origin: &str| {
             origin
@@ -85,7 +85,7 @@ impl Access {
         if origin.is_none_or(is_ours) {
             Ok(())
         } else {
-            Err(Problem::ForeignOrigin)
+            Err(RequestProblem::ForeignOrigin)
         }
     }
 
@@ -93,20 +93,24 @@ impl Access {
     ///
     /// # Errors
     /// When there is none, or another one.
-    pub fn check_token(&self, headers: &HeaderMap, query: Option<&str>) -> Result<(), Problem> {
+    pub fn check_token(
+        &self,
+        headers: &HeaderMap,
+        query: Option<&str>,
+    ) -> Result<(), RequestProblem> {
         let Some(right) = self.token else {
             return Ok(());
         };
-        let given = match single(headers, header::AUTHORIZATION) {
+        let credential = match single(headers, header::AUTHORIZATION) {
             Ok(Some(value)) => bearer(value),
             Ok(None) => query,
-            Err(Garbled) => None,
+            Err(InvalidHeader) => None,
         };
         let digest = |token| <[u8; 32]>::from(Sha256::digest(token));
-        if given.is_some_and(|token| digest(token) == right) {
+        if credential.is_some_and(|token| digest(token) == right) {
             Ok(())
         } else {
-            Err(Problem::NoToken)
+            Err(RequestProblem::NoToken)
         }
     }
 
@@ -133,15 +137,15 @@ impl fmt::Debug for Access {
 }
 
 /// A header that is there twice, or is not text.
-struct Garbled;
+struct InvalidHeader;
 
 /// The value of a header that may come once.
-fn single(headers: &HeaderMap, name: HeaderName) -> Result<Option<&str>, Garbled> {
+fn single(headers: &HeaderMap, name: HeaderName) -> Result<Option<&str>, InvalidHeader> {
     let mut values = headers.get_all(name);
     match (values.next(), values.next()) {
         (None, _) => Ok(None),
-        (Some(value), None) => value.to_str().map(Some).map_err(|_| Garbled),
-        (Some(_), Some(_)) => Err(Garbled),
+        (Some(value), None) => value.to_str().map(Some).map_err(|_| InvalidHeader),
+        (Some(_), Some(_)) => Err(InvalidHeader),
     }
 }
 

@@ -2,12 +2,12 @@
 //!
 //! | module | responsibility |
 //! |---|---|
-//! | [`about`] | what stays the same for as long as a machine runs |
+//! | [`about`] | description of a machine, the same for as long as a machine runs |
 //! | [`reading`] | a machine and its process at one moment |
-//! | [`access`] | who may ask: token, `Host`, `Origin` |
-//! | [`routes`] | which address answers what |
+//! | [`access`] | checks of a client: token, `Host`, `Origin` |
+//! | [`routes`] | HTTP routes |
 //! | [`neurons`] | single neurons as JSON, their weights as JSON, NumPy array or picture, their probabilities |
-//! | [`problem`] | every answer that is no answer, with its status |
+//! | [`problem`] | errors of requests, with their status |
 //! | [`page`] | the page for people |
 //! | [`picture`] | weights as a heat map |
 //! | [`metrics`] | the text that Prometheus reads |
@@ -79,7 +79,7 @@ pub trait Subject: Send + Sync {
     /// secret.
     ///
     /// # Errors
-    /// What is wrong, in words for people.
+    /// Problem, in words for people.
     fn health(&self) -> Result<(), String>;
 
     /// Snapshot of the run, with the notes after number `after`. Only a trainer's shows much.

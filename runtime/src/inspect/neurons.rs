@@ -12,8 +12,8 @@ use serde::Serialize;
 
 use super::About;
 use super::picture;
-use super::problem::Problem;
-use super::routes::{Format, Inspection, query};
+use super::problem::RequestProblem;
+use super::routes::{Inspection, WeightsFormat, query};
 use crate::transport::{Link, LinkView};
 
 #[derive(Serialize)]
@@ -70,10 +70,10 @@ fn find(unit: &UnitView, index: usize) -> Option<&NeuronView> {
 pub async fn state(
     inspection: Data<Inspection>,
     neuron: web::Path<String>,
-) -> Result<HttpResponse, Problem> {
+) -> Result<HttpResponse, RequestProblem> {
     let (unit, index) = unit_with(&inspection, &neuron).await?;
     let about = inspection.about();
-    let layer = about.layer().ok_or(Problem::NotFound)?;
+    let layer = about.layer().ok_or(RequestProblem::NotFound)?;
     let neuron = find(&unit, index);
     Ok(HttpResponse::Ok().json(NeuronDocument {
         run: &about.run,
@@ -109,21 +109,21 @@ pub async fn weights(
     inspection: Data<Inspection>,
     neuron: web::Path<String>,
     request: HttpRequest,
-) -> Result<HttpResponse, Problem> {
+) -> Result<HttpResponse, RequestProblem> {
     let format = query(&request)?.format;
     let (unit, index) = unit_with(&inspection, &neuron).await?;
-    let layer = inspection.about().layer().ok_or(Problem::NotFound)?;
-    let neuron = find(&unit, index).ok_or(Problem::NoWeights { state: unit.state })?;
+    let layer = inspection.about().layer().ok_or(RequestProblem::NotFound)?;
+    let neuron = find(&unit, index).ok_or(RequestProblem::NoWeights { state: unit.state })?;
     Ok(match format {
-        Format::Json => HttpResponse::Ok().json(WeightsDocument {
+        WeightsFormat::Json => HttpResponse::Ok().json(WeightsDocument {
             weights: &neuron.weights,
             bias: neuron.bias,
         }),
-        Format::Npy => {
+        WeightsFormat::Npy => {
             let name = format!("{}-{}-{index}.npy", inspection.about().run, layer.name);
             array(&neuron.weights, layer.image, &name)?
         }
-        Format::Png => picture(&neuron.weights, layer.picture())?,
+        WeightsFormat::Png => picture(&neuron.weights, layer.picture())?,
     })
 }
 
@@ -144,25 +144,25 @@ pub async fn map(
     inspection: Data<Inspection>,
     neuron: web::Path<String>,
     request: HttpRequest,
-) -> Result<HttpResponse, Problem> {
+) -> Result<HttpResponse, RequestProblem> {
     let format = query(&request)?.format;
     let (unit, index) = unit_with(&inspection, &neuron).await?;
-    let layer = inspection.about().layer().ok_or(Problem::NotFound)?;
-    let (height, width) = layer.map.ok_or(Problem::NotFound)?;
+    let layer = inspection.about().layer().ok_or(RequestProblem::NotFound)?;
+    let (height, width) = layer.map.ok_or(RequestProblem::NotFound)?;
     let batch = find(&unit, index).and_then(|neuron| neuron.last_batch.as_ref());
-    let batch = batch.ok_or(Problem::NoBatch)?;
+    let batch = batch.ok_or(RequestProblem::NoBatch)?;
     Ok(match format {
-        Format::Json => HttpResponse::Ok().json(MapDocument {
+        WeightsFormat::Json => HttpResponse::Ok().json(MapDocument {
             tick: batch.tick,
             height,
             width,
             activations: batch.outputs.values(),
         }),
-        Format::Npy => {
+        WeightsFormat::Npy => {
             let name = format!("{}-{}-{index}-map.npy", inspection.about().run, layer.name);
             array(batch.outputs.values(), layer.map, &name)?
         }
-        Format::Png => picture(batch.outputs.values(), (height, width))?,
+        WeightsFormat::Png => picture(batch.outputs.values(), (height, width))?,
     })
 }
 
@@ -180,16 +180,16 @@ struct ProbabilitiesDocument<'a> {
 /// # Errors
 /// When this is not the trainer, there was no batch yet, the last layer has none, or the trainer does
 /// not answer.
-pub async fn probabilities(inspection: Data<Inspection>) -> Result<HttpResponse, Problem> {
+pub async fn probabilities(inspection: Data<Inspection>) -> Result<HttpResponse, RequestProblem> {
     let about = inspection.about();
     let View::Trainer(trainer) = inspection.view().await? else {
-        return Err(Problem::NotTrainer {
+        return Err(RequestProblem::NotTrainer {
             here: format!("`{}`", about.name),
         });
     };
     let layer = about.layers.last().filter(|layer| layer.has_logits);
-    let layer = layer.ok_or(Problem::NotFound)?;
-    let batch = trainer.probabilities.ok_or(Problem::NoBatch)?;
+    let layer = layer.ok_or(RequestProblem::NotFound)?;
+    let batch = trainer.probabilities.ok_or(RequestProblem::NoBatch)?;
     Ok(HttpResponse::Ok().json(ProbabilitiesDocument {
         run: &about.run,
         layer: &layer.name,
@@ -200,9 +200,9 @@ pub async fn probabilities(inspection: Data<Inspection>) -> Result<HttpResponse,
 }
 
 /// Numbers as a picture of a height and width.
-fn picture(values: &[f32], shape: (usize, usize)) -> Result<HttpResponse, Problem> {
+fn picture(values: &[f32], shape: (usize, usize)) -> Result<HttpResponse, RequestProblem> {
     let picture = picture::heat_map(values, shape);
-    let picture = picture.map_err(|error| Problem::Encoding(error.to_string()))?;
+    let picture = picture.map_err(|error| RequestProblem::Encoding(error.to_string()))?;
     Ok(HttpResponse::Ok().content_type("image/png").body(picture))
 }
 
@@ -211,8 +211,8 @@ fn array(
     values: &[f32],
     shape: Option<(usize, usize)>,
     name: &str,
-) -> Result<HttpResponse, Problem> {
-    let array = npy(values, shape).map_err(|error| Problem::Encoding(error.to_string()))?;
+) -> Result<HttpResponse, RequestProblem> {
+    let array = npy(values, shape).map_err(|error| RequestProblem::Encoding(error.to_string()))?;
     let disposition = format!("attachment; filename=\"{name}\"");
     Ok(HttpResponse::Ok()
         .content_type("application/octet-stream")
@@ -235,22 +235,25 @@ fn npy(
 }
 
 /// The unit with a neuron that is hosted here, and the neuron's index.
-async fn unit_with(inspection: &Inspection, neuron: &str) -> Result<(UnitView, usize), Problem> {
+async fn unit_with(
+    inspection: &Inspection,
+    neuron: &str,
+) -> Result<(UnitView, usize), RequestProblem> {
     let hosted = inspection.about().neurons.map(|neurons| neurons.indices());
     let index = neuron.parse().ok();
     let index = index.filter(|index| hosted.is_some_and(|hosted| hosted.contains(index)));
-    let index = index.ok_or_else(|| Problem::NotHosted {
+    let index = index.ok_or_else(|| RequestProblem::NotHosted {
         neuron: neuron.to_owned(),
-        here: here(inspection.about()),
+        here: identity(inspection.about()),
     })?;
     match inspection.view().await? {
         View::Unit(unit) => Ok((unit, index)),
-        _ => Err(Problem::NotFound),
+        _ => Err(RequestProblem::NotFound),
     }
 }
 
 /// Description of this unit, for those who came to the wrong one.
-fn here(about: &About) -> String {
+fn identity(about: &About) -> String {
     match (about.neurons, about.layer()) {
         (Some(neurons), Some(layer)) if neurons.count == 1 => {
             format!("neuron {} of layer `{}`", neurons.first, layer.name)

@@ -74,7 +74,7 @@ fn status(reading: &Reading<'_>) -> Status {
 }
 
 /// One sentence on who this is.
-fn what(about: &About) -> String {
+fn role(about: &About) -> String {
     let name = |layer: usize| format!("<b>{}</b>", escaped(&about.layers[layer].name));
     match (about.address, about.neurons, about.layer()) {
         (Address::Unit { layer, .. }, Some(neurons), Some(of)) => {
@@ -192,7 +192,7 @@ impl Page<'_> {
             run = escaped(&about.run),
             class = status.class,
             text = escaped(&status.text),
-            what = what(about),
+            what = role(about),
             network = network(about),
             footer = footer(self),
         )

@@ -6,7 +6,7 @@ use cuttlefish_core::view::UnitState;
 
 /// Why there is no answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Problem {
+pub enum RequestProblem {
     /// No such address.
     #[error("there is nothing at this address (try /, /neurons, /metrics or /healthz)")]
     NotFound,
@@ -45,7 +45,7 @@ pub enum Problem {
     /// A query that means nothing.
     #[error("the query means nothing here ({hint})")]
     Query {
-        /// What would.
+        /// Query that would be valid.
         hint: &'static str,
     },
     /// Something that would change the machine.
@@ -87,7 +87,7 @@ fn word(state: UnitState) -> &'static str {
     }
 }
 
-impl ResponseError for Problem {
+impl ResponseError for RequestProblem {
     fn status_code(&self) -> StatusCode {
         match self {
             Self::NotFound | Self::NotHosted { .. } | Self::NotTrainer { .. } => {
@@ -113,7 +113,7 @@ impl ResponseError for Problem {
         match self {
             Self::NoToken => response.insert_header((header::WWW_AUTHENTICATE, "Bearer")),
             Self::Method => response.insert_header((header::ALLOW, "GET, HEAD")),
-            // What follows on the connection is the body that nobody reads.
+            // The body that nobody reads follows on the connection.
             Self::Body => response.force_close(),
             _ => &mut response,
         };

@@ -10,12 +10,12 @@ pub struct Process {
     /// When it began, in seconds since 1970.
     pub started: f64,
     /// Its memory; None where the system does not tell.
-    pub memory: Option<Memory>,
+    pub memory: Option<ProcessMemory>,
 }
 
 /// Memory of a process that is not swapped out, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Memory {
+pub struct ProcessMemory {
     /// All of it, whoever else maps it too: the program and the mapped data with it.
     pub resident: u64,
     /// Memory that no other process maps, which its end would free (the "unique set size"); None where the
@@ -23,7 +23,7 @@ pub struct Memory {
     pub private: Option<u64>,
 }
 
-impl Memory {
+impl ProcessMemory {
     /// This process's, from `/proc`.
     pub fn now() -> Option<Self> {
         let status = fs::read_to_string("/proc/self/status").ok()?;
@@ -88,13 +88,13 @@ mod tests {
     fn memory_is_read_as_the_kernel_writes_it() {
         let status = "Name:\tx\nVmRSS:\t   69000 kB\nRssAnon:\t    3904 kB\n";
         let sums = "Rss:  69000 kB\nPrivate_Clean:    96 kB\nPrivate_Dirty:  3904 kB\n";
-        let mut memory = Memory {
+        let mut memory = ProcessMemory {
             resident: 69_000 << 10,
             private: Some(4_000 << 10),
         };
-        assert_eq!(Memory::parse(status, sums), Some(memory));
+        assert_eq!(ProcessMemory::parse(status, sums), Some(memory));
         memory.private = None;
-        assert_eq!(Memory::parse(status, ""), Some(memory));
-        assert_eq!(Memory::parse("Name:\tx\n", sums), None);
+        assert_eq!(ProcessMemory::parse(status, ""), Some(memory));
+        assert_eq!(ProcessMemory::parse("Name:\tx\n", sums), None);
     }
 }

@@ -17,8 +17,8 @@ use tokio::sync::Mutex;
 
 use super::metrics;
 use super::page::Page;
-use super::problem::Problem;
-use super::process::{Memory, Process};
+use super::problem::RequestProblem;
+use super::process::{Process, ProcessMemory};
 use super::reading::Reading;
 use super::{About, Access, Subject, neurons};
 use crate::transport::Link;
@@ -62,7 +62,7 @@ pub(super) struct Query {
     token: Option<String>,
     /// Form of numbers.
     #[serde(default)]
-    pub(super) format: Format,
+    pub(super) format: WeightsFormat,
     /// The last note that is known already.
     #[serde(default)]
     after: u64,
@@ -73,7 +73,7 @@ pub(super) struct Query {
 /// Form of numbers in an answer.
 #[derive(Clone, Copy, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Format {
+pub(super) enum WeightsFormat {
     #[default]
     Json,
     Npy,
@@ -109,19 +109,19 @@ impl Inspection {
             health: self.subject.health(),
             process: Process {
                 started: self.started,
-                memory: Memory::now(),
+                memory: ProcessMemory::now(),
             },
         }
     }
 
     /// View of the machine now, when it is this question's turn.
-    pub(super) async fn view(&self) -> Result<View, Problem> {
+    pub(super) async fn view(&self) -> Result<View, RequestProblem> {
         let ask = async {
             let _turn = self.asking.lock().await;
             self.subject.view().await
         };
         let answer = tokio::time::timeout(VIEW_WITHIN, ask).await;
-        answer.ok().flatten().ok_or(Problem::Unanswered {
+        answer.ok().flatten().ok_or(RequestProblem::Unanswered {
             seconds: VIEW_WITHIN.as_secs(),
         })
     }
@@ -162,23 +162,23 @@ pub async fn admit(
     Ok(response)
 }
 
-fn check(inspection: &Inspection, request: &HttpRequest) -> Result<(), Problem> {
+fn check(inspection: &Inspection, request: &HttpRequest) -> Result<(), RequestProblem> {
     let headers = request.headers();
     inspection.access.check_sender(headers)?;
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
-        return Err(Problem::Method);
+        return Err(RequestProblem::Method);
     }
     if has_body(headers) {
-        return Err(Problem::Body);
+        return Err(RequestProblem::Body);
     }
     let length = request
         .uri()
         .path_and_query()
         .map_or(0, |a| a.as_str().len());
     if length > MAX_ADDRESS {
-        return Err(Problem::TooLong { max: MAX_ADDRESS });
+        return Err(RequestProblem::TooLong { max: MAX_ADDRESS });
     }
-    // Those who only want to know whether we live have no token to show.
+    // A client that only wants to know whether we live has no token to show.
     if request.path() == "/healthz" {
         return Ok(());
     }
@@ -195,26 +195,32 @@ fn has_body(headers: &HeaderMap) -> bool {
 }
 
 /// Query of a request's address.
-pub(super) fn query(request: &HttpRequest) -> Result<Query, Problem> {
+pub(super) fn query(request: &HttpRequest) -> Result<Query, RequestProblem> {
     let query = web::Query::<Query>::from_query(request.query_string());
-    // What exactly is wrong is not said with the query's own words: a token may be among them.
-    query.map(web::Query::into_inner).map_err(|_| Problem::Query {
+    // The problem is not told with the query's own words: a token may be among them.
+    query.map(web::Query::into_inner).map_err(|_| RequestProblem::Query {
         hint: "`format` is json, npy or png; `after` and `from` are numbers; each may come once",
     })
 }
 
-async fn nothing() -> Result<HttpResponse, Problem> {
-    Err(Problem::NotFound)
+async fn nothing() -> Result<HttpResponse, RequestProblem> {
+    Err(RequestProblem::NotFound)
 }
 
-async fn health(inspection: Data<Inspection>) -> Result<HttpResponse, Problem> {
-    inspection.subject.health().map_err(Problem::Unhealthy)?;
+async fn health(inspection: Data<Inspection>) -> Result<HttpResponse, RequestProblem> {
+    inspection
+        .subject
+        .health()
+        .map_err(RequestProblem::Unhealthy)?;
     Ok(HttpResponse::Ok()
         .content_type("text/plain; charset=utf-8")
         .body("ok\n"))
 }
 
-async fn page(inspection: Data<Inspection>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+async fn page(
+    inspection: Data<Inspection>,
+    request: HttpRequest,
+) -> Result<HttpResponse, RequestProblem> {
     let query = query(&request)?;
     let page = Page {
         reading: &inspection.read().await,
@@ -226,9 +232,12 @@ async fn page(inspection: Data<Inspection>, request: HttpRequest) -> Result<Http
         .body(page.render()))
 }
 
-async fn run(inspection: Data<Inspection>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+async fn run(
+    inspection: Data<Inspection>,
+    request: HttpRequest,
+) -> Result<HttpResponse, RequestProblem> {
     if inspection.about().address != Address::Trainer {
-        return Err(Problem::NotTrainer {
+        return Err(RequestProblem::NotTrainer {
             here: format!("`{}`", inspection.about().name),
         });
     }

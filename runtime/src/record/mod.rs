@@ -15,7 +15,7 @@ pub use saved::SavedRun;
 use crate::data::Encoder;
 use crate::store;
 
-/// Why a run cannot be read from its store, or not be recorded there. The text continues "failed to".
+/// Reason why a run cannot be read from its store, or not be recorded there. The text continues "failed to".
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A path that cannot be written into a record.
@@ -29,7 +29,7 @@ pub enum Error {
     Broken {
         /// The name.
         run: String,
-        /// What is wrong.
+        /// Problem with the record.
         problem: String,
     },
     /// The store refused.
@@ -67,7 +67,7 @@ pub struct RowFormat {
     pub image: Option<(usize, usize)>,
     /// Factor of a byte of an image; None where values are f32.
     pub scale: Option<f32>,
-    /// Names of the classes; none for regression.
+    /// Names of the classes; `None` for regression.
     pub classes: Option<Vec<String>>,
     /// Name of the target, for regression.
     pub target: Option<String>,

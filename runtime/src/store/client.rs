@@ -36,7 +36,7 @@ pub const OWN_REGION: &str = "local";
 pub struct Endpoint {
     /// Region, also part of the signature.
     pub region: String,
-    /// `http://host:port` of an emulator; none for the region's own.
+    /// Address of an emulator, `http://host:port`; `None` for the region's own.
     pub url: Option<String>,
     /// Source of the credentials.
     pub credentials: SharedCredentialsProvider,
@@ -71,22 +71,22 @@ pub fn connect_with_key(url: String, access_key: String) -> Client {
 /// profile, region and credentials. Nothing is sent yet, except to find credentials.
 pub async fn connect_from_environment() -> Client {
     let http = https();
-    let found = environment(&http).await;
-    from_environment(&found, Builder::from(&found), http)
+    let config = environment(&http).await;
+    from_environment(&config, Builder::from(&config), http)
 }
 
 /// A client as [`connect_from_environment`] makes it, but at `endpoint`; None is the region's own, whatever
 /// endpoint the environment names.
 pub async fn connect_from_environment_to(endpoint: Option<&str>) -> Client {
     let http = https();
-    let found = environment(&http).await;
-    let mut shared = Builder::from(&found);
+    let config = environment(&http).await;
+    let mut shared = Builder::from(&config);
     shared.set_endpoint_url(endpoint.map(str::to_owned));
-    from_environment(&found, shared, http)
+    from_environment(&config, shared, http)
 }
 
-fn from_environment(found: &SdkConfig, shared: Builder, http: SharedHttpClient) -> Client {
-    let region = Region::new(region(found));
+fn from_environment(config: &SdkConfig, shared: Builder, http: SharedHttpClient) -> Client {
+    let region = Region::new(region(config));
     Client::from_conf(with_patience(shared, http).region(region).build())
 }
 
@@ -98,14 +98,17 @@ pub async fn region_from_environment() -> String {
 /// Configuration that the environment gives to every client of AWS, with our way to speak TLS.
 /// Requests are repeated as long as AWS says that there are too many of them.
 pub async fn sdk_from_environment() -> SdkConfig {
-    let found = environment(&https()).await.into_builder();
+    let config = environment(&https()).await.into_builder();
     let retries = RetryConfig::standard().with_max_attempts(PATIENT_ATTEMPTS);
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(CONNECT_WITHIN)
         .operation_attempt_timeout(ATTEMPT_WITHIN)
         .operation_timeout(PATIENT_OPERATION_WITHIN)
         .build();
-    found.retry_config(retries).timeout_config(timeouts).build()
+    config
+        .retry_config(retries)
+        .timeout_config(timeouts)
+        .build()
 }
 
 /// The credentials that the environment names, as the lines of a profile, for containers that do
@@ -114,8 +117,8 @@ pub async fn sdk_from_environment() -> SdkConfig {
 /// # Errors
 /// When there are none.
 pub async fn credentials_from_environment() -> Result<String, Error> {
-    let found = environment(&https()).await;
-    let provider = found.credentials_provider();
+    let config = environment(&https()).await;
+    let provider = config.credentials_provider();
     let none = |source| Error::NoCredentials { source };
     let provider = provider.ok_or_else(|| none("no provider is configured".into()))?;
     let credentials = provider
@@ -147,8 +150,8 @@ async fn environment(http: &SharedHttpClient) -> SdkConfig {
 }
 
 /// An emulator does not care, but a signature needs a region.
-fn region(found: &SdkConfig) -> String {
-    let region = found.region().map(ToString::to_string);
+fn region(config: &SdkConfig) -> String {
+    let region = config.region().map(ToString::to_string);
     region.unwrap_or_else(|| FALLBACK_REGION.to_owned())
 }
 

@@ -18,7 +18,7 @@ use cuttlefish_core::protocol::{Ledger, NeuronState};
 use tokio::task::JoinSet;
 
 use super::item::{self, Item, Neuron};
-use super::{Error, Store, Written, table};
+use super::{Error, Store, WriteReply, table};
 
 /// Requests of one call that are under way at the same time.
 const IN_FLIGHT: usize = 16;
@@ -183,7 +183,7 @@ impl Store for DynamoStore {
         &self,
         generation: Generation,
         ledger: &Ledger,
-    ) -> Result<Written, Error> {
+    ) -> Result<WriteReply, Error> {
         let json = render_ledger(ledger)?;
         let result = self
             .client
@@ -201,7 +201,7 @@ impl Store for DynamoStore {
             .send()
             .await;
         match result {
-            Ok(_) => Ok(Written::Accepted),
+            Ok(_) => Ok(WriteReply::Accepted),
             Err(error) => match error.as_service_error() {
                 Some(UpdateItemError::ConditionalCheckFailedException(failed)) => {
                     // Our own write may have landed, and the next generation have been drawn
@@ -211,7 +211,7 @@ impl Store for DynamoStore {
                             && item.get("ledger") == Some(&item::text(json))
                     });
                     if is_ours {
-                        Ok(Written::Accepted)
+                        Ok(WriteReply::Accepted)
                     } else {
                         Ok(refused(failed.item(), Generation::default()))
                     }
@@ -235,7 +235,7 @@ impl Store for DynamoStore {
         neurons: NeuronRange,
         commit: CommitPoint,
         states: &[NeuronState],
-    ) -> Result<Written, Error> {
+    ) -> Result<WriteReply, Error> {
         assert_eq!(states.len(), neurons.count, "one state for each neuron");
         let jobs = neurons.indices().zip(states).map(|(index, state)| {
             let layer = neurons.layer;
@@ -252,11 +252,15 @@ impl Store for DynamoStore {
             .await?
             .into_iter()
             .filter_map(|written| match written {
-                Written::Accepted => None,
-                Written::Refused { newest } => Some(newest),
+                WriteReply::Accepted => None,
+                WriteReply::Refused { newest } => Some(newest),
             })
             .max();
-        Ok(refusal.map_or(Written::Accepted, |newest| Written::Refused { newest }))
+        Ok(
+            refusal.map_or(WriteReply::Accepted, |newest| WriteReply::Refused {
+                newest,
+            }),
+        )
     }
 
     async fn read_commit(
@@ -314,9 +318,9 @@ impl Store for DynamoStore {
 pub(super) fn refused(
     item: Option<&HashMap<String, AttributeValue>>,
     fallback: Generation,
-) -> Written {
+) -> WriteReply {
     let newest = item.and_then(item::generation).unwrap_or(fallback);
-    Written::Refused { newest }
+    WriteReply::Refused { newest }
 }
 
 /// A ledger as text that reads back as the same ledger.

@@ -4,7 +4,7 @@
 //! (`in_process`): everything above it is the code that talks to the real one, and nobody else on
 //! the machine can reach the data but through the file's permissions.
 //!
-//! What was acknowledged survives `kill -9`: `SQLite` runs with a write-ahead log and its default
+//! Acknowledged writes survive `kill -9`: `SQLite` runs with a write-ahead log and its default
 //! `synchronous = FULL`, which also covers a power cut as far as the disk keeps its word.
 //! Several processes may have the file open, as for a look at a run while it trains; the fence of
 //! the generations works between them as it does on a server.

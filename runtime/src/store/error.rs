@@ -30,15 +30,15 @@ const DENIED: [&str; 6] = [
 /// Any error, kept as the cause of another.
 type Source = Box<dyn std::error::Error + Send + Sync>;
 
-/// Why the store did not do what it was asked.
+/// Reason why the store did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Nothing says who we are.
+    /// No credentials say who we are.
     #[error(
         "find AWS credentials: {source} (set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY)"
     )]
     NoCredentials {
-        /// Why not.
+        /// Error of the provider.
         source: Source,
     },
     /// A neuron has nothing in the slot.

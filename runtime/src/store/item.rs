@@ -37,25 +37,25 @@ pub(super) struct Neuron {
 }
 
 /// The items that hold one neuron's state.
-pub(super) struct Rendered {
+pub(super) struct NeuronItems {
     pub(super) parts: Vec<Item>,
     pub(super) head: Item,
 }
 
-/// A head that has been read.
+/// Head of a stored neuron, as it was read.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Head {
+pub(super) struct ItemHead {
     pub(super) generation: Generation,
     pub(super) commit: CommitPoint,
     pub(super) sha256: String,
     weights: usize,
     optimizer: usize,
-    body: Body,
+    body: ItemValues,
 }
 
-/// Place of the values.
+/// Values of a neuron, or the number of items that have them.
 #[derive(Clone, Debug, PartialEq)]
-enum Body {
+enum ItemValues {
     Inline(Vec<u8>),
     Parts(usize),
 }
@@ -118,7 +118,7 @@ pub(super) fn render(
     generation: Generation,
     commit: CommitPoint,
     state: &NeuronState,
-) -> Rendered {
+) -> NeuronItems {
     let weights = to_bytes(&state.weights);
     let optimizer = to_bytes(&state.moments);
     let sha256 = sha256(neuron, commit, state.weights.len(), &[&weights, &optimizer]);
@@ -135,7 +135,7 @@ pub(super) fn render(
     if weights.len() + optimizer.len() <= MAX_VALUE_BYTES {
         set("weights", AttributeValue::B(Blob::new(weights)));
         set("optimizer", AttributeValue::B(Blob::new(optimizer)));
-        return Rendered {
+        return NeuronItems {
             parts: Vec::new(),
             head,
         };
@@ -152,11 +152,11 @@ pub(super) fn render(
         })
         .collect();
     set("parts", number(parts.len()));
-    Rendered { parts, head }
+    NeuronItems { parts, head }
 }
 
 /// Reads a head; the error says what is wrong with it.
-pub(super) fn parse_head(mut item: Item) -> Result<Head, String> {
+pub(super) fn parse_head(mut item: Item) -> Result<ItemHead, String> {
     let generation = Generation(integer(&item, "generation")?);
     let commit = CommitPoint {
         number: integer(&item, "number")?,
@@ -174,7 +174,7 @@ pub(super) fn parse_head(mut item: Item) -> Result<Head, String> {
         if parts != expected as u64 {
             return Err(format!("`parts` is {parts}, its shape needs {expected}"));
         }
-        Body::Parts(expected)
+        ItemValues::Parts(expected)
     } else {
         let mut values = binary(&mut item, "weights")?;
         if values.len() != weights * size_of::<f32>() {
@@ -185,9 +185,9 @@ pub(super) fn parse_head(mut item: Item) -> Result<Head, String> {
             ));
         }
         values.extend(binary(&mut item, "optimizer")?);
-        Body::Inline(values)
+        ItemValues::Inline(values)
     };
-    Ok(Head {
+    Ok(ItemHead {
         generation,
         commit,
         sha256,
@@ -207,12 +207,12 @@ pub(super) fn generation(item: &Item) -> Option<Generation> {
     integer(item, "generation").ok().map(Generation)
 }
 
-impl Head {
+impl ItemHead {
     /// Sort keys of the parts, none when the head holds the values itself.
     pub(super) fn part_sks(&self) -> Vec<String> {
         let parts = match self.body {
-            Body::Inline(_) => 0,
-            Body::Parts(parts) => parts,
+            ItemValues::Inline(_) => 0,
+            ItemValues::Parts(parts) => parts,
         };
         (0..parts)
             .map(|part| part_sk(self.generation, self.commit, &self.sha256, part))
@@ -222,8 +222,8 @@ impl Head {
     /// The state, given the parts' values in order; the error says what is wrong.
     pub(super) fn assemble(self, neuron: Neuron, parts: &[Vec<u8>]) -> Result<NeuronState, String> {
         let values = match self.body {
-            Body::Inline(values) => values,
-            Body::Parts(_) => parts.concat(),
+            ItemValues::Inline(values) => values,
+            ItemValues::Parts(_) => parts.concat(),
         };
         let expected = (self.weights + self.optimizer) * size_of::<f32>();
         if values.len() != expected {

@@ -44,8 +44,11 @@ pub trait Store: Send + Sync {
     async fn begin_generation(&self) -> Result<(Generation, Option<Ledger>), Error>;
 
     /// Writes the ledger on condition that `generation` is still the newest one drawn.
-    async fn write_ledger(&self, generation: Generation, ledger: &Ledger)
-    -> Result<Written, Error>;
+    async fn write_ledger(
+        &self,
+        generation: Generation,
+        ledger: &Ledger,
+    ) -> Result<WriteReply, Error>;
 
     /// Reads the newest generation and the ledger (none before the first commit).
     /// `None`: no generation was ever drawn, so the run is unknown.
@@ -67,7 +70,7 @@ pub trait Store: Send + Sync {
         neurons: NeuronRange,
         commit: CommitPoint,
         states: &[NeuronState],
-    ) -> Result<Written, Error>;
+    ) -> Result<WriteReply, Error>;
 
     /// Reads what `commit` holds for `neurons`, in order, whoever wrote it and however the
     /// neurons were grouped then.
@@ -93,10 +96,10 @@ pub trait Store: Send + Sync {
 /// Result of a conditional write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "a refused write is not an error, and nothing was written"]
-pub enum Written {
-    /// It is in the store, be it by this request or by an earlier one whose reply was lost.
+pub enum WriteReply {
+    /// Stored, be it by this request or by an earlier one whose reply was lost.
     Accepted,
-    /// Something newer is in its place.
+    /// Fenced off: something newer is in its place.
     Refused {
         /// The newest generation that the refusing item has seen.
         newest: Generation,

@@ -7,7 +7,7 @@ use cuttlefish_core::protocol::NeuronState;
 
 use super::dynamodb::{DynamoStore, refused};
 use super::item::{self, Item, Neuron};
-use super::{Error, Written};
+use super::{Error, WriteReply};
 
 impl DynamoStore {
     pub(super) async fn write_neuron(
@@ -15,14 +15,14 @@ impl DynamoStore {
         neuron: Neuron,
         generation: Generation,
         commit: CommitPoint,
-        rendered: item::Rendered,
-    ) -> Result<Written, Error> {
+        rendered: item::NeuronItems,
+    ) -> Result<WriteReply, Error> {
         let is_split = !rendered.parts.is_empty();
         for part in rendered.parts {
             self.put(part).await?;
         }
         let written = self.put_head(generation, commit, rendered.head).await?;
-        if is_split && written == Written::Accepted {
+        if is_split && written == WriteReply::Accepted {
             // The commit is written; what it replaced is only in the way.
             if let Err(error) = self.remove_older_parts(neuron, generation, commit).await {
                 tracing::warn!(%error, "old parts of a neuron were not removed");
@@ -38,7 +38,7 @@ impl DynamoStore {
         generation: Generation,
         commit: CommitPoint,
         head: Item,
-    ) -> Result<Written, Error> {
+    ) -> Result<WriteReply, Error> {
         let result = self
             .client
             .put_item()
@@ -56,7 +56,7 @@ impl DynamoStore {
             .send()
             .await;
         match result {
-            Ok(_) => Ok(Written::Accepted),
+            Ok(_) => Ok(WriteReply::Accepted),
             Err(error) => match error.as_service_error() {
                 Some(PutItemError::ConditionalCheckFailedException(failed)) => {
                     Ok(refused(failed.item(), generation))

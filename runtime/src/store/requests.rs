@@ -56,7 +56,7 @@ impl Requests {
             .collect()
     }
 
-    /// The body of the only one; none where there are none or several.
+    /// Body of the only request; `None` where there are none or several.
     pub fn take_only(&self, operation: &str) -> Option<Value> {
         let [only] = <[Value; 1]>::try_from(self.take(operation)).ok()?;
         Some(only)
@@ -69,11 +69,11 @@ impl Requests {
 
 /// Requests that store a run.
 #[derive(Clone, Debug)]
-pub struct Puts {
+pub struct RunRequests {
     /// The run's record. Refused where there is another run of that name.
     pub record: Value,
     /// Snapshot of a run that has not begun.
-    pub look: Value,
+    pub snapshot: Value,
     /// The parts of the prepared data set, the last of which completes it.
     pub data: Vec<Value>,
 }
@@ -86,10 +86,10 @@ pub struct Puts {
 pub async fn of_run(
     table: &str,
     run: &str,
-    (record, look): (&str, &str),
+    (record, snapshot): (&str, &str),
     sha256: &str,
     prepared: &[u8],
-) -> Result<Puts, Error> {
+) -> Result<RunRequests, Error> {
     let requests = Requests::default();
     // Nothing is there.
     let http = requests.http(|_| json!({}));
@@ -104,11 +104,15 @@ pub async fn of_run(
     };
     store.put_record_once(record).await?;
     let record = put()?;
-    store.put_snapshot(look).await?;
-    let look = put()?;
+    store.put_snapshot(snapshot).await?;
+    let snapshot = put()?;
     store.put_data(sha256, prepared).await?;
     let data = requests.take(PUT);
-    Ok(Puts { record, look, data })
+    Ok(RunRequests {
+        record,
+        snapshot,
+        data,
+    })
 }
 
 #[cfg(test)]
@@ -150,11 +154,11 @@ mod tests {
         .take(1_000_000)
         .collect();
         let texts = ("a record", "a look");
-        let asked = of_run(DEFAULT_TABLE, "run", texts, "hash", &data);
-        let asked = asked.await.unwrap();
-        assert_eq!(asked.data.len(), 3, "noise cannot be compressed");
+        let stored = of_run(DEFAULT_TABLE, "run", texts, "hash", &data);
+        let stored = stored.await.unwrap();
+        assert_eq!(stored.data.len(), 3, "noise cannot be compressed");
         assert_eq!(
-            asked.record["ConditionExpression"],
+            stored.record["ConditionExpression"],
             "attribute_not_exists(#record) OR #record = :record"
         );
 
@@ -162,14 +166,17 @@ mod tests {
         let client = embedded::open(&home.path().join("store.db")).unwrap();
         let store = DynamoStore::new(client, DEFAULT_TABLE, "run").unwrap();
         store.ensure_table().await.unwrap();
-        for body in [&asked.record, &asked.look].into_iter().chain(&asked.data) {
+        for body in [&stored.record, &stored.snapshot]
+            .into_iter()
+            .chain(&stored.data)
+        {
             assert!(!store.has_data("hash").await.unwrap(), "whole or not there");
             store.put(item(body)).await.unwrap();
         }
         let record = store.get_record().await.unwrap();
         assert_eq!(record.as_deref(), Some("a record"));
-        let look = store.get_snapshot().await.unwrap();
-        assert_eq!(look.as_deref(), Some("a look"));
+        let snapshot = store.get_snapshot().await.unwrap();
+        assert_eq!(snapshot.as_deref(), Some("a look"));
         assert_eq!(store.get_data("hash").await.unwrap(), Some(data));
     }
 

@@ -28,8 +28,8 @@ const BLOCKING_THREADS: usize = 8;
 /// Clients keep their connections; a run's units write every few seconds.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
-/// State of a worker.
-struct Service {
+/// Database that a worker serves, and the key that opens it.
+struct StoreServer {
     database: std::sync::Arc<Database>,
     /// SHA-256 of the access key that requests must be signed with; any will do without.
     access_key: Option<[u8; 32]>,
@@ -46,7 +46,7 @@ pub fn serve(
     path: &Path,
     access_key: Option<&str>,
 ) -> Result<Server, Error> {
-    let service = Data::new(Service {
+    let service = Data::new(StoreServer {
         database: embedded::database(path)?,
         access_key: access_key.map(|key| Sha256::digest(key).into()),
     });
@@ -70,7 +70,7 @@ pub fn serve(
     Ok(server.run())
 }
 
-async fn request(http: HttpRequest, body: Bytes, service: Data<Service>) -> HttpResponse {
+async fn request(http: HttpRequest, body: Bytes, service: Data<StoreServer>) -> HttpResponse {
     if !is_signed_for(&http, service.access_key.as_ref()) {
         let problem = r#"{"__type":"com.amazonaws.dynamodb.v20120810#UnrecognizedClientException","message":"the access key is not this store's"}"#;
         return HttpResponse::BadRequest()

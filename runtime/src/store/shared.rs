@@ -55,7 +55,7 @@ impl DynamoStore {
         Ok(self.data_part(sha256, 0).await?.is_some())
     }
 
-    /// The prepared data set of this hash; none if it is not there, or not whole.
+    /// Prepared data set of this hash; `None` if it is not there, or not whole.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -90,8 +90,8 @@ impl DynamoStore {
         sha256: &str,
         part: usize,
     ) -> Result<Option<(usize, Vec<u8>)>, Error> {
-        let found = self.get(self.data_key(sha256, part)).await?;
-        Ok(found.and_then(|mut item| {
+        let item = self.get(self.data_key(sha256, part)).await?;
+        Ok(item.and_then(|mut item| {
             let parts = item::integer(&item, "parts").ok()?;
             match item.remove("data") {
                 Some(AttributeValue::B(data)) => Some((parts as usize, data.into_inner())),
@@ -116,8 +116,8 @@ impl DynamoStore {
     /// When the store cannot be read.
     pub async fn get_snapshot(&self) -> Result<Option<String>, Error> {
         let key = item::key(item::run_pk(&self.run), SNAPSHOT_SK);
-        let found = self.get(key).await?;
-        Ok(match found.and_then(|mut item| item.remove("look")) {
+        let item = self.get(key).await?;
+        Ok(match item.and_then(|mut item| item.remove("look")) {
             Some(AttributeValue::S(snapshot)) => Some(snapshot),
             _ => None,
         })

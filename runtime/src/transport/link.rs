@@ -56,7 +56,7 @@ pub enum LinkState {
     /// Connecting for the first time.
     #[default]
     Connecting,
-    /// At work.
+    /// Connected, and at work.
     Connected,
     /// The broker takes no messages; it says why.
     Blocked(String),

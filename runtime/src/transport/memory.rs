@@ -15,10 +15,10 @@ pub trait Mailbox: Send + Sync {
     fn offer(&self, envelope: Envelope) -> Result<(), Rejection>;
 }
 
-/// Why a mailbox did not take a message.
+/// Reason why a mailbox did not take a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rejection {
-    /// It has reached its bound.
+    /// The mailbox has reached its bound.
     Full,
     /// Its actor has ended.
     Closed,
@@ -27,23 +27,23 @@ pub enum Rejection {
 /// Delivers to mailboxes in the same process.
 #[derive(Default)]
 pub struct MemoryTransport {
-    routes: OnceLock<Routes>,
+    routes: OnceLock<MailboxTable>,
 }
 
-/// A unit and the way to it.
-type Unit = (Address, Arc<dyn Mailbox>);
+/// Mailbox of a unit.
+type UnitMailbox = (Address, Arc<dyn Mailbox>);
 
 #[derive(Default)]
-struct Routes {
+struct MailboxTable {
     single: HashMap<Address, Arc<dyn Mailbox>>,
     /// The units of each layer.
-    layers: HashMap<usize, Vec<Unit>>,
+    layers: HashMap<usize, Vec<UnitMailbox>>,
 }
 
 impl MemoryTransport {
     /// Says once where everybody is; until then nobody can be reached.
     pub fn connect(&self, mailboxes: impl IntoIterator<Item = (Address, Arc<dyn Mailbox>)>) {
-        let mut routes = Routes::default();
+        let mut routes = MailboxTable::default();
         for (address, mailbox) in mailboxes {
             if let Address::Unit { layer, .. } = address {
                 let units = routes.layers.entry(layer).or_default();

@@ -24,7 +24,7 @@ pub trait Transport: Send + Sync {
     fn send(&self, to: Address, envelope: Envelope) -> Result<(), Error>;
 }
 
-/// Why a message was not taken.
+/// Reason why a message was not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// The receiver's queue has reached its bound.

@@ -17,12 +17,12 @@ use crate::store::Embedded;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A machine that works on an input until it is let go, and counts inputs as generations.
-struct Busy {
+struct BlockedMachine {
     let_go: Receiver<()>,
     inputs: u64,
 }
 
-impl Machine for Busy {
+impl Machine for BlockedMachine {
     fn on(&mut self, _: Duration, _: Input, _: &mut dyn Effects) {
         self.let_go.recv().unwrap();
         self.inputs += 1;
@@ -44,7 +44,7 @@ impl Machine for Busy {
 fn an_actor_shows_itself_between_its_inputs_or_not_in_time() {
     actix_rt::System::new().block_on(async {
         let (let_go, gate) = channel();
-        let machine = Busy {
+        let machine = BlockedMachine {
             let_go: gate,
             inputs: 0,
         };

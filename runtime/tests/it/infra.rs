@@ -1,4 +1,4 @@
-//! What `infra/` says, against what the program does.
+//! Files of `infra/`, compared with what the program does.
 
 use cuttlefish_runtime::store::{DEFAULT_TABLE, DynamoStore, embedded};
 use serde_json::{Value, json};

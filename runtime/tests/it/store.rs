@@ -16,10 +16,12 @@ use aws_sdk_dynamodb::types::{
 };
 use cuttlefish_core::ids::{CommitPoint, Generation, NeuronRange};
 use cuttlefish_runtime::store::{
-    DEFAULT_TABLE, DynamoStore, Endpoint, Error, Store, Written, connect, embedded, serve,
+    DEFAULT_TABLE, DynamoStore, Endpoint, Error, Store, WriteReply, connect, embedded, serve,
 };
 
-use crate::store_contract::{self as contract, Backend, ONE, TWO, commit, ledger, neurons, states};
+use crate::store_contract::{
+    self as contract, ONE, StoreBackend, TWO, commit, ledger, neurons, states,
+};
 
 /// A database in a directory that goes away with it.
 pub struct Embedded {
@@ -60,7 +62,7 @@ impl Embedded {
     }
 }
 
-impl Backend for Embedded {
+impl StoreBackend for Embedded {
     fn store(&self, run: &str) -> Arc<dyn Store> {
         Arc::new(self.dynamo(run))
     }
@@ -95,12 +97,12 @@ pub fn block_on<T>(future: impl Future<Output = T>) -> T {
 }
 
 /// The embedded store behind a real HTTP server, as containers reach it.
-struct Served {
+struct StoreServer {
     embedded: Embedded,
     server: actix_web::dev::ServerHandle,
 }
 
-impl Served {
+impl StoreServer {
     async fn new() -> Self {
         let (port, server, directory) = serve_one();
         let client = client(port, "key");
@@ -135,7 +137,7 @@ fn client(port: u16, key: &str) -> Client {
     })
 }
 
-impl Backend for Served {
+impl StoreBackend for StoreServer {
     fn store(&self, run: &str) -> Arc<dyn Store> {
         self.embedded.store(run)
     }
@@ -165,14 +167,14 @@ macro_rules! embedded_passes {
             }
         )*
 
-        /// The same over HTTP.
+        /// The embedded store over HTTP.
         mod served {
             use super::*;
             $(
                 #[test]
                 fn $name() {
                     block_on(async {
-                        let served = Served::new().await;
+                        let served = StoreServer::new().await;
                         contract::$name(&served).await;
                         served.server.stop(false).await;
                     });
@@ -212,19 +214,19 @@ fn parts_that_a_commit_replaces_are_removed_and_no_others() {
             written.await.unwrap()
         };
         // 1.2 MB: a head and four parts in each of the two slots.
-        assert_eq!(write(TWO, 1).await, Written::Accepted);
-        assert_eq!(write(TWO, 2).await, Written::Accepted);
+        assert_eq!(write(TWO, 1).await, WriteReply::Accepted);
+        assert_eq!(write(TWO, 2).await, WriteReply::Accepted);
         assert_eq!(backend.sort_keys("parts#1#0").await.len(), 10);
-        assert_eq!(write(TWO, 3).await, Written::Accepted);
+        assert_eq!(write(TWO, 3).await, WriteReply::Accepted);
         assert_eq!(backend.sort_keys("parts#1#0").await.len(), 10);
 
         // A zombie's parts land beside ours, whose head goes on naming ours ...
-        assert!(matches!(write(ONE, 3).await, Written::Refused { .. }));
+        assert!(matches!(write(ONE, 3).await, WriteReply::Refused { .. }));
         assert_eq!(backend.sort_keys("parts#1#0").await.len(), 14);
         let read = store.read_commit(range, commit(3)).await.unwrap();
         assert!(read == states(range, 3, 150_000));
         // ... and go with the next commit to the slot.
-        assert_eq!(write(TWO, 5).await, Written::Accepted);
+        assert_eq!(write(TWO, 5).await, WriteReply::Accepted);
         assert_eq!(backend.sort_keys("parts#1#0").await.len(), 10);
     });
 }
@@ -237,7 +239,7 @@ fn a_lost_part_is_named() {
         let range = neurons(0, 1);
         let states = states(range, 1, 150_000);
         let written = store.write_commit(ONE, range, commit(1), &states);
-        assert_eq!(written.await.unwrap(), Written::Accepted);
+        assert_eq!(written.await.unwrap(), WriteReply::Accepted);
         let lost = backend.sort_keys("parts#1#0").await.pop().unwrap();
         let key = DeleteRequest::builder()
             .key("pk", AttributeValue::S("parts#1#0".into()))
@@ -328,9 +330,9 @@ fn two_openings_of_a_file_share_one_fence() {
         let range = neurons(0, 1);
         let newer = states(range, 2, 4);
         let written = contract::write(&stores[0], TWO, range, 1, &newer).await;
-        assert_eq!(written, Written::Accepted);
+        assert_eq!(written, WriteReply::Accepted);
         let older = contract::write(&stores[1], ONE, range, 1, &states(range, 1, 4)).await;
-        assert_eq!(older, Written::Refused { newest: TWO });
+        assert_eq!(older, WriteReply::Refused { newest: TWO });
         let read = stores[1].read_commit(range, commit(1)).await.unwrap();
         assert_eq!(read, newer);
     });
@@ -357,7 +359,7 @@ fn what_was_acknowledged_survives_kill_9() {
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let acknowledged = |line: String| line.rsplit_once("acknowledged ")?.1.parse::<u64>().ok();
         let mut killed = false;
-        // What is still in the pipe after the kill was acknowledged, too.
+        // Everything still in the pipe after the kill was acknowledged, too.
         for number in lines.map_while(Result::ok).filter_map(acknowledged) {
             newest = number;
             if !killed && number >= round * 15 {
@@ -406,9 +408,9 @@ fn writer_that_is_killed() {
         for number in first..first + 10_000 {
             let states = states(CRASHING, number, 785);
             let written = store.write_commit(generation, CRASHING, commit(number), &states);
-            assert_eq!(written.await.unwrap(), Written::Accepted);
+            assert_eq!(written.await.unwrap(), WriteReply::Accepted);
             let written = store.write_ledger(generation, &ledger(number)).await;
-            assert_eq!(written.unwrap(), Written::Accepted);
+            assert_eq!(written.unwrap(), WriteReply::Accepted);
             let mut out = std::io::stdout().lock();
             writeln!(out, "acknowledged {number}").unwrap();
             out.flush().unwrap();
@@ -427,7 +429,7 @@ fn how_long_a_commit_of_784_128_10_takes() {
             let states = states(range, number, 785);
             let start = Instant::now();
             let written = store.write_commit(ONE, range, commit(number), &states);
-            assert_eq!(written.await.unwrap(), Written::Accepted);
+            assert_eq!(written.await.unwrap(), WriteReply::Accepted);
             let wrote = start.elapsed();
             store.read_commit(range, commit(number)).await.unwrap();
             let read = start.elapsed() - wrote;

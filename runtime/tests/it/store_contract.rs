@@ -1,4 +1,4 @@
-//! What every store must do. A backend passes when each of these functions returns.
+//! Contract of every store. A backend passes when each of these functions returns.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use cuttlefish_core::ids::{CommitPoint, Generation, NeuronRange, Tick};
 use cuttlefish_core::protocol::{Ledger, NeuronState, Progress, Totals};
-use cuttlefish_runtime::store::{Error, Store, Written};
+use cuttlefish_runtime::store::{Error, Store, WriteReply};
 
 /// A place that keeps stores of several runs.
-pub trait Backend {
+pub trait StoreBackend {
     /// The store of a run that nothing was written to.
     fn store(&self, run: &str) -> Arc<dyn Store>;
 
@@ -74,16 +74,16 @@ pub async fn write(
     range: NeuronRange,
     number: u64,
     states: &[NeuronState],
-) -> Written {
+) -> WriteReply {
     let written = store.write_commit(generation, range, commit(number), states);
     written.await.unwrap()
 }
 
-fn refused(newest: Generation) -> Written {
-    Written::Refused { newest }
+fn refused(newest: Generation) -> WriteReply {
+    WriteReply::Refused { newest }
 }
 
-pub async fn generations_drawn_at_once_are_all_different(backend: &impl Backend) {
+pub async fn generations_drawn_at_once_are_all_different(backend: &impl StoreBackend) {
     let store = backend.store("race");
     let mut draws = tokio::task::JoinSet::new();
     for _ in 0..16 {
@@ -95,20 +95,20 @@ pub async fn generations_drawn_at_once_are_all_different(backend: &impl Backend)
     assert_eq!(store.begin_generation().await.unwrap().0, Generation(17));
 }
 
-pub async fn a_run_is_unknown_until_a_generation_is_drawn(backend: &impl Backend) {
+pub async fn a_run_is_unknown_until_a_generation_is_drawn(backend: &impl StoreBackend) {
     let store = backend.store("new");
     assert_eq!(store.read_ledger().await.unwrap(), None);
     assert_eq!(store.begin_generation().await.unwrap(), (ONE, None));
     assert_eq!(store.read_ledger().await.unwrap(), Some((ONE, None)));
 }
 
-pub async fn only_the_newest_generation_writes_the_ledger(backend: &impl Backend) {
+pub async fn only_the_newest_generation_writes_the_ledger(backend: &impl StoreBackend) {
     let store = backend.store("fence");
     store.begin_generation().await.unwrap();
     let first = store.write_ledger(ONE, &ledger(1)).await.unwrap();
-    assert_eq!(first, Written::Accepted);
+    assert_eq!(first, WriteReply::Accepted);
     let repeated = store.write_ledger(ONE, &ledger(1)).await.unwrap();
-    assert_eq!(repeated, Written::Accepted);
+    assert_eq!(repeated, WriteReply::Accepted);
 
     let begun = store.begin_generation().await.unwrap();
     assert_eq!(begun, (TWO, Some(ledger(1))));
@@ -116,19 +116,19 @@ pub async fn only_the_newest_generation_writes_the_ledger(backend: &impl Backend
     assert_eq!(zombie, refused(TWO));
     // It was there before the second generation was drawn: no need to call it lost.
     let known = store.write_ledger(ONE, &ledger(1)).await.unwrap();
-    assert_eq!(known, Written::Accepted);
+    assert_eq!(known, WriteReply::Accepted);
     let found = store.read_ledger().await.unwrap();
     assert_eq!(found, Some((TWO, Some(ledger(1)))));
 }
 
-pub async fn a_generation_that_was_never_drawn_writes_no_ledger(backend: &impl Backend) {
+pub async fn a_generation_that_was_never_drawn_writes_no_ledger(backend: &impl StoreBackend) {
     let store = backend.store("undrawn");
     let written = store.write_ledger(ONE, &ledger(1)).await.unwrap();
     assert_eq!(written, refused(Generation(0)));
     assert_eq!(store.read_ledger().await.unwrap(), None);
 }
 
-pub async fn a_ledger_that_would_not_read_back_is_not_written(backend: &impl Backend) {
+pub async fn a_ledger_that_would_not_read_back_is_not_written(backend: &impl StoreBackend) {
     let store = backend.store("nan");
     store.begin_generation().await.unwrap();
     for loss in [f64::NAN, f64::INFINITY] {
@@ -139,51 +139,53 @@ pub async fn a_ledger_that_would_not_read_back_is_not_written(backend: &impl Bac
     }
 }
 
-pub async fn a_slot_of_a_newer_generation_refuses_older_ones(backend: &impl Backend) {
+pub async fn a_slot_of_a_newer_generation_refuses_older_ones(backend: &impl StoreBackend) {
     let store = backend.store("zombie");
     let range = neurons(0, 3);
     let newer = states(range, 2, 4);
     let write = async |generation, number, states: &[NeuronState]| {
         write(&*store, generation, range, number, states).await
     };
-    assert_eq!(write(TWO, 1, &newer).await, Written::Accepted);
-    assert_eq!(write(TWO, 1, &newer).await, Written::Accepted);
+    assert_eq!(write(TWO, 1, &newer).await, WriteReply::Accepted);
+    assert_eq!(write(TWO, 1, &newer).await, WriteReply::Accepted);
     // Even with what is there already, and even with a later commit.
     assert_eq!(write(ONE, 1, &newer).await, refused(TWO));
     assert_eq!(write(ONE, 3, &states(range, 1, 4)).await, refused(TWO));
     assert_eq!(store.read_commit(range, commit(1)).await.unwrap(), newer);
 }
 
-pub async fn a_request_that_lands_late_does_not_bring_an_old_commit_back(backend: &impl Backend) {
+pub async fn a_request_that_lands_late_does_not_bring_an_old_commit_back(
+    backend: &impl StoreBackend,
+) {
     let store = backend.store("late");
     let range = neurons(0, 2);
     let written =
         async |number| write(&*store, ONE, range, number, &states(range, number, 4)).await;
-    assert_eq!(written(1).await, Written::Accepted);
-    assert_eq!(written(3).await, Written::Accepted);
+    assert_eq!(written(1).await, WriteReply::Accepted);
+    assert_eq!(written(3).await, WriteReply::Accepted);
     assert_eq!(written(1).await, refused(ONE));
     let found = store.read_commit(range, commit(3)).await.unwrap();
     assert_eq!(found, states(range, 3, 4));
 }
 
-pub async fn a_rewound_run_writes_an_earlier_commit_over_a_later_one(backend: &impl Backend) {
+pub async fn a_rewound_run_writes_an_earlier_commit_over_a_later_one(backend: &impl StoreBackend) {
     let store = backend.store("rewound");
     let range = neurons(0, 2);
     for (generation, number) in [(ONE, 3), (TWO, 1)] {
         let states = states(range, number, 4);
         let written = write(&*store, generation, range, number, &states).await;
-        assert_eq!(written, Written::Accepted);
+        assert_eq!(written, WriteReply::Accepted);
     }
     let found = store.read_commit(range, commit(1)).await.unwrap();
     assert_eq!(found, states(range, 1, 4));
 }
 
-pub async fn two_slots_do_not_disturb_each_other(backend: &impl Backend) {
+pub async fn two_slots_do_not_disturb_each_other(backend: &impl StoreBackend) {
     let store = backend.store("slots");
     let range = neurons(0, 3);
     for number in 1..=6 {
         let written = write(&*store, ONE, range, number, &states(range, number, 4)).await;
-        assert_eq!(written, Written::Accepted);
+        assert_eq!(written, WriteReply::Accepted);
         for present in [number.max(2) - 1, number] {
             let found = store.read_commit(range, commit(present)).await.unwrap();
             assert_eq!(found, states(range, present, 4));
@@ -191,13 +193,13 @@ pub async fn two_slots_do_not_disturb_each_other(backend: &impl Backend) {
     }
 }
 
-pub async fn a_commit_reads_back_with_any_grouping(backend: &impl Backend) {
+pub async fn a_commit_reads_back_with_any_grouping(backend: &impl StoreBackend) {
     let store = backend.store("groups");
     let written = states(neurons(0, 40), 1, 4);
     for (first, count) in [(0, 10), (10, 1), (11, 29)] {
         let group = &written[first..first + count];
         let reply = store.write_commit(ONE, neurons(first, count), commit(1), group);
-        assert_eq!(reply.await.unwrap(), Written::Accepted);
+        assert_eq!(reply.await.unwrap(), WriteReply::Accepted);
     }
     for (first, count) in [(0, 40), (3, 1), (2, 7), (9, 3), (0, 0)] {
         let read = store.read_commit(neurons(first, count), commit(1)).await;
@@ -205,11 +207,11 @@ pub async fn a_commit_reads_back_with_any_grouping(backend: &impl Backend) {
     }
 }
 
-pub async fn what_cannot_be_read_is_named(backend: &impl Backend) {
+pub async fn what_cannot_be_read_is_named(backend: &impl StoreBackend) {
     let store = backend.store("named");
     let range = neurons(0, 5);
     let written = write(&*store, ONE, range, 1, &states(range, 1, 4)).await;
-    assert_eq!(written, Written::Accepted);
+    assert_eq!(written, WriteReply::Accepted);
 
     let read = async |range, number| {
         let error = store.read_commit(range, commit(number)).await.unwrap_err();
@@ -238,13 +240,13 @@ pub async fn what_cannot_be_read_is_named(backend: &impl Backend) {
     );
 }
 
-pub async fn a_neuron_larger_than_an_item_round_trips(backend: &impl Backend) {
+pub async fn a_neuron_larger_than_an_item_round_trips(backend: &impl StoreBackend) {
     let store = backend.store("large");
     let range = neurons(0, 2);
     for number in 1..=3 {
         let states = states(range, number, 150_000);
         let written = write(&*store, ONE, range, number, &states).await;
-        assert_eq!(written, Written::Accepted);
+        assert_eq!(written, WriteReply::Accepted);
         let read = store.read_commit(range, commit(number)).await.unwrap();
         assert!(read == states);
     }
@@ -254,7 +256,7 @@ pub async fn a_neuron_larger_than_an_item_round_trips(backend: &impl Backend) {
     assert!(read == states(range, 3, 150_000));
 }
 
-pub async fn bits_of_odd_floats_survive(backend: &impl Backend) {
+pub async fn bits_of_odd_floats_survive(backend: &impl StoreBackend) {
     let store = backend.store("bits");
     let odd = [0x8000_0000, 1, 0x7fc0_0001, 0xffa1_2345, 0xff80_0000];
     let values = odd.map(f32::from_bits).to_vec();
@@ -263,14 +265,14 @@ pub async fn bits_of_odd_floats_survive(backend: &impl Backend) {
         moments: values,
     };
     let written = write(&*store, ONE, neurons(0, 1), 1, &[state]).await;
-    assert_eq!(written, Written::Accepted);
+    assert_eq!(written, WriteReply::Accepted);
     let read = store.read_commit(neurons(0, 1), commit(1)).await.unwrap();
     let bits = |values: &[f32]| -> Vec<u32> { values.iter().map(|v| v.to_bits()).collect() };
     assert_eq!(bits(&read[0].weights), odd);
     assert_eq!(bits(&read[0].moments), odd);
 }
 
-pub async fn a_record_is_kept(backend: &impl Backend) {
+pub async fn a_record_is_kept(backend: &impl StoreBackend) {
     let store = backend.store("record");
     assert_eq!(store.get_record().await.unwrap(), None);
     for record in ["name: first", "name: second\n# ü"] {
@@ -282,7 +284,7 @@ pub async fn a_record_is_kept(backend: &impl Backend) {
     assert!(matches!(error, Error::TooLarge { .. }), "{error}");
 }
 
-pub async fn removing_a_run_leaves_its_namesakes_alone(backend: &impl Backend) {
+pub async fn removing_a_run_leaves_its_namesakes_alone(backend: &impl StoreBackend) {
     let range = neurons(0, 40);
     let names = ["a", "a-b", "ab", "b"];
     for name in names {
@@ -291,7 +293,7 @@ pub async fn removing_a_run_leaves_its_namesakes_alone(backend: &impl Backend) {
         store.put_record(name).await.unwrap();
         for number in 1..=2 {
             let written = write(&*store, ONE, range, number, &states(range, 1, 4)).await;
-            assert_eq!(written, Written::Accepted);
+            assert_eq!(written, WriteReply::Accepted);
         }
     }
     let removed = backend.store("a");

@@ -1,4 +1,4 @@
-//! What the wire to a store can do: lose a reply, throttle, deny, or not be there.
+//! Faults of the wire to a store: it loses a reply, throttles, denies, or is not there.
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,15 +16,15 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use cuttlefish_core::ids::Generation;
 use cuttlefish_runtime::store::{
-    DEFAULT_TABLE, DynamoStore, Endpoint, Error, Store, Written, connect,
+    DEFAULT_TABLE, DynamoStore, Endpoint, Error, Store, WriteReply, connect,
 };
 
 use crate::store::{Embedded, block_on};
 use crate::store_contract::{TWO, ledger, neurons, states, write};
 
-/// What happens to a request.
+/// Fault of a request.
 #[derive(Clone)]
-enum Fault {
+enum WireFault {
     /// The store does it and the reply is lost; before that, somebody may draw a generation.
     LostReply(Option<DynamoStore>),
     /// The store answers with an error, having done nothing.
@@ -36,7 +36,7 @@ enum Fault {
 struct Wire {
     inner: SharedHttpClient,
     left: Arc<AtomicU32>,
-    fault: Fault,
+    fault: WireFault,
 }
 
 struct Connector(Wire, SharedHttpConnector);
@@ -72,12 +72,12 @@ impl HttpConnector for Connector {
         }
         self.0.left.store(left - 1, Ordering::SeqCst);
         match self.0.fault.clone() {
-            Fault::Answer(status, code) => {
+            WireFault::Answer(status, code) => {
                 let body = format!(r#"{{"__type":"x#{code}","message":"said the server"}}"#);
                 let status = status.try_into().unwrap();
                 HttpConnectorFuture::ready(Ok(HttpResponse::new(status, body.into())))
             }
-            Fault::LostReply(successor) => {
+            WireFault::LostReply(successor) => {
                 let reply = self.1.call(request);
                 HttpConnectorFuture::new(async move {
                     reply.await.unwrap();
@@ -92,7 +92,7 @@ impl HttpConnector for Connector {
 }
 
 /// The store of `run` behind a wire with a fault for the next `count` requests.
-fn faulty(backend: &Embedded, count: u32, fault: Fault) -> DynamoStore {
+fn faulty(backend: &Embedded, count: u32, fault: WireFault) -> DynamoStore {
     let config = backend.client.config();
     let wire = Wire {
         inner: config.http_client().unwrap(),
@@ -107,20 +107,20 @@ fn faulty(backend: &Embedded, count: u32, fault: Fault) -> DynamoStore {
 fn a_write_whose_reply_is_lost_is_accepted() {
     block_on(async {
         let backend = Embedded::new().await;
-        let store = faulty(&backend, 1, Fault::LostReply(None));
+        let store = faulty(&backend, 1, WireFault::LostReply(None));
         let begun = store.begin_generation().await.unwrap();
         assert_eq!(begun, (TWO, None), "a lost draw skips a number");
 
         let range = neurons(0, 1);
-        let store = faulty(&backend, 1, Fault::LostReply(None));
+        let store = faulty(&backend, 1, WireFault::LostReply(None));
         let written = write(&store, TWO, range, 1, &states(range, 1, 4)).await;
-        assert_eq!(written, Written::Accepted);
+        assert_eq!(written, WriteReply::Accepted);
 
         // Even when the fence has closed behind it before it was repeated.
         let successor = Some(backend.dynamo("wire"));
-        let store = faulty(&backend, 1, Fault::LostReply(successor));
+        let store = faulty(&backend, 1, WireFault::LostReply(successor));
         let written = store.write_ledger(TWO, &ledger(1)).await.unwrap();
-        assert_eq!(written, Written::Accepted);
+        assert_eq!(written, WriteReply::Accepted);
         let found = backend.dynamo("wire").read_ledger().await.unwrap();
         assert_eq!(found, Some((Generation(3), Some(ledger(1)))));
     });
@@ -131,9 +131,9 @@ fn a_store_that_throttles_or_stumbles_is_asked_again() {
     block_on(async {
         let backend = Embedded::new().await;
         for fault in [
-            Fault::Answer(400, "ProvisionedThroughputExceededException"),
-            Fault::Answer(400, "ThrottlingException"),
-            Fault::Answer(500, "InternalServerError"),
+            WireFault::Answer(400, "ProvisionedThroughputExceededException"),
+            WireFault::Answer(400, "ThrottlingException"),
+            WireFault::Answer(500, "InternalServerError"),
         ] {
             let store = faulty(&backend, 3, fault.clone());
             store.begin_generation().await.unwrap();
@@ -150,11 +150,11 @@ fn a_store_that_throttles_or_stumbles_is_asked_again() {
 fn a_store_that_denies_or_rejects_is_not() {
     block_on(async {
         let backend = Embedded::new().await;
-        let store = faulty(&backend, 1, Fault::Answer(400, "AccessDeniedException"));
+        let store = faulty(&backend, 1, WireFault::Answer(400, "AccessDeniedException"));
         let error = store.begin_generation().await.unwrap_err();
         assert!(matches!(error, Error::Denied { .. }), "{error}");
         assert!(!error.retryable());
-        let store = faulty(&backend, 1, Fault::Answer(400, "ValidationException"));
+        let store = faulty(&backend, 1, WireFault::Answer(400, "ValidationException"));
         let error = store.begin_generation().await.unwrap_err();
         assert!(matches!(error, Error::Rejected { .. }), "{error}");
         assert!(!error.retryable());

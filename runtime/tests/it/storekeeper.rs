@@ -1,4 +1,4 @@
-//! What is asked of a store that fails: tried again, given up, and counted.
+//! Requests to a store that fails: tried again, given up, and counted.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,7 +8,7 @@ use cuttlefish_core::ids::{Address, CommitPoint, Generation, NeuronRange};
 use cuttlefish_core::machine::{StoreReply, StoreRequest};
 use cuttlefish_core::protocol::{Ledger, NeuronState};
 use cuttlefish_runtime::host::{End, Observer, Storekeeper};
-use cuttlefish_runtime::store::{Error, Store, Written};
+use cuttlefish_runtime::store::{Error, Store, WriteReply};
 use tokio::sync::mpsc;
 
 const COMMIT: CommitPoint = CommitPoint {
@@ -17,20 +17,20 @@ const COMMIT: CommitPoint = CommitPoint {
 };
 
 /// A store that takes commits of one generation after it was asked often enough.
-struct Sulking {
+struct FailingStore {
     refusals: AtomicU64,
     can_recover: bool,
 }
 
 #[async_trait]
-impl Store for Sulking {
+impl Store for FailingStore {
     async fn write_commit(
         &self,
         generation: Generation,
         _: NeuronRange,
         _: CommitPoint,
         _: &[NeuronState],
-    ) -> Result<Written, Error> {
+    ) -> Result<WriteReply, Error> {
         let less = |left: u64| left.checked_sub(1);
         let (order, table) = (Ordering::Relaxed, "sulking".to_owned());
         if self.refusals.fetch_update(order, order, less).is_ok() {
@@ -47,9 +47,9 @@ impl Store for Sulking {
             });
         }
         Ok(if generation == Generation(2) {
-            Written::Accepted
+            WriteReply::Accepted
         } else {
-            Written::Refused {
+            WriteReply::Refused {
                 newest: Generation(2),
             }
         })
@@ -59,7 +59,7 @@ impl Store for Sulking {
         Ok((Generation(2), None))
     }
 
-    async fn write_ledger(&self, _: Generation, _: &Ledger) -> Result<Written, Error> {
+    async fn write_ledger(&self, _: Generation, _: &Ledger) -> Result<WriteReply, Error> {
         unreachable!("nobody asks")
     }
 
@@ -85,15 +85,15 @@ impl Store for Sulking {
 }
 
 /// A storekeeper on a store that refuses so often, and what is seen of it.
-struct Asked {
+struct Fixture {
     observer: Arc<Observer>,
     storekeeper: Storekeeper,
 }
 
-impl Asked {
+impl Fixture {
     fn new(refusals: u64, can_recover: bool) -> Self {
         let observer = Arc::new(Observer::default());
-        let store = Arc::new(Sulking {
+        let store = Arc::new(FailingStore {
             refusals: AtomicU64::new(refusals),
             can_recover,
         });
@@ -104,7 +104,7 @@ impl Asked {
         }
     }
 
-    /// The answer to a request; none once the storekeeper has given it up.
+    /// Answer to a request; `None` once the storekeeper has given it up.
     async fn answer(&self, request: StoreRequest) -> Option<StoreReply> {
         let (sender, mut answers) = mpsc::unbounded_channel();
         let reply = Arc::new(move |answer| sender.send(answer).unwrap());
@@ -115,8 +115,8 @@ impl Asked {
 
     /// Commits written, tries that failed.
     fn counted(&self) -> (u64, u64) {
-        let look = self.observer.snapshot(0);
-        (look.commits_written, look.store_failures)
+        let snapshot = self.observer.snapshot(0);
+        (snapshot.commits_written, snapshot.store_failures)
     }
 }
 
@@ -137,28 +137,31 @@ const NEURONS: NeuronRange = NeuronRange {
 
 #[tokio::test]
 async fn what_fails_and_then_succeeds_is_counted_as_both() {
-    let asked = Asked::new(2, true);
-    let answer = asked.answer(write(2)).await;
+    let fixture = Fixture::new(2, true);
+    let answer = fixture.answer(write(2)).await;
     assert!(matches!(
         answer,
         Some(StoreReply::Committed { accepted: true, .. })
     ));
-    assert_eq!(asked.counted(), (1, 2));
-    assert!(asked.observer.ended().is_none());
+    assert_eq!(fixture.counted(), (1, 2));
+    assert!(fixture.observer.ended().is_none());
 }
 
 #[tokio::test]
 async fn what_cannot_succeed_is_not_tried_again() {
-    let asked = Asked::new(u64::MAX, false);
-    assert!(asked.answer(write(2)).await.is_none());
-    assert_eq!(asked.counted(), (0, 1));
-    assert!(matches!(asked.observer.ended(), Some(End::StoreFailed(_))));
+    let fixture = Fixture::new(u64::MAX, false);
+    assert!(fixture.answer(write(2)).await.is_none());
+    assert_eq!(fixture.counted(), (0, 1));
+    assert!(matches!(
+        fixture.observer.ended(),
+        Some(End::StoreFailed(_))
+    ));
 }
 
 #[tokio::test]
 async fn only_what_is_in_the_store_is_a_written_commit() {
-    let asked = Asked::new(0, true);
-    let answer = asked.answer(write(1)).await;
+    let fixture = Fixture::new(0, true);
+    let answer = fixture.answer(write(1)).await;
     assert!(matches!(
         answer,
         Some(StoreReply::Committed {
@@ -166,12 +169,12 @@ async fn only_what_is_in_the_store_is_a_written_commit() {
             ..
         })
     ));
-    asked.answer(StoreRequest::BeginGeneration).await.unwrap();
+    fixture.answer(StoreRequest::BeginGeneration).await.unwrap();
     let read = StoreRequest::ReadCommit {
         generation: Generation(2),
         neurons: NEURONS,
         commit: COMMIT,
     };
-    asked.answer(read).await.unwrap();
-    assert_eq!(asked.counted(), (0, 0));
+    fixture.answer(read).await.unwrap();
+    assert_eq!(fixture.counted(), (0, 0));
 }

@@ -10,7 +10,7 @@ use cuttlefish_runtime::transport::{Error, Mailbox, MemoryTransport, Transport};
 #[path = "../support/transport_contract.rs"]
 mod contract;
 
-use contract::{ADDRESSES, Backend, message};
+use contract::{ADDRESSES, TransportBackend, message};
 
 use crate::store::block_on;
 
@@ -43,7 +43,7 @@ fn received(boxes: &[Arc<Box3>]) -> Vec<Vec<u64>> {
 
 struct Memory(MemoryTransport, Vec<Arc<Box3>>);
 
-impl Backend for Memory {
+impl TransportBackend for Memory {
     fn send(&self, to: Address, envelope: Envelope) -> Result<(), Error> {
         self.0.send(to, envelope)
     }

@@ -1,4 +1,4 @@
-//! What every transport must do. A backend passes when each of these functions returns.
+//! Contract of every transport. A backend passes when each of these functions returns.
 
 use cuttlefish_core::ids::{Address, Generation};
 use cuttlefish_core::protocol::{Envelope, Message};
@@ -14,7 +14,7 @@ pub const ADDRESSES: [Address; 5] = [
 ];
 
 /// A transport between [`ADDRESSES`].
-pub trait Backend {
+pub trait TransportBackend {
     /// Sends as the trainer does.
     fn send(&self, to: Address, envelope: Envelope) -> Result<(), Error>;
 
@@ -33,14 +33,14 @@ pub fn message(number: u64) -> Envelope {
     }
 }
 
-pub async fn a_message_reaches_its_receiver_and_nobody_else(mut backend: impl Backend) {
+pub async fn a_message_reaches_its_receiver_and_nobody_else(mut backend: impl TransportBackend) {
     for (number, address) in (1..).zip(ADDRESSES) {
         backend.send(address, message(number)).unwrap();
     }
     assert_eq!(backend.received(5).await, [[1], [2], [3], [4], [5]]);
 }
 
-pub async fn a_message_to_a_layer_reaches_each_of_its_units(mut backend: impl Backend) {
+pub async fn a_message_to_a_layer_reaches_each_of_its_units(mut backend: impl TransportBackend) {
     backend.send(Address::Layer(0), message(7)).unwrap();
     // Shows that nothing else is on its way to the others.
     for address in ADDRESSES {
@@ -50,14 +50,14 @@ pub async fn a_message_to_a_layer_reaches_each_of_its_units(mut backend: impl Ba
     assert_eq!(backend.received(7).await, expected);
 }
 
-pub async fn messages_of_one_sender_keep_their_order(mut backend: impl Backend) {
+pub async fn messages_of_one_sender_keep_their_order(mut backend: impl TransportBackend) {
     for number in 1..=3 {
         backend.send(Address::Synapse(0), message(number)).unwrap();
     }
     assert_eq!(backend.received(3).await[1], [1, 2, 3]);
 }
 
-pub async fn who_is_not_there_cannot_be_reached(backend: impl Backend) {
+pub async fn who_is_not_there_cannot_be_reached(backend: impl TransportBackend) {
     for to in [
         Address::Synapse(9),
         Address::Layer(9),

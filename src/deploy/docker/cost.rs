@@ -5,7 +5,7 @@
 
 use cuttlefish_core::ids::Address;
 use cuttlefish_core::topology::roster::COORDINATOR;
-use cuttlefish_core::topology::traffic::Kind;
+use cuttlefish_core::topology::traffic::TrafficKind;
 use cuttlefish_core::topology::{Graph, Plan, Roster};
 use serde::Serialize;
 
@@ -210,23 +210,23 @@ fn largest_message(plan: &Plan) -> u64 {
 /// flight at most.
 fn of_actors(graph: &Graph, roster: Roster<'_>, plan: &Plan) -> Vec<MemoryUse> {
     let rows = graph.training.batch_size as u64;
-    let values = |layer: usize, kinds: &[Kind]| -> u64 {
+    let values = |layer: usize, kinds: &[TrafficKind]| -> u64 {
         let name = &graph.layers[layer].name;
         let of = plan.traffic.iter();
         of.filter(|of| of.layer == *name && kinds.contains(&of.kind))
             .map(|of| of.bytes)
             .sum()
     };
-    let answers = [Kind::Activation, Kind::Backward];
+    let answers = [TrafficKind::Activation, TrafficKind::Backward];
     // Errors under way are those of one tick.
-    let errors = |layer| values(layer, &[Kind::Contribution, Kind::Propagated]);
+    let errors = |layer| values(layer, &[TrafficKind::Contribution, TrafficKind::Propagated]);
     let held = |of_each_tick: u64, of_one_tick: u64| COPIES * (TICKS * of_each_tick + of_one_tick);
     // Rows that the first layer reads by itself are in flight as well, but in no message.
     let read = (plan.memory.in_flight / 2).saturating_sub(plan.per_tick.bytes);
     let mut uses = Vec::new();
     for (index, layer) in plan.layers.iter().enumerate() {
         let own = if index == 0 { read } else { 0 };
-        let of_each = values(index, &[Kind::Forward]) + values(index, &answers) + own;
+        let of_each = values(index, &[TrafficKind::Forward]) + values(index, &answers) + own;
         let units = layer.units as u64;
         let rows = graph.training.batch_size;
         let layer_of_graph = &graph.layers[index];

@@ -101,7 +101,7 @@ async fn write_store(
     let puts = requests::of_run(table, run.name, (&record, &look), sha256, &rows).await;
     let puts = puts?;
     write_json(&dir.join("record.json"), &puts.record)?;
-    write_json(&dir.join("look.json"), &puts.look)?;
+    write_json(&dir.join("look.json"), &puts.snapshot)?;
     for (number, put) in puts.data.iter().enumerate() {
         write_json(&dir.join(format!("data.{number:06}.json")), put)?;
     }

@@ -1,9 +1,9 @@
-//! What single fields may say.
+//! Checks of the values of single fields.
 
 use super::{Error, tag};
 use crate::protocol::{TickHeader, Work};
 
-/// What a tick is for.
+/// Work of a tick: training with this step and rate, or evaluation.
 pub fn work_of(work: u8, step: u64, learning_rate: f32) -> Result<Work, Error> {
     match work {
         tag::EVALUATE => {
@@ -39,7 +39,7 @@ pub fn mark_of(marked: u8, mark: u64) -> Result<Option<u64>, Error> {
     }
 }
 
-/// What bytes are multiplied by: not nothing, and not what would make numbers of no use.
+/// Factor of bytes: finite and not 0, which would make numbers of no use.
 pub fn scale_of(bits: u32) -> Result<f32, Error> {
     let found = f32::from_bits(bits);
     if found == 0.0 || !found.is_finite() {
@@ -57,7 +57,7 @@ pub fn of_batch(header: &TickHeader, found: u32) -> Result<(), Error> {
     Ok(())
 }
 
-/// From 1 to the limit.
+/// Checks a number that is from 1 to the limit.
 pub fn within(field: &'static str, found: u32, limit: u32) -> Result<(), Error> {
     if found == 0 {
         return Err(Error::Zero { field });

@@ -1,8 +1,8 @@
-//! Why bytes are not a message.
+//! Errors of bytes that are not a message.
 
 use std::str::Utf8Error;
 
-/// What is wrong with the bytes of a message. Trying again does not help.
+/// Problem with the bytes of a message. Trying again does not help.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum Error {
     /// The bytes end within the fixed fields.
@@ -16,7 +16,7 @@ pub enum Error {
     /// The bytes are too few or too many for what the header says.
     #[error("message has the wrong length: expected {expected} bytes, found {found}")]
     Length {
-        /// What the header says; `u64::MAX` stands for anything above.
+        /// Bytes by the header; `u64::MAX` stands for anything above.
         expected: u64,
         /// Bytes that are there.
         found: usize,
@@ -36,7 +36,7 @@ pub enum Error {
     Version {
         /// [`VERSION`](super::VERSION)
         expected: u8,
-        /// What the message says.
+        /// Version in the message.
         found: u8,
     },
     /// No message is known by this number.
@@ -44,75 +44,75 @@ pub enum Error {
     Kind {
         /// The highest one.
         max: u8,
-        /// What the message says.
+        /// Kind in the message.
         found: u8,
     },
     /// Flags that this version does not define.
     #[error("unknown message flags: expected 0, found {found:#06x}")]
     Flags {
-        /// What the message says.
+        /// Flags in the message.
         found: u16,
     },
     /// A tag that stands for nothing.
     #[error("unknown `{field}`: expected 0 to {max}, found {found}")]
     Tag {
-        /// Which one.
+        /// Name of the field.
         field: &'static str,
         /// The highest one.
         max: u8,
-        /// What the message says.
+        /// Tag in the message.
         found: u8,
     },
     /// A field that this message does not use says something.
     #[error("`{field}` is not used here: expected 0, found {found}")]
     Unused {
-        /// Which one.
+        /// Name of the field.
         field: &'static str,
-        /// What the message says, as bits.
+        /// Value in the message, as bits.
         found: u64,
     },
     /// A count or number that starts at 1 is 0.
     #[error("`{field}`: expected at least 1, found 0")]
     Zero {
-        /// Which one.
+        /// Name of the field.
         field: &'static str,
     },
     /// A count or number is above its limit.
     #[error("`{field}`: expected at most {limit}, found {found}")]
     TooLarge {
-        /// Which one.
+        /// Name of the field.
         field: &'static str,
         /// The highest allowed.
         limit: u64,
-        /// What the message says.
+        /// Value in the message.
         found: u64,
     },
-    /// What is said to follow a tick is another tick.
+    /// The header of the next tick is that of another one.
     #[error("`next`: expected the header of tick {expected}, found that of {found}")]
     Next {
         /// The tick after the message's.
         expected: u64,
-        /// What the message says.
+        /// Tick in the message.
         found: u64,
     },
     /// The values have another number of rows than the batch.
     #[error("values of another batch: expected {expected} rows, found {found}")]
     Rows {
-        /// What the tick header says.
+        /// Rows by the tick header.
         expected: u32,
-        /// What the shape says.
+        /// Rows by the shape.
         found: u32,
     },
     /// A learning rate that is NaN or infinite.
     #[error("learning rate: expected a finite number, found {found}")]
     LearningRate {
-        /// What the message says.
+        /// Learning rate in the message.
         found: f32,
     },
     /// A scale of bytes that is 0, NaN or infinite.
     #[error("scale: expected a finite number other than 0, found {found}")]
     Scale {
-        /// What the message says.
+        /// Scale in the message.
         found: f32,
     },
     /// A text that is too long.
@@ -120,7 +120,7 @@ pub enum Error {
     TextLength {
         /// [`MAX_PROBLEM_LEN`](super::MAX_PROBLEM_LEN)
         limit: usize,
-        /// What the message says.
+        /// Length in the message, in bytes.
         found: u32,
     },
     /// A text that is not UTF-8.

@@ -11,7 +11,7 @@ use crate::protocol::{Envelope, Message, TickHeader, Work};
 /// Appends to a buffer.
 pub struct Writer<'a>(pub &'a mut Vec<u8>);
 
-/// As much of a problem's text as is sent.
+/// Beginning of a problem's text, as much as is sent.
 pub fn cut(problem: &str) -> &str {
     &problem[..problem.floor_char_boundary(MAX_PROBLEM_LEN)]
 }
@@ -201,7 +201,7 @@ impl Writer<'_> {
     }
 }
 
-/// As many values as there are cells.
+/// Copies values to as many cells.
 fn copy(values: &[f32], cells: &mut [[u8; 4]]) {
     for (cell, value) in cells.iter_mut().zip(values) {
         *cell = value.to_le_bytes();

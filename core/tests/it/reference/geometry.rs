@@ -1,11 +1,11 @@
-//! Which values of a map belong together, counted out place by place.
+//! Values of a map that belong together, counted out place by place.
 
 use cuttlefish_core::layers::{Conv1d, Conv2d, LayerKind};
 use cuttlefish_core::math::conv::{PoolKind, Window};
 use cuttlefish_core::topology::Layer;
 
 /// The places of a map that a window sees at a position, without those outside.
-fn seen(window: &Window, position: usize) -> Vec<(usize, usize)> {
+fn window_places(window: &Window, position: usize) -> Vec<(usize, usize)> {
     let (row, column) = (
         position / window.positions.width,
         position % window.positions.width,
@@ -27,7 +27,7 @@ fn seen(window: &Window, position: usize) -> Vec<(usize, usize)> {
     places
 }
 
-/// Which weight meets which feature for a sum.
+/// Pairs of a weight and a feature that make up a sum.
 pub fn links(layer: &Layer, position: usize) -> Vec<(usize, usize)> {
     let maps = match &layer.kind {
         LayerKind::Dense(_) => return (0..layer.fan_in).map(|i| (i, i)).collect(),
@@ -36,20 +36,20 @@ pub fn links(layer: &Layer, position: usize) -> Vec<(usize, usize)> {
     let (kernel, map) = (maps.window.size.area(), maps.window.map.area());
     let mut links = Vec::new();
     for channel in 0..maps.channels {
-        for (weight, place) in seen(&maps.window, position) {
+        for (weight, place) in window_places(&maps.window, position) {
             links.push((channel * kernel + weight, channel * map + place));
         }
     }
     links
 }
 
-/// How much of each activation of a neuron is in each of its outputs, for one row.
+/// Share of each activation of a neuron in each of its outputs, for one row.
 pub fn shares(layer: &Layer, activations: &[f64]) -> Vec<Vec<(usize, f64)>> {
     let Some(pool) = layer.pool else {
         return (0..activations.len()).map(|p| vec![(p, 1.0)]).collect();
     };
     let of = |output| {
-        let places = seen(&pool.window, output);
+        let places = window_places(&pool.window, output);
         match pool.kind {
             PoolKind::Average => {
                 let share = 1.0 / places.len() as f64;

@@ -4,7 +4,7 @@ use cuttlefish_core::topology::{Layer, Normalization};
 
 use super::plain::{activate, slope};
 
-/// What a normalization makes of the values of one neuron, `[place][row]`.
+/// Normalization of the values of one neuron, `[place][row]`.
 pub struct Normal {
     /// Mean and variance of the values.
     pub batch: [f64; 2],
@@ -59,7 +59,7 @@ impl Normal {
         }
     }
 
-    /// What comes out, `[place][row]`.
+    /// Normalized values, `[place][row]`.
     pub fn outputs(&self, how: &Normalization) -> Vec<Vec<f64>> {
         let row = |sums: &Vec<f64>| sums.iter().map(|&z| activate(how.activation, z)).collect();
         self.sums.iter().map(row).collect()

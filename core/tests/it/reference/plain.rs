@@ -17,15 +17,15 @@ pub struct Plain {
     second: Vec<Vec<Vec<f64>>>,
 }
 
-/// What happened to a batch in each layer.
+/// Values of a batch in each layer.
 struct Trace {
     /// Inputs of the layer, `[feature][row]`.
     x: Vec<Vec<f64>>,
     /// Sums, `[neuron and position][row]`.
     z: Vec<Vec<f64>>,
-    /// What is pooled, `[neuron and position][row]`.
+    /// Values before pooling, `[neuron and position][row]`.
     map: Vec<Vec<f64>>,
-    /// Of each neuron.
+    /// Normalization of each neuron.
     normal: Vec<Option<Normal>>,
     /// Dropout factors, `[neuron and output][row]`.
     mask: Vec<Vec<f64>>,

@@ -7,8 +7,8 @@ use cuttlefish_core::protocol::NeuronState;
 use cuttlefish_core::topology::Graph;
 
 use super::plain::Plain;
-use crate::simulator::random::Calm;
-use crate::simulator::world::{End, World};
+use crate::simulator::random::CalmFate;
+use crate::simulator::world::{RunEnd, World};
 use crate::support::{
     Case, HEADS, classifier, convolutional, convolutions, noise, normalize, sequences, sequential,
 };
@@ -54,7 +54,7 @@ fn a_normalized_network_evaluates_as_the_reference() {
     graph.training.batch_size = 17;
     normalize(&mut graph, 0);
     let case = case(graph);
-    let End { weights, progress } = end(&case);
+    let RunEnd { weights, progress } = end(&case);
     let mut states = weights.into_iter();
     let layers = case.graph.layers.iter();
     let states: Vec<Vec<NeuronState>> = layers
@@ -83,8 +83,8 @@ fn trained(case: &Case) -> Vec<NeuronState> {
     end(case).weights
 }
 
-fn end(case: &Case) -> End {
-    World::new(case, Calm).run().expect("a calm run ends")
+fn end(case: &Case) -> RunEnd {
+    World::new(case, CalmFate).run().expect("a calm run ends")
 }
 
 /// Largest difference to the reference, relative to the largest weight of the neuron.

@@ -6,13 +6,13 @@ use cuttlefish_core::math::Loss;
 use cuttlefish_core::protocol::{Envelope, Outcome};
 use cuttlefish_core::topology::Head;
 
-use super::random::Calm;
-use super::world::{End, Fate, StoreFate, World};
+use super::random::CalmFate;
+use super::world::{Fate, RunEnd, StoreFate, World};
 use crate::support::{Case, classifier, noise};
 
 /// A fixed list of misfortunes, otherwise first come, first served.
 #[derive(Clone, Copy, Default)]
-struct Planned {
+struct PlannedFate {
     kill: [Option<u64>; 2],
     lose_inbox: bool,
     lose_message: Option<u64>,
@@ -20,7 +20,7 @@ struct Planned {
     store: Option<(u64, StoreFate)>,
 }
 
-impl Fate for Planned {
+impl Fate for PlannedFate {
     fn pick(&mut self, _n: usize) -> usize {
         0
     }
@@ -60,9 +60,9 @@ fn tiny() -> Case {
     Case::new(graph, noise(3, 2, 2, [4, 1, 1]))
 }
 
-fn expect_same(case: &Case, wanted: &End, plan: Planned, what: &str) {
+fn expect_same(case: &Case, expected: &RunEnd, plan: PlannedFate, what: &str) {
     match World::new(case, plan).run() {
-        Ok(end) => assert!(end == *wanted, "{what}: other bits"),
+        Ok(end) => assert!(end == *expected, "{what}: other bits"),
         Err(problem) => panic!("{what}: {problem}"),
     }
 }
@@ -70,17 +70,17 @@ fn expect_same(case: &Case, wanted: &End, plan: Planned, what: &str) {
 #[test]
 fn a_kill_at_any_effect_changes_nothing() {
     let case = tiny();
-    let mut world = World::new(&case, Calm);
-    let wanted = world.run().expect("an undisturbed run ends");
+    let mut world = World::new(&case, CalmFate);
+    let expected = world.run().expect("an undisturbed run ends");
     let effects = world.statistics.effects;
     for lose_inbox in [false, true] {
         for at in 0..effects {
-            let plan = Planned {
+            let plan = PlannedFate {
                 kill: [Some(at), None],
                 lose_inbox,
-                ..Planned::default()
+                ..PlannedFate::default()
             };
-            expect_same(&case, &wanted, plan, &format!("kill at effect {at}"));
+            expect_same(&case, &expected, plan, &format!("kill at effect {at}"));
         }
     }
     println!("{effects} effect boundaries, each with its inbox kept and lost");
@@ -89,8 +89,8 @@ fn a_kill_at_any_effect_changes_nothing() {
 #[test]
 fn a_pair_of_kills_at_any_two_effects_changes_nothing() {
     let case = tiny();
-    let mut world = World::new(&case, Calm);
-    let wanted = world.run().expect("an undisturbed run ends");
+    let mut world = World::new(&case, CalmFate);
+    let expected = world.run().expect("an undisturbed run ends");
     let effects = world.statistics.effects;
     // The second kill may also hit the recovery from the first, which lengthens the run.
     let pairs: u64 = (0..effects)
@@ -98,14 +98,14 @@ fn a_pair_of_kills_at_any_two_effects_changes_nothing() {
         .map(|first| {
             let last = 2 * effects;
             for second in first + 1..last {
-                let plan = Planned {
+                let plan = PlannedFate {
                     kill: [Some(first), Some(second)],
                     lose_inbox: (first + second) % 2 == 0,
-                    ..Planned::default()
+                    ..PlannedFate::default()
                 };
                 expect_same(
                     &case,
-                    &wanted,
+                    &expected,
                     plan,
                     &format!("kills at {first} and {second}"),
                 );
@@ -119,29 +119,29 @@ fn a_pair_of_kills_at_any_two_effects_changes_nothing() {
 #[test]
 fn any_message_lost_or_repeated_and_any_request_half_done_changes_nothing() {
     let case = tiny();
-    let mut world = World::new(&case, Calm);
-    let wanted = world.run().expect("an undisturbed run ends");
+    let mut world = World::new(&case, CalmFate);
+    let expected = world.run().expect("an undisturbed run ends");
     for n in 0..world.statistics.messages {
-        let lost = Planned {
+        let lost = PlannedFate {
             lose_message: Some(n),
-            ..Planned::default()
+            ..PlannedFate::default()
         };
-        expect_same(&case, &wanted, lost, &format!("message {n} lost"));
-        let repeated = Planned {
+        expect_same(&case, &expected, lost, &format!("message {n} lost"));
+        let repeated = PlannedFate {
             repeat_message: Some(n),
-            ..Planned::default()
+            ..PlannedFate::default()
         };
-        expect_same(&case, &wanted, repeated, &format!("message {n} repeated"));
+        expect_same(&case, &expected, repeated, &format!("message {n} repeated"));
     }
     for n in 0..world.statistics.requests {
         for fate in [StoreFate::Unanswered, StoreFate::Lost] {
-            let plan = Planned {
+            let plan = PlannedFate {
                 store: Some((n, fate)),
-                ..Planned::default()
+                ..PlannedFate::default()
             };
             expect_same(
                 &case,
-                &wanted,
+                &expected,
                 plan,
                 &format!("store request {n} disturbed"),
             );
@@ -152,17 +152,17 @@ fn any_message_lost_or_repeated_and_any_request_half_done_changes_nothing() {
 #[test]
 fn every_rewind_is_counted_whoever_was_lost() {
     let case = tiny();
-    let mut world = World::new(&case, Calm);
+    let mut world = World::new(&case, CalmFate);
     world.run().expect("an undisturbed run ends");
     let rewinds =
         |outcome: &Option<Outcome>| outcome.as_ref().expect("it has ended").totals.rewinds;
     assert_eq!(rewinds(&world.outcome), 0);
     let mut most = 0;
     for first in 0..world.statistics.effects {
-        let plan = Planned {
+        let plan = PlannedFate {
             // The second one is lost soon after the first, or long after.
             kill: [Some(first), Some(first + 20 + first % 7 * 20)],
-            ..Planned::default()
+            ..PlannedFate::default()
         };
         let mut world = World::new(&case, plan);
         world.run().expect("a run whose machines were lost ends");

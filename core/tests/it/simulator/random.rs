@@ -10,7 +10,7 @@ use ndarray_rand::rand::rngs::SmallRng;
 use ndarray_rand::rand::{Rng, SeedableRng};
 use rayon::prelude::*;
 
-use super::world::{End, Fate, Statistics, StoreFate, World};
+use super::world::{Fate, RunCounts, RunEnd, StoreFate, World};
 use crate::support::{
     Case, Conv, byte_noise, classifier, conv1d, convolutional, noise, normalize, sequential,
 };
@@ -22,7 +22,7 @@ const SEEDS: u64 = 10_000;
 const TROUBLED_EFFECTS: u64 = 500;
 
 /// Things go wrong at random, until they stop.
-struct Troubled {
+struct RandomFate {
     rng: SmallRng,
     effects: u64,
     kill: f64,
@@ -35,7 +35,7 @@ struct Troubled {
     stop: f64,
 }
 
-impl Troubled {
+impl RandomFate {
     fn new(seed: u64) -> Self {
         let mut rng = SmallRng::seed_from_u64(seed);
         Self {
@@ -57,7 +57,7 @@ impl Troubled {
     }
 }
 
-impl Fate for Troubled {
+impl Fate for RandomFate {
     fn pick(&mut self, n: usize) -> usize {
         self.rng.random_range(0..n)
     }
@@ -113,9 +113,9 @@ impl Fate for Troubled {
 }
 
 /// Nothing goes wrong, first come, first served.
-pub struct Calm;
+pub struct CalmFate;
 
-impl Fate for Calm {
+impl Fate for CalmFate {
     fn pick(&mut self, _n: usize) -> usize {
         0
     }
@@ -264,18 +264,18 @@ fn random_sequences(seed: u64, rng: &mut SmallRng, classes: usize) -> Graph {
     sequential(seed, rng.random_range(2..=8), &layers, classes)
 }
 
-/// The end of the same network in whole layers, which read panels by themselves, with nothing
-/// going wrong.
-fn undisturbed(case: &Case) -> End {
+/// End of a case's network in whole layers, which read panels by themselves, with nothing going
+/// wrong.
+fn undisturbed(case: &Case) -> RunEnd {
     let (graph, dataset) = (case.graph.as_ref(), case.dataset.as_ref());
     let whole = Case::new(graph.clone(), dataset.clone()).grouped(usize::MAX);
-    World::new(&whole, Calm)
+    World::new(&whole, CalmFate)
         .run()
         .expect("an undisturbed run ends")
 }
 
-fn disturbed(case: &Case, seed: u64, breakage: Breakage) -> (Result<End, String>, Statistics) {
-    let mut fate = Troubled::new(seed);
+fn disturbed(case: &Case, seed: u64, breakage: Breakage) -> (Result<RunEnd, String>, RunCounts) {
+    let mut fate = RandomFate::new(seed);
     if breakage == Breakage::Fence {
         // The fence matters when a write lands long after the timeline that sent it.
         (fate.kill, fate.lose, fate.break_store, fate.slow_store) = (0.03, 0.0, 0.0, 0.97);
@@ -333,7 +333,7 @@ fn the_same_seed_gives_the_same_history() {
     }
 }
 
-/// How many of `seeds` runs go wrong with a rule broken.
+/// Number of the `seeds` runs that go wrong with a rule broken.
 fn failures(seeds: u64, breakage: Breakage) -> usize {
     (0..seeds)
         .into_par_iter()

@@ -6,7 +6,7 @@ use cuttlefish_core::ids::{CommitPoint, Generation};
 use cuttlefish_core::machine::{StoreReply, StoreRequest};
 use cuttlefish_core::protocol::{Ledger, NeuronState};
 
-/// What the store holds for one neuron in one slot.
+/// State of one neuron in one slot of the store.
 #[derive(Clone)]
 struct Item {
     generation: Generation,

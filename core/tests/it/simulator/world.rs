@@ -14,47 +14,47 @@ use cuttlefish_core::trainer::{Timing, Trainer};
 use super::store::Store;
 use crate::support::Case;
 
-/// What may happen, asked for by the world at every turn.
+/// Source of what may happen, asked by the world at every turn.
 pub trait Fate {
-    /// Which of `n` things that are under way happens next.
+    /// Index of the one of `n` things under way that happens next.
     fn pick(&mut self, n: usize) -> usize;
-    /// Whether the machine dies before it does effect number `effect` of the run.
+    /// True if the machine dies before it does effect number `effect` of the run.
     fn kills(&mut self, effect: u64) -> bool;
-    /// How often message number `n` of the run arrives.
+    /// Number of times that message number `n` of the run arrives.
     fn copies(&mut self, _n: u64, _envelope: &Envelope) -> usize {
         1
     }
-    /// What becomes of store request number `n` of the run.
+    /// Fate of store request number `n` of the run.
     fn store(&mut self, _n: u64) -> StoreFate {
         StoreFate::Done
     }
-    /// Whether a request waits a little longer, though it was picked.
+    /// True if a request waits a little longer, though it was picked.
     fn delays_request(&mut self) -> bool {
         false
     }
-    /// Whether so much time passes that the trainer loses patience while work is under way.
+    /// True if so much time passes that the trainer loses patience while work is under way.
     fn passes_deadline(&mut self) -> bool {
         false
     }
-    /// Whether a person asks the run to stop. It is started again from the store.
+    /// True if a person asks the run to stop. It is started again from the store.
     fn stops(&mut self) -> bool {
         false
     }
-    /// Whether what was sent to a machine that has just died is lost with it.
+    /// True if what was sent to a machine that has just died is lost with it.
     fn loses_inbox(&mut self) -> bool {
         false
     }
-    /// Whether a machine that is replaced goes on for a while beside its replacement.
+    /// True if a machine that is replaced goes on for a while beside its replacement.
     fn leaves_zombie(&mut self) -> bool {
         false
     }
-    /// Whether a zombie gets a copy of this message.
+    /// True if a zombie gets a copy of this message.
     fn feeds_zombie(&mut self) -> bool {
         false
     }
 }
 
-/// What becomes of a request to the store.
+/// Fate of a request to the store.
 #[derive(Clone, Copy, Default, PartialEq)]
 pub enum StoreFate {
     /// It is done and answered.
@@ -66,16 +66,16 @@ pub enum StoreFate {
     Lost,
 }
 
-/// How a run ended.
+/// End of a run, and its weights.
 #[derive(Debug, PartialEq)]
-pub struct End {
+pub struct RunEnd {
     pub weights: Vec<NeuronState>,
     pub progress: Progress,
 }
 
-/// What happened on the way.
+/// Counts of what happened on the way.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Statistics {
+pub struct RunCounts {
     pub effects: u64,
     pub messages: u64,
     pub requests: u64,
@@ -95,7 +95,7 @@ const TIMING: Timing = Timing {
 /// Turns after which a run counts as stuck.
 const MAX_TURNS: u64 = 200_000;
 
-struct Actor {
+struct SimulatedActor {
     address: Address,
     machine: Box<dyn Machine>,
     incarnation: u64,
@@ -103,7 +103,7 @@ struct Actor {
 }
 
 /// Something that will happen.
-enum Pending {
+enum InFlight {
     Message(Address, Envelope),
     Request(Address, u64, StoreRequest),
     Reply(Address, u64, StoreReply),
@@ -113,17 +113,17 @@ pub struct World<'a, F> {
     case: &'a Case,
     pub fate: F,
     pub store: Store,
-    actors: Vec<Actor>,
-    pending: Vec<Pending>,
+    actors: Vec<SimulatedActor>,
+    in_flight: Vec<InFlight>,
     now: Duration,
     pub outcome: Option<Outcome>,
     fault: Option<Fault>,
     next_incarnation: u64,
-    pub statistics: Statistics,
+    pub statistics: RunCounts,
     /// Breaks the rule that sums run in neuron order: places contributions as they arrive.
     pub in_arrival_order: bool,
     arrivals: BTreeMap<(Address, u64, u64, u8), usize>,
-    /// Whom each actor tells by the roster, from which transports have their routes.
+    /// Recipients of each actor by the roster, from which transports have their routes.
     tells: BTreeMap<Address, Vec<Address>>,
 }
 
@@ -135,12 +135,12 @@ impl<'a, F: Fate> World<'a, F> {
             fate,
             store: Store::default(),
             actors: Vec::new(),
-            pending: Vec::new(),
+            in_flight: Vec::new(),
             now: Duration::ZERO,
             outcome: None,
             fault: None,
             next_incarnation: 0,
-            statistics: Statistics::default(),
+            statistics: RunCounts::default(),
             in_arrival_order: false,
             arrivals: BTreeMap::new(),
             tells: actors.map(|actor| (actor.address, actor.tells)).collect(),
@@ -148,7 +148,7 @@ impl<'a, F: Fate> World<'a, F> {
     }
 
     /// Runs to the end.
-    pub fn run(&mut self) -> Result<End, String> {
+    pub fn run(&mut self) -> Result<RunEnd, String> {
         self.boot_all();
         let mut turns = 0;
         loop {
@@ -172,8 +172,8 @@ impl<'a, F: Fate> World<'a, F> {
     fn restart(&mut self) {
         self.outcome = None;
         self.actors.clear();
-        self.pending
-            .retain(|pending| matches!(pending, Pending::Request(..)));
+        self.in_flight
+            .retain(|in_flight| matches!(in_flight, InFlight::Request(..)));
         self.statistics.restarts += 1;
         self.boot_all();
     }
@@ -191,7 +191,7 @@ impl<'a, F: Fate> World<'a, F> {
         }
     }
 
-    fn end(&self) -> Result<End, String> {
+    fn end(&self) -> Result<RunEnd, String> {
         let Some(Outcome { ledger, .. }) = &self.outcome else {
             return Err("not over".to_owned());
         };
@@ -209,7 +209,7 @@ impl<'a, F: Fate> World<'a, F> {
                 weights.push(self.store.read(l, neuron, ledger.commit)?);
             }
         }
-        Ok(End {
+        Ok(RunEnd {
             weights,
             progress: ledger.progress.clone(),
         })
@@ -217,7 +217,7 @@ impl<'a, F: Fate> World<'a, F> {
 
     fn turn(&mut self) {
         self.now += Duration::from_millis(1);
-        if self.pending.is_empty() {
+        if self.in_flight.is_empty() {
             // Nothing is under way: something was lost, and only time can tell the trainer.
             self.now += TIMING.store_deadline * 100;
             return self.feed(Address::Trainer, None, Input::Clock);
@@ -229,30 +229,31 @@ impl<'a, F: Fate> World<'a, F> {
         if self.fate.stops() {
             self.feed(Address::Trainer, None, Input::Stop);
         }
-        if self.pending.is_empty() {
+        if self.in_flight.is_empty() {
             return;
         }
-        let picked = self.fate.pick(self.pending.len());
-        if matches!(self.pending[picked], Pending::Request(..)) && self.fate.delays_request() {
+        let picked = self.fate.pick(self.in_flight.len());
+        if matches!(self.in_flight[picked], InFlight::Request(..)) && self.fate.delays_request() {
             return;
         }
-        match self.pending.remove(picked) {
-            Pending::Message(to, envelope) => {
+        match self.in_flight.remove(picked) {
+            InFlight::Message(to, envelope) => {
                 let envelope = self.placed_by_arrival(to, envelope);
                 self.feed(to, None, Input::Message(envelope));
             }
-            Pending::Request(from, incarnation, request) => {
+            InFlight::Request(from, incarnation, request) => {
                 let n = self.statistics.requests;
                 self.statistics.requests += 1;
                 let fate = self.fate.store(n);
                 if fate != StoreFate::Lost {
                     let reply = self.store.execute(request);
                     if fate == StoreFate::Done {
-                        self.pending.push(Pending::Reply(from, incarnation, reply));
+                        self.in_flight
+                            .push(InFlight::Reply(from, incarnation, reply));
                     }
                 }
             }
-            Pending::Reply(to, incarnation, reply) => {
+            InFlight::Reply(to, incarnation, reply) => {
                 self.feed(to, Some(incarnation), Input::Stored(reply));
             }
         }
@@ -275,7 +276,7 @@ impl<'a, F: Fate> World<'a, F> {
             Address::Layer(_) => unreachable!("a layer is not a machine"),
         };
         self.next_incarnation += 1;
-        self.actors.push(Actor {
+        self.actors.push(SimulatedActor {
             address,
             machine,
             incarnation: self.next_incarnation,
@@ -334,8 +335,9 @@ impl<'a, F: Fate> World<'a, F> {
             self.actors.retain(|actor| actor.incarnation != incarnation);
         }
         if self.fate.loses_inbox() {
-            self.pending
-                .retain(|pending| !matches!(pending, Pending::Message(to, _) if *to == address));
+            self.in_flight.retain(
+                |in_flight| !matches!(in_flight, InFlight::Message(to, _) if *to == address),
+            );
         }
         self.boot(address);
     }
@@ -362,13 +364,13 @@ impl<'a, F: Fate> World<'a, F> {
                     let n = self.statistics.messages;
                     self.statistics.messages += 1;
                     for _ in 0..self.fate.copies(n, &envelope) {
-                        self.pending.push(Pending::Message(to, envelope.clone()));
+                        self.in_flight.push(InFlight::Message(to, envelope.clone()));
                     }
                 }
             }
             Effect::Store(request) => {
-                self.pending
-                    .push(Pending::Request(from, incarnation, request));
+                self.in_flight
+                    .push(InFlight::Request(from, incarnation, request));
             }
             Effect::Report(_) => {}
             Effect::Finish(outcome) => {

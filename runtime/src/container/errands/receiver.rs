@@ -29,7 +29,7 @@ fn receive(from: &mut impl io::Read, path: &Path) -> anyhow::Result<()> {
         file.sync_all()
     };
     write().with_context(|| format!("failed to write `{}`", temporary.display()))?;
-    // What is half there, or something else, must not take the place of what may be there.
+    // A half data set, or something else, must not take the place of what may be there.
     if let Err(error) = prepared::map(&temporary) {
         let _ = fs::remove_file(&temporary);
         bail!("failed to {error} (give the file that was rendered beside the manifests)");

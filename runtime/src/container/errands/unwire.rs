@@ -8,7 +8,7 @@ use crate::store::{self, DynamoStore, Store};
 use crate::transport::amqp::connection::SMALL_FRAMES;
 use crate::transport::amqp::{Broker, Wiring};
 
-/// Removes them; none of them has to be there.
+/// Removes the exchanges and queues, as far as they are there.
 ///
 /// # Errors
 /// When the broker or the store cannot be reached.

@@ -46,7 +46,7 @@ pub fn render(page: &Page<'_>, trainer: &TrainerView) -> String {
             meter(ready, trainer.members)
         );
     }
-    text + &learning(&epochs) + &probabilities(page, trainer) + &happened(&run.notes)
+    text + &learning(&epochs) + &probabilities(page, trainer) + &event_list(&run.notes)
 }
 
 /// Epochs of the run: those that the ledger remembers, and what this trainer has seen beyond them.
@@ -111,7 +111,7 @@ fn quality_tile(run: &RunSnapshot) -> String {
         return tile("accuracy", "–", "");
     };
     let known = |quality: Quality| {
-        let value = (quality.written)((quality.of)(newest.running)?);
+        let value = (quality.format)((quality.of)(newest.running)?);
         Some(tile(quality.name, &value, part_words(newest.part)))
     };
     known(ACCURACY).or_else(|| known(ERROR)).unwrap_or_default()
@@ -139,25 +139,25 @@ fn commit_tile(trainer: &TrainerView, run: &RunSnapshot) -> String {
 struct Quality {
     name: &'static str,
     of: fn(&Evaluation) -> Option<f64>,
-    written: fn(f64) -> String,
+    format: fn(f64) -> String,
 }
 
 const ACCURACY: Quality = Quality {
     name: "accuracy",
     of: |evaluation| evaluation.accuracy,
-    written: percent,
+    format: percent,
 };
 
 const ERROR: Quality = Quality {
     name: "mean absolute error",
     of: |evaluation| evaluation.mae,
-    written: figure,
+    format: figure,
 };
 
 const LOSS: Quality = Quality {
     name: "loss",
     of: |evaluation| Some(evaluation.loss),
-    written: figure,
+    format: figure,
 };
 
 fn learning(epochs: &[&EpochRecord]) -> String {
@@ -190,11 +190,11 @@ fn curves(epochs: &[&EpochRecord], quality: &Quality) -> String {
         curve(|record| Some(&record.train)),
         curve(|record| record.validation.as_ref()),
     ];
-    chart::curves(quality.name, &parts, quality.written)
+    chart::curves(quality.name, &parts, quality.format)
 }
 
 fn table(epochs: &[&EpochRecord], quality: &Quality) -> String {
-    // Of rows that it did not learn from, where there are some.
+    // Rows that it did not learn from judge it, where there are some.
     let judged = match epochs.last().and_then(|record| record.validation.as_ref()) {
         Some(_) => "validation",
         None => "training",
@@ -216,7 +216,7 @@ fn table(epochs: &[&EpochRecord], quality: &Quality) -> String {
                 .validation
                 .as_ref()
                 .map_or_else(dash, |v| figure(v.loss)),
-            (quality.of)(judged).map_or_else(dash, quality.written),
+            (quality.of)(judged).map_or_else(dash, quality.format),
         );
     }
     text + "</table>\n"
@@ -244,7 +244,7 @@ fn probabilities(page: &Page<'_>, trainer: &TrainerView) -> String {
 }
 
 /// Notes of a run, without those of what happens all the time.
-fn happened(notes: &[Note]) -> String {
+fn event_list(notes: &[Note]) -> String {
     let items: String = notes
         .iter()
         .rev()

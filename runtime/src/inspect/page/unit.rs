@@ -45,27 +45,27 @@ pub fn render(page: &Page<'_>, unit: &UnitView) -> String {
         tile("last batch", &rows, &of),
         tile(weights, &fan_in, "of each neuron"),
     ]);
-    let shown = shown(page, unit);
-    for neuron in shown {
+    let visible = visible(page, unit);
+    for neuron in visible {
         text += &card(page, layer, neuron);
     }
-    text + &more(page, unit, shown)
+    text + &page_links(page, unit, visible)
 }
 
 /// The neurons from the one that was asked for, as many as one page has room for.
-fn shown<'a>(page: &Page<'_>, unit: &'a UnitView) -> &'a [NeuronView] {
+fn visible<'a>(page: &Page<'_>, unit: &'a UnitView) -> &'a [NeuronView] {
     let from = page.from.unwrap_or(unit.first).saturating_sub(unit.first);
     let from = from.min(unit.neurons.len());
     &unit.neurons[from..(from + MAX_NEURONS).min(unit.neurons.len())]
 }
 
 /// The way to the neurons that are not on this page.
-fn more(page: &Page<'_>, unit: &UnitView, shown: &[NeuronView]) -> String {
+fn page_links(page: &Page<'_>, unit: &UnitView, visible: &[NeuronView]) -> String {
     let count = unit.neurons.len();
     if count <= MAX_NEURONS {
         return String::new();
     }
-    let (first, next) = match (shown.first(), shown.last()) {
+    let (first, next) = match (visible.first(), visible.last()) {
         (Some(first), Some(last)) => (first.index, last.index + 1),
         _ => (unit.first, unit.first),
     };
@@ -79,7 +79,7 @@ fn more(page: &Page<'_>, unit: &UnitView, shown: &[NeuronView]) -> String {
     }
     format!(
         "<p class=\"more\">{} of {count} neurons. {}</p>\n",
-        shown.len(),
+        visible.len(),
         links.join(" · ")
     )
 }

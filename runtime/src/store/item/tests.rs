@@ -15,11 +15,11 @@ fn state(weights: usize, moments: usize) -> NeuronState {
     }
 }
 
-fn rendered(state: &NeuronState) -> Rendered {
+fn rendered(state: &NeuronState) -> NeuronItems {
     render("demo", NEURON, GENERATION, COMMIT, state)
 }
 
-fn read(rendered: Rendered) -> Result<NeuronState, String> {
+fn read(rendered: NeuronItems) -> Result<NeuronState, String> {
     let head = parse_head(rendered.head)?;
     let parts: Result<Vec<_>, _> = rendered.parts.into_iter().map(parse_part).collect();
     head.assemble(NEURON, &parts?)
@@ -31,7 +31,7 @@ fn bits(values: &[f32]) -> Vec<u32> {
 
 #[test]
 fn a_small_neuron_is_one_item_with_the_documented_attributes() {
-    let Rendered { parts, head } = rendered(&state(2, 2));
+    let NeuronItems { parts, head } = rendered(&state(2, 2));
     assert!(parts.is_empty());
     let mut names: Vec<_> = head.keys().map(String::as_str).collect();
     names.sort_unstable();
@@ -114,7 +114,7 @@ fn parts_sort_by_generation_then_commit_between_the_slots_bounds() {
 
 #[test]
 fn a_head_names_the_keys_of_its_parts() {
-    let Rendered { parts, head } = rendered(&state(150_000, 0));
+    let NeuronItems { parts, head } = rendered(&state(150_000, 0));
     let named = parse_head(head).unwrap().part_sks();
     let written: Vec<_> = parts.iter().map(|part| part["sk"].clone()).collect();
     assert_eq!(named.into_iter().map(text).collect::<Vec<_>>(), written);

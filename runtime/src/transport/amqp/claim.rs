@@ -1,7 +1,7 @@
 //! Becoming one of several actors: the one to whose queue nobody listens.
 //!
-//! Where a platform starts copies without telling them apart, each takes the place of an actor that is
-//! missing. The broker says which those are, and keeps the order among those who come at the same
+//! A platform may start copies without telling them apart: then each takes the place of an actor that is
+//! missing. The broker says which are missing, and keeps the order among those who come at the same
 //! moment: who listens to a queue and is still its only consumer has it, everybody else steps back.
 //! Whoever comes back from a lost connection and finds another one in its place ends, so that the
 //! platform starts one that takes the place that is free now.
@@ -24,7 +24,7 @@ const PAUSE: Duration = Duration::from_millis(500);
 
 /// An actor that is ours as long as this is kept, or a session has begun before it was dropped.
 pub struct Claim {
-    /// Whom we have become.
+    /// Actor that we have become.
     pub address: Address,
     // Dropped, each of these gives up what it is about.
     _consumer: Consumer,
@@ -89,7 +89,7 @@ async fn claim_one(
     if missing.is_empty() {
         return Ok(None);
     }
-    // Those who come at the same moment begin at different places.
+    // Containers that come at the same moment begin at different places.
     let start = rand::random_range(0..missing.len());
     for &candidate in missing[start..].iter().chain(&missing[..start]) {
         let queue = &queues[candidate];
@@ -105,7 +105,7 @@ async fn claim_one(
     Ok(None)
 }
 
-/// How many listen to a queue.
+/// Number of consumers of a queue.
 pub(super) async fn consumers(channel: &Channel, queue: &str) -> lapin::Result<u32> {
     let options = QueueDeclareOptions {
         passive: true,

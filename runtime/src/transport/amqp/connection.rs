@@ -24,7 +24,7 @@ pub const CONNECT_WITHIN: Duration = Duration::from_secs(10);
 /// cost 8 MiB each. The least that brokers from 4.1 on accept.
 pub const SMALL_FRAMES: u32 = 8192;
 
-/// For connections that carry messages of many kilobytes all the time.
+/// Frame size for connections that carry messages of many kilobytes all the time, in bytes.
 pub const LARGE_FRAMES: u32 = 32768;
 
 /// A broker and who we are there. Its text form hides the password.
@@ -36,7 +36,7 @@ pub struct Broker {
     ca: Option<String>,
 }
 
-/// Why a broker's address cannot be used.
+/// Reason why a broker's address cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum AddressError {
     /// Not a URL of a broker.
@@ -52,7 +52,7 @@ pub enum AddressError {
     Ca {
         /// The file.
         path: PathBuf,
-        /// Why not.
+        /// Error of reading the file.
         source: std::io::Error,
     },
     /// A file of the certificate authority that is none.
@@ -234,7 +234,7 @@ fn hint(error: &lapin::Error) -> &'static str {
         ErrorKind::IOError(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => {
             "is the broker running, and is this its AMQP port?"
         }
-        // What the TLS library says has no type that we share with it.
+        // The TLS library's errors have no type that we share with it.
         ErrorKind::IOError(error) if error.to_string().contains("UnknownIssuer") => {
             "name the authority that signed the broker's certificate with `--broker-ca`, or is this \
              another broker than you think?"

@@ -158,7 +158,7 @@ impl Management {
             .collect())
     }
 
-    /// Any figure: the JSON at `path`.
+    /// Figures of the broker: the JSON at `path`.
     pub fn get(&self, path: &str) -> Result<Value, Error> {
         let failed = |error: &dyn std::fmt::Display| self.failed("GET", path, error);
         let mut response = self

@@ -32,7 +32,7 @@ pub use wiring::Wiring;
 /// Error of a broker or of the connection to it. The text continues "failed to".
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// It cannot be reached, or refuses us.
+    /// The broker cannot be reached, or refuses us.
     #[error("connect to {broker}: {source} ({hint})")]
     Connect {
         /// The address without its password.
@@ -42,7 +42,7 @@ pub enum Error {
         /// The client's error.
         source: lapin::Error,
     },
-    /// It did not answer in time.
+    /// The broker did not answer in time.
     #[error(
         "{what}: no answer within {seconds} s (is the broker overloaded, or its disk or memory full?)"
     )]
@@ -55,7 +55,7 @@ pub enum Error {
     /// This system refuses what a connection needs.
     #[error("prepare a connection to the broker: {0}")]
     System(#[from] std::io::Error),
-    /// It refused a request, or the connection was lost.
+    /// The broker refused a request, or the connection was lost.
     #[error("the broker: {0}")]
     Broker(#[from] lapin::Error),
     /// A connection ended.

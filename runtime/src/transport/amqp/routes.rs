@@ -1,4 +1,4 @@
-//! Which exchange and routing key a message goes to. Pure: names in, names out.
+//! Exchange and routing key of a message. Pure: names in, names out.
 
 use std::collections::HashMap;
 
@@ -49,9 +49,9 @@ impl Routes {
         }
     }
 
-    /// Where a message goes; none if it is for nobody whom the machine tells.
+    /// Route of a message; `None` if it is for nobody whom the machine tells.
     ///
-    /// What a unit computes goes to its own outbound queues, to which the receiver listens: so
+    /// A unit's results go to its own outbound queues, to which the receiver listens: so
     /// people see on the dashboard what each neuron has said and whether it was taken.
     pub fn find(&self, to: Address, message: &Message) -> Option<&Route> {
         let own = match message {

@@ -28,7 +28,7 @@ use crate::transport::{self, Link, LinkState, Transport};
 /// Listening to all queues, or wiring all of them.
 const SET_UP_WITHIN: Duration = Duration::from_secs(60);
 
-/// How often a queue is asked for that is not there.
+/// Pause before a queue that is not there is asked for again.
 const WIRING_PAUSE: Duration = Duration::from_millis(500);
 
 /// AMQP's number for it.
@@ -38,7 +38,7 @@ const NOT_FOUND: u16 = 404;
 pub struct Session {
     /// Sends for the machine.
     pub transport: Arc<dyn Transport>,
-    /// What the machine is told. Ends when the connection is lost, which the transport keeps open.
+    /// Messages to the machine. Ends when the connection is lost, which the transport keeps open.
     pub inbox: BoxStream<'static, Envelope>,
     /// Ends the inbox, and with it the session.
     pub end: SessionEnd,
@@ -57,7 +57,7 @@ pub struct Place {
 }
 
 impl Place {
-    /// Whether nobody else listens to the machine's queue. To be asked before the worker computes.
+    /// True if nobody else listens to the machine's queue. To be asked before the worker computes.
     ///
     /// # Errors
     /// When the connection is lost.
@@ -82,7 +82,7 @@ impl SessionEnd {
     }
 }
 
-/// What a session has wired, and a connection to do it again.
+/// Queues that a session has wired, and a connection to wire them again.
 pub struct Wired {
     wiring: Wiring,
     channel: Channel,
@@ -267,7 +267,7 @@ async fn watch(
     end.now();
 }
 
-/// What comes in on all queues, decoded. Ends with the first queue that ends.
+/// Messages of all queues, decoded. Ends with the first queue that ends.
 fn inbox(
     consumers: Vec<Consumer>,
     limits: Limits,
@@ -326,7 +326,7 @@ struct AmqpTransport {
     buffer: Mutex<Vec<u8>>,
     link: Arc<Link>,
     end: SessionEnd,
-    /// Whether messages were not sent because the broker took none.
+    /// True once messages were not sent because the broker took none.
     dropped: Arc<AtomicBool>,
 }
 

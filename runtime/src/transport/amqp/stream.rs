@@ -29,7 +29,7 @@ pub struct Stream {
     socket: Option<Socket>,
     shared: Arc<Shared>,
     /// The thread's end of the bell.
-    heard: Arc<UnixStream>,
+    wakeups: Arc<UnixStream>,
     work: Option<Work>,
     /// True while the client has been given bytes and has not asked again since.
     has_read: bool,
@@ -40,9 +40,9 @@ pub struct Stream {
 }
 
 enum Socket {
-    /// While the connection is set up the runtime waits for it.
+    /// Socket that the runtime waits for, while the connection is set up.
     Runtime(TcpStream),
-    /// Then the thread does.
+    /// Socket that the thread waits for, from then on.
     Own(net::TcpStream),
 }
 
@@ -50,11 +50,11 @@ const TAKEN: &str = "a socket that changes hands is not used";
 
 impl Stream {
     /// A socket that the runtime waits for as yet.
-    pub(super) fn new(socket: TcpStream, shared: Arc<Shared>, heard: Arc<UnixStream>) -> Self {
+    pub(super) fn new(socket: TcpStream, shared: Arc<Shared>, wakeups: Arc<UnixStream>) -> Self {
         Self {
             socket: Some(Socket::Runtime(socket)),
             shared,
-            heard,
+            wakeups,
             work: None,
             has_read: false,
             answered: 0,
@@ -65,12 +65,12 @@ impl Stream {
     /// The runtime's socket, until there is work for the thread.
     fn runtimes(&mut self, context: &Context<'_>) -> io::Result<Option<&mut TcpStream>> {
         if matches!(self.socket, Some(Socket::Runtime(_))) {
-            let mut handover = self.shared.handover();
-            self.work = handover.work.take();
+            let mut slot = self.shared.slot();
+            self.work = slot.work.take();
             if self.work.is_none() {
-                handover.waker = Some(context.waker().clone());
+                slot.waker = Some(context.waker().clone());
             }
-            drop(handover);
+            drop(slot);
             if self.work.is_some() {
                 let Some(Socket::Runtime(socket)) = self.socket.take() else {
                     unreachable!("{TAKEN}");
@@ -116,13 +116,13 @@ impl Stream {
     }
 
     fn poll(&mut self) -> io::Result<bool> {
-        let mut wanted = PollFlags::IN;
+        let mut interest = PollFlags::IN;
         if self.held_back.is_some() {
-            wanted |= PollFlags::OUT;
+            interest |= PollFlags::OUT;
         }
         let mut events = [
-            PollFd::new(self.own(), wanted),
-            PollFd::new(&*self.heard, PollFlags::IN),
+            PollFd::new(self.own(), interest),
+            PollFd::new(&*self.wakeups, PollFlags::IN),
         ];
         match poll(&mut events, Some(&LOOK_UP_EVERY)) {
             Ok(_) => {}
@@ -132,7 +132,7 @@ impl Stream {
         let (socket, bell) = (events[0].revents(), events[1].revents());
         if !bell.is_empty() {
             let mut rings = [0; 64];
-            let _ = (&*self.heard).read(&mut rings);
+            let _ = (&*self.wakeups).read(&mut rings);
         }
         if socket.intersects(PollFlags::OUT | PollFlags::ERR | PollFlags::HUP)
             && let Some(waker) = self.held_back.take()
@@ -176,10 +176,10 @@ impl Stream {
 
 impl Drop for Stream {
     fn drop(&mut self) {
-        let mut handover = self.shared.handover();
-        handover.is_gone = true;
-        let never_taken = (handover.work.take(), handover.waker.take());
-        drop(handover);
+        let mut slot = self.shared.slot();
+        slot.is_gone = true;
+        let never_taken = (slot.work.take(), slot.waker.take());
+        drop(slot);
         drop(never_taken);
     }
 }

@@ -81,7 +81,7 @@ impl Tap {
         })
     }
 
-    /// The next message that is not from outside; none when the queue has ended.
+    /// Next message that is not from outside; `None` when the queue has ended.
     ///
     /// # Errors
     /// When the connection is lost.

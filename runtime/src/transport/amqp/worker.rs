@@ -51,7 +51,7 @@ pub struct Worker {
 
 /// State that the thread shares with everybody else.
 pub(super) struct Shared {
-    handover: Mutex<Handover>,
+    slot: Mutex<WorkSlot>,
     /// Times that something was left to send or to look at.
     pub(super) calls: AtomicU64,
     /// True while the thread waits for the socket, or is about to.
@@ -62,7 +62,7 @@ pub(super) struct Shared {
 }
 
 #[derive(Default)]
-pub(super) struct Handover {
+pub(super) struct WorkSlot {
     pub(super) work: Option<Work>,
     /// Makes the client ask the stream again.
     pub(super) waker: Option<Waker>,
@@ -72,26 +72,26 @@ pub(super) struct Handover {
 
 impl Worker {
     /// A worker with the runtime that its connection has to be made with.
-    pub fn new() -> io::Result<(Self, Kit)> {
-        let (bell, heard) = UnixStream::pair()?;
+    pub fn new() -> io::Result<(Self, WorkerRuntime)> {
+        let (bell, wakeups) = UnixStream::pair()?;
         bell.set_nonblocking(true)?;
-        heard.set_nonblocking(true)?;
+        wakeups.set_nonblocking(true)?;
         let shared = Arc::new(Shared {
-            handover: Mutex::default(),
+            slot: Mutex::default(),
             calls: AtomicU64::new(0),
             is_waiting: AtomicBool::new(false),
             is_aborted: AtomicBool::new(false),
             bell,
         });
-        let kit = Kit {
+        let runtime = WorkerRuntime {
             tokio: Tokio::current(),
             shared: shared.clone(),
-            heard: Arc::new(heard),
+            wakeups: Arc::new(wakeups),
         };
-        Ok((Self { shared }, kit))
+        Ok((Self { shared }, runtime))
     }
 
-    /// From now on the connection's thread does `each` with what comes in; nobody else asks the stream
+    /// Hands the stream to the connection's thread, which does `each` with what comes in; nobody else asks it
     /// any more. What is returned resolves when the stream has ended; dropped, it ends the work.
     pub fn work_off<T: 'static>(
         &self,
@@ -118,14 +118,14 @@ impl Worker {
     }
 
     fn take_over(&self, work: impl FnMut() -> Turn + Send + 'static) {
-        let mut handover = self.shared.handover();
-        if handover.is_gone {
+        let mut slot = self.shared.slot();
+        if slot.is_gone {
             // Dropped outside: it may hold the connection.
-            drop(handover);
+            drop(slot);
             return drop(work);
         }
-        handover.work = Some(Box::new(work));
-        if let Some(waker) = handover.waker.take() {
+        slot.work = Some(Box::new(work));
+        if let Some(waker) = slot.waker.take() {
             waker.wake();
         }
     }
@@ -152,8 +152,8 @@ impl Shared {
         }
     }
 
-    pub(super) fn handover(&self) -> MutexGuard<'_, Handover> {
-        self.handover.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn slot(&self) -> MutexGuard<'_, WorkSlot> {
+        self.slot.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -169,21 +169,21 @@ impl Wake for Shared {
 
 /// Tokio, but for the stream.
 #[derive(Clone)]
-pub struct Kit {
+pub struct WorkerRuntime {
     tokio: Tokio,
     shared: Arc<Shared>,
-    heard: Arc<UnixStream>,
+    wakeups: Arc<UnixStream>,
 }
 
-impl fmt::Debug for Kit {
+impl fmt::Debug for WorkerRuntime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Kit").finish_non_exhaustive()
+        f.debug_struct("WorkerRuntime").finish_non_exhaustive()
     }
 }
 
-impl RuntimeKit for Kit {}
+impl RuntimeKit for WorkerRuntime {}
 
-impl Executor for Kit {
+impl Executor for WorkerRuntime {
     type Task<T: Send + 'static> = <Tokio as Executor>::Task<T>;
 
     fn block_on<T, F: Future<Output = T>>(&self, f: F) -> T {
@@ -205,7 +205,7 @@ impl Executor for Kit {
     }
 }
 
-impl Reactor for Kit {
+impl Reactor for WorkerRuntime {
     type TcpStream = Stream;
     type Sleep = <Tokio as Reactor>::Sleep;
 
@@ -228,12 +228,12 @@ impl Reactor for Kit {
         &self,
         address: SocketAddr,
     ) -> impl Future<Output = io::Result<Stream>> + Send + 'static {
-        let (shared, heard) = (self.shared.clone(), self.heard.clone());
+        let (shared, wakeups) = (self.shared.clone(), self.wakeups.clone());
         async move {
             let socket = TcpStream::connect(address).await?;
             socket.set_nodelay(true)?;
-            shared.handover().is_gone = false;
-            Ok(Stream::new(socket, shared, heard))
+            shared.slot().is_gone = false;
+            Ok(Stream::new(socket, shared, wakeups))
         }
     }
 }
@@ -246,9 +246,11 @@ mod tests {
     /// True when a connection that is refused leaves its worker behind.
     async fn is_left_by(url: &str) -> bool {
         let broker = Broker::parse(url, None).unwrap();
-        let (worker, kit) = Worker::new().unwrap();
+        let (worker, runtime) = Worker::new().unwrap();
         let left = Arc::downgrade(&worker.shared);
-        let connected = broker.connect_with(kit.into(), "test", SMALL_FRAMES).await;
+        let connected = broker
+            .connect_with(runtime.into(), "test", SMALL_FRAMES)
+            .await;
         assert!(connected.is_err());
         drop(worker);
         for _ in 0..100 {

@@ -1,4 +1,4 @@
-//! Who is answered, and who is not.
+//! Access to the inspection: who is answered, and who is not.
 
 use cuttlefish_core::ids::Address;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};

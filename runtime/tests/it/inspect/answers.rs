@@ -1,4 +1,4 @@
-//! What the addresses answer, compared with what the store holds of the same run.
+//! Answers of the addresses, compared with what the store holds of the same run.
 
 use std::io::Cursor;
 
@@ -102,8 +102,11 @@ fn a_neuron_tells_what_it_did_with_its_last_batch() {
             .map(|(&pixel, w)| f32::from(pixel) * scale * w);
         (products.sum::<f32>() + bias).max(0.0)
     });
-    for (told, computed) in activations.iter().zip(rows) {
-        assert!((told - computed).abs() < 0.2, "{told} is not {computed}");
+    for (activation, computed) in activations.iter().zip(rows) {
+        assert!(
+            (activation - computed).abs() < 0.2,
+            "{activation} is not {computed}"
+        );
     }
     let figures = &batch["activation"];
     let mean = activations.iter().copied().map(f64::from).sum::<f64>() / 8.0;
@@ -124,12 +127,12 @@ fn a_neuron_before_the_softmax_tells_its_logits_and_the_trainer_the_probabilitie
     assert_eq!(floats(&batch["logits"]).len(), 8);
     assert_eq!(batch["activation"], Value::Null);
     let trainer = RUN.server(Address::Trainer);
-    let told = get(trainer, "/probabilities").json();
+    let answer = get(trainer, "/probabilities").json();
     assert_eq!(
-        (&told["layer"], &told["tick"]),
+        (&answer["layer"], &answer["tick"]),
         (&json!("shape"), &batch["tick"])
     );
-    let neurons = told["neurons"].as_array().unwrap();
+    let neurons = answer["neurons"].as_array().unwrap();
     let mean = |neuron: &Value| neuron["mean"].as_f64().unwrap();
     assert_eq!(neurons.len(), 3);
     let sum: f64 = neurons.iter().map(mean).sum();
@@ -175,9 +178,9 @@ fn weights_are_those_of_the_store() {
         let path = format!("/neurons/{neuron}/weights");
         let (weights, bias) = stored(layer, neuron);
         for path in [path.clone(), format!("{path}?format=json")] {
-            let told = get(RUN.unit(layer, unit), &path).json();
-            assert_eq!(floats(&told["weights"]), weights);
-            assert_eq!(told["bias"].as_f64().unwrap() as f32, bias);
+            let answer = get(RUN.unit(layer, unit), &path).json();
+            assert_eq!(floats(&answer["weights"]), weights);
+            assert_eq!(answer["bias"].as_f64().unwrap() as f32, bias);
         }
     }
 }
@@ -249,8 +252,8 @@ fn weights_that_see_no_image_are_a_grid_with_nothing_in_the_empty_places() {
     // Five weights in 2 x 3 squares of 86 pixels.
     assert_eq!((width, height), (258, 172));
     let alpha = |row: usize, column: usize| pixels[(row * 86 + 40) * width + column * 86 + 40][3];
-    let shown = [0, 1, 2, 3, 4, 5].map(|i| alpha(i / 3, i % 3));
-    assert_eq!(shown, [255, 255, 255, 255, 255, 0]);
+    let alphas = [0, 1, 2, 3, 4, 5].map(|i| alpha(i / 3, i % 3));
+    assert_eq!(alphas, [255, 255, 255, 255, 255, 0]);
 }
 
 #[test]
@@ -265,8 +268,9 @@ fn the_trainer_tells_of_the_run() {
     let after = notes[1]["number"].as_u64().unwrap();
     let newer = get(trainer, &format!("/run?after={after}")).json();
     assert_eq!(newer["notes"].as_array().unwrap()[..], notes[2..]);
-    let look: cuttlefish_runtime::host::RunSnapshot = serde_json::from_value(all.clone()).unwrap();
-    assert_eq!(look.notes.len(), notes.len());
+    let snapshot: cuttlefish_runtime::host::RunSnapshot =
+        serde_json::from_value(all.clone()).unwrap();
+    assert_eq!(snapshot.notes.len(), notes.len());
     let answer = get(RUN.unit(1, 0), "/run");
     assert_eq!(
         answer.problem(404),

@@ -21,16 +21,16 @@ use super::run::{IMAGE, RUN, dataset, graph, serve};
 const UNIT: Address = Address::Unit { layer: 0, index: 1 };
 
 /// A unit that is not an actor, and does what the test wants.
-struct Odd {
+struct FakeUnit {
     about: About,
     view: Option<View>,
-    /// How long it takes to show itself.
+    /// Time that it takes to show itself.
     delay: Duration,
     asked_at_once: AtomicUsize,
     most_at_once: AtomicUsize,
 }
 
-impl Odd {
+impl FakeUnit {
     fn new(delay: Duration) -> Self {
         let dataset = Arc::new(dataset());
         let graph = Arc::new(graph(&dataset));
@@ -47,7 +47,7 @@ impl Odd {
 }
 
 #[async_trait]
-impl Subject for Odd {
+impl Subject for FakeUnit {
     fn about(&self) -> &About {
         &self.about
     }
@@ -75,7 +75,7 @@ impl Subject for Odd {
 
 #[test]
 fn what_is_not_well_is_told() {
-    let server = serve(Arc::new(Odd::new(Duration::ZERO)), Access::open());
+    let server = serve(Arc::new(FakeUnit::new(Duration::ZERO)), Access::open());
     let answer = get(server, "/healthz");
     assert_eq!(answer.problem(503), "not connected: the broker <is> gone");
     let page = get(server, "/");
@@ -85,7 +85,7 @@ fn what_is_not_well_is_told() {
 
 #[test]
 fn a_unit_without_weights_says_so() {
-    let server = serve(Arc::new(Odd::new(Duration::ZERO)), Access::open());
+    let server = serve(Arc::new(FakeUnit::new(Duration::ZERO)), Access::open());
     let state = get(server, "/neurons/2").json();
     assert_eq!(state["state"], "blank");
     for key in ["tick", "bias", "weight_norm", "last_batch"] {
@@ -103,19 +103,19 @@ fn a_unit_without_weights_says_so() {
 
 #[test]
 fn a_machine_that_does_not_answer_does_not_hold_up_the_rest() {
-    let never = Odd::new(Duration::from_secs(1_000_000));
+    let never = FakeUnit::new(Duration::from_secs(1_000_000));
     let server = serve(Arc::new(never), Access::open());
     let paths = ["/neurons/2", "/metrics", "/"];
-    let asked = paths.map(|path| std::thread::spawn(move || get(server, path)));
+    let requests = paths.map(|path| std::thread::spawn(move || get(server, path)));
     assert_eq!(get(server, "/neurons").status, 200);
     assert_eq!(get(server, "/healthz").status, 503);
-    assert!(asked.iter().all(|waiting| !waiting.is_finished()));
-    let [neuron, metrics, page] = asked.map(|waiting| waiting.join().unwrap());
+    assert!(requests.iter().all(|waiting| !waiting.is_finished()));
+    let [neuron, metrics, page] = requests.map(|waiting| waiting.join().unwrap());
     assert_eq!(
         neuron.problem(503),
         "no answer within 5 s (it computes, or has ended; try again)"
     );
-    // What the process knows is measured all the same, and the page says what is wrong.
+    // The figures of the process are measured all the same, and the page says what is wrong.
     assert_eq!(metrics.status, 200);
     let labels = "run=\"shapes\",layer=\"hidden\",unit=\"hidden.1\"";
     let unanswered = format!("cuttlefish_answered{{{labels}}} 0\n");
@@ -127,7 +127,7 @@ fn a_machine_that_does_not_answer_does_not_hold_up_the_rest() {
 
 #[test]
 fn a_machine_is_asked_by_one_at_a_time() {
-    let odd = Arc::new(Odd::new(Duration::from_millis(20)));
+    let odd = Arc::new(FakeUnit::new(Duration::from_millis(20)));
     let server = serve(odd.clone(), Access::open());
     let crowd: Vec<_> = (0..12)
         .map(|_| std::thread::spawn(move || get(server, "/neurons/2").status))

@@ -1,4 +1,4 @@
-//! What Prometheus reads, read as strictly as it does.
+//! Metrics, read as strictly as Prometheus does.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -12,7 +12,7 @@ use cuttlefish_runtime::host::actor::ActorMailbox;
 use cuttlefish_runtime::inspect::{About, Access};
 
 use super::http::get;
-use super::run::{self, Hosted, RUN};
+use super::run::{self, HostedActor, RUN};
 
 /// Every sample by its name with its labels.
 struct Metrics {
@@ -178,7 +178,7 @@ fn every_actor_counts_what_it_asks_of_the_store() {
     let graph = run::graph(&dataset);
     let observer = Arc::new(Observer::default());
     let address = Address::Unit { layer: 1, index: 0 };
-    let subject = Hosted {
+    let subject = HostedActor {
         about: About::new(&graph, address, dataset.image, Instant::now()),
         mailbox: ActorMailbox::default(),
         observer: observer.clone(),

@@ -26,7 +26,7 @@ use cuttlefish_runtime::transport::{Mailbox, MemoryTransport};
 
 use crate::store::Embedded;
 
-/// What the server of the one unit that asks for it wants to hear.
+/// Token of the one unit that asks for one.
 pub const TOKEN: &str = "s3cret &/token";
 
 const TOPOLOGY: &str = "
@@ -84,7 +84,7 @@ pub fn dataset() -> Dataset {
 }
 
 /// An actor with its server's point of view.
-pub struct Hosted {
+pub struct HostedActor {
     pub about: About,
     pub mailbox: ActorMailbox,
     pub observer: Arc<Observer>,
@@ -92,7 +92,7 @@ pub struct Hosted {
 }
 
 #[async_trait]
-impl Subject for Hosted {
+impl Subject for HostedActor {
     fn about(&self) -> &About {
         &self.about
     }
@@ -117,7 +117,7 @@ impl Subject for Hosted {
 /// The servers of a run that has ended, and what they must agree with.
 pub struct Run {
     pub outcome: Outcome,
-    /// What the store holds of each neuron at the last commit, by layer.
+    /// State of each neuron in the store at the last commit, by layer.
     pub stored: Vec<Vec<NeuronState>>,
     servers: BTreeMap<Address, SocketAddr>,
     /// A server of unit 0.0 that wants [`TOKEN`] and answers for the name `hidden-0`.
@@ -236,7 +236,7 @@ async fn train() -> Run {
         stored.push(states.unwrap());
     }
     let hosted = |address: Address| -> Arc<dyn Subject> {
-        Arc::new(Hosted {
+        Arc::new(HostedActor {
             about: About::new(&graph, address, dataset.image, began),
             mailbox: mailboxes[&address].clone(),
             observer: observer.clone(),

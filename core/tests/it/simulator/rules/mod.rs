@@ -4,8 +4,8 @@
 //! again has the same bits, or because the next rewind repairs it. So each rule is held here by
 //! the messages that tell it from its absence.
 
-mod said;
 mod synapse;
+mod test_machine;
 mod trainer;
 mod unit;
 

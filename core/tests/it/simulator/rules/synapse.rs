@@ -1,4 +1,4 @@
-//! What a synapse does, and what it leaves alone.
+//! Rules of a synapse: what it does, and what it leaves alone.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use cuttlefish_core::protocol::Message;
 use cuttlefish_core::synapse::Synapse;
 use ndarray::Array2;
 
-use super::said::Said;
+use super::test_machine::TestMachine;
 use super::{NOTHING, case, header};
 
 fn activation(tick: u64, first: usize) -> Message {
@@ -28,8 +28,8 @@ fn contribution(tick: u64, first: usize) -> Message {
     }
 }
 
-fn synapse() -> Said<Synapse> {
-    let mut synapse = Said::new(Synapse::new(case().graph, 0));
+fn synapse() -> TestMachine<Synapse> {
+    let mut synapse = TestMachine::new(Synapse::new(case().graph, 0));
     synapse.hears(
         5,
         Message::Rewind(CommitPoint::default()),
@@ -57,7 +57,7 @@ fn a_synapse_forgets_what_it_gathered_in_an_older_generation() {
     synapse.hears(6, activation(1, 1), NOTHING);
     synapse.hears(6, contribution(1, 1), NOTHING);
     synapse.hears(6, activation(1, 0), ["layer 1: Forward 1@6"]);
-    // What was handed on in one generation is handed on again in the next.
+    // A tick that was handed on in one generation is handed on again in the next.
     synapse.hears(7, activation(1, 0), NOTHING);
     synapse.hears(7, activation(1, 1), ["layer 1: Forward 1@7"]);
 }

@@ -1,4 +1,4 @@
-//! What a trainer does, and what it leaves alone.
+//! Rules of a trainer: what it does, and what it leaves alone.
 
 mod totals;
 
@@ -12,7 +12,7 @@ use cuttlefish_core::protocol::Message;
 use cuttlefish_core::trainer::{Timing, Trainer};
 use ndarray::Array2;
 
-use super::said::Said;
+use super::test_machine::TestMachine;
 use super::{HIDDEN, NOTHING, case, point};
 use crate::support::{Case, noise};
 
@@ -31,7 +31,7 @@ const MEMBERS: [Address; 5] = [
     Address::Unit { layer: 1, index: 1 },
 ];
 
-/// What a trainer says when it begins a generation.
+/// Effects of a trainer that begins a generation.
 fn rewinds(generation: u64) -> Vec<String> {
     let mut members = MEMBERS.to_vec();
     members.sort();
@@ -40,11 +40,11 @@ fn rewinds(generation: u64) -> Vec<String> {
 }
 
 /// A trainer that has just booted.
-fn opening() -> Said<Trainer> {
+fn opening() -> TestMachine<Trainer> {
     booted(case(), Feed::Reference)
 }
 
-fn booted(case: Case, feed: Feed) -> Said<Trainer> {
+fn booted(case: Case, feed: Feed) -> TestMachine<Trainer> {
     let task = case.dataset.task.clone();
     // Every tick is due to be a commit point.
     let timing = Timing {
@@ -52,27 +52,27 @@ fn booted(case: Case, feed: Feed) -> Said<Trainer> {
         ..Timing::default()
     };
     let trainer = Trainer::new(case.graph, case.batches, &task, timing);
-    let mut trainer = Said::new(trainer.with_feed(feed));
+    let mut trainer = TestMachine::new(trainer.with_feed(feed));
     trainer.gets(Input::Boot, ["store: BeginGeneration"]);
     trainer
 }
 
 /// A trainer that waits for everybody to be ready in generation 5.
-fn gathering() -> Said<Trainer> {
+fn gathering() -> TestMachine<Trainer> {
     begun(opening())
 }
 
-fn begun(mut trainer: Said<Trainer>) -> Said<Trainer> {
+fn begun(mut trainer: TestMachine<Trainer>) -> TestMachine<Trainer> {
     trainer.gets(opened(5), rewinds(5));
     trainer
 }
 
 /// A trainer that has issued tick 1 in generation 5, marked as commit point 1.
-fn running() -> Said<Trainer> {
+fn running() -> TestMachine<Trainer> {
     started(gathering())
 }
 
-fn started(mut trainer: Said<Trainer>) -> Said<Trainer> {
+fn started(mut trainer: TestMachine<Trainer>) -> TestMachine<Trainer> {
     for from in &MEMBERS[1..] {
         trainer.hears(5, Message::Ready { from: *from }, NOTHING);
     }
@@ -84,18 +84,18 @@ fn started(mut trainer: Said<Trainer>) -> Said<Trainer> {
     trainer
 }
 
-/// What a trainer does with the last output of tick 1.
+/// Effects of a trainer that gets the last output of tick 1.
 const TICK_1_DONE: [&str; 3] = [
     "unit 1.0: Backward 1, then 2@5",
     "unit 1.1: Backward 1, then 2@5",
     "report",
 ];
 
-/// The same where tick 2 does not come with the errors.
+/// Effects of the last output of tick 1 if tick 2 does not come with the errors.
 const TICK_1_DONE_ALONE: [&str; 3] = ["unit 1.0: Backward 1@5", "unit 1.1: Backward 1@5", "report"];
 
-impl Said<Trainer> {
-    /// What the last layer answers to the tick that was issued.
+impl TestMachine<Trainer> {
+    /// Answer of the last layer to the tick that was issued.
     fn output(&self, first: usize) -> Message {
         Message::Activation {
             header: self.issued.expect("a tick was issued"),
@@ -236,8 +236,8 @@ fn a_trainer_that_feeds_the_first_layer_sends_the_next_tick_by_itself() {
     let mut trainer = started(begun(booted(case(), Feed::Broadcast)));
     let outputs = [trainer.output(0), trainer.output(1)];
     trainer.hears(5, outputs[0].clone(), NOTHING);
-    let said = [&TICK_1_DONE_ALONE[..], &["layer 0: Forward 2@5"]].concat();
-    trainer.hears(5, outputs[1].clone(), said);
+    let effects = [&TICK_1_DONE_ALONE[..], &["layer 0: Forward 2@5"]].concat();
+    trainer.hears(5, outputs[1].clone(), effects);
 }
 
 #[test]
@@ -247,8 +247,8 @@ fn an_evaluation_comes_with_the_last_errors_before_it_and_the_one_behind_it_by_i
     let mut trainer = started(begun(booted(case, Feed::Reference)));
     let outputs = [trainer.output(0), trainer.output(1)];
     trainer.hears(5, outputs[0].clone(), NOTHING);
-    let said = [&TICK_1_DONE[..], &["layer 0: Forward 3@5"]].concat();
-    trainer.hears(5, outputs[1].clone(), said);
+    let effects = [&TICK_1_DONE[..], &["layer 0: Forward 3@5"]].concat();
+    trainer.hears(5, outputs[1].clone(), effects);
 }
 
 #[test]
@@ -263,15 +263,15 @@ fn a_tick_that_had_to_wait_for_a_commit_is_sent_by_itself() {
     let outputs = [trainer.output(0), trainer.output(1)];
     trainer.hears(5, outputs[0].clone(), NOTHING);
     // The second one is of the epoch.
-    let said = [&TICK_1_DONE_ALONE[..], &["report"]].concat();
-    trainer.hears(5, outputs[1].clone(), said);
+    let effects = [&TICK_1_DONE_ALONE[..], &["report"]].concat();
+    trainer.hears(5, outputs[1].clone(), effects);
     let units = MEMBERS.into_iter().filter(|m| *m != Address::Synapse(0));
     for from in units.skip(1) {
         trainer.hears(5, Message::Committed { from, commit }, NOTHING);
     }
     let from = HIDDEN;
-    let said = ["store: WriteLedger 1@5"];
-    trainer.hears(5, Message::Committed { from, commit }, said);
+    let effects = ["store: WriteLedger 1@5"];
+    trainer.hears(5, Message::Committed { from, commit }, effects);
     let written = Input::Stored(StoreReply::Ledger {
         generation: Generation(5),
         commit,

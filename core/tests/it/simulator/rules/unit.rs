@@ -1,4 +1,4 @@
-//! What a unit does, and what it leaves alone.
+//! Rules of a unit: what it does, and what it leaves alone.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use cuttlefish_core::neuron::Unit;
 use cuttlefish_core::protocol::{IN_FLIGHT_BOUND, Message, NeuronState, TickHeader, Work};
 use ndarray::Array2;
 
-use super::said::Said;
+use super::test_machine::TestMachine;
 use super::{NOTHING, case, header, point};
 
 fn forward(tick: u64) -> Message {
@@ -48,7 +48,7 @@ fn restored(generation: u64, weights: f32) -> Input {
     })
 }
 
-fn written(generation: u64, commit: CommitPoint, accepted: bool) -> Input {
+fn commit_reply(generation: u64, commit: CommitPoint, accepted: bool) -> Input {
     Input::Stored(StoreReply::Committed {
         generation: Generation(generation),
         commit,
@@ -57,9 +57,9 @@ fn written(generation: u64, commit: CommitPoint, accepted: bool) -> Input {
 }
 
 /// The first hidden neuron, after a rewind to the initial weights in generation 5.
-fn unit() -> Said<Unit> {
+fn unit() -> TestMachine<Unit> {
     let case = case();
-    let mut unit = Said::new(Unit::new(case.graph.clone(), case.batches, 0, 0));
+    let mut unit = TestMachine::new(Unit::new(case.graph.clone(), case.batches, 0, 0));
     unit.hears(
         5,
         Message::Rewind(CommitPoint::default()),
@@ -108,11 +108,14 @@ fn a_unit_is_ready_once_it_has_restored() {
 #[test]
 fn a_unit_reports_writes_of_its_generation_that_were_accepted() {
     let mut unit = unit();
-    unit.gets(written(4, point(1, 1), true), NOTHING);
-    unit.gets(written(4, point(1, 1), false), NOTHING);
-    unit.gets(written(5, point(1, 1), true), ["trainer: Committed 1@5"]);
+    unit.gets(commit_reply(4, point(1, 1), true), NOTHING);
+    unit.gets(commit_reply(4, point(1, 1), false), NOTHING);
+    unit.gets(
+        commit_reply(5, point(1, 1), true),
+        ["trainer: Committed 1@5"],
+    );
     unit.hears(5, forward(1), ["synapse 0|1: Activation 1@5"]);
-    unit.gets(written(5, point(2, 2), false), NOTHING);
+    unit.gets(commit_reply(5, point(2, 2), false), NOTHING);
     // A newer timeline owns its neurons: what it holds is of no use.
     unit.hears(5, backward(1), ["trainer: Hello@5"]);
 }
@@ -162,34 +165,34 @@ fn a_unit_works_on_ticks_in_their_order_and_once() {
 fn the_first_layer_begins_the_tick_that_comes_with_errors_and_the_others_hand_it_down() {
     let mut unit = unit();
     unit.hears(5, marked(1, Some(1)), ["synapse 0|1: Activation 1@5"]);
-    let said = ["store: WriteCommit 1@5", "synapse 0|1: Activation 2@5"];
+    let effects = ["store: WriteCommit 1@5", "synapse 0|1: Activation 2@5"];
     let next = Some(header(2, Some(2)));
-    unit.hears(5, then(1, next), said);
+    unit.hears(5, then(1, next), effects);
     unit.hears(5, then(1, next), NOTHING);
     unit.hears(5, then(2, None), ["store: WriteCommit 2@5"]);
     unit.hears(5, forward(3), ["synapse 0|1: Activation 3@5"]);
     assert_eq!(unit.dropped(), [0, 1, 0]);
     // An evaluation behind it may be there first.
     unit.hears(5, forward(5), NOTHING);
-    let said = [4, 5].map(|tick| format!("synapse 0|1: Activation {tick}@5"));
+    let effects = [4, 5].map(|tick| format!("synapse 0|1: Activation {tick}@5"));
     let evaluation = TickHeader {
         work: Work::Evaluate,
         ..header(4, None)
     };
-    unit.hears(5, then(3, Some(evaluation)), said);
+    unit.hears(5, then(3, Some(evaluation)), effects);
 
     let case = case();
-    let mut above = Said::new(Unit::new(case.graph.clone(), case.batches.clone(), 1, 0));
+    let mut above = TestMachine::new(Unit::new(case.graph.clone(), case.batches.clone(), 1, 0));
     let rewind = Message::Rewind(CommitPoint::default());
     above.hears(5, rewind, ["trainer: Ready@5"]);
     above.hears(5, forward(1), ["trainer: Activation 1@5"]);
-    let said = ["synapse 0|1: Contribution 1, then 2 as commit 2@5"];
-    above.hears(5, then(1, next), said);
+    let effects = ["synapse 0|1: Contribution 1, then 2 as commit 2@5"];
+    above.hears(5, then(1, next), effects);
     above.hears(5, forward(2), ["trainer: Activation 2@5"]);
     assert_eq!(above.dropped(), [0, 0, 0]);
 
     let case = case.grouped(2);
-    let mut layer = Said::new(Unit::new(case.graph.clone(), case.batches, 1, 0));
+    let mut layer = TestMachine::new(Unit::new(case.graph.clone(), case.batches, 1, 0));
     let rewind = Message::Rewind(CommitPoint::default());
     layer.hears(5, rewind, ["trainer: Ready@5"]);
     layer.hears(5, forward(1), ["trainer: Activation 1@5"]);
@@ -199,8 +202,8 @@ fn the_first_layer_begins_the_tick_that_comes_with_errors_and_the_others_hand_it
         first: 0,
         errors: Arc::new(Array2::ones((2, 2))),
     };
-    let said = ["synapse 0|1: Propagated 1, then 2 as commit 2@5"];
-    layer.hears(5, errors, said);
+    let effects = ["synapse 0|1: Propagated 1, then 2 as commit 2@5"];
+    layer.hears(5, errors, effects);
 }
 
 #[test]
@@ -218,7 +221,7 @@ fn a_unit_names_the_neuron_and_tick_at_which_a_number_is_not_finite_and_falls_si
     let case = case();
     let unit = |weights: f32| {
         let unit = Unit::new(case.graph.clone(), case.batches.clone(), 1, 0);
-        let mut unit = Said::new(unit);
+        let mut unit = TestMachine::new(unit);
         unit.hears(6, Message::Rewind(point(1, 1)), ["store: ReadCommit 1@6"]);
         unit.gets(restored(6, weights), ["trainer: Ready@6"]);
         unit
@@ -236,8 +239,8 @@ fn a_unit_names_the_neuron_and_tick_at_which_a_number_is_not_finite_and_falls_si
         errors: Arc::new(Array2::from_elem((1, 2), f32::MAX)),
     };
     // And no commit of it.
-    let said = ["synapse 0|1: Contribution 2@6", "trainer: Diverged 0 2@6"];
-    torn.hears(6, backward, said);
+    let effects = ["synapse 0|1: Contribution 2@6", "trainer: Diverged 0 2@6"];
+    torn.hears(6, backward, effects);
 }
 
 #[test]
@@ -281,7 +284,7 @@ fn only_the_first_layer_reads_the_data_set() {
     let case = case();
     for (layer, answer) in [(0, vec!["synapse 0|1: Activation 1@5"]), (1, vec![])] {
         let unit = Unit::new(case.graph.clone(), case.batches.clone(), layer, 0);
-        let mut unit = Said::new(unit);
+        let mut unit = TestMachine::new(unit);
         let rewind = Message::Rewind(CommitPoint::default());
         unit.hears(5, rewind, ["trainer: Ready@5"]);
         unit.hears(5, by_reference(), answer);

@@ -8,7 +8,7 @@ use cuttlefish_core::protocol::{Ledger, Message, Progress, Totals};
 use cuttlefish_core::trainer::Trainer;
 use cuttlefish_core::view::View;
 
-use super::super::said::Said;
+use super::super::test_machine::TestMachine;
 use super::super::{HIDDEN, NOTHING, point};
 use super::{MEMBERS, TICK_1_DONE_ALONE, opening, rewinds};
 
@@ -24,7 +24,7 @@ fn opened_after(generation: u64, totals: Totals) -> Input {
     })
 }
 
-fn rewinds_of(trainer: &Said<Trainer>) -> Option<u64> {
+fn rewinds_of(trainer: &TestMachine<Trainer>) -> Option<u64> {
     match trainer.view() {
         View::Trainer(view) => view.rewinds,
         other => panic!("{other:?}"),
@@ -73,8 +73,8 @@ fn a_run_knows_for_how_long_and_on_how_many_rows_its_trainers_have_worked() {
         trainer.hears(5, Message::Ready { from: *from }, NOTHING);
     }
     trainer.now = Duration::from_secs(5);
-    let said = ["report", "layer 0: Forward 1@5"];
-    trainer.hears(5, Message::Ready { from: HIDDEN }, said);
+    let effects = ["report", "layer 0: Forward 1@5"];
+    trainer.hears(5, Message::Ready { from: HIDDEN }, effects);
     trainer.now = Duration::from_secs(9);
     // The commit that a person asks for before leaving.
     trainer.gets(Input::Stop, NOTHING);
@@ -87,14 +87,14 @@ fn a_run_knows_for_how_long_and_on_how_many_rows_its_trainers_have_worked() {
     for from in units.skip(1) {
         trainer.hears(5, Message::Committed { from, commit }, NOTHING);
     }
-    let said = ["store: WriteLedger 2@5"];
+    let effects = ["store: WriteLedger 2@5"];
     trainer.hears(
         5,
         Message::Committed {
             from: HIDDEN,
             commit,
         },
-        said,
+        effects,
     );
     let ledger = trainer.ledger.take().expect("it was written");
     let expected = Totals {

@@ -1,4 +1,4 @@
-//! A machine of which every word is checked.
+//! Machine of a test, whose every effect is checked.
 
 use std::time::Duration;
 
@@ -7,8 +7,8 @@ use cuttlefish_core::machine::{Effect, Input, Machine, StoreRequest};
 use cuttlefish_core::protocol::{Envelope, Ledger, Message, TickHeader};
 use cuttlefish_core::view::View;
 
-/// A machine, of which every word is checked.
-pub struct Said<M> {
+/// Machine whose effects are checked, each one.
+pub struct TestMachine<M> {
     machine: M,
     pub now: Duration,
     /// The last tick that it sent on.
@@ -17,7 +17,7 @@ pub struct Said<M> {
     pub ledger: Option<Box<Ledger>>,
 }
 
-impl<M: Machine> Said<M> {
+impl<M: Machine> TestMachine<M> {
     pub fn new(machine: M) -> Self {
         Self {
             machine,
@@ -56,7 +56,7 @@ impl<M: Machine> Said<M> {
                 self.ledger = Some(ledger.clone());
             }
         }
-        let effects: Vec<String> = effects.iter().map(brief).collect();
+        let effects: Vec<String> = effects.iter().map(summary).collect();
         let expected: Vec<String> = expected.into_iter().map(Into::into).collect();
         assert_eq!(effects, expected, "after {what}");
     }
@@ -86,7 +86,7 @@ fn then(next: &Option<TickHeader>) -> String {
 }
 
 /// An effect in a few words: for whom, what, which tick or commit point, and @generation.
-fn brief(effect: &Effect) -> String {
+fn summary(effect: &Effect) -> String {
     match effect {
         Effect::Send { to, envelope } => {
             let what = match &envelope.message {
