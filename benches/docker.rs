@@ -34,7 +34,7 @@ use containers::{Program, best_epoch, json};
 /// Far longer than the messages of some epochs take.
 const BARE_WITHIN: Duration = Duration::from_secs(300);
 
-/// How often connections report to the broker's API, and a little more.
+/// Time between two reports of connections to the broker's API, and a little more.
 const FIGURES_EVERY: Duration = Duration::from_secs(6);
 
 /// Measures training in containers. Needs Docker, and a broker image that is there.
@@ -193,7 +193,7 @@ impl Bench<'_> {
         Ok((json(&trained)?, told))
     }
 
-    /// What the broker says that it has delivered, against the plan.
+    /// Compares the broker's count of deliveries with the plan.
     async fn compare_counts(
         &self,
         deployed: &DockerRun,

@@ -1,6 +1,6 @@
 //! Work on many items, of which one that fails does not keep the others from being done.
 //!
-//! What may pass is tried again in a few rounds, after the others; what is left is told at the end.
+//! Failures that may pass are tried again in a few rounds, after the others; what is left is told at the end.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -23,7 +23,7 @@ const MAX_TOLD: usize = 5;
 /// Use of trying again after a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Retry {
-    /// The same request may succeed later.
+    /// An equal request may succeed later.
     Later,
     /// It will not, but those for other items may.
     Never,

@@ -40,7 +40,7 @@ pub enum Error {
     Shape {
         /// Its name.
         name: String,
-        /// What it holds.
+        /// Type of its numbers.
         found_dtype: Dtype,
         /// Its shape.
         found: Vec<usize>,
@@ -101,8 +101,8 @@ pub fn states_of_arrays(
     })
 }
 
-/// The same from whatever has tensors of these names: `tensor` gives the numbers of one, which has to have this
-/// shape.
+/// State of every neuron from tensors of these names: `tensor` gives the numbers of one, which has to have
+/// this shape.
 fn states_of(
     graph: &Graph,
     found: &[&str],
@@ -129,7 +129,7 @@ fn states_of(
         let of_neuron = |neuron: usize| {
             let mut weights = vec![0.0; layer.fan_in + 1];
             if layer.normalization.is_some() {
-                // Where no gamma is learned, the file has none.
+                // Gamma is not in the file where none is learned.
                 weights.extend(batch_normalization::INITIAL);
             }
             for (row, &place) in places.iter().enumerate() {

@@ -73,7 +73,7 @@ pub enum Event {
     Training(TrainingStatus),
 }
 
-/// How far a run is, and how fast.
+/// Progress and speed of a training.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TrainingStatus {
     /// The epoch, from 1.
@@ -161,12 +161,12 @@ impl Monitor {
         self.event(Event::StepsEnded);
     }
 
-    /// How often the caller has asked to stop.
+    /// Number of times that the caller has asked to stop.
     pub fn interrupts(&self) -> u32 {
         *self.interrupts.borrow()
     }
 
-    /// Whether the caller has asked to stop.
+    /// True if the caller has asked to stop.
     pub fn is_cancelled(&self) -> bool {
         self.interrupts() > 0
     }

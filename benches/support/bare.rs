@@ -21,7 +21,7 @@ use tokio::sync::Notify;
 /// Ticks that the publisher is ahead of its consumers at most: as training has it.
 const IN_FLIGHT: u64 = 2;
 
-/// Who has a connection.
+/// Distribution of connections.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Connections {
     /// One publisher and one consumer: a read or a write of theirs carries many messages.
@@ -91,7 +91,7 @@ fn of_one_kind(graph: &Graph, traffic: &Traffic) -> Parcels {
     }
 }
 
-/// Where each actor's messages leave, and where they arrive.
+/// Channels on which each actor's messages leave and arrive.
 struct Places {
     connections: Vec<Connection>,
     channels: BTreeMap<Address, (Channel, Channel)>,
@@ -137,8 +137,7 @@ impl Places {
     }
 }
 
-/// How many ticks' messages are moved in a second, in the best of some epochs, by who does nothing
-/// else.
+/// Ticks whose messages are moved in a second, in the best of some epochs, with nothing else to do.
 pub async fn ticks_per_second(
     broker: &Broker,
     graph: &Graph,

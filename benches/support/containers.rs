@@ -1,4 +1,4 @@
-//! What the benchmarks of training in containers share: the program, as a user runs it.
+//! Parts that the benchmarks of training in containers share: the program, as a user runs it.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -13,12 +13,12 @@ pub struct Program<'a> {
 }
 
 impl Program<'_> {
-    /// What it says on stdout.
+    /// Stdout of a run of the program.
     pub fn stdout(&self, args: &[&str]) -> anyhow::Result<String> {
         Ok(self.run(args)?.0)
     }
 
-    /// What it says on stdout and on stderr.
+    /// Stdout and stderr of a run of the program.
     pub fn run(&self, args: &[&str]) -> anyhow::Result<(String, String)> {
         let output = Command::new(env!("CARGO_BIN_EXE_cuttlefish"))
             .args(args)

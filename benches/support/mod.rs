@@ -1,4 +1,4 @@
-//! What the benchmarks of training in one process share.
+//! Parts that the benchmarks of training in one process share.
 
 use std::sync::Arc;
 use std::time::Duration;

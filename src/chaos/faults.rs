@@ -31,7 +31,7 @@ const USUAL_MEMORY: &str = "2GB";
 /// Requests to the daemon at once.
 const AT_ONCE: usize = 8;
 
-/// What sending messages again may take beside its own time, on a busy machine.
+/// Time that sending messages again may take beside its own duration, on a busy machine.
 const REPEATED_WITHIN: Duration = Duration::from_secs(60);
 
 /// Tries to undo a fault, and the pause between them.
@@ -96,7 +96,7 @@ impl Hand {
         &self.deployed.deployment
     }
 
-    /// What will show that the run has got over a fault that began in this generation.
+    /// Sign that the run has got over a fault that began in this generation.
     pub fn sign(kind: Kind, generation: u64) -> Sign {
         match kind {
             Kind::Kill

@@ -18,7 +18,7 @@ const KEPT: usize = 256;
 /// From a hello to the rewind that answers it, on a busy machine.
 const REWOUND_WITHIN: Duration = Duration::from_millis(500);
 
-/// What tells a copy from what it is a copy of, as the copies are copied too.
+/// Mark that tells a copy from its original, as the copies are copied too.
 const MARK: &str = "chaos";
 
 /// An actor as messages reach it.

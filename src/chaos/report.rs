@@ -1,4 +1,4 @@
-//! What came of the faults, for people and for programs. Pure.
+//! Results of the faults, for people and for programs. Pure.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 use super::schedule::{Fault, Kind};
 use crate::report::table::aligned;
 
-/// One fault, and what came of it.
+/// One fault and its result.
 #[derive(Clone, Debug)]
 pub struct Outcome {
-    /// What was done.
+    /// The fault.
     pub fault: Fault,
     /// Generation and ticks computed again when it began.
     pub(super) before: (u64, u64),
@@ -26,7 +26,7 @@ pub struct Outcome {
     pub rewinds: u64,
     /// Why it was not carried out.
     pub problem: Option<String>,
-    /// Whether all is as it was, as far as that is ours to do.
+    /// True if all is as it was, as far as that is ours to do.
     pub is_undone: bool,
 }
 
@@ -240,7 +240,7 @@ impl Report {
         )
     }
 
-    /// The same as one document.
+    /// The report as one JSON document.
     pub fn document(&self, run: &str, seed: u64, refused: &Refused) -> Value {
         json!({
             "run": run,

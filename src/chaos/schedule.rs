@@ -1,4 +1,5 @@
-//! Which fault, of whom, for how long, after which pause. Pure: the same seed gives the same faults.
+//! Faults in order, each with its target, its duration and the pause before it. Pure: the same seed gives
+//! the same faults.
 
 use std::fmt;
 use std::time::Duration;
@@ -48,7 +49,7 @@ pub enum Kind {
     Asleep,
 }
 
-/// Whom a kind of fault hits.
+/// Target of a kind of fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Victim {
     /// A neuron's container, a synapse or the trainer.
@@ -64,13 +65,13 @@ pub enum Victim {
 /// One fault.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
-    /// How long the run is left alone before.
+    /// Time that the run is left alone before.
     pub pause: Duration,
-    /// What is done.
+    /// Its kind.
     pub kind: Kind,
-    /// To whom: the name of a container within the run.
+    /// Name of the container within the run that it hits.
     pub target: String,
-    /// For how long.
+    /// Its duration.
     pub lasts: Duration,
 }
 
@@ -87,7 +88,7 @@ pub struct Schedule {
 }
 
 impl Kind {
-    /// Whom it hits.
+    /// Target of the kind.
     pub fn victim(self) -> Victim {
         match self {
             Self::Kill
@@ -106,12 +107,12 @@ impl Kind {
         }
     }
 
-    /// Whether it needs the right to kill a process of the host.
+    /// True if it needs the right to kill a process of the host.
     pub fn kills(self) -> bool {
         matches!(self, Self::Kill | Self::BrokerKill | Self::StoreKill)
     }
 
-    /// Whether it lasts until it is ended.
+    /// True if it lasts until it is ended.
     pub fn is_held(self) -> bool {
         self.lasts() != (0, 0) && self != Self::Replay
     }

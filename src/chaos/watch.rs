@@ -1,6 +1,6 @@
-//! What is seen of a run while it is disturbed: its tick, its generations, its commits.
+//! Watch over a run while it is disturbed: its tick, its generations, its commits.
 //!
-//! [`Seen`] is pure: it is given looks at the trainer and says what they mean.
+//! [`Observations`] is pure: it is given snapshots of the trainer and says what they mean.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,13 +15,13 @@ use crate::deploy::docker::DockerRun;
 use crate::deploy::docker::inspection::Inspection;
 use crate::host::RunSnapshot;
 
-/// How often the trainer is looked at: what is measured is no finer than this.
+/// Pause between two looks at the trainer: what is measured is no finer than this.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// A trainer that is frozen or cut off does not answer at all.
 const ANSWER_WITHIN: Duration = Duration::from_secs(1);
 
-/// What shows that a run has got over a fault.
+/// Sign that a run has got over a fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sign {
     /// A tick is finished.
@@ -32,9 +32,9 @@ pub enum Sign {
     Commit,
 }
 
-/// What has been seen of a run so far.
+/// Observations of a run so far.
 #[derive(Debug, Default)]
-pub struct Seen {
+pub struct Observations {
     /// The trainer's observer, and its newest note.
     observer: Option<u32>,
     noted: u64,
@@ -45,7 +45,7 @@ pub struct Seen {
     pub tick: u64,
     /// Ticks that had been finished and were lost to rewinds.
     pub recomputed: u64,
-    /// Those of the rewind that lost most.
+    /// Most ticks that one rewind lost.
     pub most_recomputed: u64,
     /// Most ticks of one timeline within the time of a commit interval.
     pub busiest: u64,
@@ -53,7 +53,7 @@ pub struct Seen {
     commit: Option<CommitPoint>,
     /// Ticks from one commit point to the next.
     pub commit_ticks: Vec<u64>,
-    /// Whether the run has ended, or a person has ended it.
+    /// True if the run has ended, or a person has ended it.
     pub ended: bool,
     sign: Option<Sign>,
     /// The latest event when the sign was first looked for.
@@ -61,7 +61,7 @@ pub struct Seen {
     sign_seen: Option<Instant>,
 }
 
-impl Seen {
+impl Observations {
     /// From now on looks for a sign.
     pub fn expect(&mut self, sign: Sign) {
         self.sign = Some(sign);
@@ -148,7 +148,7 @@ impl Seen {
         let Some(sign) = self.sign else { return };
         let ticked = match &self.baseline {
             None => {
-                // What happened before the sign was asked for does not count.
+                // Events from before the sign was asked for do not count.
                 self.baseline = Some(self.latest.clone());
                 false
             }
@@ -168,20 +168,20 @@ impl Seen {
 
 /// Looks at a run's trainer all the time.
 pub struct Watcher {
-    seen: Arc<Mutex<Seen>>,
+    seen: Arc<Mutex<Observations>>,
     task: JoinHandle<()>,
 }
 
 impl Watcher {
     /// Begins to look.
     pub fn start(deployed: Arc<DockerRun>) -> Self {
-        let seen = Arc::new(Mutex::new(Seen::default()));
+        let seen = Arc::new(Mutex::new(Observations::default()));
         let task = tokio::spawn(watch(deployed, seen.clone()));
         Self { seen, task }
     }
 
-    /// What has been seen.
-    pub fn seen(&self) -> MutexGuard<'_, Seen> {
+    /// Observations so far.
+    pub fn seen(&self) -> MutexGuard<'_, Observations> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -206,7 +206,7 @@ impl Drop for Watcher {
     }
 }
 
-async fn watch(deployed: Arc<DockerRun>, seen: Arc<Mutex<Seen>>) {
+async fn watch(deployed: Arc<DockerRun>, seen: Arc<Mutex<Observations>>) {
     let lock = || seen.lock().unwrap_or_else(PoisonError::into_inner);
     let mut inspection: Option<Inspection> = None;
     loop {
@@ -286,7 +286,7 @@ mod tests {
 
     #[test]
     fn a_tick_of_the_generation_before_is_no_sign() {
-        let mut seen = Seen::default();
+        let mut seen = Observations::default();
         let mut notes = vec![started(1, commit(0, 0))];
         seen.take(&look(1, &notes, 9), Instant::now());
         seen.take(&look(1, &notes, 10), Instant::now());
@@ -309,7 +309,7 @@ mod tests {
 
     #[test]
     fn a_tick_from_before_the_question_is_no_sign() {
-        let mut seen = Seen::default();
+        let mut seen = Observations::default();
         let notes = [started(1, commit(0, 0))];
         seen.take(&look(1, &notes, 3), Instant::now());
         seen.expect(Sign::Tick);
@@ -323,7 +323,7 @@ mod tests {
 
     #[test]
     fn a_new_trainer_is_listened_to_from_its_first_note() {
-        let mut seen = Seen::default();
+        let mut seen = Observations::default();
         let notes = [started(1, commit(0, 0)), Event::Committed(commit(1, 20))];
         seen.take(&look(1, &notes, 30), Instant::now());
         assert_eq!(seen.noted, 2);
@@ -337,7 +337,7 @@ mod tests {
 
     #[test]
     fn a_commit_and_the_end_are_signs() {
-        let mut seen = Seen::default();
+        let mut seen = Observations::default();
         let mut notes = vec![started(1, commit(0, 0))];
         seen.take(&look(1, &notes, 3), Instant::now());
         seen.expect(Sign::Commit);

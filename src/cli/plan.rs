@@ -37,7 +37,7 @@ pub struct Args {
     services: ServiceArgs,
 }
 
-/// What a file can be expanded for.
+/// Target that a file can be expanded for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Target {
     /// This process

@@ -126,7 +126,7 @@ pub async fn run(args: Args, config: &Config) -> Result<Exit, Failure> {
     Ok(Exit::Ok)
 }
 
-/// Whether the options are those of the platform.
+/// Refuses options that are not those of the platform.
 ///
 /// # Errors
 /// Names one that is not.

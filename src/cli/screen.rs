@@ -56,7 +56,7 @@ impl Screen {
         Ok(monitor)
     }
 
-    /// The same for work that Ctrl-C ends as it ends every process.
+    /// A monitor for work that Ctrl-C ends as it ends every process.
     pub fn monitor(target: Kind) -> Monitor {
         let screen = Self {
             is_quiet: false,

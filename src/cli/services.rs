@@ -1,4 +1,4 @@
-//! Where a run in containers finds broker, store and images, as several commands take it.
+//! Options for broker, store and images of a run in containers, as several commands take them.
 
 use std::path::PathBuf;
 
@@ -15,7 +15,7 @@ pub const DEFAULT_BROKER_IMAGE: &str = "rabbitmq:4-management";
 
 const MOST_PER_BRIDGE: i64 = CONTAINERS_PER_BRIDGE as i64;
 
-/// How batches get to the first layer.
+/// Way of batches to the first layer.
 #[derive(Clone, Copy, Debug, Default, clap::ValueEnum)]
 pub enum DataArg {
     /// Units read the data set, which is mounted into their containers

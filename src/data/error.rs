@@ -1,4 +1,4 @@
-//! What can go wrong between a topology file's `data` and rows in memory.
+//! Errors between a topology file's `data` and rows in memory.
 
 use std::io;
 use std::path::PathBuf;
@@ -13,15 +13,15 @@ pub enum Error {
     Read {
         /// The file.
         path: PathBuf,
-        /// What the operating system said.
+        /// The operating system's error.
         source: io::Error,
     },
     /// A directory, a pipe, a device.
     #[error("read `{}`: it is {kind} (name a regular file)", path.display())]
     NotAFile {
-        /// What was named.
+        /// The path that was named.
         path: PathBuf,
-        /// What it is.
+        /// The kind of thing that it is.
         kind: &'static str,
     },
     /// The file is larger than what is read into memory.
@@ -39,7 +39,7 @@ pub enum Error {
     Idx {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The problem with it.
         problem: idx::Problem,
     },
     /// No pictures that a network could answer.
@@ -47,7 +47,7 @@ pub enum Error {
     Pictures {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The problem with it.
         problem: String,
     },
     /// A well-formed file of another data set.
@@ -121,7 +121,7 @@ pub enum Error {
     Csv {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The problem with it.
         problem: csv::Problem,
     },
     /// A share of the rows out of range.

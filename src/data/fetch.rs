@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use ureq::Agent;
 
-/// How long fetching waits.
+/// Limits on the time that fetching waits.
 #[derive(Clone, Copy, Debug)]
 pub struct Timeouts {
     /// For a connection.
@@ -57,9 +57,9 @@ pub enum Error {
         file: String,
         /// All files of the data set.
         files: Vec<String>,
-        /// Where they belong.
+        /// The directory that they belong in.
         directory: PathBuf,
-        /// What each mirror did.
+        /// The failure of each mirror.
         attempts: Vec<Attempt>,
     },
     /// The file could not be written.
@@ -67,15 +67,15 @@ pub enum Error {
     Write {
         /// The file or directory.
         path: PathBuf,
-        /// What the operating system said.
+        /// The operating system's error.
         source: io::Error,
     },
 }
 
-/// What one mirror did.
+/// Failure of one mirror.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attempt {
-    /// What was asked for.
+    /// The URL that was requested.
     pub url: String,
     /// Why it was of no use.
     pub reason: String,
@@ -88,7 +88,7 @@ pub struct Wanted<'a> {
     pub file: &'a str,
     /// Addresses of directories that have it, each with a slash at the end.
     pub mirrors: &'a [&'a str],
-    /// Where it is put.
+    /// The directory that it is put in.
     pub directory: &'a Path,
     /// The largest size.
     pub limit: u64,

@@ -17,7 +17,7 @@ pub const MAX_VALUES: usize = 256 << 20;
 /// Values are handed on in pieces of this size.
 const CHUNK: usize = 64 << 10;
 
-/// What a file says about itself.
+/// Header of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Header {
     /// `[labels]`, or `[images, height, width]`.
@@ -27,7 +27,7 @@ pub struct Header {
 /// A parsed file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Idx {
-    /// What it says about itself.
+    /// Its header.
     pub header: Header,
     /// All values, the last dimension fastest.
     pub values: Vec<u8>,
@@ -62,15 +62,15 @@ pub enum Problem {
     /// The file ends early.
     #[error("the file ends after {found} of {expected} values")]
     Truncated {
-        /// How many values the header declares.
+        /// Number of values that the header declares.
         expected: usize,
-        /// How many there are.
+        /// Number of values that there are.
         found: usize,
     },
     /// The file goes on after its values.
     #[error("the file goes on after the {expected} values that its header declares")]
     TooLong {
-        /// How many values the header declares.
+        /// Number of values that the header declares.
         expected: usize,
     },
     /// The compressed data is damaged.
@@ -125,7 +125,7 @@ impl<R: BufRead> Decoder<R> {
         Ok(Self { header, body })
     }
 
-    /// What the file says about itself.
+    /// The file's header.
     pub fn header(&self) -> &Header {
         &self.header
     }
@@ -212,7 +212,7 @@ impl Header {
         Ok(Self { dims })
     }
 
-    /// How many values follow. Meaningful once a [`Decoder`] has accepted the header.
+    /// Number of values that follow. Meaningful once a [`Decoder`] has accepted the header.
     pub fn values(&self) -> usize {
         self.dims.iter().product()
     }

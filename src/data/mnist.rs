@@ -19,9 +19,9 @@ use super::{Error, fetch};
 /// A data set of four IDX files.
 #[derive(Clone, Copy, Debug)]
 pub struct Source {
-    /// What the topology file calls it.
+    /// Name in a topology file.
     pub name: &'static str,
-    /// What people call each class.
+    /// Names of the classes.
     pub class_names: &'static [&'static str],
     /// Height and width of an image.
     pub image: (usize, usize),
@@ -40,16 +40,16 @@ pub struct Source {
 pub struct SourceFile {
     /// Its name, without `.gz`.
     pub name: &'static str,
-    /// How it is known to be right.
+    /// Its digest, by which it is known to be right.
     pub digest: Digest,
 }
 
 /// A SHA-256, in lower-case hexadecimal digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Digest {
-    /// Of the unpacked file: checked whenever the file is read, however it is packed.
+    /// Digest of the unpacked file: checked whenever the file is read, however it is packed.
     Content(&'static str),
-    /// Of the gzipped file as its authors publish it: checked when it is fetched.
+    /// Digest of the gzipped file as its authors publish it: checked when it is fetched.
     Archive(&'static str),
 }
 

@@ -41,7 +41,7 @@ use self::fetch::Fetcher;
 pub struct Loaded {
     /// The rows.
     pub dataset: Dataset,
-    /// How rows of the table became numbers; `None` for images, which need no fitting.
+    /// Encoder that made rows of the table into numbers; None for images, which need no fitting.
     pub encoder: Option<Encoder>,
 }
 

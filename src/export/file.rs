@@ -44,7 +44,7 @@ fn check_target(path: &Path, overwrite: bool) -> Result<(), Error> {
     match fs::metadata(&path) {
         Ok(found) if !found.is_file() => Err(Error::NotAFile { path }),
         Ok(_) if !overwrite => Err(Error::Exists { path }),
-        // What cannot be looked at fails below, with a reason.
+        // A path that cannot be looked at fails below, with a reason.
         Ok(_) | Err(_) => Ok(()),
     }
 }

@@ -1,7 +1,7 @@
 //! Weights for other programs: tensors as Keras has them, as safetensors or as NumPy's npz.
 //!
-//! The same weights always give the same bytes. Nothing here reads weights back, or knows where
-//! they come from.
+//! Equal weights always give equal bytes. Nothing here reads weights back, or knows where they come
+//! from.
 
 pub mod error;
 pub mod file;
@@ -27,7 +27,7 @@ pub struct Tensor {
     pub data: Vec<f32>,
 }
 
-/// What a file says about its tensors, where the format has a place for it.
+/// Metadata of a file, where the format has a place for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Metadata {
     /// Name of the run.
@@ -95,7 +95,7 @@ pub fn write_file(
     })
 }
 
-/// Whether neurons are those of a layer.
+/// Refuses neurons that are not those of a layer.
 fn check(layer: &Layer, neurons: &[NeuronState]) -> Result<(), Error> {
     let error = |what, expected, found| Error::Shape {
         layer: layer.name.clone(),

@@ -1,4 +1,4 @@
-//! What people see of a run: live progress, the summary at its end, and its curves.
+//! Reports of a run for people: live progress, the summary at its end, and its curves.
 //!
 //! Everything here only shows. Texts and pictures are pure functions of the trainer's records;
 //! the one thing with an effect is [`ProgressView`], which writes to stderr.

@@ -30,14 +30,14 @@ const PNG_PIXELS: u32 = 2;
 /// Points drawn in each direction for one pixel of the PNG: plotters does not smooth thick lines.
 const OVERSAMPLING: u32 = 2;
 
-/// What plotters' SVG backend needs.
+/// The medium of plotters' SVG backend.
 const VECTOR: Medium = Medium {
     scale: SVG_UNITS,
     lift: 0.09,
     round_joints: false,
 };
 
-/// What its bitmap backend needs.
+/// The medium of its bitmap backend.
 const BITMAP: Medium = Medium {
     scale: PNG_PIXELS * OVERSAMPLING,
     lift: 0.25,

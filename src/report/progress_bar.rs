@@ -21,13 +21,13 @@ pub struct ProgressView {
     output: Output,
     /// When something was last shown, or the view was made.
     shown: Instant,
-    /// Whether a batch was shown yet.
+    /// True once a batch was shown.
     started: bool,
     /// Epochs of the run.
     epochs: u32,
 }
 
-/// Where it goes.
+/// Destination of the view.
 enum Output {
     Quiet,
     Lines(Box<dyn Write + Send>),
@@ -121,14 +121,14 @@ impl ProgressView {
     }
 }
 
-/// How the bar looks.
+/// Style of the bar.
 fn style() -> ProgressStyle {
     ProgressStyle::with_template("{prefix} {bar:14.cyan/dim}  {wide_msg}")
         .expect("the template is a constant that indicatif can parse")
         .progress_chars("━╸─")
 }
 
-/// What stands before the bar: `epoch  3/20`, `valid  3/20` during its validation.
+/// Text before the bar: `epoch  3/20`, `valid  3/20` during its validation.
 fn bar_prefix(status: &TrainingStatus) -> String {
     match status.part {
         Part::Train => epoch_of(status.epoch, status.epochs),
@@ -137,7 +137,7 @@ fn bar_prefix(status: &TrainingStatus) -> String {
     }
 }
 
-/// What stands after it, short enough for a terminal of 80 columns.
+/// Text after the bar, short enough for a terminal of 80 columns.
 fn bar_message(status: &TrainingStatus) -> String {
     let mut text = standing(status);
     if let Some(remaining) = status.remaining {

@@ -10,7 +10,7 @@ use super::table::aligned;
 /// A confusion matrix of more classes is wider than a terminal: only its worst pairs are shown.
 const MAX_MATRIX_CLASSES: usize = 20;
 
-/// How many pairs of classes that were taken for each other are shown then.
+/// Pairs of classes taken for each other that are shown then.
 const MAX_CONFUSED_PAIRS: usize = 15;
 
 /// Columns of the matrix are headed with the classes' names up to this length, then with indices.
@@ -19,7 +19,7 @@ const MAX_HEADING: usize = 6;
 /// A longer class name is cut.
 const MAX_NAME: usize = 24;
 
-/// What a run came to, as text of several lines with a line break at the end.
+/// Results of a run, as text of several lines with a line break at the end.
 ///
 /// Confusion matrix and figures per class are those of the test rows, or of the last validation
 /// where there are no test rows.
@@ -45,7 +45,7 @@ pub fn summary(progress: &Progress, task: &Task) -> String {
     blocks.join("\n")
 }
 
-/// What one part of the data came to, in the same form.
+/// Results of one part of the data, in the form of [`summary`].
 pub fn evaluation(part: &str, evaluation: &Evaluation, task: &Task) -> String {
     let mut blocks = Vec::from_iter(figures(&[(part, Some(evaluation))], task));
     blocks.extend(details(part, evaluation, task));
@@ -61,7 +61,7 @@ fn figures(parts: &[(&str, Option<&Evaluation>)], task: &Task) -> Option<String>
     })
 }
 
-/// How well each class is recognised.
+/// Confusion matrix, and figures of each class.
 fn details(part: &str, evaluation: &Evaluation, task: &Task) -> Vec<String> {
     let Task::Classification { class_names, .. } = task else {
         return Vec::new();
@@ -76,7 +76,7 @@ fn details(part: &str, evaluation: &Evaluation, task: &Task) -> Vec<String> {
     }
 }
 
-/// How far training went.
+/// Epochs and steps of training, and its end if it was another one.
 fn headline(progress: &Progress) -> String {
     let epochs = progress.history.last().map_or(0, |epoch| epoch.epoch);
     let plural = if epochs == 1 { "" } else { "s" };

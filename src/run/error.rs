@@ -41,7 +41,7 @@ pub enum Error {
     Overrides {
         /// The run.
         run: String,
-        /// What is wrong.
+        /// The problems.
         problems: Problems,
     },
     /// A change that would change the bits of what was trained.
@@ -104,9 +104,9 @@ pub enum Error {
     /// Training ended because the store failed.
     #[error("{problem}{hint}")]
     StoreLost {
-        /// What is wrong with it.
+        /// The problem with it.
         problem: String,
-        /// How to go on, on a line of its own; empty where nothing is to be done here.
+        /// Advice how to go on, on a line of its own; empty where nothing is to be done here.
         hint: String,
     },
     /// The curves cannot be drawn.
@@ -120,7 +120,7 @@ pub enum Error {
     Cancelled {
         /// The run.
         run: String,
-        /// Whether it was not there before, and has been removed.
+        /// True if it was not there before, and has been removed.
         is_new: bool,
     },
     /// The caller let go of the run.
@@ -128,7 +128,7 @@ pub enum Error {
     Left {
         /// The run.
         run: String,
-        /// What becomes of it.
+        /// Its state from now on.
         left: Left,
     },
 }

@@ -42,7 +42,7 @@ pub enum Estimate {
 }
 
 impl TargetPlan {
-    /// Whether bringing the run up and training it would change something.
+    /// True if bringing the run up and training it would change something.
     pub fn would_change(&self) -> bool {
         self.differences.as_ref().is_none_or(|d| !d.is_empty())
     }

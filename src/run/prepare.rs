@@ -28,7 +28,7 @@ pub struct Prepared {
     pub dir: RunDir,
     /// The network, its data and its weights.
     pub workload: Workload,
-    /// Whether the run replaces another one of its name.
+    /// True if the run replaces another one of its name.
     pub is_replacing: bool,
     /// The target that the run is on; None for one that is new, or replaces another one.
     pub target: Option<Kind>,
@@ -41,11 +41,11 @@ pub struct Prepared {
 pub struct Request<'a> {
     /// The topology.
     pub topology: Source<'a>,
-    /// What is to be different from it.
+    /// Differences from it.
     pub overrides: &'a Overrides,
     /// The target.
     pub target: Kind,
-    /// Whether a run of the same name is replaced.
+    /// True if a run of its name is replaced.
     pub overwrite: bool,
 }
 
@@ -127,7 +127,7 @@ impl Prepared {
         })
     }
 
-    /// The same run, which begins with these weights, named and shaped as [`Run::weights`] gives them.
+    /// Lets the run begin with these weights, named and shaped as [`Run::weights`] gives them.
     ///
     /// # Errors
     /// Names the array that does not fit the network, or says that the run is there already.
@@ -139,8 +139,8 @@ impl Prepared {
         })
     }
 
-    /// The same run, which begins with weights from elsewhere: the state of every neuron,
-    /// `[layer][neuron]`. A run that is there already is not given other weights.
+    /// Lets the run begin with weights from elsewhere: the state of every neuron, `[layer][neuron]`. A run that
+    /// is there already is not given other weights.
     ///
     /// # Errors
     /// When `states` has none for the network, or the run is there.

@@ -71,18 +71,18 @@ pub enum StackSource {
     File(PathBuf),
 }
 
-/// What is to be rendered, and where.
+/// Request to render a run into a directory.
 #[derive(Clone, Debug)]
 pub struct RenderRequest {
     /// The topology file.
     pub file: PathBuf,
-    /// What is to be different from it.
+    /// Differences from it.
     pub overrides: Overrides,
     /// The platform.
     pub platform: Platform,
     /// The directory; None for the run's name and the platform's, here.
     pub into: Option<PathBuf>,
-    /// Whether what was rendered there before is replaced.
+    /// True if an earlier rendering there is replaced.
     pub overwrite: bool,
     /// Image of the broker.
     pub broker_image: String,

@@ -7,7 +7,7 @@ use cuttlefish_core::topology::{self, Document, Grouping, Problems, Topology, ya
 use super::Error;
 use crate::data::file::read_file_up_to;
 
-/// What is to be different from a topology file, or from a run's record.
+/// Differences from a topology file, or from a run's record.
 #[derive(Clone, Debug, Default)]
 pub struct Overrides {
     /// Values by their paths, `training.epochs=3`.

@@ -18,7 +18,7 @@ use crate::run_dir::{Lock, RunDir};
 pub struct BroughtUp {
     /// The run.
     pub run: Run,
-    /// What it trains.
+    /// The network that it trains, and its data.
     pub workload: Workload,
     /// Changes that were made.
     pub changes: Changes,
@@ -71,7 +71,7 @@ pub async fn bring_up(
     }
     let is_new = is_replacing || expected.is_none();
     if is_new {
-        // What a process has left that was killed while it made a run.
+        // A process that was killed while it made a run may have left something.
         dir.clear(&lock)?;
     }
     let started = Instant::now();

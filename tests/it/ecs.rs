@@ -1,6 +1,6 @@
-//! What an emulator of ECS does not show: too many requests, lists that lag behind, names that are still
-//! being left, and failures in answers that are no errors. A strict fake of the API shows them to the
-//! same client.
+//! Behaviour of ECS that an emulator does not show: too many requests, lists that lag behind, names that are
+//! still being left, and failures in answers that are no errors. A strict fake of the API shows them to the
+//! real client.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -17,7 +17,7 @@ use cuttlefish::deploy::ecs::reconcile::{Action, reconcile};
 use cuttlefish::deploy::ecs::stack::{Capacity, Stack};
 use serde_json::{Value, json};
 
-/// What there is at the fake, and how it misbehaves.
+/// State of the fake, with its misbehaviour.
 #[derive(Default)]
 struct Fake {
     services: BTreeMap<String, Value>,
@@ -26,7 +26,7 @@ struct Fake {
     looks_until_gone: u32,
     /// Requests of each kind that are too many.
     throttled: u32,
-    /// How often it still refuses to delete a service, and with which code.
+    /// Refusals to delete a service that are left, and their code.
     undeletable: HashMap<String, (u32, &'static str)>,
     requests: HashMap<String, u32>,
 }

@@ -105,8 +105,8 @@ fn a_run_waits_for_a_broker_that_takes_no_messages_and_says_why() {
     assert_gone(&live, "alarm");
 }
 
-/// What was held back is lost, and the trainer may wait for it for half an hour: it is told at once by
-/// those who boot again.
+/// Messages that were held back are lost, and the trainer may wait for them for half an hour: it is told at
+/// once by the units that boot again.
 #[test]
 fn a_session_whose_messages_were_held_back_ends_when_the_broker_takes_them_again() {
     let Some(_live) = live() else { return };

@@ -1,4 +1,4 @@
-//! What the credentials of one run open: that run, and no more of it than their bearer needs.
+//! Credentials of one run: they open that run, and no more of it than their bearer needs.
 
 use cuttlefish::deploy::docker::DockerRun;
 use cuttlefish::run_dir::RunDir;
@@ -15,7 +15,7 @@ async fn open(live: &Live, run: &str) -> DockerRun {
     DockerRun::open(run).await.unwrap()
 }
 
-/// What a run's actors log in with, for a broker that is somewhere else for us.
+/// Login of a run's actors, for a broker that is somewhere else for us.
 async fn actor(deployed: &DockerRun, broker: &Broker) -> Broker {
     let url = deployed.secrets.read("actor/broker").unwrap();
     let inside = Broker::parse(&url, None).unwrap();
@@ -80,7 +80,7 @@ fn the_credentials_of_one_run_do_not_open_another() {
         let trainer = theirs.inspect("trainer").await.unwrap();
         assert!(trainer.look(0).await.is_ok());
 
-        // The same doors with my keys.
+        // Their doors, with my keys.
         let intruder = DockerRun {
             secrets: mine.secrets,
             ..theirs

@@ -18,7 +18,7 @@ const AWS: &str = "/usr/bin/aws";
 struct Bundle<'a> {
     dir: PathBuf,
     emulator: &'a Emulator,
-    /// Where [`AWS`] is called as at the emulator.
+    /// Directory in which [`AWS`] is called as at the emulator.
     bin: PathBuf,
 }
 
@@ -48,7 +48,7 @@ impl<'a> Bundle<'a> {
         command
     }
 
-    /// What one of its scripts says.
+    /// Output of one of its scripts.
     fn script(&self, name: &str, args: &[&str]) -> String {
         let output = self.command(&self.dir.join(name), args).output();
         let output = output.expect("the script starts");

@@ -149,7 +149,7 @@ fn containers_trust_an_encrypted_store_as_the_command_does() {
     assert!(stderr.contains("SSL_CERT_FILE"), "{stderr}");
     assert_gone(&live, "https");
 
-    // What a person does who has an authority of their own.
+    // A person with an authority of their own names it in the environment.
     let trusting = |args: &[&str]| {
         let mut command = live.command(args);
         command

@@ -68,7 +68,7 @@ fn names_of_connections() -> Vec<String> {
         .collect()
 }
 
-/// Who may make no users and no virtual hosts is given one, and shares it with others.
+/// A user who may make no users and no virtual hosts is given one, and shares it with others.
 #[test]
 fn a_run_of_a_plain_user_leaves_none_of_its_queues() {
     let Some(live) = live() else { return };

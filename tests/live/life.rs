@@ -10,7 +10,7 @@ use crate::support::{
     Live, assert_gone, containers, digest, docker, live, setting, text, wait_until,
 };
 
-/// What a unit's inspection answers to a bearer of `token`.
+/// Answer of a unit's inspection to a bearer of `token`.
 fn get(url: &str, token: &str) -> (u16, String) {
     let config = ureq::Agent::config_builder()
         .http_status_as_error(false)
@@ -52,7 +52,7 @@ fn a_run_in_containers_lives_and_ends_as_the_local_one() {
     services_of_a_run_that_is_up_stay(&live, &file);
     assert_eq!(containers("life"), made);
 
-    // What people see.
+    // Output that people see.
     let listed = live.json(&["ps", "life", "--json"]);
     let units = listed["units"].as_array().unwrap();
     let find = |name: &str| units.iter().find(|unit| unit["unit"] == name).unwrap();
@@ -119,7 +119,7 @@ fn a_run_in_containers_lives_and_ends_as_the_local_one() {
     assert_gone(&live, "life");
 }
 
-/// What the first layer's containers map is in memory once for all of them.
+/// The data set that the first layer's containers map is in memory once for all of them.
 fn the_data_set_is_in_memory_once() {
     let pid = docker(&["inspect", "-f", "{{.State.Pid}}", "cf.life.hidden.03"]).remove(0);
     let maps = std::fs::read_to_string(format!("/proc/{pid}/smaps")).unwrap();
@@ -218,7 +218,7 @@ fn a_neuron_is_inspected_where_it_is(live: &Live, url: &str, state: &Value) {
     assert!(stderr.contains("has neurons 0 to 11"), "{stderr}");
 }
 
-/// What the environment names is for new runs; a flag that names another place is refused.
+/// Services that the environment names are for new runs; a flag that names another place is refused.
 fn services_of_a_run_that_is_up_stay(live: &Live, file: &str) {
     let (broker, store) = ("amqp://u:p@127.0.0.1:1/v", "http://127.0.0.1:1");
     let mut named = live.command(&["up", file]);
@@ -344,7 +344,7 @@ fn a_resumed_run_keeps_its_table_and_its_feed() {
     args.extend(docker_args);
     args.extend(["--data", "broadcast", "--table", "nets"]);
     live.json(&args);
-    // What containers are told of it, and how many there are.
+    // Environment of a container, and number of the containers.
     let shown = |actor: &str| {
         let name = format!("cf.kept.{actor}");
         let format = "{{range .Config.Env}}{{println .}}{{end}}";

@@ -1,4 +1,4 @@
-//! What nobody of the run has sent, and a unit that cannot work.
+//! Messages that nobody of the run has sent, and a unit that cannot work.
 
 use cuttlefish::deploy::docker::DockerRun;
 use cuttlefish::run_dir::RunDir;
@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::support::{Live, assert_gone, digest, docker, live, text, wait_until};
 
-/// What `ps` says of an actor.
+/// Entry of an actor in the output of `ps`.
 fn listed(live: &Live, run: &str, actor: &str) -> Value {
     let output = live.output(&["ps", run, "--json"]);
     let listed: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();

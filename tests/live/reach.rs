@@ -7,7 +7,7 @@ use cuttlefish::transport::amqp::management::Management;
 
 use crate::support::{Live, Server, assert_gone, broker_address, live, service};
 
-/// What `up` says, having left nothing.
+/// Error text of `up`, which has left nothing.
 fn refused(live: &Live, run: &str, options: &[&str]) -> String {
     let file = live.file(run, "");
     let args = [&["up", &file][..], options].concat();

@@ -258,7 +258,7 @@ impl Drop for Server {
     }
 }
 
-/// Where a broker is that `scripts/services` has started.
+/// Address of a broker that `scripts/services` has started.
 pub fn broker_address(broker: &Broker) -> SocketAddr {
     let ip = broker.host().parse().expect("an address of numbers");
     SocketAddr::new(ip, broker.port())

@@ -42,11 +42,11 @@ pub fn graph(run: &str) -> Graph {
 
 struct Amqp {
     sender: Arc<dyn Transport>,
-    /// What arrives: who, and which.
+    /// Arriving messages: their receiver and their number.
     arrivals: BoxStream<'static, (usize, u64)>,
 }
 
-/// Who works off what arrives.
+/// Worker that handles arriving messages.
 #[derive(Clone, Copy)]
 enum By {
     /// Whoever asks for it.
@@ -176,7 +176,7 @@ fn a_session_ends_when_it_is_told_to() {
     });
 }
 
-/// What is not needed any more goes, and the run stays as it is.
+/// Queues that are not needed any more go, and the run stays as it is.
 #[test]
 fn removing_what_another_wiring_lacks_leaves_the_rest_at_work() {
     let Some(_live) = live() else { return };

@@ -112,7 +112,7 @@ async fn is_up(dir: &RunDir, kind: Kind, workload: &Workload) {
     }
 }
 
-/// How training ends, which is asked to stop as soon as it has finished a tick if `is_stopped`.
+/// Verdict of a training, which is asked to stop as soon as it has finished a tick if `is_stopped`.
 async fn ended(target: &dyn Target, workload: &Workload, is_stopped: bool) -> Verdict {
     let mut session = target.session(&workload.graph).await.unwrap();
     let deadline = Instant::now() + PATIENCE;

@@ -17,9 +17,9 @@ const MAX_COUNTED: usize = 1_000_000;
 /// All columns that are used, with the rows that are kept.
 #[derive(Debug)]
 pub(super) struct Columns {
-    /// How many rows are kept.
+    /// Number of rows that are kept.
     pub rows: usize,
-    /// What the target is predicted from, in the header's order.
+    /// Columns that the target is predicted from, in the header's order.
     pub features: Vec<(String, Column)>,
     /// The target, without missing cells.
     pub target: Column,
@@ -36,7 +36,7 @@ pub(super) enum Column {
         codes: Vec<u32>,
         /// In the order in which they were met.
         names: Vec<String>,
-        /// Whether all names are numbers.
+        /// True if all names are numbers.
         numeric: bool,
     },
 }
@@ -134,14 +134,14 @@ fn check_names(header: &[String], used: &[usize]) -> Result<(), Problem> {
     Ok(())
 }
 
-/// What the first pass sees.
+/// Result of the first pass.
 struct Scan {
     columns: Vec<ColumnScan>,
     /// Rows that the second pass keeps.
     kept: usize,
 }
 
-/// What the first pass sees of one column.
+/// Result of the first pass for one column.
 #[derive(Default)]
 struct ColumnScan {
     name: String,
@@ -150,7 +150,7 @@ struct ColumnScan {
     text: Option<(u64, String)>,
     /// The first cell that is infinite or too large, and where it is.
     not_finite: Option<(u64, String)>,
-    /// Whether a number has a fraction.
+    /// True if a number has a fraction.
     fractions: bool,
     /// Different numbers, up to one more than a class target may have by itself.
     few: Vec<f64>,
@@ -203,7 +203,7 @@ impl Scan {
         Ok(Self { columns, kept })
     }
 
-    /// What takes the values of each column in the second pass.
+    /// Builders that take the values of each column in the second pass.
     fn builders(&self, options: &Options<'_>) -> Result<Vec<Builder>, Problem> {
         let last = self.columns.len() - 1;
         let mut builders = Vec::with_capacity(self.columns.len());

@@ -17,7 +17,7 @@ use crate::data::file::read_file;
 pub struct Encoded {
     /// The features of all rows, row-major `[rows, features]`.
     pub values: Vec<f32>,
-    /// Where in the file each row starts, from 1. Rows that `drop_row` leaves out are not here.
+    /// Lines of the file on which the rows start, from 1. Rows that `drop_row` leaves out are not here.
     pub lines: Vec<u64>,
     /// Columns with categories that the training rows did not have, and how many cells of each.
     /// All features of such a cell are 0.
@@ -131,7 +131,7 @@ pub(super) fn encode_columns(
     Ok(output.finish().0)
 }
 
-/// Where in the header each column is.
+/// Position in the header of each column.
 fn places(encoder: &Encoder, header: &[String]) -> Result<Vec<usize>, Problem> {
     let place = |column: &ColumnEncoder| {
         let mut places = (0..header.len()).filter(|&place| header[place] == column.name);
@@ -313,7 +313,7 @@ fn fit_categories(
     }
     let mut known: Vec<(&String, u64)> = names.iter().zip(counts).filter(|c| c.1 > 0).collect();
     known.sort_unstable();
-    // Of equally frequent ones the first.
+    // The first one of equally frequent ones.
     let most = (0..known.len()).rev().max_by_key(|&i| known[i].1)?;
     Some(Encoding::Category {
         categories: known.into_iter().map(|(name, _)| name.clone()).collect(),

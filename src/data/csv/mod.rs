@@ -46,14 +46,14 @@ pub const MAX_VALUES: usize = 1 << 28;
 /// A target of whole numbers with at most so many different values is a class.
 pub const AUTO_CLASSES: usize = 20;
 
-/// What the topology file says about the table.
+/// Options of a table in the topology file.
 #[derive(Clone, Copy, Debug)]
 pub struct Options<'a> {
     /// Name of the column to predict.
     pub target: &'a str,
-    /// Whether the target is a class or a number.
+    /// Kind of the target: a class or a number.
     pub task: CsvTask,
-    /// What to do about missing cells.
+    /// Treatment of missing cells.
     pub missing: Missing,
     /// Columns to leave out.
     pub ignore: &'a [String],

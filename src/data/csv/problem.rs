@@ -1,4 +1,4 @@
-//! What can be wrong with a table.
+//! Problems of a table.
 
 use std::fmt;
 
@@ -34,7 +34,7 @@ pub enum Problem {
     /// Not UTF-8.
     #[error("line {line}: not UTF-8 (save the file as UTF-8; compressed files must be unpacked)")]
     Encoding {
-        /// Where the first wrong byte is.
+        /// Line of the first wrong byte.
         line: u64,
     },
     /// A line beyond the limit.
@@ -49,13 +49,13 @@ pub enum Problem {
          mark missing?)"
     )]
     LongCell {
-        /// Where its row starts.
+        /// Line on which its row starts.
         line: u64,
     },
     /// A quotation mark without its partner.
     #[error("line {line}: a quoted cell is not closed before the file ends (add the closing `\"`)")]
     OpenQuote {
-        /// Where its row starts.
+        /// Line on which its row starts.
         line: u64,
     },
     /// The parser gave up.
@@ -78,15 +78,15 @@ pub enum Problem {
     Ragged {
         /// The line.
         line: u64,
-        /// How many cells it has.
+        /// Number of its cells.
         cells: usize,
-        /// How many the header has.
+        /// Number of the header's cells.
         columns: usize,
     },
     /// Too many columns.
     #[error("{columns} columns, the limit is {MAX_COLUMNS} (use fewer columns)")]
     TooManyColumns {
-        /// How many there are.
+        /// Number of columns.
         columns: usize,
     },
     /// Too many rows.
@@ -152,13 +152,13 @@ pub enum Problem {
          `median` or `drop_row`)"
     )]
     Missing {
-        /// Where they are.
+        /// The cells' positions.
         missing: Places,
     },
     /// Missing targets, which cannot be made up.
     #[error("{missing}, and it is the target (fill them in, or set `missing` to `drop_row`)")]
     MissingTarget {
-        /// Where they are.
+        /// The cells' positions.
         missing: Places,
     },
     /// A column without a single value.
@@ -178,7 +178,7 @@ pub enum Problem {
         "each of the {rows} rows has a missing cell, so none is left (choose another `missing`)"
     )]
     AllDropped {
-        /// How many rows there were.
+        /// Number of rows in the table.
         rows: usize,
     },
     /// Infinite, not a number, or beyond 32 bits.
@@ -203,7 +203,7 @@ pub enum Problem {
         column: String,
         /// The cell.
         text: String,
-        /// What to do.
+        /// Advice.
         hint: &'static str,
     },
     /// A name, a date, a number with a slip of the pen.
@@ -215,9 +215,9 @@ pub enum Problem {
     TooManyCategories {
         /// The column.
         column: String,
-        /// How many values it has.
+        /// Number of different values.
         count: usize,
-        /// Where the first one is that is not a number.
+        /// Line of the first value that is not a number.
         line: u64,
         /// That value.
         text: String,
@@ -230,7 +230,7 @@ pub enum Problem {
     TooManyClasses {
         /// The column.
         column: String,
-        /// How many values it has.
+        /// Number of different values.
         count: usize,
     },
     /// Nothing to tell apart.
@@ -274,7 +274,7 @@ impl fmt::Display for Places {
 }
 
 impl Places {
-    /// How many places are kept.
+    /// Number of positions that are kept.
     const SHOWN: usize = 5;
 
     /// Counts a place, and keeps it if it is one of the first.

@@ -6,9 +6,9 @@ use csv::{Reader, ReaderBuilder, StringRecord};
 
 use super::{MAX_CELL, MAX_COLUMNS, MAX_LINE, MAX_ROWS, Problem};
 
-/// What may stand between two cells, the likelier first.
+/// Delimiters that cells may have between them, the likelier first.
 const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
-/// How many records decide which of them it is.
+/// Number of records that decide which of them it is.
 const SAMPLE: usize = 20;
 
 /// A table whose header has been read.
@@ -210,7 +210,7 @@ impl<'a> Lines<'a> {
         }
     }
 
-    /// Where the record that the parser places at `position` starts, and on which line.
+    /// Byte and line at which the record starts that the parser places at `position`.
     fn advance(&mut self, position: usize) -> (usize, u64) {
         let blank = |byte: &u8| matches!(byte, b'\n' | b'\r');
         let rest = &self.bytes[position.min(self.bytes.len())..];

@@ -292,7 +292,7 @@ proptest! {
             let values = floats(&dataset);
             prop_assert!(values.iter().all(|value| value.is_finite()));
             prop_assert_eq!(values.len(), dataset.rows() * encoder.features());
-            // What was fitted on a table encodes that table.
+            // An encoder that was fitted on a table encodes that table.
             let encoded = encode_bytes(&encoder, text.as_bytes());
             prop_assert!(encoded.is_ok_and(|encoded| !encoded.values.is_empty()
                 && encoded.values.iter().all(|value| value.is_finite())));

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::data::fetch::{Error, Fetcher, Timeouts, Wanted};
 
-/// What the server does with a request.
+/// Answer of the server to a request.
 #[derive(Clone)]
 pub enum Answer {
     /// 200 with these bytes.

@@ -11,7 +11,7 @@ use super::super::numbers::{figure, percent};
 use super::Error;
 use super::scale::Scale;
 
-/// What the font is called. In an SVG this is what the viewer has.
+/// Family name of the font. An SVG is shown in the one that its viewer has.
 pub const FONT: &str = "sans-serif";
 
 /// The curves of the training rows: a blue and an orange that differ in lightness too.
@@ -100,14 +100,14 @@ impl Panel {
     }
 }
 
-/// How a backend of plotters is to be treated.
+/// Peculiarities of a backend of plotters.
 #[derive(Clone, Copy)]
 pub struct Medium {
     /// Units of the area for each pixel.
     pub scale: u32,
-    /// How far the backend puts text above its middle, as a share of the text's size.
+    /// Distance that the backend puts text above its middle, as a share of the text's size.
     pub lift: f64,
-    /// Whether lines are to be drawn piece by piece with round joints: plotters gives the sharp
+    /// True if lines are to be drawn piece by piece with round joints: plotters gives the sharp
     /// turns of a thick line long spikes in a bitmap.
     pub round_joints: bool,
 }
@@ -302,7 +302,7 @@ fn thinned(points: Vec<(f64, f64)>) -> Vec<(f64, f64)> {
     kept
 }
 
-/// What plotters says, in one type for all backends.
+/// An error of plotters, in one type for all backends.
 fn drawing(error: impl std::fmt::Display) -> Error {
     Error::Drawing(error.to_string())
 }

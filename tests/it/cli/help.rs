@@ -1,4 +1,4 @@
-//! What `--help` says.
+//! Output of `--help`.
 
 use super::*;
 
@@ -9,7 +9,7 @@ fn every_command_shows_how_it_is_used() {
     let commands = help.lines().skip_while(|line| *line != "Commands:").skip(1);
     let mut seen = 0;
     for line in commands.take_while(|line| !line.is_empty()) {
-        // What a command does may take another line.
+        // The description of a command may take another line.
         let name = line[2..].split(' ').next().unwrap_or_default();
         if name.is_empty() || name == "help" {
             continue;

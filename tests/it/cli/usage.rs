@@ -1,4 +1,4 @@
-//! What the commands print, and how they fail.
+//! Output of the commands, and their failures.
 
 use super::*;
 
@@ -301,7 +301,7 @@ fn a_plan_for_docker_says_what_it_costs_with_and_without_a_daemon() {
     assert_eq!(standing("memory, expected use"), "unknown");
     assert_eq!(standing("containers on a bridge"), "holds");
     assert_eq!(standing("broker: memory"), "holds");
-    // What the run brings along is part of what it costs.
+    // Services that the run brings along are part of its cost.
     let given: Value = serde_json::from_str(&planned(&["--json", "--store", "aws"])).expect("json");
     assert_eq!(given["cost"]["containers"], 141);
 

@@ -1,4 +1,4 @@
-//! How containers are said to Docker Compose.
+//! Containers as Docker Compose reads them.
 
 use std::path::Path;
 
@@ -34,7 +34,7 @@ fn a_run_is_a_file_that_compose_brings_up() {
     assert_text("compose/env", &compose::settings(containers.len()));
 }
 
-/// What Docker is told of a container by either way, in the API's words.
+/// Both ways describe a container to Docker alike, in the API's words.
 #[test]
 fn a_service_is_hardened_as_the_container_that_up_makes() {
     let containers = containers(&in_a_directory());

@@ -1,4 +1,4 @@
-//! Which containers a run should have.
+//! Containers that a run should have.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -182,7 +182,7 @@ fn a_change_of_the_site_replaces_what_it_is_about() {
     assert_eq!(replaced(other_program), all_actors);
 }
 
-/// Who is told where the certificates are that it is to trust.
+/// Names of the actors that are told where to find the certificates that they are to trust.
 fn trusting(has_certificates: bool) -> Vec<String> {
     let site = Site {
         has_certificates,

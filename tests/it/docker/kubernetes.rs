@@ -1,4 +1,4 @@
-//! How containers are said to Kubernetes.
+//! Containers as Kubernetes reads them.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -107,7 +107,7 @@ fn a_run_is_a_stream_of_objects() {
     assert_eq!(read, objects(&containers, DATA));
 }
 
-/// What Kubernetes' own types make of an object: fields that they do not know are lost on the way.
+/// An object by way of Kubernetes' own types: fields that they do not know are lost.
 fn again<T: DeserializeOwned + Serialize>(object: &Value) -> Value {
     json!(serde_json::from_value::<T>(object.clone()).unwrap())
 }

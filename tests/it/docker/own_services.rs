@@ -1,4 +1,4 @@
-//! What the broker of a run is started with: who may do what.
+//! Settings of a run's own broker: its users and their permissions.
 
 use cuttlefish::deploy::docker::desired::Role;
 use cuttlefish::deploy::docker::own_services::{Names, Passwords, definitions, settings};
@@ -55,7 +55,7 @@ fn the_broker_reads_its_definitions_where_they_are_mounted() {
     assert!(broker.mounts.iter().all(|mount| !mount.writable));
 }
 
-/// Whether the broker lets somebody do something with a name: it looks for the expression anywhere
+/// True if the broker lets somebody do something with a name: it looks for the expression anywhere
 /// in the name.
 fn may(expression: &str, name: &str) -> bool {
     Regex::new(expression).unwrap().is_match(name)

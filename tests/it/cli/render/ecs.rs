@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::*;
 
-/// What the AWS CLI prints of a stack.
+/// Output of the AWS CLI that describes a stack.
 fn stack_file(program: &Program) -> String {
     let output = |(key, value): (&str, &str)| json!({"OutputKey": key, "OutputValue": value});
     let outputs = [
@@ -59,7 +59,7 @@ fn script(
     version: &str,
 ) -> (Output, String) {
     let aws = program.write("aws", AWS);
-    // Of what there was before, nothing is known.
+    // Nothing is known of an earlier run.
     let known = tempfile::tempdir().unwrap();
     let calls = known.path().join("calls");
     std::fs::set_permissions(&aws, std::fs::Permissions::from_mode(0o755)).unwrap();
