@@ -16,7 +16,7 @@ use crate::deploy::docker::inspection::Inspection;
 use crate::host::RunSnapshot;
 
 /// Pause between two looks at the trainer: what is measured is no finer than this.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// A trainer that is frozen or cut off does not answer at all.
 const ANSWER_WITHIN: Duration = Duration::from_secs(1);
@@ -58,32 +58,36 @@ pub struct Observations {
     sign: Option<Sign>,
     /// The latest event when the sign was first looked for.
     baseline: Option<Option<Event>>,
-    sign_seen: Option<Instant>,
+    sign_time: Option<Instant>,
 }
 
 impl Observations {
-    /// From now on looks for a sign.
+    /// Looks for a sign from now on.
     pub fn expect(&mut self, sign: Sign) {
         self.sign = Some(sign);
         self.baseline = None;
-        self.sign_seen = None;
+        self.sign_time = None;
     }
 
-    /// When the sign was seen; the end of the run is as good as any.
-    pub fn sign_seen(&self) -> Option<Instant> {
-        self.sign_seen
+    /// Time at which the sign was seen, or the end of the run, which is as good as any; None before.
+    pub fn sign_time(&self) -> Option<Instant> {
+        self.sign_time
     }
 
-    /// Takes in what the trainer tells `now`.
-    pub fn take(&mut self, look: &RunSnapshot, now: Instant) {
-        let before = self.observer.replace(look.observer);
-        if before.is_some_and(|before| before != look.observer) {
+    /// Adds a snapshot of the trainer, taken `now`.
+    pub fn observe(&mut self, snapshot: &RunSnapshot, now: Instant) {
+        let before = self.observer.replace(snapshot.observer);
+        if before.is_some_and(|before| before != snapshot.observer) {
             // It counts its notes anew, and was asked for those after one of its predecessor's.
             self.noted = 0;
             return;
         }
         let (mut begun, mut committed) = (false, false);
-        for note in look.notes.iter().filter(|note| note.number > self.noted) {
+        for note in snapshot
+            .notes
+            .iter()
+            .filter(|note| note.number > self.noted)
+        {
             match &note.event {
                 Event::Started { generation, from } if generation.0 > self.generation => {
                     if self.generation > 0 {
@@ -108,20 +112,20 @@ impl Observations {
                 _ => {}
             }
         }
-        let newest = look.notes.last().map_or(0, |note| note.number);
+        let newest = snapshot.notes.last().map_or(0, |note| note.number);
         self.noted = self.noted.max(newest);
         if begun {
             // The latest tick may still be one of the generation before.
             self.baseline = None;
             self.recent.clear();
-        } else if let Some(Event::TickFinished { tick, .. }) = &look.latest
-            && look.latest != self.latest
+        } else if let Some(Event::TickFinished { tick, .. }) = &snapshot.latest
+            && snapshot.latest != self.latest
         {
             self.tick = tick.0;
             self.count(now);
         }
-        self.latest.clone_from(&look.latest);
-        self.ended |= look.end.is_some();
+        self.latest.clone_from(&snapshot.latest);
+        self.ended |= snapshot.end.is_some();
         self.look_for_sign(committed, now);
     }
 
@@ -138,10 +142,10 @@ impl Observations {
         self.recent.push_back((now, self.tick));
     }
 
-    /// Notes that there is no trainer any more.
-    fn leave(&mut self, now: Instant) {
+    /// Takes the run as ended, as there is no trainer any more.
+    fn mark_ended(&mut self, now: Instant) {
         self.ended = true;
-        self.sign_seen.get_or_insert(now);
+        self.sign_time.get_or_insert(now);
     }
 
     fn look_for_sign(&mut self, committed: bool, now: Instant) {
@@ -161,41 +165,43 @@ impl Observations {
             },
         };
         if ticked || self.ended {
-            self.sign_seen.get_or_insert(now);
+            self.sign_time.get_or_insert(now);
         }
     }
 }
 
-/// Looks at a run's trainer all the time.
+/// Watcher of a run's trainer, which it looks at all the time.
 pub struct Watcher {
-    seen: Arc<Mutex<Observations>>,
+    observations: Arc<Mutex<Observations>>,
     task: JoinHandle<()>,
 }
 
 impl Watcher {
     /// Begins to look.
-    pub fn start(deployed: Arc<DockerRun>) -> Self {
-        let seen = Arc::new(Mutex::new(Observations::default()));
-        let task = tokio::spawn(watch(deployed, seen.clone()));
-        Self { seen, task }
+    pub fn start(run: Arc<DockerRun>) -> Self {
+        let observations = Arc::new(Mutex::new(Observations::default()));
+        let task = tokio::spawn(watch(run, observations.clone()));
+        Self { observations, task }
     }
 
     /// Observations so far.
-    pub fn seen(&self) -> MutexGuard<'_, Observations> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    pub fn observations(&self) -> MutexGuard<'_, Observations> {
+        self.observations
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for the sign that is looked for, at most so long.
+    /// Waits for the sign that is looked for, `at_most` this long.
     pub async fn sign(&self, at_most: Duration) -> Option<Instant> {
         let deadline = Instant::now() + at_most;
         loop {
-            if let Some(at) = self.seen().sign_seen() {
+            if let Some(at) = self.observations().sign_time() {
                 return Some(at);
             }
             if Instant::now() >= deadline {
                 return None;
             }
-            tokio::time::sleep(LOOK_EVERY / 2).await;
+            tokio::time::sleep(POLL_INTERVAL / 2).await;
         }
     }
 }
@@ -206,26 +212,26 @@ impl Drop for Watcher {
     }
 }
 
-async fn watch(deployed: Arc<DockerRun>, seen: Arc<Mutex<Observations>>) {
-    let lock = || seen.lock().unwrap_or_else(PoisonError::into_inner);
+async fn watch(run: Arc<DockerRun>, observations: Arc<Mutex<Observations>>) {
+    let lock = || observations.lock().unwrap_or_else(PoisonError::into_inner);
     let mut inspection: Option<Inspection> = None;
     loop {
         if inspection.is_none() {
             // Its port is another one whenever the container is started.
-            inspection = deployed.inspect("trainer").await.ok();
-            if inspection.is_none() && matches!(deployed.has_been_left().await, Ok(true)) {
-                lock().leave(Instant::now());
+            inspection = run.inspect("trainer").await.ok();
+            if inspection.is_none() && matches!(run.has_been_left().await, Ok(true)) {
+                lock().mark_ended(Instant::now());
             }
         }
         if let Some(trainer) = &inspection {
             let noted = lock().noted;
-            let look = tokio::time::timeout(ANSWER_WITHIN, trainer.look(noted)).await;
-            match look {
-                Ok(Ok(look)) => lock().take(&look, Instant::now()),
+            let snapshot = tokio::time::timeout(ANSWER_WITHIN, trainer.look(noted)).await;
+            match snapshot {
+                Ok(Ok(snapshot)) => lock().observe(&snapshot, Instant::now()),
                 _ => inspection = None,
             }
         }
-        tokio::time::sleep(LOOK_EVERY).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
 }
 
@@ -270,7 +276,7 @@ mod tests {
         }
     }
 
-    fn look(observer: u32, notes: &[Event], latest: u64) -> RunSnapshot {
+    fn snapshot(observer: u32, notes: &[Event], latest: u64) -> RunSnapshot {
         let notes = (1..).zip(notes).map(|(number, event)| Note {
             number,
             at: Duration::ZERO,
@@ -286,71 +292,83 @@ mod tests {
 
     #[test]
     fn a_tick_of_the_generation_before_is_no_sign() {
-        let mut seen = Observations::default();
+        let mut observations = Observations::default();
         let mut notes = vec![started(1, commit(0, 0))];
-        seen.take(&look(1, &notes, 9), Instant::now());
-        seen.take(&look(1, &notes, 10), Instant::now());
-        seen.expect(Sign::TickAfter(1));
+        observations.observe(&snapshot(1, &notes, 9), Instant::now());
+        observations.observe(&snapshot(1, &notes, 10), Instant::now());
+        observations.expect(Sign::TickAfter(1));
         for latest in 11..=13 {
-            seen.take(&look(1, &notes, latest), Instant::now());
-            assert_eq!(seen.sign_seen(), None, "tick {latest} of generation 1");
+            observations.observe(&snapshot(1, &notes, latest), Instant::now());
+            assert_eq!(
+                observations.sign_time(),
+                None,
+                "tick {latest} of generation 1"
+            );
         }
         notes.push(started(2, commit(1, 8)));
-        seen.take(&look(1, &notes, 13), Instant::now());
-        assert_eq!(seen.sign_seen(), None, "nothing finished since");
+        observations.observe(&snapshot(1, &notes, 13), Instant::now());
+        assert_eq!(observations.sign_time(), None, "nothing finished since");
         assert_eq!(
-            (seen.recomputed, seen.most_recomputed, seen.tick),
+            (
+                observations.recomputed,
+                observations.most_recomputed,
+                observations.tick
+            ),
             (5, 5, 8)
         );
         let now = Instant::now();
-        seen.take(&look(1, &notes, 9), now);
-        assert_eq!(seen.sign_seen(), Some(now));
+        observations.observe(&snapshot(1, &notes, 9), now);
+        assert_eq!(observations.sign_time(), Some(now));
     }
 
     #[test]
     fn a_tick_from_before_the_question_is_no_sign() {
-        let mut seen = Observations::default();
+        let mut observations = Observations::default();
         let notes = [started(1, commit(0, 0))];
-        seen.take(&look(1, &notes, 3), Instant::now());
-        seen.expect(Sign::Tick);
-        seen.take(&look(1, &notes, 4), Instant::now());
-        assert_eq!(seen.sign_seen(), None);
-        seen.take(&look(1, &notes, 4), Instant::now());
-        assert_eq!(seen.sign_seen(), None);
-        seen.take(&look(1, &notes, 5), Instant::now());
-        assert!(seen.sign_seen().is_some());
+        observations.observe(&snapshot(1, &notes, 3), Instant::now());
+        observations.expect(Sign::Tick);
+        observations.observe(&snapshot(1, &notes, 4), Instant::now());
+        assert_eq!(observations.sign_time(), None);
+        observations.observe(&snapshot(1, &notes, 4), Instant::now());
+        assert_eq!(observations.sign_time(), None);
+        observations.observe(&snapshot(1, &notes, 5), Instant::now());
+        assert!(observations.sign_time().is_some());
     }
 
     #[test]
     fn a_new_trainer_is_listened_to_from_its_first_note() {
-        let mut seen = Observations::default();
+        let mut observations = Observations::default();
         let notes = [started(1, commit(0, 0)), Event::Committed(commit(1, 20))];
-        seen.take(&look(1, &notes, 30), Instant::now());
-        assert_eq!(seen.noted, 2);
+        observations.observe(&snapshot(1, &notes, 30), Instant::now());
+        assert_eq!(observations.noted, 2);
         let notes = [started(2, commit(1, 20))];
-        seen.take(&look(2, &notes, 20), Instant::now());
-        assert_eq!((seen.noted, seen.generation), (0, 1), "asked again");
-        seen.take(&look(2, &notes, 21), Instant::now());
-        assert_eq!((seen.noted, seen.generation), (1, 2));
-        assert_eq!(seen.commit_ticks, [20]);
+        observations.observe(&snapshot(2, &notes, 20), Instant::now());
+        assert_eq!(
+            (observations.noted, observations.generation),
+            (0, 1),
+            "asked again"
+        );
+        observations.observe(&snapshot(2, &notes, 21), Instant::now());
+        assert_eq!((observations.noted, observations.generation), (1, 2));
+        assert_eq!(observations.commit_ticks, [20]);
     }
 
     #[test]
     fn a_commit_and_the_end_are_signs() {
-        let mut seen = Observations::default();
+        let mut observations = Observations::default();
         let mut notes = vec![started(1, commit(0, 0))];
-        seen.take(&look(1, &notes, 3), Instant::now());
-        seen.expect(Sign::Commit);
-        seen.take(&look(1, &notes, 4), Instant::now());
-        seen.take(&look(1, &notes, 5), Instant::now());
-        assert_eq!(seen.sign_seen(), None);
+        observations.observe(&snapshot(1, &notes, 3), Instant::now());
+        observations.expect(Sign::Commit);
+        observations.observe(&snapshot(1, &notes, 4), Instant::now());
+        observations.observe(&snapshot(1, &notes, 5), Instant::now());
+        assert_eq!(observations.sign_time(), None);
         notes.push(Event::Committed(commit(1, 5)));
-        seen.take(&look(1, &notes, 6), Instant::now());
-        assert!(seen.sign_seen().is_some());
-        seen.expect(Sign::TickAfter(7));
-        let mut last = look(1, &notes, 6);
+        observations.observe(&snapshot(1, &notes, 6), Instant::now());
+        assert!(observations.sign_time().is_some());
+        observations.expect(Sign::TickAfter(7));
+        let mut last = snapshot(1, &notes, 6);
         last.end = Some(End::StoreFailed("x".to_owned()));
-        seen.take(&last, Instant::now());
-        assert!(seen.sign_seen().is_some());
+        observations.observe(&last, Instant::now());
+        assert!(observations.sign_time().is_some());
     }
 }
