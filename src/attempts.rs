@@ -1,4 +1,4 @@
-//! Work on many items, of which one that fails does not keep the others from being done.
+//! Work on many items, where one that fails does not keep the others from being done.
 //!
 //! Failures that may pass are tried again in a few rounds, after the others; what is left is told at the end.
 
@@ -14,20 +14,20 @@ const ROUNDS: u32 = 4;
 /// Pause before the second round, but for chance; doubled before each further one.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 
-/// Time within which a pause notices that nobody wants any more.
-const NOTICED_WITHIN: Duration = Duration::from_millis(50);
+/// Time within which a pause notices a cancellation.
+const CANCEL_POLL: Duration = Duration::from_millis(50);
 
-/// Failures that are told one by one; of further ones only their number.
-const MAX_TOLD: usize = 5;
+/// Failures that are listed one by one; of further ones only their number.
+const MAX_SHOWN: usize = 5;
 
 /// Use of trying again after a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Retry {
     /// An equal request may succeed later.
     Later,
-    /// It will not, but those for other items may.
+    /// This one will not, but requests for other items may.
     Never,
-    /// None will, for whichever item.
+    /// No request will, for whichever item.
     Stop,
 }
 
@@ -99,8 +99,8 @@ impl<T, E: Retryable> Attempts<T, E> {
     }
 }
 
-/// Does `work` for each item, `at_once` of them at a time, and returns those that could not be done.
-/// `done` hears of each that was. Once `goes_on` says no, what is under way is finished, and no other
+/// Applies `work` to each item, `at_once` of them at a time, and returns those that could not be done.
+/// `done` hears of each that was. Once `goes_on` says no, items under way are finished, and no other
 /// begun.
 pub async fn for_each<T, E, F>(
     items: Vec<T>,
@@ -137,7 +137,7 @@ where
         // Up to half of it more or less at random: others may try at the same moments.
         let until = tokio::time::Instant::now() + pause.mul_f64(rand::random_range(0.5..1.5));
         while goes_on() && tokio::time::Instant::now() < until {
-            tokio::time::sleep(NOTICED_WITHIN).await;
+            tokio::time::sleep(CANCEL_POLL).await;
         }
         if !goes_on() {
             return attempts.finish();
@@ -146,7 +146,7 @@ where
     }
 }
 
-/// Items that are left, with why. The text continues "failed to".
+/// Items that are left, with the reason of each. The text continues "failed to".
 #[derive(Debug)]
 pub struct Failures {
     what: String,
@@ -154,7 +154,7 @@ pub struct Failures {
 }
 
 impl Failures {
-    /// Items that are left of `total` after `verb`, as `noun` calls them; `None` if nothing is.
+    /// Items that are left of `total` after `verb`, as `noun` calls them; None if nothing is.
     pub fn new<E: Retryable>(
         verb: &str,
         noun: &str,
@@ -191,12 +191,12 @@ impl Failures {
 
 impl fmt::Display for Failures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let told = self.items.iter().take(MAX_TOLD);
-        let told: Vec<String> = told
+        let shown = self.items.iter().take(MAX_SHOWN);
+        let texts: Vec<String> = shown
             .map(|(name, reason)| format!("{name}: {reason}"))
             .collect();
-        write!(f, "{}: {}", self.what, told.join("; "))?;
-        match self.items.len().saturating_sub(MAX_TOLD) {
+        write!(f, "{}: {}", self.what, texts.join("; "))?;
+        match self.items.len().saturating_sub(MAX_SHOWN) {
             0 => Ok(()),
             more => write!(f, "; and {more} more"),
         }
@@ -281,7 +281,7 @@ mod tests {
     #[tokio::test]
     async fn items_are_done_several_at_a_time_and_those_that_are_done_are_told() {
         let (under_way, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        let told = AtomicUsize::new(0);
+        let done = AtomicUsize::new(0);
         let work = |item: u32| {
             let (under_way, most) = (&under_way, &most);
             async move {
@@ -293,22 +293,22 @@ mod tests {
             }
         };
         let note = |_: &u32| {
-            told.fetch_add(1, Ordering::Relaxed);
+            done.fetch_add(1, Ordering::Relaxed);
         };
         let left = for_each((0..20).collect(), 4, work, note, &|| true).await;
         assert_eq!(left, [(3, Retry::Never)]);
-        assert_eq!((most.into_inner(), told.into_inner()), (4, 19));
+        assert_eq!((most.into_inner(), done.into_inner()), (4, 19));
     }
 
     #[tokio::test]
     async fn once_nobody_wants_any_more_no_other_item_is_begun_and_none_tried_again() {
-        let (wanted, begun) = (AtomicBool::new(true), AtomicUsize::new(0));
+        let (is_wanted, begun) = (AtomicBool::new(true), AtomicUsize::new(0));
         let work = |_: u32| {
             begun.fetch_add(1, Ordering::Relaxed);
-            wanted.store(false, Ordering::Relaxed);
+            is_wanted.store(false, Ordering::Relaxed);
             async { Err(Retry::Later) }
         };
-        let goes_on = || wanted.load(Ordering::Relaxed);
+        let goes_on = || is_wanted.load(Ordering::Relaxed);
         let left = for_each(vec![1, 2, 3], 1, work, |_| {}, &goes_on).await;
         assert_eq!((left, begun.into_inner()), (vec![(1, Retry::Later)], 1));
     }

@@ -14,13 +14,13 @@ pub struct Config {
     pub data_dir_is_chosen: bool,
     /// Directory of runs.
     pub runs_dir: PathBuf,
-    /// Services that the environment names, for runs in containers.
-    pub services: Services,
+    /// Addresses of services, from the environment, for runs in containers.
+    pub services: ServiceAddresses,
 }
 
-/// Services that were there before a run.
+/// Addresses of services that a run finds, and the image of one that it brings along.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Services {
+pub struct ServiceAddresses {
     /// Address of a broker, with user and password.
     pub broker: Option<String>,
     /// Its management API.
@@ -61,7 +61,7 @@ impl Config {
                 .or_else(|| variable("CUTTLEFISH_RUNS_DIR"))
                 .or_else(|| dirs::data_dir().map(|dir| dir.join("cuttlefish").join("runs")))
                 .unwrap_or_else(|| here.join("runs")),
-            services: Services {
+            services: ServiceAddresses {
                 broker: text("CUTTLEFISH_BROKER"),
                 broker_api: text("CUTTLEFISH_BROKER_API"),
                 broker_ca: variable("CUTTLEFISH_BROKER_CA"),

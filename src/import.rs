@@ -13,7 +13,7 @@ use safetensors::{Dtype, SafeTensorError, SafeTensors};
 
 use crate::store::{self, Store, Written};
 
-/// Why a file's weights are not those of a network. Texts go on after "failed to".
+/// Error of an import. Texts go on after "failed to".
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Another kind of file, or a part of one.
@@ -35,7 +35,7 @@ pub enum Error {
     /// A tensor of another shape or type.
     #[error(
         "use the tensor `{name}`: it is {found_dtype:?} of shape {found:?}, and the network needs \
-         F32 of shape {wanted:?}"
+         F32 of shape {expected:?}"
     )]
     Shape {
         /// Its name.
@@ -45,7 +45,7 @@ pub enum Error {
         /// Its shape.
         found: Vec<usize>,
         /// The shape that it should have.
-        wanted: Vec<usize>,
+        expected: Vec<usize>,
     },
     /// Numbers that nothing can be computed with.
     #[error("use the tensor `{name}`: it has numbers that are not finite")]
@@ -83,21 +83,21 @@ pub fn states_of_arrays(
     arrays: &BTreeMap<String, ArrayD<f32>>,
 ) -> Result<Vec<Vec<NeuronState>>, Error> {
     let names: Vec<&str> = arrays.keys().map(String::as_str).collect();
-    states_of(graph, &names, |name, wanted| {
-        let found = arrays.get(name).ok_or_else(|| Error::Missing {
+    states_of(graph, &names, |name, expected| {
+        let array = arrays.get(name).ok_or_else(|| Error::Missing {
             name: name.to_owned(),
-            shape: wanted.clone(),
+            shape: expected.clone(),
             found: listed_or_none(names.iter().copied()),
         })?;
-        if found.shape() != wanted {
+        if array.shape() != expected {
             return Err(Error::Shape {
                 name: name.to_owned(),
                 found_dtype: Dtype::F32,
-                found: found.shape().to_vec(),
-                wanted,
+                found: array.shape().to_vec(),
+                expected,
             });
         }
-        finite(name, found.iter().copied().collect())
+        finite(name, array.iter().copied().collect())
     })
 }
 
@@ -105,7 +105,7 @@ pub fn states_of_arrays(
 /// this shape.
 fn states_of(
     graph: &Graph,
-    found: &[&str],
+    available: &[&str],
     tensor: impl Fn(&str, Vec<usize>) -> Result<Vec<f32>, Error>,
 ) -> Result<Vec<Vec<NeuronState>>, Error> {
     let mut names: Vec<String> = Vec::new();
@@ -145,7 +145,7 @@ fn states_of(
         };
         states.push((0..*units).map(of_neuron).collect());
     }
-    let extra = found.iter().copied();
+    let extra = available.iter().copied();
     let extra = extra.filter(|name| !names.iter().any(|known| known == name));
     match listed(extra) {
         extra if extra.is_empty() => Ok(states),
@@ -153,24 +153,24 @@ fn states_of(
     }
 }
 
-fn numbers(tensors: &SafeTensors<'_>, name: &str, wanted: Vec<usize>) -> Result<Vec<f32>, Error> {
+fn numbers(tensors: &SafeTensors<'_>, name: &str, expected: Vec<usize>) -> Result<Vec<f32>, Error> {
     let name = name.to_owned();
     let tensor: TensorView<'_> = match tensors.tensor(&name) {
         Ok(tensor) => tensor,
         Err(_) => {
             return Err(Error::Missing {
                 name,
-                shape: wanted,
+                shape: expected,
                 found: listed_or_none(tensors.names()),
             });
         }
     };
-    if tensor.dtype() != Dtype::F32 || tensor.shape() != wanted {
+    if tensor.dtype() != Dtype::F32 || tensor.shape() != expected {
         return Err(Error::Shape {
             name,
             found_dtype: tensor.dtype(),
             found: tensor.shape().to_vec(),
-            wanted,
+            expected,
         });
     }
     let bytes = tensor.data().chunks_exact(4);
@@ -191,8 +191,8 @@ fn finite(name: &str, numbers: Vec<f32>) -> Result<Vec<f32>, Error> {
 
 fn listed_or_none<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     match listed(names) {
-        found if found.is_empty() => "none".to_owned(),
-        found => found,
+        names if names.is_empty() => "none".to_owned(),
+        names => names,
     }
 }
 
@@ -203,7 +203,7 @@ fn listed<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     names.join(", ")
 }
 
-/// Makes weights the first commit of a run that nobody has begun, so that it goes on from there.
+/// Writes weights as the first commit of a run that nobody has begun, so that it goes on from there.
 pub async fn begin_with(
     store: &dyn Store,
     graph: &Graph,

@@ -79,8 +79,8 @@ async fn live(run: &Run, layer: &str, index: &str) -> Result<Option<Value>, Fail
     let graph = recorded_graph(run.name(), &docker.deployment.record)?;
     let layer = find_layer(&graph, layer)?;
     let index = find_neuron(&graph.layers[layer], index)?;
-    let (actor, asked) = docker.live_neuron(&graph, layer, index).await;
-    match asked {
+    let (actor, answer) = docker.live_neuron(&graph, layer, index).await;
+    match answer {
         Ok(live) => {
             let token = live.token_file.display().to_string().replace('\'', r"'\''");
             let url = &live.url;

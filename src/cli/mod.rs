@@ -79,7 +79,7 @@ enum Command {
     Logs(logs::Args),
     /// Build the image of the containers
     #[command(subcommand)]
-    Image(image::Command),
+    Image(image::ImageCommand),
     /// Serve a store that speaks DynamoDB's protocol, for the containers of a host
     Store(store::Args),
     /// Evaluate a run's weights

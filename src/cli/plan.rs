@@ -23,8 +23,8 @@ pub struct Args {
     /// The topology file
     file: PathBuf,
     /// What to expand for
-    #[arg(long, value_enum, default_value_t = Target::Local)]
-    target: Target,
+    #[arg(long, value_enum, default_value_t = PlanTarget::Local)]
+    target: PlanTarget,
     #[command(flatten)]
     file_args: FileArgs,
     /// Print one JSON document
@@ -39,7 +39,7 @@ pub struct Args {
 
 /// Target that a file can be expanded for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Target {
+enum PlanTarget {
     /// This process
     Local,
     /// Containers: shows queues, exchanges and messages, what they cost this machine, and whether
@@ -51,9 +51,9 @@ enum Target {
 
 pub async fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
     let target = match args.target {
-        Target::Local => Kind::Local,
-        Target::Docker => Kind::Docker,
-        Target::Ecs => Kind::Ecs,
+        PlanTarget::Local => Kind::Local,
+        PlanTarget::Docker => Kind::Docker,
+        PlanTarget::Ecs => Kind::Ecs,
     };
     let overrides = args.file_args.overrides();
     let services = |is_up| args.services.resolve(config, is_up);

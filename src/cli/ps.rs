@@ -88,10 +88,10 @@ fn describe(run: &Run, worker: Option<String>, saved: &SavedRun) -> (Vec<String>
         None => "stopped",
     };
     let last = progress.history.last();
-    let seen = last.map(|epoch| epoch.validation.as_ref().unwrap_or(&epoch.train));
-    let seen = progress.test.as_ref().or(seen);
-    let loss = seen.map_or("-".to_owned(), |e| format!("{:.4}", e.loss));
-    let accuracy = seen
+    let evaluation = last.map(|epoch| epoch.validation.as_ref().unwrap_or(&epoch.train));
+    let evaluation = progress.test.as_ref().or(evaluation);
+    let loss = evaluation.map_or("-".to_owned(), |e| format!("{:.4}", e.loss));
+    let accuracy = evaluation
         .and_then(|e| e.accuracy)
         .map_or("-".to_owned(), |a| format!("{:.2} %", 100.0 * a));
     let epochs = last.map_or(0, |epoch| epoch.epoch);
@@ -115,7 +115,7 @@ fn describe(run: &Run, worker: Option<String>, saved: &SavedRun) -> (Vec<String>
         "epochs": saved.graph.training.epochs,
         "tick": progress.tick,
         "generation": saved.generation,
-        "evaluation": seen,
+        "evaluation": evaluation,
         "neurons": neurons,
         "directory": run.dir().path(),
     });

@@ -160,8 +160,8 @@ fn check_options(args: &Args) -> Result<(), Failure> {
             ),
         ],
     };
-    let given = unfit.iter().find(|(is_given, ..)| *is_given);
-    given.map_or(Ok(()), |(_, option, why)| {
+    let misplaced = unfit.iter().find(|(is_given, ..)| *is_given);
+    misplaced.map_or(Ok(()), |(_, option, why)| {
         let text = format_args!(
             "{option} is not for `--to {}` ({why})",
             Platform::from(args.to).word()

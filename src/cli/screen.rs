@@ -10,25 +10,25 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::{Exit, Failure, tell};
 use crate::deploy::Kind;
 use crate::monitor::{Event, Interrupter, Monitor};
-use crate::report::progress_bar::ProgressView;
+use crate::report::progress_bar::ProgressDisplay;
 
-/// Between two plain lines of the same kind.
+/// Time between two plain lines of the same kind.
 const LINE_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Shows people a run's events.
+/// Display of a run's events for people.
 pub struct Screen {
     is_quiet: bool,
     is_terminal: bool,
     /// The run's target, for the words about Ctrl-C.
     target: Kind,
-    state: Mutex<State>,
+    state: Mutex<ScreenState>,
 }
 
 #[derive(Default)]
-struct State {
+struct ScreenState {
     steps: Option<Steps>,
-    /// The view of a training that is followed.
-    training: Option<ProgressView>,
+    /// The display of a training that is followed.
+    training: Option<ProgressDisplay>,
 }
 
 /// Steps of a kind under way.
@@ -37,7 +37,7 @@ struct Steps {
     what: String,
     done: usize,
     total: usize,
-    shown: Instant,
+    last_update: Instant,
 }
 
 impl Screen {
@@ -50,8 +50,8 @@ impl Screen {
             target,
             state: Mutex::default(),
         });
-        let shown = screen.clone();
-        let (monitor, interrupter) = Monitor::new(move |event| shown.show(event));
+        let display = screen.clone();
+        let (monitor, interrupter) = Monitor::new(move |event| display.show(event));
         screen.listen(interrupter)?;
         Ok(monitor)
     }
@@ -113,7 +113,7 @@ impl Screen {
             Event::StepDone { name } => self.done(name),
             Event::StepsEnded => self.end(),
             Event::TrainingBegun { epochs } => {
-                let view = ProgressView::new(self.is_terminal, self.is_quiet, epochs);
+                let view = ProgressDisplay::new(self.is_terminal, self.is_quiet, epochs);
                 self.state().training = Some(view);
             }
             Event::TrainingEnded => {
@@ -184,7 +184,7 @@ impl Screen {
             what,
             done: 0,
             total,
-            shown: Instant::now(),
+            last_update: Instant::now(),
         });
     }
 
@@ -197,9 +197,9 @@ impl Screen {
         if let Some(bar) = &steps.bar {
             bar.set_message(name);
             bar.inc(1);
-        } else if steps.shown.elapsed() >= LINE_INTERVAL {
+        } else if steps.last_update.elapsed() >= LINE_INTERVAL {
             steps.tell();
-            steps.shown = Instant::now();
+            steps.last_update = Instant::now();
         }
     }
 
@@ -214,7 +214,7 @@ impl Screen {
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, ScreenState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -40,7 +40,7 @@ pub enum Error {
         /// The file.
         path: PathBuf,
         /// The problem with it.
-        problem: idx::Problem,
+        problem: idx::IdxProblem,
     },
     /// No pictures that a network could answer.
     #[error("read `{}`: {problem} (give an IDX file of pictures, or a CSV file with a column a pixel)", path.display())]
@@ -122,7 +122,7 @@ pub enum Error {
         /// The file.
         path: PathBuf,
         /// The problem with it.
-        problem: csv::Problem,
+        problem: csv::CsvProblem,
     },
     /// A share of the rows out of range.
     #[error("split the rows: `{key}` is {share}, the limits are 0 and 0.9 (use a share between)")]

@@ -125,7 +125,11 @@ fn regression_figures(parts: &[(&str, Option<&Evaluation>)]) -> String {
 /// The confusion matrix and what it says about each class.
 fn classes(part: &str, class_names: &[String], confusion: &[Vec<u64>]) -> Vec<String> {
     let names: Vec<String> = (0..confusion.len())
-        .map(|class| class_names.get(class).map_or(String::new(), |n| shown(n)))
+        .map(|class| {
+            class_names
+                .get(class)
+                .map_or(String::new(), |n| short_name(n))
+        })
         .collect();
     let mut blocks = Vec::new();
     if confusion.len() <= MAX_MATRIX_CLASSES {
@@ -210,7 +214,7 @@ fn per_class(names: &[String], confusion: &[Vec<u64>]) -> String {
 }
 
 /// A class name from someone's file, made safe to print: no control characters, not too long.
-fn shown(name: &str) -> String {
+fn short_name(name: &str) -> String {
     let clean = |c: char| if c.is_control() { '?' } else { c };
     if name.chars().count() <= MAX_NAME {
         return name.chars().map(clean).collect();

@@ -35,26 +35,26 @@ pub enum Refusal {
     },
 }
 
-/// Refuses to give a run of the topology `recorded`, which is at `progress`, the topology `wanted`: more
+/// Refuses to give a run of the topology `recorded`, which is at `progress`, the topology `new`: more
 /// epochs, another end and another grouping are possible, another network, data or arithmetic are not.
 ///
 /// # Errors
 /// Says why the bits would change.
-pub fn check(recorded: &Spec, wanted: &Spec, progress: &Progress) -> Result<(), Refusal> {
-    let mut same = wanted.clone();
+pub fn check(recorded: &Spec, new: &Spec, progress: &Progress) -> Result<(), Refusal> {
+    let mut same = new.clone();
     same.training.epochs = recorded.training.epochs;
     same.training.early_stopping = recorded.training.early_stopping;
     same.deployment = recorded.deployment.clone();
     if same != *recorded {
         return Err(Refusal::OtherTraining);
     }
-    if same.training == wanted.training {
+    if same.training == new.training {
         return Ok(());
     }
     if progress.stopped_early {
         return Err(Refusal::StoppedEarly);
     }
-    let epochs = wanted.training.epochs;
+    let epochs = new.training.epochs;
     let is_cosine = matches!(
         recorded.training.learning_rate_schedule,
         Schedule::Cosine { .. }

@@ -49,17 +49,17 @@ pub enum Error {
     Change(#[from] Refusal),
     /// Another target than the run's.
     #[error(
-        "run `{run}` is on target `{found}`, not on `{asked}` (leave out `--target`, or start another \
+        "run `{run}` is on target `{current}`, not on `{requested}` (leave out `--target`, or start another \
          run with `--set name=...`)",
-        found = found.word(), asked = asked.word()
+        current = current.word(), requested = requested.word()
     )]
     OtherTarget {
         /// The run.
         run: String,
         /// Its target.
-        found: Kind,
-        /// The target that was asked for.
-        asked: Kind,
+        current: Kind,
+        /// The target of the command.
+        requested: Kind,
     },
     /// The data set.
     #[error("failed to {0}")]

@@ -38,9 +38,9 @@ use crate::deploy::{self, Kind, Target};
 use crate::record::{Record, SavedRun};
 use crate::run_dir::{self, Lock, RunDir};
 pub use error::Error;
-pub use outcome::Trained;
-pub use prepare::{Prepared, Request};
-pub use topology_file::{Overrides, Source};
+pub use outcome::TrainingResult;
+pub use prepare::{PreparedRun, RunRequest};
+pub use topology_file::{Overrides, TopologySource};
 pub use train::bring_up;
 
 /// A run that exists: its directory, and the target that it is on.

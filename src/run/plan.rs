@@ -7,7 +7,7 @@ use cuttlefish_core::data::Feed;
 use cuttlefish_core::topology::{DataShape, Plan};
 
 use super::prepare::{existing, exists, read_workload, usual_grouping};
-use super::topology_file::{Overrides, Source, TopologyFile};
+use super::topology_file::{Overrides, TopologyFile, TopologySource};
 use super::{Error, Run};
 use crate::config::Config;
 use crate::deploy::docker::outlook::Outlook;
@@ -59,7 +59,7 @@ pub async fn plan(
     services: impl FnOnce(bool) -> Result<Services, Error>,
     config: &Config,
 ) -> Result<TargetPlan, Error> {
-    let file = TopologyFile::read(Source::File(file), overrides)?;
+    let file = TopologyFile::read(TopologySource::File(file), overrides)?;
     let dir = RunDir::new(&config.runs_dir, &file.document.spec().name)?;
     let grouping = overrides.grouping(usual_grouping(target));
     let (base_dir, data_dir) = (file.base_dir(), config.data_dir.clone());
@@ -100,7 +100,9 @@ pub async fn plan(
         None => (None, None),
         // Nobody can tell.
         Some(_) if is_unreachable => (None, None),
-        Some(found) if found != target => (None, Some(exists(&dir, found, target).to_string())),
+        Some(current) if current != target => {
+            (None, Some(exists(&dir, current, target).to_string()))
+        }
         Some(_) => (differences(dir, services, &workload).await?, None),
     };
     Ok(TargetPlan {

@@ -7,7 +7,7 @@ use cuttlefish_core::topology::Grouping;
 
 use super::Error;
 use super::prepare::read_workload;
-use super::topology_file::{Overrides, Source, TopologyFile};
+use super::topology_file::{Overrides, TopologyFile, TopologySource};
 use crate::config::Config;
 use crate::deploy::bundle::FIRST_LINE;
 use crate::deploy::docker::desired::CONTAINERS_PER_BRIDGE;
@@ -98,7 +98,7 @@ pub struct RenderRequest {
 
 /// A run that was rendered.
 #[derive(Clone, Debug)]
-pub struct Rendered {
+pub struct RenderedRun {
     /// Name of the run.
     pub run: String,
     /// The directory.
@@ -126,9 +126,9 @@ pub async fn render(
     request: &RenderRequest,
     config: &Config,
     monitor: &Monitor,
-) -> Result<Rendered, Error> {
+) -> Result<RenderedRun, Error> {
     let platform = request.platform;
-    let file = TopologyFile::read(Source::File(&request.file), &request.overrides)?;
+    let file = TopologyFile::read(TopologySource::File(&request.file), &request.overrides)?;
     let run = file.document.spec().name.clone();
     let place = request.into.clone();
     let place = place.unwrap_or_else(|| PathBuf::from(format!("{run}-{}", platform.word())));
@@ -163,7 +163,7 @@ pub async fn render(
         }
     };
     staging.keep()?;
-    Ok(Rendered {
+    Ok(RenderedRun {
         run,
         place,
         contents,

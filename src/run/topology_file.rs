@@ -26,7 +26,7 @@ impl Overrides {
 
 /// Origin of a topology.
 #[derive(Clone, Copy, Debug)]
-pub enum Source<'a> {
+pub enum TopologySource<'a> {
     /// A file.
     File(&'a Path),
     /// A program.
@@ -48,10 +48,10 @@ impl TopologyFile {
     ///
     /// # Errors
     /// Lists every problem, of a file with its line.
-    pub fn read(source: Source<'_>, overrides: &Overrides) -> Result<Self, Error> {
+    pub fn read(source: TopologySource<'_>, overrides: &Overrides) -> Result<Self, Error> {
         match source {
-            Source::File(path) => Self::read_file(path, overrides),
-            Source::Program(topology) => Self::of_program(topology, overrides),
+            TopologySource::File(path) => Self::read_file(path, overrides),
+            TopologySource::Program(topology) => Self::of_program(topology, overrides),
         }
     }
 

@@ -8,7 +8,7 @@ use cuttlefish::deploy::{self, Actors, Error, Kind, Options, Target, Workload};
 use cuttlefish::host::End;
 use cuttlefish::monitor::Monitor;
 use cuttlefish::record::SavedRun;
-use cuttlefish::run::{Overrides, Prepared, Request, Source, bring_up};
+use cuttlefish::run::{Overrides, PreparedRun, RunRequest, TopologySource, bring_up};
 use cuttlefish::run_dir::RunDir;
 use cuttlefish::store::Store as _;
 use cuttlefish_core::protocol::Verdict;
@@ -41,13 +41,14 @@ pub async fn check(config: &Config, options: impl Fn() -> Options) {
         values: vec![format!("name=contract-{}", kind.word())],
         neurons_per_unit: Some(6),
     };
-    let request = Request {
-        topology: Source::File(file),
+    let request = RunRequest {
+        topology: TopologySource::File(file),
         overrides: &overrides,
         target: kind,
         overwrite: false,
     };
-    let Prepared { dir, workload, .. } = Prepared::from_topology(&request, config).await.unwrap();
+    let PreparedRun { dir, workload, .. } =
+        PreparedRun::from_topology(&request, config).await.unwrap();
     let monitor = Monitor::silent();
     let create = || deploy::create(dir.clone(), options());
 
@@ -132,13 +133,13 @@ async fn ended(target: &dyn Target, workload: &Workload, is_stopped: bool) -> Ve
 
 /// The digest of the file trained in one process without a break.
 async fn undisturbed(config: &Config, file: &Path) -> String {
-    let request = Request {
-        topology: Source::File(file),
+    let request = RunRequest {
+        topology: TopologySource::File(file),
         overrides: &Overrides::default(),
         target: Kind::Local,
         overwrite: false,
     };
-    let prepared = Prepared::from_topology(&request, config).await.unwrap();
+    let prepared = PreparedRun::from_topology(&request, config).await.unwrap();
     let monitor = Monitor::silent();
     let up = bring_up(prepared, Options::Local, &monitor).await.unwrap();
     let trained = up.train(&monitor).await.unwrap();

@@ -6,7 +6,7 @@ use super::{MAX_CATEGORIES, MAX_CELL, MAX_CLASSES, MAX_COLUMNS, MAX_LINE, MAX_RO
 
 /// A cell.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct CellPosition {
     /// Its line in the file, from 1.
     pub line: u64,
     /// The name of its column.
@@ -15,16 +15,16 @@ pub struct Place {
 
 /// The first of some cells, and how many there are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Places {
+pub struct CellPositions {
     /// The first ones.
-    pub first: Vec<Place>,
+    pub first: Vec<CellPosition>,
     /// The number of all.
     pub count: u64,
 }
 
 /// Why a table cannot be used.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
-pub enum Problem {
+pub enum CsvProblem {
     /// No text at all.
     #[error("the file is empty (a header line and one line a row are needed)")]
     Empty,
@@ -153,13 +153,13 @@ pub enum Problem {
     )]
     Missing {
         /// The cells' positions.
-        missing: Places,
+        missing: CellPositions,
     },
     /// Missing targets, which cannot be made up.
     #[error("{missing}, and it is the target (fill them in, or set `missing` to `drop_row`)")]
     MissingTarget {
         /// The cells' positions.
-        missing: Places,
+        missing: CellPositions,
     },
     /// A column without a single value.
     #[error("column `{column}` has no values (list it under `ignore`)")]
@@ -254,7 +254,7 @@ pub enum Problem {
     },
 }
 
-impl fmt::Display for Places {
+impl fmt::Display for CellPositions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let cells = if self.count == 1 {
             "cell is"
@@ -262,7 +262,7 @@ impl fmt::Display for Places {
             "cells are"
         };
         write!(f, "{} {cells} missing: ", self.count)?;
-        for (i, Place { line, column }) in self.first.iter().enumerate() {
+        for (i, CellPosition { line, column }) in self.first.iter().enumerate() {
             let separator = if i == 0 { "" } else { "; " };
             write!(f, "{separator}line {line}, column `{column}`")?;
         }
@@ -273,14 +273,14 @@ impl fmt::Display for Places {
     }
 }
 
-impl Places {
+impl CellPositions {
     /// Number of positions that are kept.
     const SHOWN: usize = 5;
 
     /// Counts a place, and keeps it if it is one of the first.
     pub(super) fn add(&mut self, line: u64, column: &str) {
         if self.first.len() < Self::SHOWN {
-            self.first.push(Place {
+            self.first.push(CellPosition {
                 line,
                 column: column.to_owned(),
             });

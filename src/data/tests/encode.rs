@@ -6,12 +6,12 @@ use cuttlefish_core::topology::spec::Missing;
 
 use super::csv::{OPTIONS, floats, read};
 use crate::data::Encoder;
-use crate::data::csv::{Options, Problem, encode_bytes, encode_table};
+use crate::data::csv::{CsvOptions, CsvProblem, encode_bytes, encode_table};
 
 const TABLE: &str = "size,colour,y\n1,red,cat\n3,blue,dog\n1,red,ant\n3,red,cat\n";
 
 fn fitted(missing: Missing) -> Encoder {
-    read(TABLE, &Options { missing, ..OPTIONS }).1
+    read(TABLE, &CsvOptions { missing, ..OPTIONS }).1
 }
 
 #[track_caller]
@@ -21,7 +21,7 @@ fn check_problem(encoder: &Encoder, text: &str, expected: &str) {
 }
 
 /// 50 rows; those that do not train have numbers and categories of their own.
-fn outliers(options: &Options<'_>) -> (String, Vec<bool>) {
+fn outliers(options: &CsvOptions<'_>) -> (String, Vec<bool>) {
     let plain = (0..50).fold("x,c,y\n".to_owned(), |mut text, i| {
         writeln!(text, "{i},u,{}", i % 2).unwrap();
         text
@@ -43,7 +43,7 @@ fn outliers(options: &Options<'_>) -> (String, Vec<bool>) {
 #[test]
 fn everything_is_fitted_on_training_rows_only() {
     for (test_split, validation_split) in [(0.3, 0.0), (0.0, 0.3), (0.2, 0.2)] {
-        let options = Options {
+        let options = CsvOptions {
             test_split,
             validation_split,
             ..OPTIONS
@@ -70,7 +70,7 @@ fn everything_is_fitted_on_training_rows_only() {
 
 #[test]
 fn fill_is_fitted_on_training_rows_only() {
-    let options = Options {
+    let options = CsvOptions {
         missing: Missing::Mean,
         test_split: 0.3,
         ..OPTIONS
@@ -93,7 +93,7 @@ fn fill_is_fitted_on_training_rows_only() {
 
 #[test]
 fn column_without_training_values_is_refused() {
-    let options = Options {
+    let options = CsvOptions {
         missing: Missing::Mean,
         test_split: 0.5,
         ..OPTIONS
@@ -107,7 +107,7 @@ fn column_without_training_values_is_refused() {
     let text: String = lines.collect();
     let problem = crate::data::csv::parse(text.into_bytes(), &options).unwrap_err();
     let column = "z".to_owned();
-    assert_eq!(problem, Problem::NoTrainingValues { column });
+    assert_eq!(problem, CsvProblem::NoTrainingValues { column });
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::data::fetch::{Error, Fetcher, Timeouts, Wanted};
+use crate::data::fetch::{Download, Error, Fetcher, Timeouts};
 
 /// Answer of the server to a request.
 #[derive(Clone)]
@@ -85,7 +85,7 @@ pub fn fetcher() -> Fetcher {
 }
 
 fn fetch(mirrors: &[&str], directory: &Path) -> Result<Vec<u8>, Error> {
-    let wanted = Wanted {
+    let download = Download {
         file: "some.gz",
         mirrors,
         directory,
@@ -97,7 +97,7 @@ fn fetch(mirrors: &[&str], directory: &Path) -> Result<Vec<u8>, Error> {
     };
     let files = ["some.gz".to_owned(), "other.gz".to_owned()];
     fetcher()
-        .fetch(&wanted, &files, check)
+        .fetch(&download, &files, check)
         .map(|path| fs::read(path).unwrap())
 }
 
@@ -181,12 +181,14 @@ fn directory_that_cannot_be_written_is_named() {
 #[test]
 fn plain_http_is_refused_outside_tests() {
     let dir = tempfile::tempdir().unwrap();
-    let wanted = Wanted {
+    let download = Download {
         file: "some.gz",
         mirrors: &["http://127.0.0.1:1/"],
         directory: dir.path(),
         limit: 100,
     };
-    let error = Fetcher::new().fetch(&wanted, &[], |_| Ok(())).unwrap_err();
+    let error = Fetcher::new()
+        .fetch(&download, &[], |_| Ok(()))
+        .unwrap_err();
     assert!(error.to_string().contains("https"), "{error}");
 }

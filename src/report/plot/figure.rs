@@ -285,21 +285,21 @@ fn thinned(points: Vec<(f64, f64)>) -> Vec<(f64, f64)> {
         return points;
     }
     let stretch = points.len().div_ceil(MAX_POINTS / 2);
-    let mut kept = vec![points[0]];
+    let mut samples = vec![points[0]];
     for stretch in points.chunks(stretch) {
         let of = |best: fn(f64, f64) -> bool| {
-            (1..stretch.len()).fold(0, |found, index| {
-                let better = best(stretch[index].1, stretch[found].1);
-                if better { index } else { found }
+            (1..stretch.len()).fold(0, |best_index, index| {
+                let better = best(stretch[index].1, stretch[best_index].1);
+                if better { index } else { best_index }
             })
         };
         let (low, high) = (of(|a, b| a < b), of(|a, b| a > b));
-        kept.push(stretch[low.min(high)]);
-        kept.push(stretch[low.max(high)]);
+        samples.push(stretch[low.min(high)]);
+        samples.push(stretch[low.max(high)]);
     }
-    kept.push(points[points.len() - 1]);
-    kept.dedup();
-    kept
+    samples.push(points[points.len() - 1]);
+    samples.dedup();
+    samples
 }
 
 /// An error of plotters, in one type for all backends.

@@ -6,7 +6,7 @@ use cuttlefish::deploy::docker::deployment::{BrokerPlace, StorePlace};
 use cuttlefish::deploy::ecs::stack::Stack;
 use cuttlefish::deploy::{Deployment, Kind, docker, ecs};
 use cuttlefish::record::Record;
-use cuttlefish::run::{Overrides, Prepared, Request, Source};
+use cuttlefish::run::{Overrides, PreparedRun, RunRequest, TopologySource};
 use cuttlefish::run_dir::RunDir;
 use cuttlefish_core::data::Feed;
 
@@ -269,13 +269,13 @@ fn record(home: &Path) -> Record {
     let dir = |name: &str| Some(home.join(name));
     let config = Config::new(dir("data"), dir("none/runs"), |_| None);
     let overrides = Overrides::default();
-    let request = Request {
-        topology: Source::File(Path::new(DIGITS)),
+    let request = RunRequest {
+        topology: TopologySource::File(Path::new(DIGITS)),
         overrides: &overrides,
         target: Kind::Docker,
         overwrite: false,
     };
-    let prepared = actix_rt::System::new().block_on(Prepared::from_topology(&request, &config));
+    let prepared = actix_rt::System::new().block_on(PreparedRun::from_topology(&request, &config));
     prepared.unwrap().workload.record
 }
 
