@@ -145,15 +145,15 @@ fn a_file_that_does_not_fit_is_named_with_what_would() {
         file[at.unwrap()..][..from.len()].copy_from_slice(to.as_bytes());
         refused(&file)
     };
-    let said = renamed("normal/beta", "norman/beta");
+    let error = renamed("normal/beta", "norman/beta");
     assert!(
-        said.starts_with("find the tensor `normal/beta` of shape [3]"),
-        "{said}"
+        error.starts_with("find the tensor `normal/beta` of shape [3]"),
+        "{error}"
     );
-    let said = renamed("[3,2,1,3]", "[3,2,3,1]");
+    let error = renamed("[3,2,1,3]", "[3,2,3,1]");
     assert!(
-        said.contains("`first/kernel`: it is F32 of shape [3, 2, 3, 1]"),
-        "{said}"
+        error.contains("`first/kernel`: it is F32 of shape [3, 2, 3, 1]"),
+        "{error}"
     );
     let mut not_finite = WEIGHTS.to_vec();
     let end = not_finite.len();

@@ -118,7 +118,7 @@ impl Live {
     }
 
     /// Stderr of a command that must end well.
-    pub fn told(&self, args: &[&str]) -> String {
+    pub fn stderr(&self, args: &[&str]) -> String {
         let output = self.output(args);
         let stderr = text(&output.stderr);
         assert!(output.status.success(), "{args:?}: {stderr}");

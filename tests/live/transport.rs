@@ -46,16 +46,16 @@ struct Amqp {
     arrivals: BoxStream<'static, (usize, u64)>,
 }
 
-/// Worker that handles arriving messages.
+/// Handler of arriving messages.
 #[derive(Clone, Copy)]
-enum By {
+enum Handler {
     /// Whoever asks for it.
     Stream,
     /// The connection's own thread, as in containers.
     Thread,
 }
 
-async fn connected(broker: &Broker, graph: &Graph, by: By) -> Amqp {
+async fn connected(broker: &Broker, graph: &Graph, handler: Handler) -> Amqp {
     let mut inboxes = Vec::new();
     let mut sender = None;
     for (index, address) in ADDRESSES.into_iter().enumerate() {
@@ -66,13 +66,13 @@ async fn connected(broker: &Broker, graph: &Graph, by: By) -> Amqp {
             .unwrap();
         sender.get_or_insert(session.transport.clone());
         // The session lives as long as its transport, and here as its inbox.
-        let kept = session.transport;
-        let inbox = match by {
-            By::Stream => session.inbox,
-            By::Thread => by_thread(&session.worker, session.inbox),
+        let transport = session.transport;
+        let inbox = match handler {
+            Handler::Stream => session.inbox,
+            Handler::Thread => by_thread(&session.worker, session.inbox),
         };
         inboxes.push(inbox.map(move |envelope| {
-            let _ = &kept;
+            let _ = &transport;
             (index, envelope.generation.0)
         }));
     }
@@ -140,7 +140,7 @@ macro_rules! amqp_passes {
 mod by_whoever_asks {
     use super::*;
 
-    amqp_passes! { By::Stream =>
+    amqp_passes! { Handler::Stream =>
         a_message_reaches_its_receiver_and_nobody_else
         a_message_to_a_layer_reaches_each_of_its_units
         messages_of_one_sender_keep_their_order
@@ -151,7 +151,7 @@ mod by_whoever_asks {
 mod by_the_connections_thread {
     use super::*;
 
-    amqp_passes! { By::Thread =>
+    amqp_passes! { Handler::Thread =>
         a_message_reaches_its_receiver_and_nobody_else
         a_message_to_a_layer_reaches_each_of_its_units
         messages_of_one_sender_keep_their_order
@@ -182,7 +182,7 @@ fn removing_what_another_wiring_lacks_leaves_the_rest_at_work() {
     let Some(_live) = live() else { return };
     with_broker(|broker| async move {
         let graph = graph("kept");
-        let backend = connected(&broker, &graph, By::Stream).await;
+        let backend = connected(&broker, &graph, Handler::Stream).await;
         let connection = broker.connect("test", SMALL_FRAMES).await.unwrap();
         let wiring = Wiring::new(&graph);
         wiring.remove_all_but(&wiring, &connection).await.unwrap();

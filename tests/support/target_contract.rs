@@ -119,13 +119,13 @@ async fn ended(target: &dyn Target, workload: &Workload, is_stopped: bool) -> Ve
     let deadline = Instant::now() + PATIENCE;
     let mut is_asked = false;
     loop {
-        let look = session.look(0, Duration::from_millis(20)).await.unwrap();
-        match look.end {
+        let snapshot = session.look(0, Duration::from_millis(20)).await.unwrap();
+        match snapshot.end {
             Some(End::Finished(outcome)) => return outcome.verdict,
             Some(end) => panic!("{end:?}"),
-            None => assert!(Instant::now() < deadline, "{look:?}"),
+            None => assert!(Instant::now() < deadline, "{snapshot:?}"),
         }
-        if is_stopped && look.latest.is_some() && !std::mem::replace(&mut is_asked, true) {
+        if is_stopped && snapshot.latest.is_some() && !std::mem::replace(&mut is_asked, true) {
             session.stop().await.unwrap();
         }
     }

@@ -130,17 +130,17 @@ const TABLE: &[(&str, [End; 4])] = &[
 
 #[test]
 fn every_command_knows_every_target() {
-    let prepared = Places::new();
+    let templates = StateTemplates::new();
     let mut problems = String::new();
     for (command, ends) in TABLE {
         for (state, (code, part)) in STATES.iter().zip(ends) {
-            let place = prepared.copy(state);
+            let place = templates.copy(state);
             let before = place.program.files();
             let output = place.output(command);
             let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
             let found = output.status.code();
-            let said = if *code == 0 { &stdout } else { &stderr };
-            if found != Some(*code) || !said.contains(part) {
+            let stream = if *code == 0 { &stdout } else { &stderr };
+            if found != Some(*code) || !stream.contains(part) {
                 problems.push_str(&format!(
                     "`{command}` with {state}: {found:?}, not {code} and `{part}`\n{stdout}{stderr}\n"
                 ));
@@ -155,13 +155,13 @@ fn every_command_knows_every_target() {
 
 #[test]
 fn a_run_of_an_earlier_version_is_found_by_its_documents() {
-    let prepared = Places::new();
+    let templates = StateTemplates::new();
     for (state, document) in [
         ("docker", "deployment.json"),
         ("ecs", "ecs.json"),
         ("local", ""),
     ] {
-        let place = prepared.copy(state);
+        let place = templates.copy(state);
         let dir = place.program.home.path().join("runs/digits");
         let json = std::fs::read_to_string(dir.join("run.json")).unwrap();
         std::fs::remove_file(dir.join("run.json")).unwrap();
@@ -174,7 +174,7 @@ fn a_run_of_an_earlier_version_is_found_by_its_documents() {
         let found = Deployment::read(&run).unwrap().unwrap();
         assert_eq!(found.kind().word(), state);
     }
-    let place = prepared.copy("local");
+    let place = templates.copy("local");
     let dir = place.program.home.path().join("runs/digits");
     std::fs::write(dir.join("run.json"), r#"{"target": "moon"}"#).unwrap();
     let output = place.output("digest RUN");
@@ -187,16 +187,16 @@ fn a_run_of_an_earlier_version_is_found_by_its_documents() {
 }
 
 /// Directories with a run in each of [`STATES`], to be copied.
-struct Places(Program);
+struct StateTemplates(TestProgram);
 
 /// A copy of one of them.
-struct Place {
-    program: Program,
+struct StateCopy {
+    program: TestProgram,
 }
 
-impl Places {
+impl StateTemplates {
     fn new() -> Self {
-        let program = Program::new();
+        let program = TestProgram::new();
         let home = program.home.path().to_owned();
         for state in STATES {
             std::fs::create_dir_all(home.join(state).join("runs")).unwrap();
@@ -225,18 +225,18 @@ impl Places {
         Self(program)
     }
 
-    fn copy(&self, state: &str) -> Place {
-        let program = Program::new();
+    fn copy(&self, state: &str) -> StateCopy {
+        let program = TestProgram::new();
         copy_all(&self.0.home.path().join(state), program.home.path());
         for file in ["weights.safetensors", "rows.csv"] {
             let from = self.0.home.path().join(file);
             std::fs::copy(from, program.home.path().join(file)).unwrap();
         }
-        Place { program }
+        StateCopy { program }
     }
 }
 
-impl Place {
+impl StateCopy {
     /// A command of [`TABLE`], where nothing answers.
     fn output(&self, command: &str) -> Output {
         let home = |name: &str| self.program.home.path().join(name).display().to_string();

@@ -12,8 +12,8 @@ use super::{document, graph, shapes, with_companions, with_given_services};
 use crate::snapshot::assert_snapshot;
 
 /// Containers as people read them, by name; what is known of the network is a hash.
-fn shown(containers: &[Container]) -> Value {
-    let shown = containers.iter().map(|container| {
+fn document_of(containers: &[Container]) -> Value {
+    let entries = containers.iter().map(|container| {
         let Container {
             name,
             actor,
@@ -38,7 +38,7 @@ fn shown(containers: &[Container]) -> Value {
             let how = if mount.writable { "rw" } else { "ro" };
             format!("{}:{}:{how}", mount.source.display(), mount.target)
         });
-        let shown = json!({
+        let entry = json!({
             "actor": actor,
             "role": role,
             "image": image,
@@ -53,21 +53,21 @@ fn shown(containers: &[Container]) -> Value {
             "user": user,
             "knows": if knows.is_empty() { "nothing" } else { "(sha256)" },
         });
-        (name.clone(), shown)
+        (name.clone(), entry)
     });
-    Value::Object(shown.collect())
+    Value::Object(entries.collect())
 }
 
 #[test]
 fn a_run_brings_broker_and_store_along() {
     let containers = shapes(&[], &with_companions());
-    assert_snapshot("docker/companions.json", shown(&containers));
+    assert_snapshot("docker/companions.json", document_of(&containers));
 }
 
 #[test]
 fn a_run_at_given_services_has_actors_alone_and_broadcasts() {
     let containers = shapes(&[], &with_given_services());
-    assert_snapshot("docker/given_services.json", shown(&containers));
+    assert_snapshot("docker/given_services.json", document_of(&containers));
 }
 
 #[test]
@@ -120,8 +120,8 @@ fn names_are_unique_and_begin_with_the_run() {
 
 /// The containers that have to be replaced when a run that is as `before` is to be as `after`.
 fn replaced(before: &[Container], after: &[Container]) -> Vec<String> {
-    let known: BTreeMap<_, _> = before.iter().map(|c| (&c.name, c.fingerprint())).collect();
-    let is_other = |c: &&Container| known.get(&c.name) != Some(&c.fingerprint());
+    let fingerprints: BTreeMap<_, _> = before.iter().map(|c| (&c.name, c.fingerprint())).collect();
+    let is_other = |c: &&Container| fingerprints.get(&c.name) != Some(&c.fingerprint());
     let other = after.iter().filter(is_other);
     other.map(|c| c.actor.clone()).collect()
 }
@@ -198,9 +198,9 @@ fn trusting(has_certificates: bool) -> Vec<String> {
         let mount = mounts.find(|mount| path.starts_with(&mount.target))?;
         Some(path.replace(&mount.target, &mount.source.display().to_string()))
     };
-    let named =
+    let actor_and_path =
         |container: Container| path(&container).map(|path| format!("{} {path}", container.actor));
-    all.into_iter().filter_map(named).collect()
+    all.into_iter().filter_map(actor_and_path).collect()
 }
 
 #[test]
