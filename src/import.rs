@@ -56,7 +56,7 @@ pub enum Error {
     /// The store.
     #[error("write the weights: {0}")]
     Store(#[from] store::Error),
-    /// Somebody else writes to the run.
+    /// The run has another writer.
     #[error("write the weights: another process works on the run")]
     Refused,
 }
@@ -196,7 +196,7 @@ fn listed_or_none<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     }
 }
 
-/// Some names in their order.
+/// Names in their order, joined.
 fn listed<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     let mut names: Vec<String> = names.into_iter().map(|name| format!("`{name}`")).collect();
     names.sort_unstable();

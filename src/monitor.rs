@@ -33,7 +33,7 @@ pub enum Event {
     },
     /// No more of these steps are taken: all are done, or one has failed.
     StepsEnded,
-    /// From now on the training of a run is followed.
+    /// The training of a run is followed from now on.
     TrainingBegun {
         /// Epochs of the run.
         epochs: u32,

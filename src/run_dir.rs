@@ -30,7 +30,7 @@ const LOCK: &str = "lock";
 const LOCK_TRIES: u32 = 10;
 const LOCK_PAUSE: Duration = Duration::from_millis(20);
 
-/// Why a run cannot be used. The text continues "failed to".
+/// Error of a run's directory. The text continues "failed to".
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// No run of that name.

@@ -1,4 +1,4 @@
-//! Faults on purpose: what a run in containers survives, shown by breaking it.
+//! Fault injection: a run in containers survives faults on purpose.
 //!
 //! | module | responsibility |
 //! |---|---|

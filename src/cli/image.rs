@@ -1,4 +1,4 @@
-//! `image`: what containers are made from.
+//! `image`: the image of the containers.
 
 use std::path::PathBuf;
 

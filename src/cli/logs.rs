@@ -1,4 +1,4 @@
-//! `logs`: what a run's containers have written.
+//! `logs`: the output of a run's containers.
 
 use futures_util::stream::{StreamExt, select_all};
 

@@ -1,4 +1,4 @@
-//! `plan`: what a topology file expands to.
+//! `plan`: the expansion of a topology file.
 
 use std::path::PathBuf;
 

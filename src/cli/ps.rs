@@ -1,4 +1,4 @@
-//! `ps`: the runs, or what one of them consists of.
+//! `ps`: the runs, or the parts of one of them.
 
 use indicatif::HumanBytes;
 use serde_json::{Value, json};

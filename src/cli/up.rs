@@ -1,4 +1,4 @@
-//! `up`: brings a run up in containers, or to what its file says now.
+//! `up`: brings a run up in containers, or to the state of its changed file.
 
 use std::path::PathBuf;
 
@@ -66,7 +66,7 @@ pub async fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
     Ok(Exit::Ok)
 }
 
-/// Says what bringing a run up has changed. In one process there is nothing to say.
+/// Notes the changes that brought a run up. In one process there are none.
 pub fn show_changes(up: &LaunchedRun, monitor: &Monitor) {
     if up.run.kind() == Kind::Local {
         return;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::{csv, fetch, idx};
 
-/// Why there is no data set. The text continues "failed to".
+/// Error of loading a data set. The text continues "failed to".
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The operating system refused.

@@ -1,7 +1,7 @@
 //! Fetching one file: the first mirror that answers with the right bytes wins.
 //!
 //! The bytes go to a temporary name in the same directory, are checked there, and only then get
-//! their name, so that a file with its name is always whole. Tested in `tests/fetch.rs` against a
+//! their name, so that a file with its name is always whole. Tested in `data/tests/fetch.rs` against a
 //! server on the loopback interface.
 
 use std::fmt;
@@ -41,7 +41,7 @@ pub struct Fetcher {
     agent: Agent,
 }
 
-/// Why a file could not be fetched. The text continues "failed to".
+/// Error of fetching a file. The text continues "failed to".
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// No mirror answered with the right bytes.

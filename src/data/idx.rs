@@ -4,7 +4,7 @@
 //! big-endian 32-bit numbers, then the values, and nothing more. Only bytes as values, and only
 //! one dimension (labels) or three (images), are read. Nothing is allocated on a header's word
 //! alone: its size is checked against a limit first, and a gzipped file is never unpacked further
-//! than its header says. Tested in `tests/idx.rs`, with random and damaged files too.
+//! than its header says. Tested in `data/tests/idx.rs`, with random and damaged files too.
 
 use std::fmt;
 use std::io::{self, BufRead, Read};
@@ -33,7 +33,7 @@ pub struct Idx {
     pub values: Vec<u8>,
 }
 
-/// Why bytes are not an IDX file that can be used.
+/// Problem of bytes that are no IDX file, or none that can be used.
 #[derive(Debug, thiserror::Error)]
 pub enum IdxProblem {
     /// There are no bytes.

@@ -3,7 +3,7 @@
 //!
 //! Each file is looked for in `<data_dir>/<name>/` and then in `<data_dir>` itself, gzipped or
 //! not, and fetched into `<data_dir>/<name>/` when it is in neither. Pixels are unpacked straight
-//! into the one vector that the data set keeps. Tested in `tests/mnist.rs`.
+//! into the one vector that the data set keeps. Tested in `data/tests/mnist.rs`.
 
 use std::fs::File;
 use std::io::{self, BufReader};

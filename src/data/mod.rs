@@ -1,4 +1,4 @@
-//! Data sets: from what a topology file says to rows in memory.
+//! Data sets: from a topology file's `data` to rows in memory.
 //!
 //! | module | responsibility |
 //! |---|---|
@@ -9,9 +9,9 @@
 //! | [`pictures`] | pictures to be answered by a trained network |
 //! | [`prepared`] | a data set as one file that containers map into memory |
 //! | [`csv`] | a person's own table, and more rows encoded in the same way |
-//! | [`encoder`] | how the columns of a table became features |
+//! | [`encoder`] | the encoding of a table's columns as features |
 //!
-//! Nothing here decides which rows a batch has, and nothing here reads the environment: the
+//! The rows of a batch are not decided here, and nothing here reads the environment: the
 //! caller names the directories.
 
 pub mod csv;

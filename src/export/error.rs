@@ -1,11 +1,11 @@
-//! Why weights were not exported. Texts go on after "failed to".
+//! Errors of an export of weights. Texts go on after "failed to".
 
 use std::io;
 use std::path::PathBuf;
 
 use ndarray_npy::WriteNpzError;
 
-/// Why weights were not exported.
+/// Error of an export of weights.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The states are not those of the network.
@@ -28,7 +28,7 @@ pub enum Error {
         /// The file.
         path: PathBuf,
     },
-    /// There is something that a file cannot replace.
+    /// Something that a file cannot replace is there.
     #[error("write `{}`: it is not a regular file (choose another path)", path.display())]
     NotAFile {
         /// The path, and something else than a file there.

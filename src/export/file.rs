@@ -38,7 +38,7 @@ pub fn write(
     sync_folder(path).map_err(unwritable)
 }
 
-/// Says early what would only fail at the end, and never replaces a device or a folder.
+/// Refuses early a path that would only fail at the end, and never replaces a device or a folder.
 fn check_target(path: &Path, overwrite: bool) -> Result<(), Error> {
     let path = path.to_owned();
     match fs::metadata(&path) {

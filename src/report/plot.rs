@@ -44,7 +44,7 @@ const BITMAP: Medium = Medium {
     round_joints: true,
 };
 
-/// Why there is no picture.
+/// Error of drawing.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The history has no epoch with numbers that can be drawn.

@@ -5,7 +5,7 @@ use cuttlefish_core::math::Schedule;
 use cuttlefish_core::protocol::Progress;
 use cuttlefish_core::topology::spec::Spec;
 
-/// Why a run cannot be given a change.
+/// Refusal of a change to a run, with the reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// Another network, data or arithmetic.

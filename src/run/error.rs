@@ -1,4 +1,4 @@
-//! Why something could not be done with a run.
+//! Errors of a run's use cases.
 
 use std::path::PathBuf;
 
@@ -9,7 +9,7 @@ use super::change::Refusal;
 use crate::deploy::{self, Kind, Left};
 use crate::{data, export, record, run_dir, store};
 
-/// Why something could not be done with a run. Texts are whole, and say what to do.
+/// Error of a run's use case. Texts are whole, and say what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A topology file that cannot be read.

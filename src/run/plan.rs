@@ -27,7 +27,7 @@ pub struct TargetPlan {
     pub estimate: Estimate,
     /// Changes that the target would see, a sentence each; None where no run of that name is there.
     pub differences: Option<Vec<String>>,
-    /// Why a run of that name is in the way; None where none is.
+    /// Reason why a run of that name is in the way; None where none is.
     pub obstacle: Option<String>,
 }
 

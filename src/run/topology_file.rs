@@ -1,4 +1,4 @@
-//! Topologies, read from a file or built by a program, with what is to be different from them.
+//! Topologies, read from a file or built by a program, with overrides.
 
 use std::path::{Path, PathBuf};
 

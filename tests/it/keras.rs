@@ -14,7 +14,7 @@ use safetensors::SafeTensors;
 use serde::Deserialize;
 
 const WEIGHTS: &[u8] = include_bytes!("../keras/case.safetensors");
-/// After two steps.
+/// Weights after two steps.
 const TRAINED: &[u8] = include_bytes!("../keras/trained.safetensors");
 
 #[derive(Deserialize)]

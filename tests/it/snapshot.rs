@@ -1,4 +1,4 @@
-//! Checked-in files that say what a value should be.
+//! Checked-in files that hold expected values.
 
 use std::fs;
 use std::path::Path;

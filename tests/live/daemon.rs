@@ -25,7 +25,7 @@ impl Drop for ProcessGuard {
     }
 }
 
-/// Why there can be no such daemon; says nothing when there can.
+/// Reason why there can be no such daemon; None where there can.
 fn obstacle() -> Option<&'static str> {
     let is_root = rustix::process::geteuid().is_root();
     (!is_root).then_some("only root can start a Docker daemon of its own")

@@ -1,4 +1,4 @@
-//! The program, with runs in a directory of their own, and the eyes to see what it leaves behind.
+//! The program with runs in a directory of their own, and checks of what it leaves behind.
 
 use std::fs::Permissions;
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -269,7 +269,7 @@ pub fn service(name: &str) -> String {
     setting(name).unwrap_or_else(|| panic!("{name}: scripts/test starts services and says where"))
 }
 
-/// Nothing of a run is left on the host.
+/// Asserts that nothing of a run is left on the host.
 pub fn assert_gone(live: &Live, run: &str) {
     let filter = format!("label=io.cuttlefish.run={run}");
     assert_eq!(containers(run), [""; 0], "containers");

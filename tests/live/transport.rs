@@ -49,7 +49,7 @@ struct Amqp {
 /// Handler of arriving messages.
 #[derive(Clone, Copy)]
 enum Handler {
-    /// Whoever asks for it.
+    /// The reader that asks for it.
     Stream,
     /// The connection's own thread, as in containers.
     Thread,

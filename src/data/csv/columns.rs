@@ -1,4 +1,4 @@
-//! Records to typed columns: which are numbers, which are categories, and what is missing.
+//! Records to typed columns: numbers, categories, and missing cells.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
@@ -36,7 +36,7 @@ pub(super) enum Column {
     Categories {
         /// One for each row.
         codes: Vec<u32>,
-        /// In the order in which they were met.
+        /// The names, in the order in which they were met.
         names: Vec<String>,
         /// True if all names are numbers.
         numeric: bool,

@@ -22,7 +22,7 @@ pub struct CellPositions {
     pub count: u64,
 }
 
-/// Why a table cannot be used.
+/// Problem of a table that cannot be used.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum CsvProblem {
     /// No text at all.
@@ -219,7 +219,7 @@ pub enum CsvProblem {
         count: usize,
         /// Line of the first value that is not a number.
         line: u64,
-        /// That value.
+        /// The value.
         text: String,
     },
     /// A target that is hardly a class.

@@ -1,4 +1,4 @@
-//! Tables: what is made of them.
+//! Tables as data sets.
 
 use std::fmt::Write as _;
 

@@ -1,4 +1,4 @@
-//! The IDX format: what is read, what is refused and with which words, and that nothing panics.
+//! The IDX format: files that are read, files that are refused with their texts, and no panic.
 
 use std::io::Write;
 
@@ -115,7 +115,7 @@ fn limit_of_the_caller_holds() {
     assert!(matches!(problem, IdxProblem::TooLarge { limit: 10, .. }));
 }
 
-/// Whatever the bytes are: an answer, and no more memory than the limit.
+/// Bytes of any kind give an answer, and take no more memory than the limit.
 fn check_bounded(bytes: &[u8]) {
     const LIMIT: usize = 4096;
     let Ok(decoder) = Decoder::new(bytes, LIMIT) else {

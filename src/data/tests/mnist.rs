@@ -1,4 +1,4 @@
-//! MNIST and its like: where files are looked for, what is checked, what is fetched.
+//! MNIST and its like: the search for files, their checks, and their fetching.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -39,7 +39,7 @@ fn sha256(bytes: &[u8]) -> &'static str {
     leak(hex.into_boxed_str())
 }
 
-/// That data set, with mirrors.
+/// A tiny data set, with mirrors.
 fn tiny(mirrors: &[String], digest: fn(&[u8]) -> FileDigest) -> IdxDataset {
     let files = files();
     let mirrors = mirrors.iter().map(|m| leak(m.clone().into_boxed_str()));

@@ -1,4 +1,4 @@
-//! Prepared data sets: what is written is what is mapped, and nothing else is.
+//! Prepared data sets: rows that are written are the rows that are mapped.
 
 use cuttlefish_core::data::{Dataset, Labels, Split, Task, Values};
 

@@ -1,4 +1,4 @@
-//! Axes: which range they show, where their ticks are and what those say.
+//! Axes: their range, their ticks, and the text at each.
 
 use std::ops::RangeInclusive;
 

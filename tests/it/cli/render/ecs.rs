@@ -1,4 +1,4 @@
-//! For ECS.
+//! Rendering for ECS.
 
 use std::os::unix::fs::PermissionsExt;
 
