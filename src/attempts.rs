@@ -66,7 +66,7 @@ impl<T, E: Retryable> Attempts<T, E> {
         self.waiting.pop_front().filter(|_| !self.is_stopped)
     }
 
-    fn failed(&mut self, item: T, error: E) {
+    fn add_failure(&mut self, item: T, error: E) {
         let retry = error.retry();
         self.is_stopped |= retry == Retry::Stop;
         match retry {
@@ -128,7 +128,7 @@ where
             match under_way.next().await {
                 None => break,
                 Some((item, Ok(()))) => done(&item),
-                Some((item, Err(error))) => attempts.failed(item, error),
+                Some((item, Err(error))) => attempts.add_failure(item, error),
             }
         }
         let Some(pause) = attempts.pause() else {
@@ -223,7 +223,7 @@ mod tests {
     }
 
     /// Tries of each item, and items left, where they fail as `fate` says by item and try.
-    fn tried(
+    fn run_attempts(
         items: u32,
         fate: impl Fn(u32, u32) -> Option<Retry>,
     ) -> (BTreeMap<u32, u32>, Vec<(u32, Retry)>) {
@@ -235,7 +235,7 @@ mod tests {
                 let count = tries.entry(item).or_insert(0);
                 *count += 1;
                 if let Some(retry) = fate(item, *count) {
-                    attempts.failed(item, retry);
+                    attempts.add_failure(item, retry);
                 }
             }
             let Some(pause) = attempts.pause() else {
@@ -250,7 +250,7 @@ mod tests {
     #[test]
     fn one_that_fails_keeps_no_other_from_being_done_and_is_tried_again() {
         let fate = |item, tries| (item == 1 && tries < 3).then_some(Retry::Later);
-        let (tries, left) = tried(100, fate);
+        let (tries, left) = run_attempts(100, fate);
         assert_eq!(left, []);
         assert_eq!((tries[&0], tries[&1], tries[&99]), (1, 3, 1));
     }
@@ -262,7 +262,7 @@ mod tests {
             2 => Some(Retry::Never),
             _ => None,
         };
-        let (tries, left) = tried(5, fate);
+        let (tries, left) = run_attempts(5, fate);
         assert_eq!(left, [(2, Retry::Never), (1, Retry::Later)]);
         assert_eq!((tries[&1], tries[&2], tries[&4]), (ROUNDS, 1, 1));
     }
@@ -273,7 +273,7 @@ mod tests {
             0 => Some(Retry::Later),
             _ => Some(Retry::Stop),
         };
-        let (tries, left) = tried(100, fate);
+        let (tries, left) = run_attempts(100, fate);
         assert_eq!(left, [(1, Retry::Stop)]);
         assert_eq!(tries.len(), 2);
     }

@@ -87,7 +87,7 @@ pub fn states_of_arrays(
         let array = arrays.get(name).ok_or_else(|| Error::Missing {
             name: name.to_owned(),
             shape: expected.clone(),
-            found: listed_or_none(names.iter().copied()),
+            found: name_list_or_none(names.iter().copied()),
         })?;
         if array.shape() != expected {
             return Err(Error::Shape {
@@ -147,7 +147,7 @@ fn states_of(
     }
     let extra = available.iter().copied();
     let extra = extra.filter(|name| !names.iter().any(|known| known == name));
-    match listed(extra) {
+    match name_list(extra) {
         extra if extra.is_empty() => Ok(states),
         extra => Err(Error::Extra(extra)),
     }
@@ -161,7 +161,7 @@ fn numbers(tensors: &SafeTensors<'_>, name: &str, expected: Vec<usize>) -> Resul
             return Err(Error::Missing {
                 name,
                 shape: expected,
-                found: listed_or_none(tensors.names()),
+                found: name_list_or_none(tensors.names()),
             });
         }
     };
@@ -189,15 +189,15 @@ fn finite(name: &str, numbers: Vec<f32>) -> Result<Vec<f32>, Error> {
     }
 }
 
-fn listed_or_none<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
-    match listed(names) {
+fn name_list_or_none<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+    match name_list(names) {
         names if names.is_empty() => "none".to_owned(),
         names => names,
     }
 }
 
 /// Names in their order, joined.
-fn listed<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+fn name_list<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     let mut names: Vec<String> = names.into_iter().map(|name| format!("`{name}`")).collect();
     names.sort_unstable();
     names.join(", ")

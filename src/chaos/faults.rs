@@ -209,7 +209,11 @@ impl FaultInjector {
 
     /// Time at which something started anew is there: an actor's or store's process, a broker that takes
     /// connections, an empty broker. None at once where nothing is started anew.
-    pub async fn restarted(&self, fault: &ScheduledFault, before: Option<i32>) -> Option<Instant> {
+    pub async fn restart_time(
+        &self,
+        fault: &ScheduledFault,
+        before: Option<i32>,
+    ) -> Option<Instant> {
         match fault.kind {
             FaultKind::Kill
             | FaultKind::DockerKill

@@ -201,7 +201,7 @@ impl Chaos {
         let since = |at: Instant| at.saturating_duration_since(counts_from);
         if outcome.problem.is_none() {
             let restarted = async {
-                let wait = self.injector.restarted(fault, process);
+                let wait = self.injector.restart_time(fault, process);
                 let restarted = tokio::time::timeout(RECOVERED_WITHIN, wait).await;
                 if sign == Sign::Commit {
                     expect(sign);

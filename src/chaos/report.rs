@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::schedule::{FaultKind, ScheduledFault};
-use crate::report::table::aligned;
+use crate::report::table::align;
 
 /// One fault and its result.
 #[derive(Clone, Debug)]
@@ -103,8 +103,8 @@ impl FaultOutcome {
                 format!(
                     "recovered in {:.1} s{start}, {} again, {}",
                     recovered.as_secs_f64(),
-                    counted(self.recomputed, "tick"),
-                    counted(self.rewinds, "rewind"),
+                    count_text(self.recomputed, "tick"),
+                    count_text(self.rewinds, "rewind"),
                 )
             }
         };
@@ -133,7 +133,7 @@ impl FaultOutcome {
     }
 }
 
-fn counted(n: u64, what: &str) -> String {
+fn count_text(n: u64, what: &str) -> String {
     let s = if n == 1 { "" } else { "s" };
     format!("{n} {what}{s}")
 }
@@ -217,7 +217,7 @@ impl ChaosReport {
                     .collect();
                 format!(
                     "{} refused or foreign: {}",
-                    counted(total, "message"),
+                    count_text(total, "message"),
                     by.join(", ")
                 )
             }
@@ -232,8 +232,8 @@ impl ChaosReport {
         format!(
             "{}{}{undone} in {:.0} s, from tick {} to {}{commit}{again_at_most}; {refused}{ending}\n\
              again with: {again}\n",
-            aligned(&rows, 1),
-            counted(n, "fault"),
+            align(&rows, 1),
+            count_text(n, "fault"),
             self.took.as_secs_f64(),
             self.ticks.0,
             self.ticks.1,

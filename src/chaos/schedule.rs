@@ -177,7 +177,7 @@ impl FaultSchedule {
     /// and each has work of its own when it comes back.
     fn actor(&mut self) -> String {
         let (role, index) = (self.draws.below(5), self.draws.next());
-        let one_of = |names: &[String]| names[scaled(index, names.len())].clone();
+        let one_of = |names: &[String]| names[scale(index, names.len())].clone();
         match role {
             0 => "trainer".to_owned(),
             1 if !self.synapses.is_empty() => one_of(&self.synapses),
@@ -232,12 +232,12 @@ impl SplitMix64 {
     }
 
     fn below(&mut self, n: usize) -> usize {
-        scaled(self.next(), n)
+        scale(self.next(), n)
     }
 }
 
 /// A draw as a number below `n`.
-fn scaled(draw: u64, n: usize) -> usize {
+fn scale(draw: u64, n: usize) -> usize {
     ((u128::from(draw) * n as u128) >> 64) as usize
 }
 

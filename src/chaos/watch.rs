@@ -269,7 +269,7 @@ mod tests {
         }
     }
 
-    fn started(generation: u64, from: CommitPoint) -> Event {
+    fn start_event(generation: u64, from: CommitPoint) -> Event {
         Event::Started {
             generation: Generation(generation),
             from,
@@ -293,7 +293,7 @@ mod tests {
     #[test]
     fn a_tick_of_the_generation_before_is_no_sign() {
         let mut observations = Observations::default();
-        let mut notes = vec![started(1, commit(0, 0))];
+        let mut notes = vec![start_event(1, commit(0, 0))];
         observations.observe(&snapshot(1, &notes, 9), Instant::now());
         observations.observe(&snapshot(1, &notes, 10), Instant::now());
         observations.expect(Sign::TickAfter(1));
@@ -305,7 +305,7 @@ mod tests {
                 "tick {latest} of generation 1"
             );
         }
-        notes.push(started(2, commit(1, 8)));
+        notes.push(start_event(2, commit(1, 8)));
         observations.observe(&snapshot(1, &notes, 13), Instant::now());
         assert_eq!(observations.sign_time(), None, "nothing finished since");
         assert_eq!(
@@ -324,7 +324,7 @@ mod tests {
     #[test]
     fn a_tick_from_before_the_question_is_no_sign() {
         let mut observations = Observations::default();
-        let notes = [started(1, commit(0, 0))];
+        let notes = [start_event(1, commit(0, 0))];
         observations.observe(&snapshot(1, &notes, 3), Instant::now());
         observations.expect(Sign::Tick);
         observations.observe(&snapshot(1, &notes, 4), Instant::now());
@@ -338,10 +338,13 @@ mod tests {
     #[test]
     fn a_new_trainer_is_listened_to_from_its_first_note() {
         let mut observations = Observations::default();
-        let notes = [started(1, commit(0, 0)), Event::Committed(commit(1, 20))];
+        let notes = [
+            start_event(1, commit(0, 0)),
+            Event::Committed(commit(1, 20)),
+        ];
         observations.observe(&snapshot(1, &notes, 30), Instant::now());
         assert_eq!(observations.noted, 2);
-        let notes = [started(2, commit(1, 20))];
+        let notes = [start_event(2, commit(1, 20))];
         observations.observe(&snapshot(2, &notes, 20), Instant::now());
         assert_eq!(
             (observations.noted, observations.generation),
@@ -356,7 +359,7 @@ mod tests {
     #[test]
     fn a_commit_and_the_end_are_signs() {
         let mut observations = Observations::default();
-        let mut notes = vec![started(1, commit(0, 0))];
+        let mut notes = vec![start_event(1, commit(0, 0))];
         observations.observe(&snapshot(1, &notes, 3), Instant::now());
         observations.expect(Sign::Commit);
         observations.observe(&snapshot(1, &notes, 4), Instant::now());

@@ -66,7 +66,7 @@ pub struct Args {
 
 impl Args {
     /// The command that gives the same faults.
-    fn again(&self, seed: u64) -> String {
+    fn repeat_command(&self, seed: u64) -> String {
         let mut command = format!("cuttlefish chaos {} --seed {seed}", self.run);
         if !self.only.is_empty() {
             let kinds: Vec<String> = self.only.iter().map(FaultKind::to_string).collect();
@@ -117,7 +117,7 @@ pub async fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
     let record = &docker_run.deployment.record;
     let graph = recorded_graph(run, record)?;
     let injector = FaultInjector::new(docker_run.clone(), &graph)?;
-    let kinds = possible(&injector, &args.only).await?;
+    let kinds = possible_kinds(&injector, &args.only).await?;
     let seed = args
         .seed
         .unwrap_or_else(|| u64::from(rand::random::<u32>()));
@@ -139,11 +139,11 @@ pub async fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
             tell(outcome.line(number));
         })
         .await;
-    let refused = refused(&docker_run).await;
+    let refused = count_refusals(&docker_run).await;
     if args.json {
         print_json(&report.document(run, seed, &refused))?;
     } else {
-        print(&report.text(&args.again(seed), &refused))?;
+        print(&report.text(&args.repeat_command(seed), &refused))?;
     }
     if matches!(report.ending, Ending::NotRecovered | Ending::NotUndone) {
         let text = format_args!(
@@ -155,7 +155,10 @@ pub async fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
 }
 
 /// The kinds that a person wants, all of them by default, as far as they can be carried out here.
-async fn possible(injector: &FaultInjector, only: &[FaultKind]) -> Result<Vec<FaultKind>, Failure> {
+async fn possible_kinds(
+    injector: &FaultInjector,
+    only: &[FaultKind],
+) -> Result<Vec<FaultKind>, Failure> {
     let is_choice = !only.is_empty();
     let mut kinds = if is_choice {
         only
@@ -198,7 +201,7 @@ fn interrupt() -> Result<Interrupt, Failure> {
 }
 
 /// Messages that actors have refused or called foreign since they were last started.
-async fn refused(docker_run: &DockerRun) -> RefusalCounts {
+async fn count_refusals(docker_run: &DockerRun) -> RefusalCounts {
     let (Ok(observed), Ok(token)) = (docker_run.observe().await, docker_run.secrets.read("token"))
     else {
         return RefusalCounts::new();
@@ -235,7 +238,7 @@ mod tests {
         }
         let again = |words: &[&str]| {
             let words = std::iter::once("chaos").chain(words.iter().copied());
-            Command::parse_from(words).args.again(9)
+            Command::parse_from(words).args.repeat_command(9)
         };
         assert_eq!(again(&["digits"]), "cuttlefish chaos digits --seed 9");
         let options = [

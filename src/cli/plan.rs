@@ -13,7 +13,7 @@ use crate::deploy::docker::cost::Cost;
 use crate::deploy::docker::limits::{Limit, Standing};
 use crate::deploy::docker::outlook::Outlook;
 use crate::report::numbers::{size, thousands};
-use crate::report::table::aligned;
+use crate::report::table::align;
 use crate::run::plan::{Estimate, TargetPlan, plan};
 
 #[derive(Debug, clap::Args)]
@@ -123,8 +123,8 @@ fn docker_text(outlook: &Outlook, problem: Option<&str>) -> String {
     });
     let mut text = format!(
         "\nmemory on the host\n\n{}\nlimits of {host}\n\n{}",
-        indented(&memory_rows(&outlook.cost), 1),
-        indented(&limit_rows(&outlook.limits), 2),
+        indent(&memory_rows(&outlook.cost), 1),
+        indent(&limit_rows(&outlook.limits), 2),
     );
     for limit in outlook.that(Standing::Noted) {
         text.push_str(&format!("\nnote: {limit}\n"));
@@ -142,8 +142,8 @@ fn docker_text(outlook: &Outlook, problem: Option<&str>) -> String {
     text
 }
 
-fn indented(rows: &[Vec<String>], left: usize) -> String {
-    let lines = aligned(rows, left);
+fn indent(rows: &[Vec<String>], left: usize) -> String {
+    let lines = align(rows, left);
     lines.lines().map(|line| format!("  {line}\n")).collect()
 }
 

@@ -9,7 +9,7 @@ use crate::deploy::docker::status::ContainerStatus;
 use crate::deploy::ecs::status::ServiceStatus;
 use crate::deploy::{Actors, Kind};
 use crate::record::SavedRun;
-use crate::report::table::aligned;
+use crate::report::table::align;
 use crate::run::{Error, Run};
 
 #[derive(Debug, clap::Args)]
@@ -60,7 +60,7 @@ pub async fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
     if args.json {
         print_json(&json!(documents))?;
     } else {
-        print(&aligned(&rows, 2))?;
+        print(&align(&rows, 2))?;
     }
     Ok(Exit::Ok)
 }
@@ -134,7 +134,7 @@ async fn actors(run: &Run, as_json: bool) -> Result<Exit, Failure> {
             let rows: Vec<Vec<String>> = std::iter::once(container_header())
                 .chain(containers.iter().map(container_row))
                 .collect();
-            print(&aligned(&rows, 2))?;
+            print(&align(&rows, 2))?;
         }
         Actors::Services(status) if as_json => print_json(&status.document(run.name()))?,
         Actors::Services(status) => services(&status)?,
@@ -194,7 +194,7 @@ fn services(status: &ServiceStatus) -> Result<(), Failure> {
             }),
         ]);
     }
-    print(&aligned(&rows, 1))?;
+    print(&align(&rows, 1))?;
     for difference in &status.differences {
         tell(format_args!("differs from the run's file: {difference}"));
     }

@@ -84,7 +84,7 @@ impl Screen {
                     _ = interrupts.recv() => {}
                     _ = terminations.recv() => {}
                 }
-                self.interrupted(&interrupter);
+                self.handle_interrupt(&interrupter);
             }
         };
         let thread = std::thread::Builder::new().name("signals".to_owned());
@@ -94,7 +94,7 @@ impl Screen {
             .map_err(failed)
     }
 
-    fn interrupted(&self, interrupter: &Interrupter) {
+    fn handle_interrupt(&self, interrupter: &Interrupter) {
         let times = interrupter.interrupt();
         if self.state().training.is_some() {
             // The run says what becomes of it.

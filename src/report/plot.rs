@@ -91,7 +91,7 @@ pub fn png(name: &str, history: &[EpochRecord]) -> Result<Vec<u8>, Error> {
     encoder.set_color(png::ColorType::Rgb);
     encoder.set_depth(png::BitDepth::Eight);
     let mut writer = encoder.write_header()?;
-    writer.write_image_data(&averaged(&pixels, width as usize))?;
+    writer.write_image_data(&average(&pixels, width as usize))?;
     writer.finish()?;
     Ok(bytes)
 }
@@ -141,7 +141,7 @@ fn embed_font() -> Result<(), Error> {
 }
 
 /// Pixels of a picture `width` wide, each the mean of the finer ones that it covers.
-fn averaged(fine: &[u8], width: usize) -> Vec<u8> {
+fn average(fine: &[u8], width: usize) -> Vec<u8> {
     let times = OVERSAMPLING as usize;
     let line = width * times * 3;
     let mut pixels = Vec::with_capacity(fine.len() / (times * times));

@@ -5,7 +5,7 @@ use cuttlefish_core::protocol::metrics::{MAX_CONFUSION_CLASSES, class_metrics};
 use cuttlefish_core::protocol::{Evaluation, Progress};
 
 use super::numbers::{figure, percent, thousands};
-use super::table::aligned;
+use super::table::align;
 
 /// A confusion matrix of more classes is wider than a terminal: only its worst pairs are shown.
 const MAX_MATRIX_CLASSES: usize = 20;
@@ -101,7 +101,7 @@ fn classification_figures(parts: &[(&str, Option<&Evaluation>)]) -> String {
             rows.push(row([part, &figure(evaluation.loss), &accuracy]));
         }
     }
-    aligned(&rows, 1)
+    align(&rows, 1)
 }
 
 /// Each part's errors.
@@ -119,7 +119,7 @@ fn regression_figures(parts: &[(&str, Option<&Evaluation>)]) -> String {
             ]));
         }
     }
-    aligned(&rows, 1)
+    align(&rows, 1)
 }
 
 /// The confusion matrix and what it says about each class.
@@ -166,7 +166,7 @@ fn matrix(names: &[String], confusion: &[Vec<u64>]) -> String {
         }));
         rows.push(cells);
     }
-    aligned(&rows, 1)
+    align(&rows, 1)
 }
 
 /// The pairs of classes that were confused most often; nothing if none was.
@@ -195,7 +195,7 @@ fn confused_pairs(part: &str, names: &[String], confusion: &[Vec<u64>]) -> Vec<S
     }
     vec![
         format!("classes of the {part} rows that were confused most\n"),
-        aligned(&rows, 2),
+        align(&rows, 2),
     ]
 }
 
@@ -210,7 +210,7 @@ fn per_class(names: &[String], confusion: &[Vec<u64>]) -> String {
             &thousands(metrics.support),
         ]));
     }
-    aligned(&rows, 1)
+    align(&rows, 1)
 }
 
 /// A class name from someone's file, made safe to print: no control characters, not too long.

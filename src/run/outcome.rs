@@ -67,7 +67,11 @@ impl TrainingResult {
 
 impl Run {
     /// The results of a training that was followed to its end.
-    pub(super) async fn trained(&self, end: End, graph: &Graph) -> Result<TrainingResult, Error> {
+    pub(super) async fn training_result(
+        &self,
+        end: End,
+        graph: &Graph,
+    ) -> Result<TrainingResult, Error> {
         let outcome = match end {
             End::Finished(outcome) => *outcome,
             End::Failed(fault) => return Err(Error::Fault(fault)),

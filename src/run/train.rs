@@ -187,8 +187,8 @@ impl Run {
         monitor: &Monitor,
     ) -> Result<TrainingResult, Error> {
         let session = self.target.session(graph).await?;
-        let ended = follow(self.name(), session, graph, counts, monitor).await?;
-        self.trained(ended, graph).await
+        let end = follow(self.name(), session, graph, counts, monitor).await?;
+        self.training_result(end, graph).await
     }
 
     /// Removes the run and everything that belongs to it.

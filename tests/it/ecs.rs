@@ -37,7 +37,7 @@ impl FakeEcs {
         let count = self.requests.entry(operation.to_owned()).or_default();
         *count += 1;
         if *count <= self.throttled {
-            return refused("ThrottlingException", "Rate exceeded");
+            return refusal("ThrottlingException", "Rate exceeded");
         }
         let text = |name: &str| request[name].as_str().unwrap_or_default().to_owned();
         match operation {
@@ -67,11 +67,11 @@ impl FakeEcs {
                 (200, json!({"taskDefinition": found}))
             }
             "CreateService" => match self.services.get(&text("serviceName")) {
-                Some(service) if service["status"] == "DRAINING" => refused(
+                Some(service) if service["status"] == "DRAINING" => refusal(
                     "InvalidParameterException",
                     "Unable to Start a service that is still Draining.",
                 ),
-                Some(service) if service["status"] == "ACTIVE" => refused(
+                Some(service) if service["status"] == "ACTIVE" => refusal(
                     "InvalidParameterException",
                     "Creation of service was not idempotent.",
                 ),
@@ -91,7 +91,7 @@ impl FakeEcs {
                     }
                     (200, json!({"service": service}))
                 }
-                _ => refused("ServiceNotActiveException", "Service was not ACTIVE."),
+                _ => refusal("ServiceNotActiveException", "Service was not ACTIVE."),
             },
             "ListTasks" => (200, json!({"taskArns": []})),
             "DeleteService" => {
@@ -99,7 +99,7 @@ impl FakeEcs {
                     && *times > 0
                 {
                     *times -= 1;
-                    return refused(code, "not now");
+                    return refusal(code, "not now");
                 }
                 let service = self.services.get_mut(&text("service")).unwrap();
                 service["status"] = json!("DRAINING");
@@ -109,7 +109,7 @@ impl FakeEcs {
                 let failure = json!({"arn": "instance", "reason": "RESOURCE:CPU"});
                 (200, json!({"tasks": [], "failures": [failure]}))
             }
-            other => refused("InvalidAction", other),
+            other => refusal("InvalidAction", other),
         }
     }
 
@@ -142,7 +142,7 @@ impl FakeEcs {
     }
 }
 
-fn refused(kind: &str, message: &str) -> (u16, Value) {
+fn refusal(kind: &str, message: &str) -> (u16, Value) {
     (400, json!({"__type": kind, "message": message}))
 }
 

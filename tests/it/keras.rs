@@ -134,16 +134,16 @@ fn what_was_imported_is_exported_with_the_same_numbers() {
 
 #[test]
 fn a_file_that_does_not_fit_is_named_with_what_would() {
-    let refused = |file: &[u8]| import::states(&graph(), file).unwrap_err().to_string();
-    assert!(refused(b"").contains("expected a file in safetensors format"));
-    assert!(refused(&WEIGHTS[..WEIGHTS.len() - 4]).contains("read the tensors"));
+    let refusal = |file: &[u8]| import::states(&graph(), file).unwrap_err().to_string();
+    assert!(refusal(b"").contains("expected a file in safetensors format"));
+    assert!(refusal(&WEIGHTS[..WEIGHTS.len() - 4]).contains("read the tensors"));
     let renamed = |from: &str, to: &str| {
         let mut file = WEIGHTS.to_vec();
         let at = file
             .windows(from.len())
             .position(|part| part == from.as_bytes());
         file[at.unwrap()..][..from.len()].copy_from_slice(to.as_bytes());
-        refused(&file)
+        refusal(&file)
     };
     let error = renamed("normal/beta", "norman/beta");
     assert!(
@@ -158,5 +158,5 @@ fn a_file_that_does_not_fit_is_named_with_what_would() {
     let mut not_finite = WEIGHTS.to_vec();
     let end = not_finite.len();
     not_finite[end - 4..].copy_from_slice(&f32::NAN.to_le_bytes());
-    assert!(refused(&not_finite).contains("not finite"));
+    assert!(refusal(&not_finite).contains("not finite"));
 }

@@ -8,7 +8,7 @@ use cuttlefish::transport::amqp::management::Management;
 use crate::support::{Live, Server, assert_gone, broker_address, live, service};
 
 /// Error text of `up`, which has left nothing.
-fn refused(live: &Live, run: &str, options: &[&str]) -> String {
+fn refusal(live: &Live, run: &str, options: &[&str]) -> String {
     let file = live.file(run, "");
     let args = [&["up", &file][..], options].concat();
     let (code, stderr) = live.fails(&args);
@@ -30,7 +30,7 @@ fn a_broker_that_listens_on_loopback_only_is_refused_and_nothing_is_left() {
     let api = service("CUTTLEFISH_BROKER_API");
     let proxy = Server::socat("127.0.0.1", "TCP-LISTEN", "", broker_address(&broker));
     let url = broker.at("127.0.0.1", proxy.address.port()).secret_url();
-    let stderr = refused(
+    let stderr = refusal(
         &live,
         "near-broker",
         &["--broker", &url, "--broker-api", &api],
@@ -64,7 +64,7 @@ fn a_store_that_listens_on_loopback_only_is_refused_and_nothing_is_left() {
     };
     let store = Server::start("127.0.0.1", serve);
     let url = format!("http://{}", store.address);
-    let stderr = refused(&live, "near-store", &["--store", &url]);
+    let stderr = refusal(&live, "near-store", &["--store", &url]);
     assert!(
         stderr.contains("the store failed: GetItem got no answer"),
         "{stderr}"

@@ -55,7 +55,7 @@ enum Handler {
     Thread,
 }
 
-async fn connected(broker: &Broker, graph: &Graph, handler: Handler) -> Amqp {
+async fn connect(broker: &Broker, graph: &Graph, handler: Handler) -> Amqp {
     let mut inboxes = Vec::new();
     let mut sender = None;
     for (index, address) in ADDRESSES.into_iter().enumerate() {
@@ -130,7 +130,7 @@ macro_rules! amqp_passes {
             let Some(_live) = live() else { return };
             with_broker(|broker| async move {
                 let graph = graph("contract");
-                contract::$name(connected(&broker, &graph, $by).await).await;
+                contract::$name(connect(&broker, &graph, $by).await).await;
                 remove(&broker, &graph).await;
             });
         }
@@ -182,7 +182,7 @@ fn removing_what_another_wiring_lacks_leaves_the_rest_at_work() {
     let Some(_live) = live() else { return };
     with_broker(|broker| async move {
         let graph = graph("kept");
-        let backend = connected(&broker, &graph, Handler::Stream).await;
+        let backend = connect(&broker, &graph, Handler::Stream).await;
         let connection = broker.connect("test", SMALL_FRAMES).await.unwrap();
         let wiring = Wiring::new(&graph);
         wiring.remove_all_but(&wiring, &connection).await.unwrap();

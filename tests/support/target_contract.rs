@@ -35,7 +35,7 @@ pub async fn check(config: &Config, options: impl Fn() -> Options) {
     std::fs::create_dir_all(&config.runs_dir).unwrap();
     let file = &config.runs_dir.join("contract.yaml");
     std::fs::write(file, FILE).unwrap();
-    let digest = undisturbed(config, file).await;
+    let digest = undisturbed_digest(config, file).await;
     let kind = options().kind();
     let overrides = Overrides {
         values: vec![format!("name=contract-{}", kind.word())],
@@ -66,9 +66,15 @@ pub async fn check(config: &Config, options: impl Fn() -> Options) {
     assert_eq!(again.unwrap().summary, "", "nothing is left to change");
 
     // Stopped, it has committed; up again, it goes on to the bits of an undisturbed run.
-    assert_eq!(ended(&*target, &workload, true).await, Verdict::Stopped);
+    assert_eq!(
+        verdict_of(&*target, &workload, true).await,
+        Verdict::Stopped
+    );
     target.up(&workload, &monitor).await.unwrap();
-    assert_eq!(ended(&*target, &workload, false).await, Verdict::Completed);
+    assert_eq!(
+        verdict_of(&*target, &workload, false).await,
+        Verdict::Completed
+    );
     let store = target.store().await.unwrap();
     let saved = SavedRun::read_from(dir.name(), store).await.unwrap();
     assert_eq!(saved.digest().await.unwrap(), digest);
@@ -114,7 +120,7 @@ async fn is_up(dir: &RunDir, kind: Kind, workload: &Workload) {
 }
 
 /// Verdict of a training, which is asked to stop as soon as it has finished a tick if `is_stopped`.
-async fn ended(target: &dyn Target, workload: &Workload, is_stopped: bool) -> Verdict {
+async fn verdict_of(target: &dyn Target, workload: &Workload, is_stopped: bool) -> Verdict {
     let mut session = target.session(&workload.graph).await.unwrap();
     let deadline = Instant::now() + PATIENCE;
     let mut is_asked = false;
@@ -132,7 +138,7 @@ async fn ended(target: &dyn Target, workload: &Workload, is_stopped: bool) -> Ve
 }
 
 /// The digest of the file trained in one process without a break.
-async fn undisturbed(config: &Config, file: &Path) -> String {
+async fn undisturbed_digest(config: &Config, file: &Path) -> String {
     let request = RunRequest {
         topology: TopologySource::File(file),
         overrides: &Overrides::default(),

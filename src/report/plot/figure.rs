@@ -63,7 +63,7 @@ impl Curve {
         Some(Self {
             label: format!("{label} {last}"),
             color,
-            points: thinned(points.into_iter().map(scaled).collect()),
+            points: thin(points.into_iter().map(scaled).collect()),
         })
     }
 }
@@ -280,7 +280,7 @@ impl<B: DrawingBackend> Pen<'_, B> {
 }
 
 /// The lowest and the highest point of each stretch of a long curve, in order, and its ends.
-fn thinned(points: Vec<(f64, f64)>) -> Vec<(f64, f64)> {
+fn thin(points: Vec<(f64, f64)>) -> Vec<(f64, f64)> {
     if points.len() <= MAX_POINTS {
         return points;
     }

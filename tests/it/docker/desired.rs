@@ -118,8 +118,8 @@ fn names_are_unique_and_begin_with_the_run() {
     }
 }
 
-/// The containers that have to be replaced when a run that is as `before` is to be as `after`.
-fn replaced(before: &[Container], after: &[Container]) -> Vec<String> {
+/// Actors of the containers that have to be replaced when a run that is as `before` is to be as `after`.
+fn names_to_replace(before: &[Container], after: &[Container]) -> Vec<String> {
     let fingerprints: BTreeMap<_, _> = before.iter().map(|c| (&c.name, c.fingerprint())).collect();
     let is_other = |c: &&Container| fingerprints.get(&c.name) != Some(&c.fingerprint());
     let other = after.iter().filter(is_other);
@@ -148,7 +148,7 @@ fn a_change_replaces_what_it_is_about_and_nothing_else() {
     ];
     for (set, expected) in cases {
         let after = shapes(&[set], &site);
-        assert_eq!(replaced(&before, &after), expected, "{set}");
+        assert_eq!(names_to_replace(&before, &after), expected, "{set}");
     }
 }
 
@@ -156,7 +156,7 @@ fn a_change_replaces_what_it_is_about_and_nothing_else() {
 fn a_change_of_the_site_replaces_what_it_is_about() {
     let site = with_companions();
     let before = shapes(&[], &site);
-    let replaced = |site: Site| replaced(&before, &shapes(&[], &site));
+    let replaced = |site: Site| names_to_replace(&before, &shapes(&[], &site));
     let broadcast = Site {
         feed: Feed::Broadcast,
         ..site.clone()

@@ -108,7 +108,7 @@ fn a_run_is_a_stream_of_objects() {
 }
 
 /// An object by way of Kubernetes' own types: fields that they do not know are lost.
-fn again<T: DeserializeOwned + Serialize>(object: &Value) -> Value {
+fn roundtrip<T: DeserializeOwned + Serialize>(object: &Value) -> Value {
     json!(serde_json::from_value::<T>(object.clone()).unwrap())
 }
 
@@ -116,14 +116,14 @@ fn again<T: DeserializeOwned + Serialize>(object: &Value) -> Value {
 fn every_object_is_one_that_kubernetes_knows() {
     for data in [DATA, Data::Claimed(1)] {
         for object in objects(&of(&[]), data) {
-            let again = match object["kind"].as_str().unwrap() {
-                "StatefulSet" => again::<StatefulSet>(&object),
-                "Service" => again::<Service>(&object),
-                "Secret" => again::<Secret>(&object),
-                "ConfigMap" => again::<ConfigMap>(&object),
+            let read = match object["kind"].as_str().unwrap() {
+                "StatefulSet" => roundtrip::<StatefulSet>(&object),
+                "Service" => roundtrip::<Service>(&object),
+                "Secret" => roundtrip::<Secret>(&object),
+                "ConfigMap" => roundtrip::<ConfigMap>(&object),
                 other => panic!("{other}"),
             };
-            assert_eq!(again, object);
+            assert_eq!(read, object);
         }
     }
 }
