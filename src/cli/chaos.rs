@@ -232,13 +232,13 @@ mod tests {
     #[test]
     fn a_command_can_be_repeated() {
         #[derive(clap::Parser)]
-        struct Command {
+        struct CommandLine {
             #[command(flatten)]
             args: Args,
         }
         let again = |words: &[&str]| {
             let words = std::iter::once("chaos").chain(words.iter().copied());
-            Command::parse_from(words).args.repeat_command(9)
+            CommandLine::parse_from(words).args.repeat_command(9)
         };
         assert_eq!(again(&["digits"]), "cuttlefish chaos digits --seed 9");
         let options = [

@@ -9,7 +9,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Exit, Failure, tell};
 use crate::deploy::Kind;
-use crate::monitor::{Event, Interrupter, Monitor};
+use crate::monitor::{Interrupter, Monitor, RunEvent};
 use crate::report::progress_bar::ProgressDisplay;
 
 /// Time between two plain lines of the same kind.
@@ -106,43 +106,43 @@ impl Screen {
         self.note("stopping; press Ctrl-C again to leave everything as it is now");
     }
 
-    fn show(&self, event: Event) {
+    fn show(&self, event: RunEvent) {
         match event {
-            Event::Note(text) => self.note(&text),
-            Event::StepsBegun { what, total } => self.begin(what, total),
-            Event::StepDone { name } => self.done(name),
-            Event::StepsEnded => self.end(),
-            Event::TrainingBegun { epochs } => {
+            RunEvent::Note(text) => self.note(&text),
+            RunEvent::StepsBegun { what, total } => self.begin(what, total),
+            RunEvent::StepDone { name } => self.done(name),
+            RunEvent::StepsEnded => self.end(),
+            RunEvent::TrainingBegun { epochs } => {
                 let view = ProgressDisplay::new(self.is_terminal, self.is_quiet, epochs);
                 self.state().training = Some(view);
             }
-            Event::TrainingEnded => {
+            RunEvent::TrainingEnded => {
                 if let Some(mut view) = self.state().training.take() {
                     view.finish();
                 }
             }
-            Event::Resumed(from) => self.note(&format!(
+            RunEvent::Resumed(from) => self.note(&format!(
                 "resumed after tick {}, commit {}",
                 from.tick, from.number
             )),
-            Event::EpochFinished { record, rows, took } => {
+            RunEvent::EpochFinished { record, rows, took } => {
                 if let Some(view) = &mut self.state().training {
                     view.epoch(&record, rows, took);
                 }
             }
-            Event::Rewound { to, reason } => self.note(&format!(
+            RunEvent::Rewound { to, reason } => self.note(&format!(
                 "back to commit {} (tick {}): {reason}",
                 to.number, to.tick
             )),
-            Event::BeyondInFlightBound { at, tick, applied } => self.note(&format!(
+            RunEvent::BeyondInFlightBound { at, tick, applied } => self.note(&format!(
                 "{at} was sent tick {tick} while it stood at {applied}"
             )),
-            Event::Stopping => self.note(match self.target {
+            RunEvent::Stopping => self.note(match self.target {
                 Kind::Local => "committing; press Ctrl-C again to stop at once",
                 Kind::Docker => "committing; press Ctrl-C again to leave the run alone",
                 Kind::Ecs => "committing; press Ctrl-C again to leave that to the trainer",
             }),
-            Event::Training(status) => {
+            RunEvent::Training(status) => {
                 if let Some(view) = &mut self.state().training {
                     view.update(&status);
                 }

@@ -140,7 +140,7 @@ mod tests {
     use super::*;
 
     #[derive(clap::Parser)]
-    struct Line {
+    struct CommandLine {
         #[command(flatten)]
         services: ServiceArgs,
     }
@@ -154,7 +154,7 @@ mod tests {
             _ => None,
         };
         let config = Config::new(None, None, variables);
-        let line: Line = clap::Parser::parse_from(["cuttlefish"].iter().chain(flags));
+        let line: CommandLine = clap::Parser::parse_from(["cuttlefish"].iter().chain(flags));
         line.services.resolve(&config, is_up).unwrap()
     }
 

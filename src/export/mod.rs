@@ -38,7 +38,7 @@ pub struct Metadata {
 
 /// A format of files of tensors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
+pub enum WeightsFormat {
     /// Hugging Face's safetensors.
     Safetensors,
     /// NumPy's archive of arrays.
@@ -85,13 +85,13 @@ pub fn tensors(graph: &Graph, states: &[Vec<NeuronState>]) -> Result<Vec<Tensor>
 pub fn write_file(
     path: &Path,
     overwrite: bool,
-    format: Format,
+    format: WeightsFormat,
     tensors: &[Tensor],
     metadata: &Metadata,
 ) -> Result<(), Error> {
     file::write(path, overwrite, |file| match format {
-        Format::Safetensors => safetensors::write(file, tensors, metadata),
-        Format::Npz => npz::write(file, tensors),
+        WeightsFormat::Safetensors => safetensors::write(file, tensors, metadata),
+        WeightsFormat::Npz => npz::write(file, tensors),
     })
 }
 

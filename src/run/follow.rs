@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use cuttlefish_core::data::Part;
-use cuttlefish_core::protocol::Event as TrainerEvent;
+use cuttlefish_core::protocol::Event;
 use cuttlefish_core::topology::Graph;
 
 use super::Error;
 use crate::deploy::Session;
 use crate::host::{End, RunSnapshot};
-use crate::monitor::{Event, Monitor, TrainingStatus};
+use crate::monitor::{Monitor, RunEvent, TrainingStatus};
 use crate::record::RowCounts;
 
 /// Time between two looks at a session that can answer that fast.
@@ -29,10 +29,10 @@ pub(super) async fn follow<'a>(
     monitor: &Monitor,
 ) -> Result<End, Error> {
     let epochs = graph.training.epochs;
-    monitor.event(Event::TrainingBegun { epochs });
+    monitor.event(RunEvent::TrainingBegun { epochs });
     let tracker = ProgressTracker::new(graph, rows);
     let end = follow_session(run, session, tracker, monitor).await;
-    monitor.event(Event::TrainingEnded);
+    monitor.event(RunEvent::TrainingEnded);
     end
 }
 
@@ -56,7 +56,7 @@ async fn follow_session<'a>(
                     () = monitor.interrupted_more_than(1) => None,
                 };
                 if stopped.is_some() {
-                    monitor.event(Event::Stopping);
+                    monitor.event(RunEvent::Stopping);
                     continue;
                 }
             }
@@ -111,7 +111,7 @@ impl<'a> ProgressTracker<'a> {
         }
     }
 
-    fn events(&mut self, snapshot: &RunSnapshot) -> Vec<Event> {
+    fn events(&mut self, snapshot: &RunSnapshot) -> Vec<RunEvent> {
         let before = self.observer.replace(snapshot.observer);
         if before.is_some_and(|before| before != snapshot.observer) {
             // The trainer has been started anew, and counts anew.
@@ -127,52 +127,50 @@ impl<'a> ProgressTracker<'a> {
             self.last_note = note.number;
             events.extend(self.event(&note.event, note.at, snapshot.rows_trained));
         }
-        events.extend(self.status(snapshot).map(Event::Training));
+        events.extend(self.status(snapshot).map(RunEvent::Training));
         events
     }
 
     /// The event of one note, which was taken `at` this time.
-    fn event(&mut self, event: &TrainerEvent, at: Duration, rows_trained: u64) -> Option<Event> {
+    fn event(&mut self, event: &Event, at: Duration, rows_trained: u64) -> Option<RunEvent> {
         match event {
-            TrainerEvent::Started { from, .. } if !std::mem::take(&mut self.is_rewinding) => {
+            Event::Started { from, .. } if !std::mem::take(&mut self.is_rewinding) => {
                 self.ticks_before = from.tick.0;
                 self.began = at;
                 self.epoch_began = at;
-                (!from.is_initial()).then_some(Event::Resumed(*from))
+                (!from.is_initial()).then_some(RunEvent::Resumed(*from))
             }
-            TrainerEvent::EpochFinished(record) => {
+            Event::EpochFinished(record) => {
                 let took = at.saturating_sub(self.epoch_began);
                 self.epoch_began = at;
                 self.rows_before_epoch = rows_trained;
-                Some(Event::EpochFinished {
+                Some(RunEvent::EpochFinished {
                     record: record.clone(),
                     rows: self.rows.train,
                     took,
                 })
             }
-            TrainerEvent::Rewound { to, reason, .. } => {
+            Event::Rewound { to, reason, .. } => {
                 self.is_rewinding = true;
-                Some(Event::Rewound {
+                Some(RunEvent::Rewound {
                     to: *to,
                     reason: reason.clone(),
                 })
             }
-            TrainerEvent::BeyondInFlightBound { at, tick, applied } => {
-                Some(Event::BeyondInFlightBound {
+            Event::BeyondInFlightBound { at, tick, applied } => {
+                Some(RunEvent::BeyondInFlightBound {
                     at: *at,
                     tick: *tick,
                     applied: *applied,
                 })
             }
-            TrainerEvent::Started { .. }
-            | TrainerEvent::Committed(_)
-            | TrainerEvent::TickFinished { .. } => None,
+            Event::Started { .. } | Event::Committed(_) | Event::TickFinished { .. } => None,
         }
     }
 
     /// The state of training, once a tick is finished.
     fn status(&self, snapshot: &RunSnapshot) -> Option<TrainingStatus> {
-        let Some(TrainerEvent::TickFinished {
+        let Some(Event::TickFinished {
             tick,
             epoch,
             part,

@@ -18,13 +18,13 @@ const WEIGHTS: &[u8] = include_bytes!("../keras/case.safetensors");
 const TRAINED: &[u8] = include_bytes!("../keras/trained.safetensors");
 
 #[derive(Deserialize)]
-struct Case {
+struct KerasCase {
     rows: Vec<Vec<f32>>,
     answers: Vec<Vec<f32>>,
     classes: Vec<usize>,
 }
 
-fn case() -> Case {
+fn case() -> KerasCase {
     serde_json::from_str(include_str!("../keras/case.json")).unwrap()
 }
 

@@ -7,7 +7,7 @@ use cuttlefish_core::data::{Dataset, Labels, Values};
 use cuttlefish_core::topology::spec::{Data, ImageSource};
 use sha2::{Digest as _, Sha256};
 
-use super::fetch::{Answer, fetcher, serve};
+use super::fetch::{ServerAnswer, fetcher, serve};
 use super::idx::{gzip, idx};
 use crate::data::mnist::{self, FASHION_MNIST, FileDigest, IdxDataset, IdxFile, MNIST};
 use crate::data::{Error, load};
@@ -122,7 +122,9 @@ fn files_are_found_in_either_directory_gzipped_or_not() {
 fn absent_files_are_fetched_and_kept() {
     for digest in [content, archive] {
         let dir = tempfile::tempdir().unwrap();
-        let answers = files().map(|bytes| Answer::Body(gzip(&bytes))).to_vec();
+        let answers = files()
+            .map(|bytes| ServerAnswer::Body(gzip(&bytes)))
+            .to_vec();
         let source = tiny(&[serve(answers)], digest);
         check_tiny(&run(&source, dir.path()).unwrap());
         // The server has stopped answering: this time the files are on disk.
@@ -136,7 +138,7 @@ fn fetched_file_with_a_wrong_digest_is_not_kept() {
     let wrong = gzip(&idx(&[3, 1, 2], &[0; 6]));
     for digest in [content, archive] {
         let dir = tempfile::tempdir().unwrap();
-        let source = tiny(&[serve(vec![Answer::Body(wrong.clone())])], digest);
+        let source = tiny(&[serve(vec![ServerAnswer::Body(wrong.clone())])], digest);
         let error = run(&source, dir.path()).unwrap_err();
         assert!(matches!(error, Error::Fetch(_)));
         assert!(error.to_string().contains("its SHA-256 is `"), "{error}");

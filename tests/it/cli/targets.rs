@@ -13,27 +13,27 @@ use cuttlefish_core::data::Feed;
 use super::*;
 
 /// Expected end of a command: its exit code, and a part of what it prints, on stderr unless it ends well.
-type End = (i32, &'static str);
+type ExpectedExit = (i32, &'static str);
 
 /// States of the run `digits` before a command.
 const STATES: [&str; 4] = ["none", "local", "docker", "ecs"];
 
-const NO_RUN: End = (4, "failed to find run `digits`");
-const NO_DOCKER: End = (1, "failed to reach Docker");
-const NO_AWS: End = (1, "failed to");
-const NO_STORE: End = (1, "the store failed");
-const LOCAL: End = (4, "it trains in one process");
-const ON_ECS: End = (4, "is on ECS");
-const EXISTS: End = (4, "it exists already");
-const EXISTS_LOCAL: End = (4, "it exists already, in one process");
-const EXISTS_DOCKER: End = (4, "it exists already, on Docker");
-const EXISTS_ECS: End = (4, "it exists already, on ECS");
-const OTHER: End = (4, "leave out `--target`");
-const NO_STACK: End = (1, "name it with --stack");
-const OK: End = (0, "");
+const NO_RUN: ExpectedExit = (4, "failed to find run `digits`");
+const NO_DOCKER: ExpectedExit = (1, "failed to reach Docker");
+const NO_AWS: ExpectedExit = (1, "failed to");
+const NO_STORE: ExpectedExit = (1, "the store failed");
+const LOCAL: ExpectedExit = (4, "it trains in one process");
+const ON_ECS: ExpectedExit = (4, "is on ECS");
+const EXISTS: ExpectedExit = (4, "it exists already");
+const EXISTS_LOCAL: ExpectedExit = (4, "it exists already, in one process");
+const EXISTS_DOCKER: ExpectedExit = (4, "it exists already, on Docker");
+const EXISTS_ECS: ExpectedExit = (4, "it exists already, on ECS");
+const OTHER: ExpectedExit = (4, "leave out `--target`");
+const NO_STACK: ExpectedExit = (1, "name it with --stack");
+const OK: ExpectedExit = (0, "");
 
 /// A command, with its end for a run in each of [`STATES`].
-const TABLE: &[(&str, [End; 4])] = &[
+const TABLE: &[(&str, [ExpectedExit; 4])] = &[
     ("plan FILE", [OK, OK, (0, "on Docker"), (0, "on ECS")]),
     (
         "plan FILE --detailed-exitcode",
