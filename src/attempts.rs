@@ -250,8 +250,8 @@ mod tests {
     #[test]
     fn one_that_fails_keeps_no_other_from_being_done_and_is_tried_again() {
         let fate = |item, tries| (item == 1 && tries < 3).then_some(Retry::Later);
-        let (tries, left) = run_attempts(100, fate);
-        assert_eq!(left, []);
+        let (tries, failures) = run_attempts(100, fate);
+        assert_eq!(failures, []);
         assert_eq!((tries[&0], tries[&1], tries[&99]), (1, 3, 1));
     }
 
@@ -262,8 +262,8 @@ mod tests {
             2 => Some(Retry::Never),
             _ => None,
         };
-        let (tries, left) = run_attempts(5, fate);
-        assert_eq!(left, [(2, Retry::Never), (1, Retry::Later)]);
+        let (tries, failures) = run_attempts(5, fate);
+        assert_eq!(failures, [(2, Retry::Never), (1, Retry::Later)]);
         assert_eq!((tries[&1], tries[&2], tries[&4]), (ROUNDS, 1, 1));
     }
 
@@ -273,8 +273,8 @@ mod tests {
             0 => Some(Retry::Later),
             _ => Some(Retry::Stop),
         };
-        let (tries, left) = run_attempts(100, fate);
-        assert_eq!(left, [(1, Retry::Stop)]);
+        let (tries, failures) = run_attempts(100, fate);
+        assert_eq!(failures, [(1, Retry::Stop)]);
         assert_eq!(tries.len(), 2);
     }
 
@@ -295,8 +295,8 @@ mod tests {
         let note = |_: &u32| {
             done.fetch_add(1, Ordering::Relaxed);
         };
-        let left = for_each((0..20).collect(), 4, work, note, &|| true).await;
-        assert_eq!(left, [(3, Retry::Never)]);
+        let failures = for_each((0..20).collect(), 4, work, note, &|| true).await;
+        assert_eq!(failures, [(3, Retry::Never)]);
         assert_eq!((most.into_inner(), done.into_inner()), (4, 19));
     }
 
@@ -309,8 +309,8 @@ mod tests {
             async { Err(Retry::Later) }
         };
         let goes_on = || is_wanted.load(Ordering::Relaxed);
-        let left = for_each(vec![1, 2, 3], 1, work, |_| {}, &goes_on).await;
-        assert_eq!((left, begun.into_inner()), (vec![(1, Retry::Later)], 1));
+        let failures = for_each(vec![1, 2, 3], 1, work, |_| {}, &goes_on).await;
+        assert_eq!((failures, begun.into_inner()), (vec![(1, Retry::Later)], 1));
     }
 
     #[test]

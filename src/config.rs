@@ -23,9 +23,9 @@ pub struct Config {
 pub struct ServiceAddresses {
     /// Address of a broker, with user and password.
     pub broker: Option<String>,
-    /// Its management API.
+    /// Address of the broker's management API.
     pub broker_api: Option<String>,
-    /// The certificates of its authority.
+    /// Certificates of the broker's authority.
     pub broker_ca: Option<PathBuf>,
     /// Image of the broker that a run brings along.
     pub broker_image: Option<String>,

@@ -22,11 +22,11 @@ pub enum Error {
     /// A tensor that the network needs.
     #[error("find the tensor `{name}` of shape {shape:?}; the file has {found}")]
     Missing {
-        /// Its name.
+        /// Name of the tensor.
         name: String,
-        /// Its shape.
+        /// Shape of the tensor.
         shape: Vec<usize>,
-        /// The names that there are.
+        /// Names of the file's tensors.
         found: String,
     },
     /// Tensors that the network has no place for.
@@ -38,19 +38,19 @@ pub enum Error {
          F32 of shape {expected:?}"
     )]
     Shape {
-        /// Its name.
+        /// Name of the tensor.
         name: String,
-        /// Type of its numbers.
+        /// Type of the tensor's numbers.
         found_dtype: Dtype,
-        /// Its shape.
+        /// Shape of the tensor.
         found: Vec<usize>,
-        /// The shape that it should have.
+        /// Shape that the network needs.
         expected: Vec<usize>,
     },
     /// Numbers that nothing can be computed with.
     #[error("use the tensor `{name}`: it has numbers that are not finite")]
     NotFinite {
-        /// Its name.
+        /// Name of the tensor.
         name: String,
     },
     /// The store.
@@ -146,7 +146,7 @@ fn states_of(
         states.push((0..*units).map(of_neuron).collect());
     }
     let extra = available.iter().copied();
-    let extra = extra.filter(|name| !names.iter().any(|known| known == name));
+    let extra = extra.filter(|name| !names.iter().any(|used| used == name));
     match name_list(extra) {
         extra if extra.is_empty() => Ok(states),
         extra => Err(Error::Extra(extra)),

@@ -38,17 +38,17 @@ pub enum RunEvent {
         /// Epochs of the run.
         epochs: u32,
     },
-    /// It is followed no more: it is over, or was let go of.
+    /// The training is followed no more: it is over, or was let go of.
     TrainingEnded,
     /// Training goes on from an earlier commit.
     Resumed(CommitPoint),
     /// An epoch is finished, with its validation.
     EpochFinished {
-        /// Its metrics.
+        /// Metrics of the epoch.
         record: EpochRecord,
-        /// Its training rows.
+        /// Training rows of the epoch.
         rows: usize,
-        /// Its duration, validation included.
+        /// Duration of the epoch, validation included.
         took: Duration,
     },
     /// The run went back to a commit, to compute again what was lost.

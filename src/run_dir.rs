@@ -61,7 +61,7 @@ pub enum Error {
     Exists {
         /// The name.
         run: String,
-        /// Its target, in words that go on the sentence; empty where that is the one asked for.
+        /// Target of the run, in words that go on the sentence; empty where it is the requested one.
         place: &'static str,
     },
     /// A process works on the run.

@@ -25,7 +25,7 @@ const MARK: &str = "chaos";
 #[derive(Debug)]
 struct Inbox {
     address: Address,
-    /// Its queues, which the run's direct exchange knows by their names.
+    /// Queues of the actor, which the run's direct exchange knows by their names.
     queues: Vec<String>,
     /// The exchange that fans out to the first of them.
     fan_out: Option<String>,

@@ -67,11 +67,11 @@ pub enum FaultTarget {
 pub struct ScheduledFault {
     /// Time that the run is left alone before.
     pub pause: Duration,
-    /// Its kind.
+    /// Kind of the fault.
     pub kind: FaultKind,
     /// Name of the container within the run that it hits.
     pub target: String,
-    /// Its duration.
+    /// Duration of the fault.
     pub lasts: Duration,
 }
 

@@ -78,7 +78,7 @@ impl Observations {
     pub fn observe(&mut self, snapshot: &RunSnapshot, now: Instant) {
         let before = self.observer.replace(snapshot.observer);
         if before.is_some_and(|before| before != snapshot.observer) {
-            // It counts its notes anew, and was asked for those after one of its predecessor's.
+            // A new trainer counts its notes anew, and was asked for those after one of its predecessor's.
             self.noted = 0;
             return;
         }
@@ -217,7 +217,7 @@ async fn watch(run: Arc<DockerRun>, observations: Arc<Mutex<Observations>>) {
     let mut inspection: Option<Inspection> = None;
     loop {
         if inspection.is_none() {
-            // Its port is another one whenever the container is started.
+            // The trainer's port is another one whenever its container is started.
             inspection = run.inspect("trainer").await.ok();
             if inspection.is_none() && matches!(run.has_been_left().await, Ok(true)) {
                 lock().mark_ended(Instant::now());

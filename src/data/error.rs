@@ -29,7 +29,7 @@ pub enum Error {
     TooLarge {
         /// The file.
         path: PathBuf,
-        /// Its size.
+        /// Size of the file.
         bytes: u64,
         /// The largest size.
         limit: u64,
@@ -108,7 +108,7 @@ pub enum Error {
         path: PathBuf,
         /// Number of the label, from 0.
         row: usize,
-        /// Its value.
+        /// Value of the label.
         label: u8,
         /// The largest value.
         limit: usize,
@@ -129,7 +129,7 @@ pub enum Error {
     Share {
         /// The key of the topology file.
         key: &'static str,
-        /// Its value.
+        /// Value of the share.
         share: f64,
     },
 }

@@ -84,7 +84,7 @@ pub struct Attempt {
 /// A file to fetch.
 #[derive(Clone, Copy, Debug)]
 pub struct Download<'a> {
-    /// Its name, at the mirrors and on disk.
+    /// Name of the file, at the mirrors and on disk.
     pub file: &'a str,
     /// Addresses of directories that have it, each with a slash at the end.
     pub mirrors: &'a [&'a str],

@@ -27,7 +27,7 @@ pub struct IdxHeader {
 /// A parsed file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Idx {
-    /// Its header.
+    /// Header of the file.
     pub header: IdxHeader,
     /// All values, the last dimension fastest.
     pub values: Vec<u8>,

@@ -38,9 +38,9 @@ pub struct IdxDataset {
 /// One of the four files.
 #[derive(Clone, Copy, Debug)]
 pub struct IdxFile {
-    /// Its name, without `.gz`.
+    /// Name of the file, without `.gz`.
     pub name: &'static str,
-    /// Its digest, by which it is known to be right.
+    /// Digest by which the file is known to be right.
     pub digest: FileDigest,
 }
 

@@ -18,7 +18,7 @@ use figure::{Curve, FONT, Medium, Panel, draw};
 /// Height of a figure, in the pixels of a screen without magnification.
 const HEIGHT: u32 = 400;
 
-/// Its width with one panel, and with two.
+/// Width of a figure with one panel, and with two.
 const WIDTHS: [u32; 2] = [640, 960];
 
 /// Plotters counts in whole units: an SVG needs ten to a pixel for its curves to be smooth.

@@ -76,7 +76,7 @@ fn details(part: &str, evaluation: &Evaluation, task: &Task) -> Vec<String> {
     }
 }
 
-/// Epochs and steps of training, and its end if it was another one.
+/// Epochs and steps of training, with a word if it stopped early or is not finished.
 fn headline(progress: &Progress) -> String {
     let epochs = progress.history.last().map_or(0, |epoch| epoch.epoch);
     let plural = if epochs == 1 { "" } else { "s" };

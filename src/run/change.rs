@@ -62,10 +62,10 @@ pub fn check(recorded: &Spec, new: &Spec, progress: &Progress) -> Result<(), Ref
     if is_cosine && epochs != recorded.training.epochs {
         return Err(Refusal::Cosine);
     }
-    let done = progress.history.last().map_or(0, |epoch| epoch.epoch);
+    let finished = progress.history.last().map_or(0, |epoch| epoch.epoch);
     let is_begun =
         progress.part == Part::Validation || (progress.part == Part::Train && progress.index > 0);
-    let begun = done + u32::from(is_begun);
+    let begun = finished + u32::from(is_begun);
     if epochs < begun {
         return Err(Refusal::Begun { begun, epochs });
     }

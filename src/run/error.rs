@@ -56,7 +56,7 @@ pub enum Error {
     OtherTarget {
         /// The run.
         run: String,
-        /// Its target.
+        /// Target that the run is on.
         current: Kind,
         /// The target of the command.
         requested: Kind,
@@ -128,7 +128,7 @@ pub enum Error {
     Left {
         /// The run.
         run: String,
-        /// Its state from now on.
+        /// State of the run from now on.
         left: Left,
     },
 }

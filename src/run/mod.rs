@@ -82,12 +82,12 @@ impl Run {
         Ok(runs.iter().map(|run| run.name().to_owned()).collect())
     }
 
-    /// Its name.
+    /// Name of the run.
     pub fn name(&self) -> &str {
         self.dir.name()
     }
 
-    /// Its directory.
+    /// Directory of the run.
     pub fn dir(&self) -> &RunDir {
         &self.dir
     }

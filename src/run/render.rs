@@ -35,7 +35,7 @@ pub enum Platform {
 }
 
 impl Platform {
-    /// Its word on the command line.
+    /// Word of the platform on the command line.
     pub fn word(self) -> &'static str {
         match self {
             Self::Compose => "compose",
@@ -65,7 +65,7 @@ impl Platform {
 /// The CloudFormation stack of a run on ECS.
 #[derive(Clone, Debug)]
 pub enum StackSource {
-    /// Its name: it is read from AWS.
+    /// Name of the stack, which is read from AWS.
     Name(String),
     /// A file with what `aws cloudformation describe-stacks` prints of it.
     File(PathBuf),
@@ -112,7 +112,7 @@ pub struct RenderedRun {
 pub enum Contents {
     /// Services of Compose, by their number.
     Compose(usize),
-    /// Objects of Kubernetes, with what whoever applies them has to know.
+    /// Objects of Kubernetes, with notes for whoever applies them.
     Kubernetes(Vec<String>),
     /// Services of ECS: their cost, and their number.
     Ecs(Cost, usize),

@@ -259,13 +259,13 @@ fn scale(number: f64, mean: f64, deviation: f64) -> f32 {
 /// `None` if no training row has a value.
 fn fit_numbers(numbers: &[f32], train: &[u32], missing: Missing) -> Option<Encoding> {
     let values = train.iter().map(|&row| f64::from(numbers[row as usize]));
-    let mut known: Vec<f64> = values.clone().filter(|value| !value.is_nan()).collect();
-    if known.is_empty() {
+    let mut present: Vec<f64> = values.clone().filter(|value| !value.is_nan()).collect();
+    if present.is_empty() {
         return None;
     }
     let fill = match missing {
-        Missing::Mean => Some(mean(known.iter().copied())),
-        Missing::Median => Some(median(&mut known)),
+        Missing::Mean => Some(mean(present.iter().copied())),
+        Missing::Median => Some(median(&mut present)),
         Missing::Error | Missing::DropRow => None,
     };
     // Fitted after filling in, so that the column that trains has mean 0 and deviation 1.
@@ -315,12 +315,12 @@ fn fit_categories(
             *count += 1;
         }
     }
-    let mut known: Vec<(&String, u64)> = names.iter().zip(counts).filter(|c| c.1 > 0).collect();
-    known.sort_unstable();
+    let mut present: Vec<(&String, u64)> = names.iter().zip(counts).filter(|c| c.1 > 0).collect();
+    present.sort_unstable();
     // The first one of equally frequent ones.
-    let most = (0..known.len()).rev().max_by_key(|&i| known[i].1)?;
+    let most = (0..present.len()).rev().max_by_key(|&i| present[i].1)?;
     Some(Encoding::Category {
-        categories: known.into_iter().map(|(name, _)| name.clone()).collect(),
+        categories: present.into_iter().map(|(name, _)| name.clone()).collect(),
         fill: matches!(missing, Missing::Mean | Missing::Median).then_some(most),
     })
 }

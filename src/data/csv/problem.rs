@@ -7,7 +7,7 @@ use super::{MAX_CATEGORIES, MAX_CELL, MAX_CLASSES, MAX_COLUMNS, MAX_LINE, MAX_RO
 /// A cell.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CellPosition {
-    /// Its line in the file, from 1.
+    /// Line of the cell's row in the file, from 1.
     pub line: u64,
     /// The name of its column.
     pub column: String,
@@ -108,7 +108,7 @@ pub enum CsvProblem {
         "column number {number} has no name (name it in the header, or list `\"\"` under `ignore`)"
     )]
     UnnamedColumn {
-        /// Its number, from 1.
+        /// Number of the column, from 1.
         number: usize,
     },
     /// Two columns of one name.

@@ -19,9 +19,9 @@ pub(super) struct Table<'a> {
     header: Vec<String>,
 }
 
-/// One record, and where it starts.
+/// One record of the table, with its line.
 pub(super) struct Row<'a> {
-    /// Its line, from 1.
+    /// Line on which the record starts, from 1.
     pub line: u64,
     record: &'a StringRecord,
 }
