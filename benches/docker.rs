@@ -29,12 +29,12 @@ mod bare;
 mod containers;
 
 use bare::Connections;
-use containers::{Program, best_epoch, json};
+use containers::{BenchProgram, best_epoch, json};
 
 /// Far longer than the messages of some epochs take.
 const BARE_WITHIN: Duration = Duration::from_secs(300);
 
-/// How often connections report to the broker's API, and a little more.
+/// Time between two reports of connections to the broker's API, and a little more.
 const FIGURES_EVERY: Duration = Duration::from_secs(6);
 
 /// Measures training in containers. Needs Docker, and a broker image that is there.
@@ -75,7 +75,7 @@ fn main() -> anyhow::Result<()> {
             name: format!("bench{hidden}"),
             args: &args,
             runs: runs.path(),
-            program: Program {
+            program: BenchProgram {
                 runs: runs.path(),
                 data: &args.data_dir,
             },
@@ -93,7 +93,7 @@ struct Bench<'a> {
     name: String,
     args: &'a Args,
     runs: &'a Path,
-    program: Program<'a>,
+    program: BenchProgram<'a>,
 }
 
 impl Bench<'_> {
@@ -121,9 +121,9 @@ impl Bench<'_> {
         let [mut ratios, mut ratios_of_actors] = [Vec::new(), Vec::new()];
         let mut digest = Value::Null;
         for round in 1..=self.args.rounds {
-            let (trained, told) = self.train(file, round)?;
-            let training = best_epoch(&told).context("lines of epochs")?;
-            if let Some(up) = told.lines().find(|line| line.contains(" is up: ")) {
+            let (trained, stderr) = self.train(file, round)?;
+            let training = best_epoch(&stderr).context("lines of epochs")?;
+            if let Some(up) = stderr.lines().find(|line| line.contains(" is up: ")) {
                 println!("  {up}");
             }
             let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -136,9 +136,9 @@ impl Bench<'_> {
                     self.compare_counts(&deployed, &plan, &trained).await?;
                 }
                 let broker = self.broker(&deployed).await?;
-                let bare = async |who| {
+                let bare = async |connections| {
                     let epochs = self.args.epochs;
-                    let moved = bare::ticks_per_second(&broker, &graph, &plan, epochs, who);
+                    let moved = bare::ticks_per_second(&broker, &graph, &plan, epochs, connections);
                     let moved = tokio::time::timeout(BARE_WITHIN, moved).await;
                     moved.context("bare messages have got lost")?
                 };
@@ -174,7 +174,7 @@ impl Bench<'_> {
         Ok(())
     }
 
-    /// A turn of training: its document, and what it has told.
+    /// A turn of training: its document, and its stderr.
     fn train(&self, file: &str, round: u32) -> anyhow::Result<(Value, String)> {
         let epochs = (round * self.args.epochs).to_string();
         let per_unit = self.args.neurons_per_unit.to_string();
@@ -189,11 +189,11 @@ impl Bench<'_> {
         if let Some(program) = &self.args.program {
             train.extend(["--program", program.to_str().context("a plain path")?]);
         }
-        let (trained, told) = self.program.run(&train)?;
-        Ok((json(&trained)?, told))
+        let (trained, stderr) = self.program.run(&train)?;
+        Ok((json(&trained)?, stderr))
     }
 
-    /// What the broker says that it has delivered, against the plan.
+    /// Compares the broker's count of deliveries with the plan.
     async fn compare_counts(
         &self,
         deployed: &DockerRun,
@@ -219,15 +219,15 @@ impl Bench<'_> {
         };
         // Evaluations go forward only. By reference, the first layer is told of each in a message of its
         // own. The first of them comes with errors, but the run's first training tick does not.
-        let told = match plan.feed {
+        let announcements = match plan.feed {
             Feed::Reference => plan.layers[0].units as u64,
             Feed::Broadcast => 0,
         };
-        let forward = |of: fn(&Traffic) -> u64, of_a_telling: u64| -> f64 {
+        let forward = |of: fn(&Traffic) -> u64, of_announcement: u64| -> f64 {
             let kinds = plan.traffic.iter();
             let forward =
                 kinds.filter(|t| matches!(t.kind, TrafficKind::Forward | TrafficKind::Activation));
-            (forward.map(of).sum::<u64>() + told * of_a_telling) as f64
+            (forward.map(of).sum::<u64>() + announcements * of_announcement) as f64
         };
         let ticks = trained["ticks"].as_f64().context("ticks")?;
         let tests = plan.ticks.test as f64;

@@ -19,7 +19,7 @@ use ndarray::{Array1, Array2, Axis};
 mod containers;
 mod support;
 
-use containers::{Program, best_epoch, json};
+use containers::{BenchProgram, best_epoch, json};
 
 const BATCH: usize = 128;
 const LEARNING_RATE: f32 = 0.05;
@@ -86,7 +86,7 @@ fn main() -> anyhow::Result<()> {
 /// Samples a second of an epoch with every filter and neuron in a container of its own.
 fn container_epoch(data: &Path) -> anyhow::Result<f64> {
     let runs = tempfile::tempdir()?;
-    let program = Program {
+    let program = BenchProgram {
         runs: runs.path(),
         data,
     };
@@ -99,11 +99,11 @@ fn container_epoch(data: &Path) -> anyhow::Result<f64> {
             "train", file, "--target", target, "--epochs", "1", "--json", "--set", &name,
         ])
     };
-    let measured = train("bench-lenet", "docker").and_then(|(trained, told)| {
+    let measured = train("bench-lenet", "docker").and_then(|(trained, stderr)| {
         let digest = |text: &str| Ok::<_, anyhow::Error>(json(text)?["weights_sha256"].clone());
         let (local, trained) = (digest(&train("local", "local")?.0)?, digest(&trained)?);
         ensure!(local == trained, "the digests differ: {trained} {local}");
-        best_epoch(&told).context("lines of epochs")
+        best_epoch(&stderr).context("lines of epochs")
     });
     // Whatever went wrong, no containers are left.
     let removed = program.stdout(&["down", "bench-lenet"]);
@@ -113,14 +113,14 @@ fn container_epoch(data: &Path) -> anyhow::Result<f64> {
 }
 
 /// Weights of a layer, `[outputs, inputs]`, with momentum.
-struct Layer {
+struct PlainLayer {
     w: Array2<f32>,
     b: Array1<f32>,
     vw: Array2<f32>,
     vb: Array1<f32>,
 }
 
-impl Layer {
+impl PlainLayer {
     fn new(outputs: usize, inputs: usize) -> Self {
         let scale = (2.0 / inputs as f32).sqrt();
         let w = Array2::from_shape_fn((outputs, inputs), |(i, j)| {
@@ -290,11 +290,11 @@ fn plain_epochs(dataset: &Arc<Dataset>, epochs: u32) -> Duration {
         before: 0,
         out: 10,
     };
-    let (mut conv1, mut conv2) = (Layer::new(6, 25), Layer::new(16, 150));
+    let (mut conv1, mut conv2) = (PlainLayer::new(6, 25), PlainLayer::new(16, 150));
     let mut full = [
-        Layer::new(120, 400),
-        Layer::new(84, 120),
-        Layer::new(10, 84),
+        PlainLayer::new(120, 400),
+        PlainLayer::new(84, 120),
+        PlainLayer::new(10, 84),
     ];
     let rows = batches.rows(Part::Train);
     let mut fastest = Duration::MAX;
@@ -340,7 +340,7 @@ fn plain_epochs(dataset: &Arc<Dataset>, epochs: u32) -> Duration {
                 row[label as usize] -= 1.0;
                 row /= n as f32;
             }
-            let behind = |layer: &Layer, deltas: &Array2<f32>, a: &Array2<f32>| {
+            let behind = |layer: &PlainLayer, deltas: &Array2<f32>, a: &Array2<f32>| {
                 let mut errors = deltas.dot(&layer.w);
                 errors.zip_mut_with(a, |e, &a| {
                     if a <= 0.0 {

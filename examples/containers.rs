@@ -4,7 +4,7 @@ use cuttlefish::deploy::docker::{DockerRun, Services};
 use cuttlefish::deploy::{Error, Options};
 use cuttlefish::layers::{NeuronLayer, dense};
 use cuttlefish::math::Activation;
-use cuttlefish::monitor::{Event, Monitor};
+use cuttlefish::monitor::{Monitor, RunEvent};
 use cuttlefish::{Config, Data, Run, Topology, block_on};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -20,7 +20,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let runs = tempfile::tempdir()?;
     let config = Config::in_directory(&runs);
     let (monitor, _) = Monitor::new(|event| {
-        if let Event::Note(text) = event {
+        if let RunEvent::Note(text) = event {
             println!("{text}");
         }
     });

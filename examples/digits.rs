@@ -3,7 +3,7 @@
 use cuttlefish::deploy::Options;
 use cuttlefish::layers::{NeuronLayer, dense};
 use cuttlefish::math::Activation;
-use cuttlefish::monitor::{Event, Monitor};
+use cuttlefish::monitor::{Monitor, RunEvent};
 use cuttlefish::{Config, Data, Run, Topology, block_on};
 use ndarray::Array2;
 
@@ -15,7 +15,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let runs = tempfile::tempdir()?;
     let config = Config::in_directory(&runs);
     let (monitor, _) = Monitor::new(|event| {
-        if let Event::EpochFinished { record, .. } = event {
+        if let RunEvent::EpochFinished { record, .. } = event {
             println!("epoch {}: loss {:.4}", record.epoch, record.train.loss);
         }
     });

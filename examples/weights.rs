@@ -4,7 +4,7 @@ use cuttlefish::deploy::{Kind, Options};
 use cuttlefish::layers::{NeuronLayer, dense};
 use cuttlefish::math::Activation;
 use cuttlefish::monitor::Monitor;
-use cuttlefish::run::{Overrides, Prepared, Request, Source, bring_up};
+use cuttlefish::run::{Overrides, PreparedRun, RunRequest, TopologySource, bring_up};
 use cuttlefish::{Config, Data, Run, Topology, block_on};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -16,13 +16,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let (first, _) = Run::train(&topology("first"), Options::Local, &config, &monitor).await?;
         let weights = first.weights().await?;
 
-        let request = Request {
-            topology: Source::Program(&topology("second")),
+        let request = RunRequest {
+            topology: TopologySource::Program(&topology("second")),
             overrides: &Overrides::default(),
             target: Kind::Local,
             overwrite: false,
         };
-        let second = Prepared::from_topology(&request, &config)
+        let second = PreparedRun::from_topology(&request, &config)
             .await?
             .with_arrays(&weights)?;
         let second = bring_up(second, Options::Local, &monitor).await?;

@@ -1,6 +1,6 @@
-//! Work on many items, of which one that fails does not keep the others from being done.
+//! Work on many items, where one that fails does not keep the others from being done.
 //!
-//! What may pass is tried again in a few rounds, after the others; what is left is told at the end.
+//! Failures that may pass are tried again in a few rounds, after the others; what is left is told at the end.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -14,20 +14,20 @@ const ROUNDS: u32 = 4;
 /// Pause before the second round, but for chance; doubled before each further one.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 
-/// Time within which a pause notices that nobody wants any more.
-const NOTICED_WITHIN: Duration = Duration::from_millis(50);
+/// Time within which a pause notices a cancellation.
+const CANCEL_POLL: Duration = Duration::from_millis(50);
 
-/// Failures that are told one by one; of further ones only their number.
-const MAX_TOLD: usize = 5;
+/// Failures that are listed one by one; of further ones only their number.
+const MAX_SHOWN: usize = 5;
 
 /// Use of trying again after a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Retry {
-    /// The same request may succeed later.
+    /// An equal request may succeed later.
     Later,
-    /// It will not, but those for other items may.
+    /// This one will not, but requests for other items may.
     Never,
-    /// None will, for whichever item.
+    /// No request will, for whichever item.
     Stop,
 }
 
@@ -66,7 +66,7 @@ impl<T, E: Retryable> Attempts<T, E> {
         self.waiting.pop_front().filter(|_| !self.is_stopped)
     }
 
-    fn failed(&mut self, item: T, error: E) {
+    fn add_failure(&mut self, item: T, error: E) {
         let retry = error.retry();
         self.is_stopped |= retry == Retry::Stop;
         match retry {
@@ -99,8 +99,8 @@ impl<T, E: Retryable> Attempts<T, E> {
     }
 }
 
-/// Does `work` for each item, `at_once` of them at a time, and returns those that could not be done.
-/// `done` hears of each that was. Once `goes_on` says no, what is under way is finished, and no other
+/// Applies `work` to each item, `at_once` of them at a time, and returns those that could not be done.
+/// `done` hears of each that was. Once `goes_on` says no, items under way are finished, and no other
 /// begun.
 pub async fn for_each<T, E, F>(
     items: Vec<T>,
@@ -128,7 +128,7 @@ where
             match under_way.next().await {
                 None => break,
                 Some((item, Ok(()))) => done(&item),
-                Some((item, Err(error))) => attempts.failed(item, error),
+                Some((item, Err(error))) => attempts.add_failure(item, error),
             }
         }
         let Some(pause) = attempts.pause() else {
@@ -137,7 +137,7 @@ where
         // Up to half of it more or less at random: others may try at the same moments.
         let until = tokio::time::Instant::now() + pause.mul_f64(rand::random_range(0.5..1.5));
         while goes_on() && tokio::time::Instant::now() < until {
-            tokio::time::sleep(NOTICED_WITHIN).await;
+            tokio::time::sleep(CANCEL_POLL).await;
         }
         if !goes_on() {
             return attempts.finish();
@@ -146,7 +146,7 @@ where
     }
 }
 
-/// Items that are left, with why. The text continues "failed to".
+/// Items that are left, with the reason of each. The text continues "failed to".
 #[derive(Debug)]
 pub struct Failures {
     what: String,
@@ -154,7 +154,7 @@ pub struct Failures {
 }
 
 impl Failures {
-    /// Items that are left of `total` after `verb`, as `noun` calls them; `None` if nothing is.
+    /// Items that are left of `total` after `verb`, as `noun` calls them; None if nothing is.
     pub fn new<E: Retryable>(
         verb: &str,
         noun: &str,
@@ -191,12 +191,12 @@ impl Failures {
 
 impl fmt::Display for Failures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let told = self.items.iter().take(MAX_TOLD);
-        let told: Vec<String> = told
+        let shown = self.items.iter().take(MAX_SHOWN);
+        let texts: Vec<String> = shown
             .map(|(name, reason)| format!("{name}: {reason}"))
             .collect();
-        write!(f, "{}: {}", self.what, told.join("; "))?;
-        match self.items.len().saturating_sub(MAX_TOLD) {
+        write!(f, "{}: {}", self.what, texts.join("; "))?;
+        match self.items.len().saturating_sub(MAX_SHOWN) {
             0 => Ok(()),
             more => write!(f, "; and {more} more"),
         }
@@ -223,7 +223,7 @@ mod tests {
     }
 
     /// Tries of each item, and items left, where they fail as `fate` says by item and try.
-    fn tried(
+    fn run_attempts(
         items: u32,
         fate: impl Fn(u32, u32) -> Option<Retry>,
     ) -> (BTreeMap<u32, u32>, Vec<(u32, Retry)>) {
@@ -235,7 +235,7 @@ mod tests {
                 let count = tries.entry(item).or_insert(0);
                 *count += 1;
                 if let Some(retry) = fate(item, *count) {
-                    attempts.failed(item, retry);
+                    attempts.add_failure(item, retry);
                 }
             }
             let Some(pause) = attempts.pause() else {
@@ -250,8 +250,8 @@ mod tests {
     #[test]
     fn one_that_fails_keeps_no_other_from_being_done_and_is_tried_again() {
         let fate = |item, tries| (item == 1 && tries < 3).then_some(Retry::Later);
-        let (tries, left) = tried(100, fate);
-        assert_eq!(left, []);
+        let (tries, failures) = run_attempts(100, fate);
+        assert_eq!(failures, []);
         assert_eq!((tries[&0], tries[&1], tries[&99]), (1, 3, 1));
     }
 
@@ -262,8 +262,8 @@ mod tests {
             2 => Some(Retry::Never),
             _ => None,
         };
-        let (tries, left) = tried(5, fate);
-        assert_eq!(left, [(2, Retry::Never), (1, Retry::Later)]);
+        let (tries, failures) = run_attempts(5, fate);
+        assert_eq!(failures, [(2, Retry::Never), (1, Retry::Later)]);
         assert_eq!((tries[&1], tries[&2], tries[&4]), (ROUNDS, 1, 1));
     }
 
@@ -273,15 +273,15 @@ mod tests {
             0 => Some(Retry::Later),
             _ => Some(Retry::Stop),
         };
-        let (tries, left) = tried(100, fate);
-        assert_eq!(left, [(1, Retry::Stop)]);
+        let (tries, failures) = run_attempts(100, fate);
+        assert_eq!(failures, [(1, Retry::Stop)]);
         assert_eq!(tries.len(), 2);
     }
 
     #[tokio::test]
     async fn items_are_done_several_at_a_time_and_those_that_are_done_are_told() {
         let (under_way, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        let told = AtomicUsize::new(0);
+        let done = AtomicUsize::new(0);
         let work = |item: u32| {
             let (under_way, most) = (&under_way, &most);
             async move {
@@ -293,24 +293,24 @@ mod tests {
             }
         };
         let note = |_: &u32| {
-            told.fetch_add(1, Ordering::Relaxed);
+            done.fetch_add(1, Ordering::Relaxed);
         };
-        let left = for_each((0..20).collect(), 4, work, note, &|| true).await;
-        assert_eq!(left, [(3, Retry::Never)]);
-        assert_eq!((most.into_inner(), told.into_inner()), (4, 19));
+        let failures = for_each((0..20).collect(), 4, work, note, &|| true).await;
+        assert_eq!(failures, [(3, Retry::Never)]);
+        assert_eq!((most.into_inner(), done.into_inner()), (4, 19));
     }
 
     #[tokio::test]
     async fn once_nobody_wants_any_more_no_other_item_is_begun_and_none_tried_again() {
-        let (wanted, begun) = (AtomicBool::new(true), AtomicUsize::new(0));
+        let (is_wanted, begun) = (AtomicBool::new(true), AtomicUsize::new(0));
         let work = |_: u32| {
             begun.fetch_add(1, Ordering::Relaxed);
-            wanted.store(false, Ordering::Relaxed);
+            is_wanted.store(false, Ordering::Relaxed);
             async { Err(Retry::Later) }
         };
-        let goes_on = || wanted.load(Ordering::Relaxed);
-        let left = for_each(vec![1, 2, 3], 1, work, |_| {}, &goes_on).await;
-        assert_eq!((left, begun.into_inner()), (vec![(1, Retry::Later)], 1));
+        let goes_on = || is_wanted.load(Ordering::Relaxed);
+        let failures = for_each(vec![1, 2, 3], 1, work, |_| {}, &goes_on).await;
+        assert_eq!((failures, begun.into_inner()), (vec![(1, Retry::Later)], 1));
     }
 
     #[test]

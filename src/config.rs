@@ -1,4 +1,4 @@
-//! The command's environment, which nothing else here reads: where data sets and runs are kept.
+//! The command's environment, which nothing else here reads: directories of data sets and runs, services.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -8,24 +8,24 @@ pub use cuttlefish_runtime::config::*;
 /// Directories that the command line or the environment chooses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// Where data sets are looked for and kept.
+    /// Directory of data sets.
     pub data_dir: PathBuf,
-    /// Whether a person said so, by flag or environment.
+    /// True if a person named it, by flag or environment.
     pub data_dir_is_chosen: bool,
-    /// Where runs are kept.
+    /// Directory of runs.
     pub runs_dir: PathBuf,
-    /// Services that the environment names, for runs in containers.
-    pub services: Services,
+    /// Addresses of services, from the environment, for runs in containers.
+    pub services: ServiceAddresses,
 }
 
-/// Services that were there before a run.
+/// Addresses of services that a run finds, and the image of one that it brings along.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Services {
+pub struct ServiceAddresses {
     /// Address of a broker, with user and password.
     pub broker: Option<String>,
-    /// Its management API.
+    /// Address of the broker's management API.
     pub broker_api: Option<String>,
-    /// The certificates of its authority.
+    /// Certificates of the broker's authority.
     pub broker_ca: Option<PathBuf>,
     /// Image of the broker that a run brings along.
     pub broker_image: Option<String>,
@@ -61,7 +61,7 @@ impl Config {
                 .or_else(|| variable("CUTTLEFISH_RUNS_DIR"))
                 .or_else(|| dirs::data_dir().map(|dir| dir.join("cuttlefish").join("runs")))
                 .unwrap_or_else(|| here.join("runs")),
-            services: Services {
+            services: ServiceAddresses {
                 broker: text("CUTTLEFISH_BROKER"),
                 broker_api: text("CUTTLEFISH_BROKER_API"),
                 broker_ca: variable("CUTTLEFISH_BROKER_CA"),
@@ -78,8 +78,7 @@ impl Config {
         Self::new(below("data"), below("runs"), |_| None)
     }
 
-    /// Where the data of a run are that was started with `recorded`, unless a person now says
-    /// otherwise.
+    /// Directory of the data of a run that was started with `recorded`, unless a person now says otherwise.
     pub fn data_dir_of_run<'a>(&'a self, recorded: &'a Path) -> &'a Path {
         if self.data_dir_is_chosen {
             &self.data_dir
@@ -88,7 +87,7 @@ impl Config {
         }
     }
 
-    /// The same from the environment of this process.
+    /// Reads the environment of this process, as [`Config::new`] does.
     #[expect(clippy::disallowed_methods, reason = "this is the one place")]
     pub fn from_process(data_dir: Option<PathBuf>, runs_dir: Option<PathBuf>) -> Self {
         Self::new(data_dir, runs_dir, |name| std::env::var_os(name))

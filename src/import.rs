@@ -13,7 +13,7 @@ use safetensors::{Dtype, SafeTensorError, SafeTensors};
 
 use crate::store::{self, Store, WriteReply};
 
-/// Why a file's weights are not those of a network. Texts go on after "failed to".
+/// Error of an import. Texts go on after "failed to".
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Another kind of file, or a part of one.
@@ -22,11 +22,11 @@ pub enum Error {
     /// A tensor that the network needs.
     #[error("find the tensor `{name}` of shape {shape:?}; the file has {found}")]
     Missing {
-        /// Its name.
+        /// Name of the tensor.
         name: String,
-        /// Its shape.
+        /// Shape of the tensor.
         shape: Vec<usize>,
-        /// The names that there are.
+        /// Names of the file's tensors.
         found: String,
     },
     /// Tensors that the network has no place for.
@@ -35,28 +35,28 @@ pub enum Error {
     /// A tensor of another shape or type.
     #[error(
         "use the tensor `{name}`: it is {found_dtype:?} of shape {found:?}, and the network needs \
-         F32 of shape {wanted:?}"
+         F32 of shape {expected:?}"
     )]
     Shape {
-        /// Its name.
+        /// Name of the tensor.
         name: String,
-        /// What it holds.
+        /// Type of the tensor's numbers.
         found_dtype: Dtype,
-        /// Its shape.
+        /// Shape of the tensor.
         found: Vec<usize>,
-        /// The shape that it should have.
-        wanted: Vec<usize>,
+        /// Shape that the network needs.
+        expected: Vec<usize>,
     },
     /// Numbers that nothing can be computed with.
     #[error("use the tensor `{name}`: it has numbers that are not finite")]
     NotFinite {
-        /// Its name.
+        /// Name of the tensor.
         name: String,
     },
     /// The store.
     #[error("write the weights: {0}")]
     Store(#[from] store::Error),
-    /// Somebody else writes to the run.
+    /// The run has another writer.
     #[error("write the weights: another process works on the run")]
     Refused,
 }
@@ -83,29 +83,29 @@ pub fn states_of_arrays(
     arrays: &BTreeMap<String, ArrayD<f32>>,
 ) -> Result<Vec<Vec<NeuronState>>, Error> {
     let names: Vec<&str> = arrays.keys().map(String::as_str).collect();
-    states_of(graph, &names, |name, wanted| {
-        let found = arrays.get(name).ok_or_else(|| Error::Missing {
+    states_of(graph, &names, |name, expected| {
+        let array = arrays.get(name).ok_or_else(|| Error::Missing {
             name: name.to_owned(),
-            shape: wanted.clone(),
-            found: listed_or_none(names.iter().copied()),
+            shape: expected.clone(),
+            found: name_list_or_none(names.iter().copied()),
         })?;
-        if found.shape() != wanted {
+        if array.shape() != expected {
             return Err(Error::Shape {
                 name: name.to_owned(),
                 found_dtype: Dtype::F32,
-                found: found.shape().to_vec(),
-                wanted,
+                found: array.shape().to_vec(),
+                expected,
             });
         }
-        finite(name, found.iter().copied().collect())
+        finite(name, array.iter().copied().collect())
     })
 }
 
-/// The same from whatever has tensors of these names: `tensor` gives the numbers of one, which has to have this
-/// shape.
+/// State of every neuron from tensors of these names: `tensor` gives the numbers of one, which has to have
+/// this shape.
 fn states_of(
     graph: &Graph,
-    found: &[&str],
+    available: &[&str],
     tensor: impl Fn(&str, Vec<usize>) -> Result<Vec<f32>, Error>,
 ) -> Result<Vec<Vec<NeuronState>>, Error> {
     let mut names: Vec<String> = Vec::new();
@@ -129,7 +129,7 @@ fn states_of(
         let of_neuron = |neuron: usize| {
             let mut weights = vec![0.0; layer.fan_in + 1];
             if layer.normalization.is_some() {
-                // Where no gamma is learned, the file has none.
+                // Gamma is not in the file where none is learned.
                 weights.extend(batch_normalization::INITIAL);
             }
             for (row, &place) in places.iter().enumerate() {
@@ -145,32 +145,32 @@ fn states_of(
         };
         states.push((0..*units).map(of_neuron).collect());
     }
-    let extra = found.iter().copied();
-    let extra = extra.filter(|name| !names.iter().any(|known| known == name));
-    match listed(extra) {
+    let extra = available.iter().copied();
+    let extra = extra.filter(|name| !names.iter().any(|used| used == name));
+    match name_list(extra) {
         extra if extra.is_empty() => Ok(states),
         extra => Err(Error::Extra(extra)),
     }
 }
 
-fn numbers(tensors: &SafeTensors<'_>, name: &str, wanted: Vec<usize>) -> Result<Vec<f32>, Error> {
+fn numbers(tensors: &SafeTensors<'_>, name: &str, expected: Vec<usize>) -> Result<Vec<f32>, Error> {
     let name = name.to_owned();
     let tensor: TensorView<'_> = match tensors.tensor(&name) {
         Ok(tensor) => tensor,
         Err(_) => {
             return Err(Error::Missing {
                 name,
-                shape: wanted,
-                found: listed_or_none(tensors.names()),
+                shape: expected,
+                found: name_list_or_none(tensors.names()),
             });
         }
     };
-    if tensor.dtype() != Dtype::F32 || tensor.shape() != wanted {
+    if tensor.dtype() != Dtype::F32 || tensor.shape() != expected {
         return Err(Error::Shape {
             name,
             found_dtype: tensor.dtype(),
             found: tensor.shape().to_vec(),
-            wanted,
+            expected,
         });
     }
     let bytes = tensor.data().chunks_exact(4);
@@ -189,21 +189,21 @@ fn finite(name: &str, numbers: Vec<f32>) -> Result<Vec<f32>, Error> {
     }
 }
 
-fn listed_or_none<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
-    match listed(names) {
-        found if found.is_empty() => "none".to_owned(),
-        found => found,
+fn name_list_or_none<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+    match name_list(names) {
+        names if names.is_empty() => "none".to_owned(),
+        names => names,
     }
 }
 
-/// Some names in their order.
-fn listed<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+/// Names in their order, joined.
+fn name_list<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     let mut names: Vec<String> = names.into_iter().map(|name| format!("`{name}`")).collect();
     names.sort_unstable();
     names.join(", ")
 }
 
-/// Makes weights the first commit of a run that nobody has begun, so that it goes on from there.
+/// Writes weights as the first commit of a run that nobody has begun, so that it goes on from there.
 pub async fn begin_with(
     store: &dyn Store,
     graph: &Graph,

@@ -16,7 +16,7 @@ const MAX_EVENTS: usize = 4096;
 
 /// Something that happens to a run.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Event {
+pub enum RunEvent {
     /// A step that is done once, or a fact that people should know; a sentence.
     Note(String),
     /// Steps of a kind begin: containers or services that are made, changed or removed.
@@ -33,22 +33,22 @@ pub enum Event {
     },
     /// No more of these steps are taken: all are done, or one has failed.
     StepsEnded,
-    /// From now on the training of a run is followed.
+    /// The training of a run is followed from now on.
     TrainingBegun {
         /// Epochs of the run.
         epochs: u32,
     },
-    /// It is followed no more: it is over, or was let go of.
+    /// The training is followed no more: it is over, or was let go of.
     TrainingEnded,
     /// Training goes on from an earlier commit.
     Resumed(CommitPoint),
     /// An epoch is finished, with its validation.
     EpochFinished {
-        /// Its metrics.
+        /// Metrics of the epoch.
         record: EpochRecord,
-        /// Its training rows.
+        /// Training rows of the epoch.
         rows: usize,
-        /// Its duration, validation included.
+        /// Duration of the epoch, validation included.
         took: Duration,
     },
     /// The run went back to a commit, to compute again what was lost.
@@ -73,7 +73,7 @@ pub enum Event {
     Training(TrainingStatus),
 }
 
-/// How far a run is, and how fast.
+/// Progress and speed of a training.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TrainingStatus {
     /// The epoch, from 1.
@@ -98,7 +98,7 @@ pub struct TrainingStatus {
 
 /// Receiver of a run's events, and the end at which its use case hears that it should stop.
 pub struct Monitor {
-    sink: Box<dyn Fn(Event) + Send + Sync>,
+    sink: Box<dyn Fn(RunEvent) + Send + Sync>,
     interrupts: watch::Receiver<u32>,
 }
 
@@ -113,7 +113,7 @@ pub struct Interrupted;
 
 impl Monitor {
     /// A monitor that hands each event to `sink`, which must not block.
-    pub fn new(sink: impl Fn(Event) + Send + Sync + 'static) -> (Self, Interrupter) {
+    pub fn new(sink: impl Fn(RunEvent) + Send + Sync + 'static) -> (Self, Interrupter) {
         let (sender, interrupts) = watch::channel(0);
         let sink = Box::new(sink);
         (Self { sink, interrupts }, Interrupter(sender.into()))
@@ -125,7 +125,7 @@ impl Monitor {
     }
 
     /// A monitor whose events are read elsewhere. Whoever reads too slowly misses events.
-    pub fn channel() -> (Self, Interrupter, mpsc::Receiver<Event>) {
+    pub fn channel() -> (Self, Interrupter, mpsc::Receiver<RunEvent>) {
         let (sender, events) = mpsc::channel(MAX_EVENTS);
         let (monitor, interrupter) = Self::new(move |event| {
             // Neither a full stream nor a reader that has left is a reason to stop the run.
@@ -135,38 +135,38 @@ impl Monitor {
     }
 
     /// Hands an event on.
-    pub fn event(&self, event: Event) {
+    pub fn event(&self, event: RunEvent) {
         (self.sink)(event);
     }
 
-    /// Hands on an [`Event::Note`].
+    /// Hands on a [`RunEvent::Note`].
     pub fn note(&self, text: impl Into<String>) {
-        self.event(Event::Note(text.into()));
+        self.event(RunEvent::Note(text.into()));
     }
 
-    /// Hands on an [`Event::StepsBegun`].
+    /// Hands on a [`RunEvent::StepsBegun`].
     pub fn begin(&self, what: &str, total: usize) {
         let what = what.to_owned();
-        self.event(Event::StepsBegun { what, total });
+        self.event(RunEvent::StepsBegun { what, total });
     }
 
-    /// Hands on an [`Event::StepDone`].
+    /// Hands on a [`RunEvent::StepDone`].
     pub fn done(&self, name: &str) {
         let name = name.to_owned();
-        self.event(Event::StepDone { name });
+        self.event(RunEvent::StepDone { name });
     }
 
-    /// Hands on an [`Event::StepsEnded`].
+    /// Hands on a [`RunEvent::StepsEnded`].
     pub fn end(&self) {
-        self.event(Event::StepsEnded);
+        self.event(RunEvent::StepsEnded);
     }
 
-    /// How often the caller has asked to stop.
+    /// Number of times that the caller has asked to stop.
     pub fn interrupts(&self) -> u32 {
         *self.interrupts.borrow()
     }
 
-    /// Whether the caller has asked to stop.
+    /// True if the caller has asked to stop.
     pub fn is_cancelled(&self) -> bool {
         self.interrupts() > 0
     }

@@ -30,7 +30,7 @@ const LOCK: &str = "lock";
 const LOCK_TRIES: u32 = 10;
 const LOCK_PAUSE: Duration = Duration::from_millis(20);
 
-/// Why a run cannot be used. The text continues "failed to".
+/// Error of a run's directory. The text continues "failed to".
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// No run of that name.
@@ -38,7 +38,7 @@ pub enum Error {
     Unknown {
         /// The name.
         run: String,
-        /// Where it was looked for.
+        /// The directory in which it was looked for.
         runs_dir: PathBuf,
     },
     /// The name cannot be one of a run.
@@ -61,7 +61,7 @@ pub enum Error {
     Exists {
         /// The name.
         run: String,
-        /// Its target, in words that go on the sentence; empty where that is the one asked for.
+        /// Target of the run, in words that go on the sentence; empty where it is the requested one.
         place: &'static str,
     },
     /// A process works on the run.
@@ -69,7 +69,7 @@ pub enum Error {
     Locked {
         /// The name.
         run: String,
-        /// What the lock says about its owner.
+        /// The owner's process, as the lock says it.
         process: String,
     },
     /// The operating system refused.
@@ -77,7 +77,7 @@ pub enum Error {
     Io {
         /// The file or directory.
         path: PathBuf,
-        /// What the operating system said.
+        /// The operating system's error.
         source: std::io::Error,
     },
     /// The directory is there, but not what a run leaves behind.
@@ -85,7 +85,7 @@ pub enum Error {
     Broken {
         /// The name.
         run: String,
-        /// What is wrong.
+        /// The problem.
         problem: String,
     },
     /// The store refused.
@@ -169,12 +169,12 @@ impl RunDir {
         &self.name
     }
 
-    /// Where it is.
+    /// The directory's path.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Whether the run exists.
+    /// True if the run exists.
     pub fn exists(&self) -> bool {
         [STORE, DOCUMENT, DOCKER_DOCUMENT, ECS_DOCUMENT]
             .iter()
@@ -318,7 +318,7 @@ fn sign(mut file: File, path: &Path) -> Result<Lock, Error> {
     Ok(Lock { _file: file })
 }
 
-/// What a lock file says about the process that holds it.
+/// The process that holds a lock file, as the file says it.
 fn owner(mut file: File) -> String {
     let mut process = String::new();
     // Only for the message: an unreadable lock is still a lock.
@@ -329,7 +329,7 @@ fn owner(mut file: File) -> String {
     process
 }
 
-/// Whether an open file is still what its path leads to.
+/// True if an open file is still the one that its path leads to.
 fn is_at(file: &File, path: &Path) -> bool {
     match (file.metadata(), fs::metadata(path)) {
         (Ok(open), Ok(found)) => (open.dev(), open.ino()) == (found.dev(), found.ino()),

@@ -20,7 +20,7 @@ use tokio::sync::Notify;
 /// Ticks that the publisher is ahead of its consumers at most: as training has it.
 const IN_FLIGHT: u64 = 2;
 
-/// Who has a connection.
+/// Distribution of connections.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Connections {
     /// One publisher and one consumer: a read or a write of theirs carries many messages.
@@ -30,7 +30,7 @@ pub enum Connections {
 }
 
 /// Messages of one kind and layer.
-struct Parcels {
+struct MessageGroup {
     exchange: String,
     /// Sender and routing key of each.
     keys: Vec<(Address, String)>,
@@ -38,14 +38,14 @@ struct Parcels {
 }
 
 /// A training tick's messages, layer by layer.
-fn parcels(graph: &Graph, plan: &Plan) -> Vec<Parcels> {
+fn message_groups(graph: &Graph, plan: &Plan) -> Vec<MessageGroup> {
     plan.traffic
         .iter()
         .map(|traffic| of_one_kind(graph, traffic))
         .collect()
 }
 
-fn of_one_kind(graph: &Graph, traffic: &Traffic) -> Parcels {
+fn of_one_kind(graph: &Graph, traffic: &Traffic) -> MessageGroup {
     let run = graph.name.as_str();
     let mut layers = graph.layers.iter();
     let index = layers.position(|layer| layer.name == traffic.layer);
@@ -62,7 +62,7 @@ fn of_one_kind(graph: &Graph, traffic: &Traffic) -> Parcels {
     };
     let payload = vec![0; (traffic.wire_bytes / traffic.messages) as usize];
     if traffic.kind == TrafficKind::Forward {
-        return Parcels {
+        return MessageGroup {
             exchange: names::layer_exchange(run, &layer.name),
             keys: vec![(below, String::new())],
             payload,
@@ -82,42 +82,49 @@ fn of_one_kind(graph: &Graph, traffic: &Traffic) -> Parcels {
         };
         (sender, queue.unwrap_or_default())
     };
-    Parcels {
+    MessageGroup {
         exchange: names::exchange(run),
         keys: (0..traffic.messages as usize).map(key).collect(),
         payload,
     }
 }
 
-/// Where each actor's messages leave, and where they arrive.
-struct Places {
+/// Channels on which each actor's messages leave and arrive.
+struct ActorChannels {
     connections: Vec<Connection>,
     channels: BTreeMap<Address, (Channel, Channel)>,
 }
 
-impl Places {
-    async fn open(broker: &Broker, graph: &Graph, who: Connections) -> anyhow::Result<Self> {
-        let mut places = Self {
+impl ActorChannels {
+    async fn open(
+        broker: &Broker,
+        graph: &Graph,
+        connections: Connections,
+    ) -> anyhow::Result<Self> {
+        let mut actor_channels = Self {
             connections: Vec::new(),
             channels: BTreeMap::new(),
         };
         let mut pair = None;
-        if who == Connections::Pair {
-            let publisher = places.channel(broker, "bare publisher").await?;
-            pair = Some((publisher, places.channel(broker, "bare consumer").await?));
+        if connections == Connections::Pair {
+            let publisher = actor_channels.channel(broker, "bare publisher").await?;
+            pair = Some((
+                publisher,
+                actor_channels.channel(broker, "bare consumer").await?,
+            ));
         }
         for actor in Roster::new(graph).actors() {
             let channels = match &pair {
                 Some(pair) => pair.clone(),
                 None => {
                     let name = format!("bare {}", actor.name);
-                    let channel = places.channel(broker, &name).await?;
+                    let channel = actor_channels.channel(broker, &name).await?;
                     (channel.clone(), channel)
                 }
             };
-            places.channels.insert(actor.address, channels);
+            actor_channels.channels.insert(actor.address, channels);
         }
-        Ok(places)
+        Ok(actor_channels)
     }
 
     async fn channel(&mut self, broker: &Broker, name: &str) -> anyhow::Result<Channel> {
@@ -135,25 +142,24 @@ impl Places {
     }
 }
 
-/// How many ticks' messages are moved in a second, in the best of some epochs, by who does nothing
-/// else.
+/// Ticks whose messages are moved in a second, in the best of some epochs, with nothing else to do.
 pub async fn ticks_per_second(
     broker: &Broker,
     graph: &Graph,
     plan: &Plan,
     epochs: u32,
-    who: Connections,
+    connections: Connections,
 ) -> anyhow::Result<f64> {
     let mut graph = graph.clone();
     graph.name.push_str("-bare");
-    let parcels = parcels(&graph, plan);
-    let places = Places::open(broker, &graph, who).await?;
+    let groups = message_groups(&graph, plan);
+    let actor_channels = ActorChannels::open(broker, &graph, connections).await?;
     let connection = broker.connect("bare wires", SMALL_FRAMES).await?;
     let wiring = Wiring::new(&graph);
     wiring.declare(&connection).await?;
     let (received, progress) = (Arc::new(AtomicU64::new(0)), Arc::new(Notify::new()));
     for actor in Roster::new(&graph).actors() {
-        let (_, channel) = &places.channels[&actor.address];
+        let (_, channel) = &actor_channels.channels[&actor.address];
         for queue in &actor.inbox {
             let options = BasicConsumeOptions {
                 no_ack: true,
@@ -187,7 +193,7 @@ pub async fn ticks_per_second(
             while sent >= received.load(Ordering::Relaxed) / plan.per_tick.messages + IN_FLIGHT {
                 progress.notified().await;
             }
-            publish(&places, &parcels)?;
+            publish(&actor_channels, &groups)?;
             sent += 1;
         }
         while received.load(Ordering::Relaxed) < sent * plan.per_tick.messages {
@@ -197,18 +203,18 @@ pub async fn ticks_per_second(
     }
     wiring.remove(&connection).await?;
     connection.close().await?;
-    places.close().await?;
+    actor_channels.close().await?;
     Ok(best)
 }
 
-fn publish(places: &Places, parcels: &[Parcels]) -> anyhow::Result<()> {
-    for parcels in parcels {
-        for (sender, key) in &parcels.keys {
-            let published = places.channels[sender].0.basic_publish(
-                parcels.exchange.as_str().into(),
+fn publish(actor_channels: &ActorChannels, groups: &[MessageGroup]) -> anyhow::Result<()> {
+    for group in groups {
+        for (sender, key) in &group.keys {
+            let published = actor_channels.channels[sender].0.basic_publish(
+                group.exchange.as_str().into(),
                 key.as_str().into(),
                 BasicPublishOptions::default(),
-                &parcels.payload,
+                &group.payload,
                 BasicProperties::default(),
             );
             // The first poll hands it over; the rest would only tell when it has left.

@@ -1,4 +1,4 @@
-//! What the benchmarks of training in containers share: the program, as a user runs it.
+//! Parts that the benchmarks of training in containers share: the program, as a user runs it.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -7,18 +7,18 @@ use anyhow::{Context as _, bail};
 use serde_json::Value;
 
 /// The program with runs and data of its own.
-pub struct Program<'a> {
+pub struct BenchProgram<'a> {
     pub runs: &'a Path,
     pub data: &'a Path,
 }
 
-impl Program<'_> {
-    /// What it says on stdout.
+impl BenchProgram<'_> {
+    /// Stdout of a run of the program.
     pub fn stdout(&self, args: &[&str]) -> anyhow::Result<String> {
         Ok(self.run(args)?.0)
     }
 
-    /// What it says on stdout and on stderr.
+    /// Stdout and stderr of a run of the program.
     pub fn run(&self, args: &[&str]) -> anyhow::Result<(String, String)> {
         let output = Command::new(env!("CARGO_BIN_EXE_cuttlefish"))
             .args(args)
@@ -42,12 +42,12 @@ pub fn json(text: &str) -> anyhow::Result<Value> {
 }
 
 /// Samples a second in the best epoch, as the lines of the epochs say.
-pub fn best_epoch(told: &str) -> Option<f64> {
+pub fn best_epoch(stderr: &str) -> Option<f64> {
     let speed = |line: &str| {
         let (before, _) = line.split_once(" samples/s")?;
         let number = before.rsplit(' ').next()?.replace(',', "");
         number.parse::<f64>().ok()
     };
-    let epochs = told.lines().filter(|line| line.starts_with("epoch"));
+    let epochs = stderr.lines().filter(|line| line.starts_with("epoch"));
     epochs.filter_map(speed).reduce(f64::max)
 }

@@ -1,4 +1,4 @@
-//! What the benchmarks of training in one process share.
+//! Parts that the benchmarks of training in one process share.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,13 +30,13 @@ pub fn actor_epochs(graph: Graph, dataset: Arc<Dataset>) -> anyhow::Result<(Dura
         let graph = Arc::new(graph);
         let task = &dataset.task;
         let run = LocalRun::start(&graph, &batches, task, Arc::new(store), Timing::default())?;
-        let (mut last, mut seen) = (Duration::ZERO, 0);
+        let (mut last, mut last_note) = (Duration::ZERO, 0);
         let mut fastest = Duration::MAX;
         loop {
             run.observer().wait(Duration::from_millis(100)).await;
-            let look = run.observer().snapshot(seen);
-            for note in look.notes {
-                seen = note.number;
+            let snapshot = run.observer().snapshot(last_note);
+            for note in snapshot.notes {
+                last_note = note.number;
                 match note.event {
                     Event::Started { .. } => last = note.at,
                     Event::EpochFinished(_) => {
@@ -46,7 +46,7 @@ pub fn actor_epochs(graph: Graph, dataset: Arc<Dataset>) -> anyhow::Result<(Dura
                     _ => {}
                 }
             }
-            match look.end {
+            match snapshot.end {
                 Some(End::Finished(outcome)) => {
                     let ticks = outcome.ledger.progress.tick.0 as f64;
                     return Ok((fastest, ticks));

@@ -1,4 +1,4 @@
-//! Carries a fault out, and undoes what does not end by itself.
+//! Injection of faults: carries one out, and undoes what does not end by itself.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use cuttlefish_core::topology::{ActorKind, Graph};
 
 use super::replay::Replay;
-use super::schedule::{Fault, Kind, Victim};
+use super::schedule::{FaultKind, FaultTarget, ScheduledFault};
 use super::watch::Sign;
 use crate::attempts::for_each;
 use crate::deploy::docker::DockerRun;
@@ -17,66 +17,65 @@ use crate::deploy::docker::{self, Docker};
 use crate::transport::amqp::Wiring;
 use crate::transport::amqp::connection::SMALL_FRAMES;
 
-/// Once held up, and let go again, in milliseconds.
-const HELD: [u64; 5] = [50, 300, 120, 200, 80];
-const LET_GO: Duration = Duration::from_millis(60);
+/// Stalls of a slow container in milliseconds, and the gap after each.
+const STALLS: [u64; 5] = [50, 300, 120, 200, 80];
+const STALL_GAP: Duration = Duration::from_millis(60);
 
-const LOOK_EVERY: Duration = Duration::from_millis(100);
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
-/// The broker's memory alarm goes off above so much, which it always has, and above so much, which
-/// is what `infra/rabbitmq` says.
-const NO_MEMORY: &str = "1MB";
-const USUAL_MEMORY: &str = "2GB";
+/// Memory above which the broker's alarm goes off: one that it always uses, and that of `infra/rabbitmq`.
+const ALARM_LIMIT: &str = "1MB";
+const USUAL_LIMIT: &str = "2GB";
 
 /// Requests to the daemon at once.
 const AT_ONCE: usize = 8;
 
-/// What sending messages again may take beside its own time, on a busy machine.
+/// Time that sending messages again may take beside its own duration, on a busy machine.
 const REPEATED_WITHIN: Duration = Duration::from_secs(60);
 
 /// Tries to undo a fault, and the pause between them.
 const UNDO_TRIES: u32 = 5;
 const UNDO_PAUSE: Duration = Duration::from_secs(1);
 
-/// Breaks things of one run.
-pub struct Hand {
-    deployed: Arc<DockerRun>,
+/// Injector of faults into one run.
+pub struct FaultInjector {
+    run: Arc<DockerRun>,
     wiring: Wiring,
     containers: Vec<Container>,
     replay: Replay,
 }
 
-impl Hand {
-    /// A hand for the run of a network.
-    pub fn new(deployed: Arc<DockerRun>, graph: &Graph) -> anyhow::Result<Self> {
+impl FaultInjector {
+    /// An injector for the run of a network.
+    pub fn new(run: Arc<DockerRun>, graph: &Graph) -> anyhow::Result<Self> {
         Ok(Self {
-            containers: deployed.desired(graph)?,
+            containers: run.desired(graph)?,
             wiring: Wiring::new(graph),
             replay: Replay::new(graph),
-            deployed,
+            run,
         })
     }
 
     fn docker(&self) -> &Docker {
-        &self.deployed.docker
+        &self.run.docker
     }
 
     fn name(&self, actor: &str) -> String {
-        container_name(self.deployed.dir.name(), actor)
+        container_name(self.run.dir.name(), actor)
     }
 
     /// Why a kind of fault cannot be carried out here, if it cannot.
-    pub async fn obstacle(&self, kind: Kind) -> Option<String> {
-        let target = match kind.victim() {
-            Victim::Actor | Victim::Everybody => ActorKind::Trainer.word(),
-            Victim::Broker => BROKER,
-            Victim::Store => STORE,
+    pub async fn obstacle(&self, kind: FaultKind) -> Option<String> {
+        let target = match kind.target() {
+            FaultTarget::Actor | FaultTarget::Everybody => ActorKind::Trainer.word(),
+            FaultTarget::Broker => BROKER,
+            FaultTarget::Store => STORE,
         };
         let deployment = &self.deployment();
-        let is_ours = match kind.victim() {
-            Victim::Actor | Victim::Everybody => true,
-            Victim::Broker => matches!(deployment.broker, BrokerPlace::Companion { .. }),
-            Victim::Store => deployment.store == StorePlace::Companion,
+        let is_ours = match kind.target() {
+            FaultTarget::Actor | FaultTarget::Everybody => true,
+            FaultTarget::Broker => matches!(deployment.broker, BrokerPlace::Companion { .. }),
+            FaultTarget::Store => deployment.store == StorePlace::Companion,
         };
         if !is_ours {
             return Some(format!(
@@ -85,7 +84,7 @@ impl Hand {
         }
         let name = self.name(target);
         let may = match kind {
-            Kind::SlowNetwork => self.docker().may_slow_network(&name).await,
+            FaultKind::SlowNetwork => self.docker().may_slow_network(&name).await,
             _ if kind.kills() => self.docker().may_kill_process(&name).await,
             _ => Ok(()),
         };
@@ -93,33 +92,33 @@ impl Hand {
     }
 
     fn deployment(&self) -> &crate::deploy::docker::Deployment {
-        &self.deployed.deployment
+        &self.run.deployment
     }
 
-    /// What will show that the run has got over a fault that began in this generation.
-    pub fn sign(kind: Kind, generation: u64) -> Sign {
+    /// Sign that the run has got over a fault that began in this generation.
+    pub fn sign(kind: FaultKind, generation: u64) -> Sign {
         match kind {
-            Kind::Kill
-            | Kind::DockerKill
-            | Kind::BrokerRestart
-            | Kind::BrokerKill
-            | Kind::BrokerWipe => Sign::TickAfter(generation),
+            FaultKind::Kill
+            | FaultKind::DockerKill
+            | FaultKind::BrokerRestart
+            | FaultKind::BrokerKill
+            | FaultKind::BrokerWipe => Sign::TickAfter(generation),
             // No tick can do without any of the actors: the next one needs what was held up.
-            Kind::Freeze
-            | Kind::Zombie
-            | Kind::Slow
-            | Kind::SlowNetwork
-            | Kind::Replay
-            | Kind::Cut
-            | Kind::Full
-            | Kind::Asleep => Sign::Tick,
+            FaultKind::Freeze
+            | FaultKind::Zombie
+            | FaultKind::Slow
+            | FaultKind::SlowNetwork
+            | FaultKind::Replay
+            | FaultKind::Cut
+            | FaultKind::Full
+            | FaultKind::Asleep => Sign::Tick,
             // Ticks go on without a store.
-            Kind::StoreRestart | Kind::StoreKill => Sign::Commit,
+            FaultKind::StoreRestart | FaultKind::StoreKill => Sign::Commit,
         }
     }
 
-    /// The target's process, as far as it can be told.
-    pub async fn process(&self, fault: &Fault) -> Option<i32> {
+    /// Process ID of the target; None where it cannot be told.
+    pub async fn process(&self, fault: &ScheduledFault) -> Option<i32> {
         self.docker()
             .process(&self.name(&fault.target))
             .await
@@ -127,52 +126,54 @@ impl Hand {
     }
 
     /// Begins a fault.
-    pub async fn begin(&self, fault: &Fault) -> anyhow::Result<()> {
+    pub async fn begin(&self, fault: &ScheduledFault) -> anyhow::Result<()> {
         let name = self.name(&fault.target);
         let docker = self.docker();
-        let done = match fault.kind {
-            Kind::Kill | Kind::BrokerKill | Kind::StoreKill => docker.kill_process(&name).await,
-            Kind::DockerKill => docker.signal(&name, "SIGKILL").await,
-            Kind::Freeze | Kind::Zombie => docker.pause(&name).await,
-            Kind::Slow => Ok(()),
-            Kind::SlowNetwork => docker.slow_network(&name).await,
-            Kind::Replay => {
-                let broker = self.deployed.broker_as_trainer().await?;
+        let result = match fault.kind {
+            FaultKind::Kill | FaultKind::BrokerKill | FaultKind::StoreKill => {
+                docker.kill_process(&name).await
+            }
+            FaultKind::DockerKill => docker.signal(&name, "SIGKILL").await,
+            FaultKind::Freeze | FaultKind::Zombie => docker.pause(&name).await,
+            FaultKind::Slow => Ok(()),
+            FaultKind::SlowNetwork => docker.slow_network(&name).await,
+            FaultKind::Replay => {
+                let broker = self.run.broker_as_trainer().await?;
                 let (actor, lasts) = (&fault.target, fault.lasts);
                 let repeated = self.replay.repeat(&broker, actor, lasts);
                 let in_time = tokio::time::timeout(lasts + REPEATED_WITHIN, repeated).await;
                 return in_time.context("the broker takes no messages")?;
             }
-            Kind::Asleep => self.of_all("pause", |name| docker.pause(name)).await,
-            Kind::Cut => docker.cut(self.container(&name)?).await,
-            Kind::BrokerRestart | Kind::StoreRestart => docker.restart(&name).await,
-            Kind::BrokerWipe => return self.wipe().await,
-            Kind::Full => self.set_memory(&name, NO_MEMORY).await,
+            FaultKind::Asleep => self.of_all("pause", |name| docker.pause(name)).await,
+            FaultKind::Cut => docker.cut(self.container(&name)?).await,
+            FaultKind::BrokerRestart | FaultKind::StoreRestart => docker.restart(&name).await,
+            FaultKind::BrokerWipe => return self.wipe().await,
+            FaultKind::Full => self.set_memory(&name, ALARM_LIMIT).await,
         };
-        done.map_err(|error| anyhow::anyhow!("failed to {error}"))
+        result.map_err(|error| anyhow::anyhow!("failed to {error}"))
     }
 
     /// Lets a fault last as long as it should.
-    pub async fn hold(&self, fault: &Fault) {
-        if fault.kind != Kind::Slow {
+    pub async fn hold(&self, fault: &ScheduledFault) {
+        if fault.kind != FaultKind::Slow {
             return tokio::time::sleep(fault.lasts).await;
         }
         let name = self.name(&fault.target);
         let until = Instant::now() + fault.lasts;
-        for held in HELD.into_iter().cycle() {
+        for stall in STALLS.into_iter().cycle() {
             if Instant::now() >= until {
                 return;
             }
             // One that ends meanwhile is not held up: the next tick will tell.
             let _ = self.docker().pause(&name).await;
-            tokio::time::sleep(Duration::from_millis(held)).await;
+            tokio::time::sleep(Duration::from_millis(stall)).await;
             let _ = self.docker().unpause(&name).await;
-            tokio::time::sleep(LET_GO).await;
+            tokio::time::sleep(STALL_GAP).await;
         }
     }
 
     /// Ends a fault. May be repeated, and tries hard: nothing may be left broken.
-    pub async fn end(&self, fault: &Fault) -> anyhow::Result<()> {
+    pub async fn end(&self, fault: &ScheduledFault) -> anyhow::Result<()> {
         let mut tries = 0;
         loop {
             let ended = self.try_end(fault).await;
@@ -184,77 +185,84 @@ impl Hand {
         }
     }
 
-    async fn try_end(&self, fault: &Fault) -> anyhow::Result<()> {
+    async fn try_end(&self, fault: &ScheduledFault) -> anyhow::Result<()> {
         let name = self.name(&fault.target);
         let docker = self.docker();
-        let done = match fault.kind {
-            Kind::Freeze | Kind::Zombie | Kind::Slow => docker.unpause(&name).await,
-            Kind::SlowNetwork => docker.quicken_network(&name).await,
-            Kind::Asleep => self.of_all("unpause", |name| docker.unpause(name)).await,
+        let result = match fault.kind {
+            FaultKind::Freeze | FaultKind::Zombie | FaultKind::Slow => docker.unpause(&name).await,
+            FaultKind::SlowNetwork => docker.quicken_network(&name).await,
+            FaultKind::Asleep => self.of_all("unpause", |name| docker.unpause(name)).await,
             // No error where somebody else has started it already.
-            Kind::DockerKill => docker.start(&name, &name).await,
-            Kind::Cut => docker.reconnect(self.container(&name)?).await,
-            Kind::Full => self.set_memory(&name, USUAL_MEMORY).await,
-            Kind::Kill
-            | Kind::Replay
-            | Kind::BrokerRestart
-            | Kind::BrokerKill
-            | Kind::BrokerWipe
-            | Kind::StoreRestart
-            | Kind::StoreKill => Ok(()),
+            FaultKind::DockerKill => docker.start(&name, &name).await,
+            FaultKind::Cut => docker.reconnect(self.container(&name)?).await,
+            FaultKind::Full => self.set_memory(&name, USUAL_LIMIT).await,
+            FaultKind::Kill
+            | FaultKind::Replay
+            | FaultKind::BrokerRestart
+            | FaultKind::BrokerKill
+            | FaultKind::BrokerWipe
+            | FaultKind::StoreRestart
+            | FaultKind::StoreKill => Ok(()),
         };
-        done.map_err(|error| anyhow::anyhow!("failed to {error}"))
+        result.map_err(|error| anyhow::anyhow!("failed to {error}"))
     }
 
-    /// Resolves when what was started anew is there: an actor's or store's process, a broker that
-    /// takes connections, an empty broker. At once where nothing is started anew.
-    pub async fn returned(&self, fault: &Fault, before: Option<i32>) -> Option<Instant> {
+    /// Time at which something started anew is there: an actor's or store's process, a broker that takes
+    /// connections, an empty broker. None at once where nothing is started anew.
+    pub async fn restart_time(
+        &self,
+        fault: &ScheduledFault,
+        before: Option<i32>,
+    ) -> Option<Instant> {
         match fault.kind {
-            Kind::Kill | Kind::DockerKill | Kind::StoreKill | Kind::StoreRestart => loop {
+            FaultKind::Kill
+            | FaultKind::DockerKill
+            | FaultKind::StoreKill
+            | FaultKind::StoreRestart => loop {
                 let process = self.process(fault).await;
                 if process.is_some() && process != before {
                     return Some(Instant::now());
                 }
-                tokio::time::sleep(LOOK_EVERY).await;
+                tokio::time::sleep(POLL_INTERVAL).await;
             },
-            Kind::BrokerRestart | Kind::BrokerKill => loop {
+            FaultKind::BrokerRestart | FaultKind::BrokerKill => loop {
                 if self.broker_takes_connections().await.is_ok() {
                     return Some(Instant::now());
                 }
-                tokio::time::sleep(LOOK_EVERY).await;
+                tokio::time::sleep(POLL_INTERVAL).await;
             },
             // Removing takes the broker a while.
-            Kind::BrokerWipe => Some(Instant::now()),
+            FaultKind::BrokerWipe => Some(Instant::now()),
             _ => None,
         }
     }
 
-    /// Does something to every container, whatever becomes of the others.
+    /// Applies `action` to every container, whatever becomes of the others.
     async fn of_all<'a, F>(
         &'a self,
         verb: &str,
-        what: impl Fn(&'a str) -> F,
+        action: impl Fn(&'a str) -> F,
     ) -> Result<(), docker::Error>
     where
         F: Future<Output = Result<(), docker::Error>>,
     {
         let names = self.containers.iter().map(|one| one.name.as_str());
-        let left = for_each(names.collect(), AT_ONCE, what, |_| {}, &|| true).await;
-        let left = left
+        let failures = for_each(names.collect(), AT_ONCE, action, |_| {}, &|| true).await;
+        let failures = failures
             .into_iter()
             .map(|(name, error)| (name.to_owned(), error));
-        docker::Error::of_many(verb, "container", self.containers.len(), left.collect())
+        docker::Error::of_many(verb, "container", self.containers.len(), failures.collect())
     }
 
     async fn broker_takes_connections(&self) -> anyhow::Result<()> {
-        let broker = self.deployed.broker().await?;
+        let broker = self.run.broker().await?;
         let connection = broker.connect("chaos looks", SMALL_FRAMES).await?;
         Ok(connection.close().await?)
     }
 
     /// Removes everything of the run at its broker.
     async fn wipe(&self) -> anyhow::Result<()> {
-        let broker = self.deployed.broker().await?;
+        let broker = self.run.broker().await?;
         let connection = broker.connect("chaos wipes", SMALL_FRAMES).await?;
         self.wiring.remove(&connection).await?;
         Ok(connection.close().await?)
@@ -271,7 +279,7 @@ impl Hand {
     }
 
     fn container(&self, name: &str) -> anyhow::Result<&Container> {
-        let found = self.containers.iter().find(|one| one.name == name);
-        found.with_context(|| format!("the run has no container {name}"))
+        let container = self.containers.iter().find(|one| one.name == name);
+        container.with_context(|| format!("the run has no container {name}"))
     }
 }

@@ -1,14 +1,14 @@
-//! Faults on purpose: what a run in containers survives, shown by breaking it.
+//! Fault injection: a run in containers survives faults on purpose.
 //!
 //! | module | responsibility |
 //! |---|---|
-//! | [`schedule`] | which fault, of whom, for how long; pure |
+//! | [`schedule`] | faults in order, with target and duration; pure |
 //! | [`faults`] | carries one out, and undoes what does not end by itself |
 //! | [`replay`] | messages sent once more |
-//! | [`watch`] | what is seen of the run meanwhile |
-//! | [`report`] | what came of it, for people and programs; pure |
+//! | [`watch`] | observations of the run meanwhile |
+//! | [`report`] | results, for people and programs; pure |
 //!
-//! It only breaks things. What brings the run back is what always does: Docker's restart policy, an
+//! It only breaks things. The run comes back by its usual means: Docker's restart policy, an
 //! attached command that starts what has ended, and the trainer's rewind.
 
 pub mod faults;
@@ -20,36 +20,36 @@ pub mod watch;
 use std::pin::Pin;
 use std::time::{Duration, Instant};
 
-use faults::Hand;
-pub use report::{Ending, Outcome, Report};
-use schedule::{Fault, Schedule};
+use faults::FaultInjector;
+pub use report::{ChaosReport, Ending, FaultOutcome};
+use schedule::{FaultSchedule, ScheduledFault};
 use watch::{Sign, Watcher};
 
 /// A run that has not got over a fault after this never will.
 const RECOVERED_WITHIN: Duration = Duration::from_secs(300);
 
-/// Until the first look at the run, and the first tick.
-const SEEN_WITHIN: Duration = Duration::from_secs(60);
+/// Time until the first look at the run, and the first tick.
+const FIRST_TICK_WITHIN: Duration = Duration::from_secs(60);
 
-/// When to stop.
+/// Condition after which no more faults follow.
 #[derive(Clone, Copy, Debug)]
-pub enum Limit {
-    /// After so many faults.
+pub enum StopCondition {
+    /// A number of faults.
     Faults(u64),
-    /// After so long.
+    /// A time from the beginning.
     Time(Duration),
 }
 
 /// Faults against one run.
 pub struct Chaos {
-    /// Carries them out.
-    pub hand: Hand,
-    /// Says which.
-    pub schedule: Schedule,
-    /// Sees what comes of it.
+    /// Injector that carries them out.
+    pub injector: FaultInjector,
+    /// Schedule of the faults.
+    pub schedule: FaultSchedule,
+    /// Watcher of the run meanwhile.
     pub watcher: Watcher,
-    /// Says when it is enough.
-    pub limit: Limit,
+    /// Condition after which it is enough.
+    pub stop: StopCondition,
 }
 
 /// Resolves when a person wants no more.
@@ -83,17 +83,21 @@ impl Interrupt {
 }
 
 impl Chaos {
-    /// Breaks one thing after the other; `told` hears of each when the run has got over it.
-    pub async fn run(mut self, interrupt: &mut Interrupt, told: impl Fn(&Outcome)) -> Report {
+    /// Breaks one thing after the other; `on_outcome` hears of each when the run has got over it.
+    pub async fn run(
+        mut self,
+        interrupt: &mut Interrupt,
+        on_outcome: impl Fn(&FaultOutcome),
+    ) -> ChaosReport {
         let began = Instant::now();
-        let mut outcomes: Vec<Outcome> = Vec::new();
-        self.watcher.seen().expect(Sign::Tick);
-        let first = interrupt.or(self.watcher.sign(SEEN_WITHIN)).await;
+        let mut outcomes: Vec<FaultOutcome> = Vec::new();
+        self.watcher.observations().expect(Sign::Tick);
+        let first = interrupt.or(self.watcher.sign(FIRST_TICK_WITHIN)).await;
         let mut ending = match first {
             Some(None) => Some(Ending::NotRecovered),
             _ => None,
         };
-        let tick = self.watcher.seen().tick;
+        let tick = self.watcher.observations().tick;
         while ending.is_none() {
             ending = self.is_over(outcomes.len(), began, interrupt);
             if ending.is_some() {
@@ -103,12 +107,12 @@ impl Chaos {
                 break;
             };
             interrupt.or(tokio::time::sleep(fault.pause)).await;
-            if interrupt.has_come() || self.watcher.seen().ended {
+            if interrupt.has_come() || self.watcher.observations().ended {
                 continue;
             }
             self.settle(outcomes.last_mut());
             let outcome = self.carry_out(fault, interrupt).await;
-            told(&outcome);
+            on_outcome(&outcome);
             if !outcome.is_undone {
                 // Another one on top of it would say nothing.
                 ending = Some(Ending::NotUndone);
@@ -121,26 +125,26 @@ impl Chaos {
             outcomes.push(outcome);
         }
         self.settle(outcomes.last_mut());
-        let seen = self.watcher.seen();
-        Report {
+        let observations = self.watcher.observations();
+        ChaosReport {
             outcomes,
             ending: ending.unwrap_or(Ending::Enough),
             took: began.elapsed(),
-            ticks: (tick, seen.tick),
-            commit_ticks: seen.commit_ticks.clone(),
-            most_recomputed: seen.most_recomputed,
-            busiest: seen.busiest,
+            ticks: (tick, observations.tick),
+            commit_ticks: observations.commit_ticks.clone(),
+            most_recomputed: observations.most_recomputed,
+            busiest: observations.busiest,
         }
     }
 
     fn is_over(&self, faults: usize, began: Instant, interrupt: &Interrupt) -> Option<Ending> {
-        let is_enough = match self.limit {
-            Limit::Faults(limit) => faults as u64 >= limit,
-            Limit::Time(limit) => began.elapsed() >= limit,
+        let is_enough = match self.stop {
+            StopCondition::Faults(limit) => faults as u64 >= limit,
+            StopCondition::Time(limit) => began.elapsed() >= limit,
         };
         if interrupt.has_come() {
             Some(Ending::Interrupted)
-        } else if self.watcher.seen().ended {
+        } else if self.watcher.observations().ended {
             Some(Ending::RunEnded)
         } else {
             is_enough.then_some(Ending::Enough)
@@ -148,44 +152,44 @@ impl Chaos {
     }
 
     /// Adds to an outcome what has happened since.
-    fn settle(&self, outcome: Option<&mut Outcome>) {
-        let seen = self.watcher.seen();
+    fn settle(&self, outcome: Option<&mut FaultOutcome>) {
+        let observations = self.watcher.observations();
         if let Some(outcome) = outcome {
-            outcome.rewinds = seen.generation - outcome.before.0;
-            outcome.recomputed = seen.recomputed - outcome.before.1;
+            outcome.rewinds = observations.generation - outcome.before.0;
+            outcome.recomputed = observations.recomputed - outcome.before.1;
         }
     }
 
-    async fn carry_out(&self, fault: Fault, interrupt: &mut Interrupt) -> Outcome {
+    async fn carry_out(&self, fault: ScheduledFault, interrupt: &mut Interrupt) -> FaultOutcome {
         let before = {
-            let seen = self.watcher.seen();
-            (seen.generation, seen.recomputed)
+            let observations = self.watcher.observations();
+            (observations.generation, observations.recomputed)
         };
-        let sign = Hand::sign(fault.kind, before.0);
-        let process = self.hand.process(&fault).await;
+        let sign = FaultInjector::sign(fault.kind, before.0);
+        let process = self.injector.process(&fault).await;
         let began = Instant::now();
-        let expect = |sign| self.watcher.seen().expect(sign);
+        let expect = |sign| self.watcher.observations().expect(sign);
         if matches!(sign, Sign::TickAfter(_)) {
             expect(sign);
         }
-        let broken = self.hand.begin(&fault).await;
+        let begun = self.injector.begin(&fault).await;
         let mut counts_from = began;
-        if broken.is_ok() && fault.kind.is_held() {
-            interrupt.or(self.hand.hold(&fault)).await;
+        if begun.is_ok() && fault.kind.is_held() {
+            interrupt.or(self.injector.hold(&fault)).await;
         }
-        let mended = self.hand.end(&fault).await;
-        let is_undone = mended.is_ok();
+        let ended = self.injector.end(&fault).await;
+        let is_undone = ended.is_ok();
         if sign == Sign::Tick {
             counts_from = Instant::now();
             expect(sign);
         }
-        let mut outcome = Outcome {
+        let mut outcome = FaultOutcome {
             before,
             start: None,
             recovered: None,
             recomputed: 0,
             rewinds: 0,
-            problem: [broken.err(), mended.err()]
+            problem: [begun.err(), ended.err()]
                 .into_iter()
                 .flatten()
                 .map(|error| format!("{error:#}"))
@@ -196,21 +200,21 @@ impl Chaos {
         let fault = &outcome.fault;
         let since = |at: Instant| at.saturating_duration_since(counts_from);
         if outcome.problem.is_none() {
-            let returned = async {
-                let wait = self.hand.returned(fault, process);
-                let returned = tokio::time::timeout(RECOVERED_WITHIN, wait).await;
+            let restarted = async {
+                let wait = self.injector.restart_time(fault, process);
+                let restarted = tokio::time::timeout(RECOVERED_WITHIN, wait).await;
                 if sign == Sign::Commit {
                     expect(sign);
                 }
-                returned.ok().flatten()
+                restarted.ok().flatten()
             };
             let recovered = async {
-                let (returned, sign) = if sign == Sign::Commit {
-                    (returned.await, self.watcher.sign(RECOVERED_WITHIN).await)
+                let (restarted, sign) = if sign == Sign::Commit {
+                    (restarted.await, self.watcher.sign(RECOVERED_WITHIN).await)
                 } else {
-                    tokio::join!(returned, self.watcher.sign(RECOVERED_WITHIN))
+                    tokio::join!(restarted, self.watcher.sign(RECOVERED_WITHIN))
                 };
-                (returned.map(since), sign.map(since))
+                (restarted.map(since), sign.map(since))
             };
             (outcome.start, outcome.recovered) =
                 interrupt.or(recovered).await.unwrap_or((None, None));

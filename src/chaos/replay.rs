@@ -12,12 +12,12 @@ use crate::transport::amqp::Broker;
 use crate::transport::amqp::tap::{Delivery, Tap};
 
 /// Messages that are sent a third time: fewer than would push others out of a queue.
-const KEPT: usize = 256;
+const MAX_COPIES: usize = 256;
 
-/// From a hello to the rewind that answers it, on a busy machine.
+/// Time from a hello to the rewind that answers it, on a busy machine.
 const REWOUND_WITHIN: Duration = Duration::from_millis(500);
 
-/// What tells a copy from what it is a copy of, as the copies are copied too.
+/// Mark that tells a copy from its original, as the copies are copied too.
 const MARK: &str = "chaos";
 
 /// Repeats what actors of a run are told.
@@ -30,7 +30,7 @@ pub struct Replay {
 }
 
 impl Replay {
-    /// For the run of a network.
+    /// A replay for the run of a network.
     pub fn new(graph: &Graph) -> Self {
         let roster = Roster::new(graph);
         Self {
@@ -40,8 +40,8 @@ impl Replay {
         }
     }
 
-    /// Tells an actor everything twice for so long, makes the trainer rewind, and tells the actor
-    /// once more the last of what it was told before, backwards.
+    /// Sends an actor every message twice for the time `lasts`, makes the trainer rewind, and sends the actor
+    /// the last of its messages once more, backwards.
     pub async fn repeat(
         &self,
         broker: &Broker,
@@ -84,14 +84,14 @@ impl Replay {
 /// Sends copies of all that an actor is told for so long, and returns the last ones.
 async fn echo(tap: &mut Tap, of: &Actor, lasts: Duration) -> anyhow::Result<VecDeque<Delivery>> {
     let until = Instant::now() + lasts;
-    let mut last = VecDeque::with_capacity(KEPT);
+    let mut last = VecDeque::with_capacity(MAX_COPIES);
     while let Ok(next) = tokio::time::timeout_at(until, tap.next()).await {
         let Some(mut copy) = next? else { break };
         if copy.queue.is_empty() {
             copy.queue.clone_from(&of.queues.inbound);
         }
         tap.send(&copy.queue, &copy.message).await?;
-        if last.len() == KEPT {
+        if last.len() == MAX_COPIES {
             last.pop_front();
         }
         last.push_back(copy);

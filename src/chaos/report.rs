@@ -1,36 +1,36 @@
-//! What came of the faults, for people and for programs. Pure.
+//! Results of the faults, for people and for programs. Pure.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::schedule::{Fault, Kind};
-use crate::report::table::aligned;
+use super::schedule::{FaultKind, ScheduledFault};
+use crate::report::table::align;
 
-/// One fault, and what came of it.
+/// One fault and its result.
 #[derive(Clone, Debug)]
-pub struct Outcome {
-    /// What was done.
-    pub fault: Fault,
+pub struct FaultOutcome {
+    /// The fault.
+    pub fault: ScheduledFault,
     /// Generation and ticks computed again when it began.
     pub(super) before: (u64, u64),
-    /// Until what was started anew was there: a container's process, a broker that takes
+    /// Time until something started anew was there: a container's process, a broker that takes
     /// connections. Counted as `recovered` is.
     pub start: Option<Duration>,
-    /// Until the run had got over it.
+    /// Time until the run had got over it; None if it had not.
     pub recovered: Option<Duration>,
     /// Ticks that had to be computed again, until the next fault.
     pub recomputed: u64,
     /// Generations that began, until the next fault.
     pub rewinds: u64,
-    /// Why it was not carried out.
+    /// Reason why it was not carried out; None if it was.
     pub problem: Option<String>,
-    /// Whether all is as it was, as far as that is ours to do.
+    /// True if all is as it was, as far as that is ours to do.
     pub is_undone: bool,
 }
 
-/// Why no more faults came.
+/// Reason why no more faults came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
     /// All that were asked for.
@@ -45,14 +45,14 @@ pub enum Ending {
     NotUndone,
 }
 
-/// All faults.
+/// All faults with their results.
 #[derive(Clone, Debug)]
-pub struct Report {
-    /// One after the other.
-    pub outcomes: Vec<Outcome>,
-    /// Why no more came.
+pub struct ChaosReport {
+    /// The faults in order, with their results.
+    pub outcomes: Vec<FaultOutcome>,
+    /// Reason why no more came.
     pub ending: Ending,
-    /// From the first to the last.
+    /// Time from the first to the last.
     pub took: Duration,
     /// The run's tick before and after.
     pub ticks: (u64, u64),
@@ -66,7 +66,7 @@ pub struct Report {
 
 /// Messages that actors refused, or that nobody of the run sends, since they were last started, by
 /// actor; only those that had some.
-pub type Refused = BTreeMap<String, u64>;
+pub type RefusalCounts = BTreeMap<String, u64>;
 
 impl Ending {
     fn word(self) -> &'static str {
@@ -80,10 +80,10 @@ impl Ending {
     }
 }
 
-impl Outcome {
-    /// One line about it.
+impl FaultOutcome {
+    /// Line of text about it.
     pub fn line(&self, number: usize) -> String {
-        let Fault {
+        let ScheduledFault {
             kind,
             target,
             lasts,
@@ -93,7 +93,7 @@ impl Outcome {
             true => String::new(),
             false => format!(" for {:.1} s", lasts.as_secs_f64()),
         };
-        let came = match (&self.problem, self.recovered) {
+        let result = match (&self.problem, self.recovered) {
             (Some(problem), _) => format!("not done: {problem}"),
             (None, None) => "not recovered yet".to_owned(),
             (None, Some(recovered)) => {
@@ -103,15 +103,15 @@ impl Outcome {
                 format!(
                     "recovered in {:.1} s{start}, {} again, {}",
                     recovered.as_secs_f64(),
-                    counted(self.recomputed, "tick"),
-                    counted(self.rewinds, "rewind"),
+                    count_text(self.recomputed, "tick"),
+                    count_text(self.rewinds, "rewind"),
                 )
             }
         };
-        format!("{number:>4}  {kind} {target}{lasts}: {came}")
+        format!("{number:>4}  {kind} {target}{lasts}: {result}")
     }
 
-    /// Recovery beyond the start of what was started anew.
+    /// Time of recovery beyond the start.
     fn beyond_start(&self) -> Option<Duration> {
         Some(
             self.recovered?
@@ -133,7 +133,7 @@ impl Outcome {
     }
 }
 
-fn counted(n: u64, what: &str) -> String {
+fn count_text(n: u64, what: &str) -> String {
     let s = if n == 1 { "" } else { "s" };
     format!("{n} {what}{s}")
 }
@@ -145,18 +145,18 @@ fn median<T: Ord + Copy>(mut values: Vec<T>) -> Option<T> {
     values.get(middle).copied()
 }
 
-impl Report {
+impl ChaosReport {
     /// The outcomes by kind.
-    fn by_kind(&self) -> BTreeMap<Kind, Vec<&Outcome>> {
-        let mut kinds: BTreeMap<Kind, Vec<&Outcome>> = BTreeMap::new();
+    fn by_kind(&self) -> BTreeMap<FaultKind, Vec<&FaultOutcome>> {
+        let mut kinds: BTreeMap<FaultKind, Vec<&FaultOutcome>> = BTreeMap::new();
         for outcome in &self.outcomes {
             kinds.entry(outcome.fault.kind).or_default().push(outcome);
         }
         kinds
     }
 
-    /// A table, and what else there is to say; `again` is the command that repeats it.
-    pub fn text(&self, again: &str, refused: &Refused) -> String {
+    /// A table, with the other figures below; `again` is the command that repeats it.
+    pub fn text(&self, again: &str, refused: &RefusalCounts) -> String {
         let heads = [
             "KIND",
             "FAULTS",
@@ -170,7 +170,7 @@ impl Report {
         ];
         let mut rows = vec![heads.map(str::to_owned).to_vec()];
         for (kind, outcomes) in self.by_kind() {
-            let times = |time: fn(&Outcome) -> Option<Duration>| -> Vec<Duration> {
+            let times = |time: fn(&FaultOutcome) -> Option<Duration>| -> Vec<Duration> {
                 outcomes.iter().filter_map(|one| time(one)).collect()
             };
             let seconds = |time: Option<Duration>| {
@@ -187,7 +187,7 @@ impl Report {
                 seconds(median(times(|one| one.recovered))),
                 seconds(times(|one| one.recovered).into_iter().max()),
                 seconds(median(times(|one| one.start))),
-                seconds(median(times(Outcome::beyond_start))),
+                seconds(median(times(FaultOutcome::beyond_start))),
                 number(median(again.clone())),
                 number(again.into_iter().max()),
                 rewinds.to_string(),
@@ -217,7 +217,7 @@ impl Report {
                     .collect();
                 format!(
                     "{} refused or foreign: {}",
-                    counted(total, "message"),
+                    count_text(total, "message"),
                     by.join(", ")
                 )
             }
@@ -232,16 +232,16 @@ impl Report {
         format!(
             "{}{}{undone} in {:.0} s, from tick {} to {}{commit}{again_at_most}; {refused}{ending}\n\
              again with: {again}\n",
-            aligned(&rows, 1),
-            counted(n, "fault"),
+            align(&rows, 1),
+            count_text(n, "fault"),
             self.took.as_secs_f64(),
             self.ticks.0,
             self.ticks.1,
         )
     }
 
-    /// The same as one document.
-    pub fn document(&self, run: &str, seed: u64, refused: &Refused) -> Value {
+    /// The report as one JSON document.
+    pub fn document(&self, run: &str, seed: u64, refused: &RefusalCounts) -> Value {
         json!({
             "run": run,
             "seed": seed,
@@ -256,7 +256,7 @@ impl Report {
             "most_ticks_in_a_commit_interval": self.busiest,
             "most_ticks_recomputed_in_a_rewind": self.most_recomputed,
             "messages_refused": refused,
-            "faults": self.outcomes.iter().map(Outcome::document).collect::<Vec<_>>(),
+            "faults": self.outcomes.iter().map(FaultOutcome::document).collect::<Vec<_>>(),
         })
     }
 }
@@ -265,14 +265,14 @@ impl Report {
 mod tests {
     use super::*;
 
-    fn outcome(kind: Kind, recovered: Option<u64>, recomputed: u64) -> Outcome {
-        let fault = Fault {
+    fn outcome(kind: FaultKind, recovered: Option<u64>, recomputed: u64) -> FaultOutcome {
+        let fault = ScheduledFault {
             pause: Duration::ZERO,
             kind,
             target: "hidden.03".to_owned(),
             lasts: Duration::ZERO,
         };
-        Outcome {
+        FaultOutcome {
             fault,
             before: (0, 0),
             start: recovered.map(|_| Duration::from_millis(700)),
@@ -284,15 +284,15 @@ mod tests {
         }
     }
 
-    fn report() -> Report {
-        let mut failed = outcome(Kind::Cut, None, 0);
+    fn report() -> ChaosReport {
+        let mut failed = outcome(FaultKind::Cut, None, 0);
         failed.problem = Some("failed to x".to_owned());
-        Report {
+        ChaosReport {
             outcomes: vec![
-                outcome(Kind::Kill, Some(1900), 34),
+                outcome(FaultKind::Kill, Some(1900), 34),
                 failed,
-                outcome(Kind::Kill, Some(2900), 1),
-                outcome(Kind::Kill, Some(1700), 5),
+                outcome(FaultKind::Kill, Some(2900), 1),
+                outcome(FaultKind::Kill, Some(1700), 5),
             ],
             ending: Ending::RunEnded,
             took: Duration::from_secs(61),
@@ -318,7 +318,7 @@ mod tests {
 
     #[test]
     fn the_table_has_medians_and_the_worst() {
-        let refused = Refused::from([("digit.1".to_owned(), 2)]);
+        let refused = RefusalCounts::from([("digit.1".to_owned(), 2)]);
         let expected = "\
 KIND  FAULTS  RECOVERED  WORST  START  BEYOND  AGAIN  WORST  REWINDS
 kill       3      1.9 s  2.9 s  0.7 s   1.2 s      5     34        3

@@ -1,4 +1,5 @@
-//! Which fault, of whom, for how long, after which pause. Pure: the same seed gives the same faults.
+//! Faults in order, each with its target, its duration and the pause before it. Pure: the same seed gives
+//! the same faults.
 
 use std::fmt;
 use std::time::Duration;
@@ -13,9 +14,9 @@ use crate::deploy::docker::desired::{BROKER, STORE};
 /// The target of what hits every container.
 const EVERYBODY: &str = "everybody";
 
-/// Kinds of faults. Each is drawn as often as any other.
+/// Kind of fault. Each is drawn as often as any other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
-pub enum Kind {
+pub enum FaultKind {
     /// Kill a neuron, synapse or trainer with SIGKILL; Docker starts it again
     Kill,
     /// Kill one with `docker kill`, after which Docker leaves it alone; start it after 1 to 4 s
@@ -48,9 +49,9 @@ pub enum Kind {
     Asleep,
 }
 
-/// Whom a kind of fault hits.
+/// Target of a kind of fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Victim {
+pub enum FaultTarget {
     /// A neuron's container, a synapse or the trainer.
     Actor,
     /// The run's own broker.
@@ -61,36 +62,36 @@ pub enum Victim {
     Everybody,
 }
 
-/// One fault.
+/// A fault that is to come.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault {
-    /// How long the run is left alone before.
+pub struct ScheduledFault {
+    /// Time that the run is left alone before.
     pub pause: Duration,
-    /// What is done.
-    pub kind: Kind,
-    /// To whom: the name of a container within the run.
+    /// Kind of the fault.
+    pub kind: FaultKind,
+    /// Name of the container within the run that it hits.
     pub target: String,
-    /// For how long.
+    /// Duration of the fault.
     pub lasts: Duration,
 }
 
 /// An endless sequence of faults.
 #[derive(Clone, Debug)]
-pub struct Schedule {
-    draws: Draws,
+pub struct FaultSchedule {
+    draws: SplitMix64,
     trainer: String,
     units: Vec<String>,
     /// Actors that host no neurons, without the trainer.
     others: Vec<String>,
-    kinds: Vec<Kind>,
+    kinds: Vec<FaultKind>,
     /// The kinds of this round that are left: every kind comes once a round.
-    deck: Vec<Kind>,
+    deck: Vec<FaultKind>,
     pause: Duration,
 }
 
-impl Kind {
-    /// Whom it hits.
-    pub fn victim(self) -> Victim {
+impl FaultKind {
+    /// Target of the kind.
+    pub fn target(self) -> FaultTarget {
         match self {
             Self::Kill
             | Self::DockerKill
@@ -99,21 +100,21 @@ impl Kind {
             | Self::Slow
             | Self::SlowNetwork
             | Self::Replay
-            | Self::Cut => Victim::Actor,
+            | Self::Cut => FaultTarget::Actor,
             Self::BrokerRestart | Self::BrokerKill | Self::BrokerWipe | Self::Full => {
-                Victim::Broker
+                FaultTarget::Broker
             }
-            Self::StoreRestart | Self::StoreKill => Victim::Store,
-            Self::Asleep => Victim::Everybody,
+            Self::StoreRestart | Self::StoreKill => FaultTarget::Store,
+            Self::Asleep => FaultTarget::Everybody,
         }
     }
 
-    /// Whether it needs the right to kill a process of the host.
+    /// True if it needs the right to kill a process of the host.
     pub fn kills(self) -> bool {
         matches!(self, Self::Kill | Self::BrokerKill | Self::StoreKill)
     }
 
-    /// Whether it lasts until it is ended.
+    /// True if it lasts until it is ended.
     pub fn is_held(self) -> bool {
         self.lasts() != (0, 0) && self != Self::Replay
     }
@@ -138,29 +139,29 @@ impl Kind {
     }
 }
 
-impl fmt::Display for Kind {
+impl fmt::Display for FaultKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = self.to_possible_value();
         f.pad(name.as_ref().map_or("", |name| name.get_name()))
     }
 }
 
-impl Serialize for Kind {
+impl Serialize for FaultKind {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
 }
 
-impl Schedule {
+impl FaultSchedule {
     /// Faults of the given kinds, of which there must be one, for the run of a network.
-    pub fn new(seed: u64, graph: &Graph, kinds: &[Kind], pause: Duration) -> Self {
+    pub fn new(seed: u64, graph: &Graph, kinds: &[FaultKind], pause: Duration) -> Self {
         assert!(!kinds.is_empty(), "there is a kind to draw from");
         let roster = Roster::new(graph);
         let members = roster.members().map(|address| roster.actor(address));
         let (units, others) = members.partition::<Vec<_>, _>(|actor| actor.neurons.is_some());
         let names = |actors: Vec<Actor>| actors.into_iter().map(|actor| actor.name).collect();
         Self {
-            draws: Draws(seed),
+            draws: SplitMix64(seed),
             trainer: roster.actor(Address::Trainer).name,
             units: names(units),
             others: names(others),
@@ -174,7 +175,7 @@ impl Schedule {
     /// and each has work of its own when it comes back.
     fn actor(&mut self) -> String {
         let (who, which) = (self.draws.below(5), self.draws.next());
-        let one_of = |names: &[String]| names[scaled(which, names.len())].clone();
+        let one_of = |names: &[String]| names[scale(which, names.len())].clone();
         match who {
             0 => self.trainer.clone(),
             1 if !self.others.is_empty() => one_of(&self.others),
@@ -183,10 +184,10 @@ impl Schedule {
     }
 }
 
-impl Iterator for Schedule {
-    type Item = Fault;
+impl Iterator for FaultSchedule {
+    type Item = ScheduledFault;
 
-    fn next(&mut self) -> Option<Fault> {
+    fn next(&mut self) -> Option<ScheduledFault> {
         if self.deck.is_empty() {
             self.deck.clone_from(&self.kinds);
             for i in (1..self.deck.len()).rev() {
@@ -200,14 +201,14 @@ impl Iterator for Schedule {
         let lasts = shortest + self.draws.below((longest - shortest) as usize + 1) as u64;
         // Between half of the pause and one and a half.
         let percent = 50 + self.draws.below(101) as u32;
-        Some(Fault {
+        Some(ScheduledFault {
             pause: self.pause * percent / 100,
             kind,
-            target: match kind.victim() {
-                Victim::Actor => actor,
-                Victim::Broker => BROKER.to_owned(),
-                Victim::Store => STORE.to_owned(),
-                Victim::Everybody => EVERYBODY.to_owned(),
+            target: match kind.target() {
+                FaultTarget::Actor => actor,
+                FaultTarget::Broker => BROKER.to_owned(),
+                FaultTarget::Store => STORE.to_owned(),
+                FaultTarget::Everybody => EVERYBODY.to_owned(),
             },
             lasts: Duration::from_millis(lasts),
         })
@@ -217,9 +218,9 @@ impl Iterator for Schedule {
 /// SplitMix64 (Steele, Lea and Flood 2014), written out because a seed must give the same faults
 /// with every version of every library.
 #[derive(Clone, Debug)]
-struct Draws(u64);
+struct SplitMix64(u64);
 
-impl Draws {
+impl SplitMix64 {
     fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
@@ -229,12 +230,12 @@ impl Draws {
     }
 
     fn below(&mut self, n: usize) -> usize {
-        scaled(self.next(), n)
+        scale(self.next(), n)
     }
 }
 
 /// A draw as a number below `n`.
-fn scaled(draw: u64, n: usize) -> usize {
+fn scale(draw: u64, n: usize) -> usize {
     ((u128::from(draw) * n as u128) >> 64) as usize
 }
 
@@ -246,13 +247,13 @@ mod tests {
 
     use super::*;
 
-    fn schedule(seed: u64) -> Schedule {
+    fn schedule(seed: u64) -> FaultSchedule {
         let text = include_str!("../../topology/digits.yaml");
         let document = topology::parse(text, &[]).unwrap();
         let dataset = crate::data::digits::load(0.1);
         let graph = document.graph(&DataShape::from(&dataset), Grouping::FromFile);
         let pause = Duration::from_secs(2);
-        Schedule::new(seed, &graph.unwrap(), Kind::value_variants(), pause)
+        FaultSchedule::new(seed, &graph.unwrap(), FaultKind::value_variants(), pause)
     }
 
     #[test]
@@ -264,10 +265,10 @@ mod tests {
 
     #[test]
     fn every_kind_comes_once_a_round_and_lasts_as_long_as_it_says() {
-        let n = Kind::value_variants().len();
-        let faults: Vec<Fault> = schedule(3).take(10 * n).collect();
+        let n = FaultKind::value_variants().len();
+        let faults: Vec<ScheduledFault> = schedule(3).take(10 * n).collect();
         for round in faults.chunks(n) {
-            let kinds: BTreeSet<Kind> = round.iter().map(|fault| fault.kind).collect();
+            let kinds: BTreeSet<FaultKind> = round.iter().map(|fault| fault.kind).collect();
             assert_eq!(kinds.len(), n);
         }
         for fault in faults {

@@ -1,6 +1,6 @@
-//! What is seen of a run while it is disturbed: its tick, its generations, its commits.
+//! Watch over a run while it is disturbed: its tick, its generations, its commits.
 //!
-//! [`Seen`] is pure: it is given looks at the trainer and says what they mean.
+//! [`Observations`] is pure: it is given snapshots of the trainer and says what they mean.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,13 +16,13 @@ use crate::deploy::docker::DockerRun;
 use crate::deploy::docker::inspection::Inspection;
 use crate::host::RunSnapshot;
 
-/// How often the trainer is looked at: what is measured is no finer than this.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// Pause between two looks at the trainer: what is measured is no finer than this.
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// A trainer that is frozen or cut off does not answer at all.
 const ANSWER_WITHIN: Duration = Duration::from_secs(1);
 
-/// What shows that a run has got over a fault.
+/// Sign that a run has got over a fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sign {
     /// A tick is finished.
@@ -33,9 +33,9 @@ pub enum Sign {
     Commit,
 }
 
-/// What has been seen of a run so far.
+/// Observations of a run so far.
 #[derive(Debug, Default)]
-pub struct Seen {
+pub struct Observations {
     /// The trainer's observer, and its newest note.
     observer: Option<u32>,
     noted: u64,
@@ -46,7 +46,7 @@ pub struct Seen {
     pub tick: u64,
     /// Ticks that had been finished and were lost to rewinds.
     pub recomputed: u64,
-    /// Those of the rewind that lost most.
+    /// Most ticks that one rewind lost.
     pub most_recomputed: u64,
     /// Most ticks of one timeline within the time of a commit interval.
     pub busiest: u64,
@@ -54,37 +54,41 @@ pub struct Seen {
     commit: Option<CommitPoint>,
     /// Ticks from one commit point to the next.
     pub commit_ticks: Vec<u64>,
-    /// Whether the run has ended, or a person has ended it.
+    /// True if the run has ended, or a person has ended it.
     pub ended: bool,
     sign: Option<Sign>,
     /// The latest event when the sign was first looked for.
     baseline: Option<Option<Event>>,
-    sign_seen: Option<Instant>,
+    sign_time: Option<Instant>,
 }
 
-impl Seen {
-    /// From now on looks for a sign.
+impl Observations {
+    /// Looks for a sign from now on.
     pub fn expect(&mut self, sign: Sign) {
         self.sign = Some(sign);
         self.baseline = None;
-        self.sign_seen = None;
+        self.sign_time = None;
     }
 
-    /// When the sign was seen; the end of the run is as good as any.
-    pub fn sign_seen(&self) -> Option<Instant> {
-        self.sign_seen
+    /// Time at which the sign was seen, or the end of the run, which is as good as any; None before.
+    pub fn sign_time(&self) -> Option<Instant> {
+        self.sign_time
     }
 
-    /// Takes in what the trainer tells `now`.
-    pub fn take(&mut self, look: &RunSnapshot, now: Instant) {
-        let before = self.observer.replace(look.observer);
-        if before.is_some_and(|before| before != look.observer) {
-            // It counts its notes anew, and was asked for those after one of its predecessor's.
+    /// Adds a snapshot of the trainer, taken `now`.
+    pub fn observe(&mut self, snapshot: &RunSnapshot, now: Instant) {
+        let before = self.observer.replace(snapshot.observer);
+        if before.is_some_and(|before| before != snapshot.observer) {
+            // A new trainer counts its notes anew, and was asked for those after one of its predecessor's.
             self.noted = 0;
             return;
         }
         let (mut begun, mut committed) = (false, false);
-        for note in look.notes.iter().filter(|note| note.number > self.noted) {
+        for note in snapshot
+            .notes
+            .iter()
+            .filter(|note| note.number > self.noted)
+        {
             match &note.event {
                 Event::Started { generation, from } if generation.0 > self.generation => {
                     if self.generation > 0 {
@@ -109,20 +113,20 @@ impl Seen {
                 _ => {}
             }
         }
-        let newest = look.notes.last().map_or(0, |note| note.number);
+        let newest = snapshot.notes.last().map_or(0, |note| note.number);
         self.noted = self.noted.max(newest);
         if begun {
             // The latest tick may still be one of the generation before.
             self.baseline = None;
             self.recent.clear();
-        } else if let Some(Event::TickFinished { tick, .. }) = &look.latest
-            && look.latest != self.latest
+        } else if let Some(Event::TickFinished { tick, .. }) = &snapshot.latest
+            && snapshot.latest != self.latest
         {
             self.tick = tick.0;
             self.count(now);
         }
-        self.latest.clone_from(&look.latest);
-        self.ended |= look.end.is_some();
+        self.latest.clone_from(&snapshot.latest);
+        self.ended |= snapshot.end.is_some();
         self.look_for_sign(committed, now);
     }
 
@@ -139,17 +143,17 @@ impl Seen {
         self.recent.push_back((now, self.tick));
     }
 
-    /// Notes that there is no trainer any more.
-    fn leave(&mut self, now: Instant) {
+    /// Takes the run as ended, as there is no trainer any more.
+    fn mark_ended(&mut self, now: Instant) {
         self.ended = true;
-        self.sign_seen.get_or_insert(now);
+        self.sign_time.get_or_insert(now);
     }
 
     fn look_for_sign(&mut self, committed: bool, now: Instant) {
         let Some(sign) = self.sign else { return };
         let ticked = match &self.baseline {
             None => {
-                // What happened before the sign was asked for does not count.
+                // Events from before the sign was asked for do not count.
                 self.baseline = Some(self.latest.clone());
                 false
             }
@@ -162,41 +166,43 @@ impl Seen {
             },
         };
         if ticked || self.ended {
-            self.sign_seen.get_or_insert(now);
+            self.sign_time.get_or_insert(now);
         }
     }
 }
 
-/// Looks at a run's trainer all the time.
+/// Watcher of a run's trainer, which it looks at all the time.
 pub struct Watcher {
-    seen: Arc<Mutex<Seen>>,
+    observations: Arc<Mutex<Observations>>,
     task: JoinHandle<()>,
 }
 
 impl Watcher {
     /// Begins to look.
-    pub fn start(deployed: Arc<DockerRun>) -> Self {
-        let seen = Arc::new(Mutex::new(Seen::default()));
-        let task = tokio::spawn(watch(deployed, seen.clone()));
-        Self { seen, task }
+    pub fn start(run: Arc<DockerRun>) -> Self {
+        let observations = Arc::new(Mutex::new(Observations::default()));
+        let task = tokio::spawn(watch(run, observations.clone()));
+        Self { observations, task }
     }
 
-    /// What has been seen.
-    pub fn seen(&self) -> MutexGuard<'_, Seen> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Observations so far.
+    pub fn observations(&self) -> MutexGuard<'_, Observations> {
+        self.observations
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for the sign that is looked for, at most so long.
+    /// Waits for the sign that is looked for, `at_most` this long.
     pub async fn sign(&self, at_most: Duration) -> Option<Instant> {
         let deadline = Instant::now() + at_most;
         loop {
-            if let Some(at) = self.seen().sign_seen() {
+            if let Some(at) = self.observations().sign_time() {
                 return Some(at);
             }
             if Instant::now() >= deadline {
                 return None;
             }
-            tokio::time::sleep(LOOK_EVERY / 2).await;
+            tokio::time::sleep(POLL_INTERVAL / 2).await;
         }
     }
 }
@@ -207,26 +213,26 @@ impl Drop for Watcher {
     }
 }
 
-async fn watch(deployed: Arc<DockerRun>, seen: Arc<Mutex<Seen>>) {
-    let lock = || seen.lock().unwrap_or_else(PoisonError::into_inner);
+async fn watch(run: Arc<DockerRun>, observations: Arc<Mutex<Observations>>) {
+    let lock = || observations.lock().unwrap_or_else(PoisonError::into_inner);
     let mut inspection: Option<Inspection> = None;
     loop {
         if inspection.is_none() {
-            // Its port is another one whenever the container is started.
-            inspection = deployed.inspect(ActorKind::Trainer.word()).await.ok();
-            if inspection.is_none() && matches!(deployed.has_been_left().await, Ok(true)) {
-                lock().leave(Instant::now());
+            // The trainer's port is another one whenever its container is started.
+            inspection = run.inspect(ActorKind::Trainer.word()).await.ok();
+            if inspection.is_none() && matches!(run.has_been_left().await, Ok(true)) {
+                lock().mark_ended(Instant::now());
             }
         }
         if let Some(trainer) = &inspection {
             let noted = lock().noted;
-            let look = tokio::time::timeout(ANSWER_WITHIN, trainer.look(noted)).await;
-            match look {
-                Ok(Ok(look)) => lock().take(&look, Instant::now()),
+            let snapshot = tokio::time::timeout(ANSWER_WITHIN, trainer.look(noted)).await;
+            match snapshot {
+                Ok(Ok(snapshot)) => lock().observe(&snapshot, Instant::now()),
                 _ => inspection = None,
             }
         }
-        tokio::time::sleep(LOOK_EVERY).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
 }
 
@@ -264,14 +270,14 @@ mod tests {
         }
     }
 
-    fn started(generation: u64, from: CommitPoint) -> Event {
+    fn start_event(generation: u64, from: CommitPoint) -> Event {
         Event::Started {
             generation: Generation(generation),
             from,
         }
     }
 
-    fn look(observer: u32, notes: &[Event], latest: u64) -> RunSnapshot {
+    fn snapshot(observer: u32, notes: &[Event], latest: u64) -> RunSnapshot {
         let notes = (1..).zip(notes).map(|(number, event)| Note {
             number,
             at: Duration::ZERO,
@@ -287,71 +293,86 @@ mod tests {
 
     #[test]
     fn a_tick_of_the_generation_before_is_no_sign() {
-        let mut seen = Seen::default();
-        let mut notes = vec![started(1, commit(0, 0))];
-        seen.take(&look(1, &notes, 9), Instant::now());
-        seen.take(&look(1, &notes, 10), Instant::now());
-        seen.expect(Sign::TickAfter(1));
+        let mut observations = Observations::default();
+        let mut notes = vec![start_event(1, commit(0, 0))];
+        observations.observe(&snapshot(1, &notes, 9), Instant::now());
+        observations.observe(&snapshot(1, &notes, 10), Instant::now());
+        observations.expect(Sign::TickAfter(1));
         for latest in 11..=13 {
-            seen.take(&look(1, &notes, latest), Instant::now());
-            assert_eq!(seen.sign_seen(), None, "tick {latest} of generation 1");
+            observations.observe(&snapshot(1, &notes, latest), Instant::now());
+            assert_eq!(
+                observations.sign_time(),
+                None,
+                "tick {latest} of generation 1"
+            );
         }
-        notes.push(started(2, commit(1, 8)));
-        seen.take(&look(1, &notes, 13), Instant::now());
-        assert_eq!(seen.sign_seen(), None, "nothing finished since");
+        notes.push(start_event(2, commit(1, 8)));
+        observations.observe(&snapshot(1, &notes, 13), Instant::now());
+        assert_eq!(observations.sign_time(), None, "nothing finished since");
         assert_eq!(
-            (seen.recomputed, seen.most_recomputed, seen.tick),
+            (
+                observations.recomputed,
+                observations.most_recomputed,
+                observations.tick
+            ),
             (5, 5, 8)
         );
         let now = Instant::now();
-        seen.take(&look(1, &notes, 9), now);
-        assert_eq!(seen.sign_seen(), Some(now));
+        observations.observe(&snapshot(1, &notes, 9), now);
+        assert_eq!(observations.sign_time(), Some(now));
     }
 
     #[test]
     fn a_tick_from_before_the_question_is_no_sign() {
-        let mut seen = Seen::default();
-        let notes = [started(1, commit(0, 0))];
-        seen.take(&look(1, &notes, 3), Instant::now());
-        seen.expect(Sign::Tick);
-        seen.take(&look(1, &notes, 4), Instant::now());
-        assert_eq!(seen.sign_seen(), None);
-        seen.take(&look(1, &notes, 4), Instant::now());
-        assert_eq!(seen.sign_seen(), None);
-        seen.take(&look(1, &notes, 5), Instant::now());
-        assert!(seen.sign_seen().is_some());
+        let mut observations = Observations::default();
+        let notes = [start_event(1, commit(0, 0))];
+        observations.observe(&snapshot(1, &notes, 3), Instant::now());
+        observations.expect(Sign::Tick);
+        observations.observe(&snapshot(1, &notes, 4), Instant::now());
+        assert_eq!(observations.sign_time(), None);
+        observations.observe(&snapshot(1, &notes, 4), Instant::now());
+        assert_eq!(observations.sign_time(), None);
+        observations.observe(&snapshot(1, &notes, 5), Instant::now());
+        assert!(observations.sign_time().is_some());
     }
 
     #[test]
     fn a_new_trainer_is_listened_to_from_its_first_note() {
-        let mut seen = Seen::default();
-        let notes = [started(1, commit(0, 0)), Event::Committed(commit(1, 20))];
-        seen.take(&look(1, &notes, 30), Instant::now());
-        assert_eq!(seen.noted, 2);
-        let notes = [started(2, commit(1, 20))];
-        seen.take(&look(2, &notes, 20), Instant::now());
-        assert_eq!((seen.noted, seen.generation), (0, 1), "asked again");
-        seen.take(&look(2, &notes, 21), Instant::now());
-        assert_eq!((seen.noted, seen.generation), (1, 2));
-        assert_eq!(seen.commit_ticks, [20]);
+        let mut observations = Observations::default();
+        let notes = [
+            start_event(1, commit(0, 0)),
+            Event::Committed(commit(1, 20)),
+        ];
+        observations.observe(&snapshot(1, &notes, 30), Instant::now());
+        assert_eq!(observations.noted, 2);
+        let notes = [start_event(2, commit(1, 20))];
+        observations.observe(&snapshot(2, &notes, 20), Instant::now());
+        assert_eq!(
+            (observations.noted, observations.generation),
+            (0, 1),
+            "asked again"
+        );
+        observations.observe(&snapshot(2, &notes, 21), Instant::now());
+        assert_eq!((observations.noted, observations.generation), (1, 2));
+        assert_eq!(observations.commit_ticks, [20]);
     }
 
     #[test]
     fn a_commit_and_the_end_are_signs() {
-        let mut seen = Seen::default();
-        let mut notes = vec![started(1, commit(0, 0))];
-        seen.take(&look(1, &notes, 3), Instant::now());
-        seen.expect(Sign::Commit);
-        seen.take(&look(1, &notes, 4), Instant::now());
-        seen.take(&look(1, &notes, 5), Instant::now());
-        assert_eq!(seen.sign_seen(), None);
+        let mut observations = Observations::default();
+        let mut notes = vec![start_event(1, commit(0, 0))];
+        observations.observe(&snapshot(1, &notes, 3), Instant::now());
+        observations.expect(Sign::Commit);
+        observations.observe(&snapshot(1, &notes, 4), Instant::now());
+        observations.observe(&snapshot(1, &notes, 5), Instant::now());
+        assert_eq!(observations.sign_time(), None);
         notes.push(Event::Committed(commit(1, 5)));
-        seen.take(&look(1, &notes, 6), Instant::now());
-        assert!(seen.sign_seen().is_some());
-        seen.expect(Sign::TickAfter(7));
-        let mut last = look(1, &notes, 6);
+        observations.observe(&snapshot(1, &notes, 6), Instant::now());
+        assert!(observations.sign_time().is_some());
+        observations.expect(Sign::TickAfter(7));
+        let mut last = snapshot(1, &notes, 6);
         last.end = Some(End::StoreFailed("x".to_owned()));
-        seen.take(&last, Instant::now());
-        assert!(seen.sign_seen().is_some());
+        observations.observe(&last, Instant::now());
+        assert!(observations.sign_time().is_some());
     }
 }

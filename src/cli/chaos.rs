@@ -10,11 +10,11 @@ use futures_util::stream::{self, StreamExt};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Exit, Failure, print, print_json, tell};
-use crate::chaos::faults::Hand;
-use crate::chaos::report::Refused;
-use crate::chaos::schedule::{Kind, Schedule};
+use crate::chaos::faults::FaultInjector;
+use crate::chaos::report::RefusalCounts;
+use crate::chaos::schedule::{FaultKind, FaultSchedule};
 use crate::chaos::watch::Watcher;
-use crate::chaos::{Chaos, Ending, Interrupt, Limit};
+use crate::chaos::{Chaos, Ending, Interrupt, StopCondition};
 use crate::config::Config;
 use crate::deploy::docker::DockerRun;
 use crate::deploy::docker::inspection::Inspection;
@@ -24,7 +24,7 @@ use crate::run_dir::RunDir;
 /// Inspections asked at once.
 const AT_ONCE: usize = 16;
 
-/// Between a recovery and the next fault.
+/// Time between a recovery and the next fault.
 const PAUSE: Duration = Duration::from_secs(2);
 
 #[derive(Debug, clap::Args)]
@@ -56,7 +56,7 @@ pub struct Args {
     time: Option<Duration>,
     /// Only these kinds
     #[arg(long, value_name = "KIND,...", value_delimiter = ',', value_enum)]
-    only: Vec<Kind>,
+    only: Vec<FaultKind>,
     /// Time between a recovery and the next fault, from half to one and a half of this
     #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "2s")]
     pause: Duration,
@@ -67,10 +67,10 @@ pub struct Args {
 
 impl Args {
     /// The command that gives the same faults.
-    fn again(&self, seed: u64) -> String {
+    fn repeat_command(&self, seed: u64) -> String {
         let mut command = format!("cuttlefish chaos {} --seed {seed}", self.run);
         if !self.only.is_empty() {
-            let kinds: Vec<String> = self.only.iter().map(Kind::to_string).collect();
+            let kinds: Vec<String> = self.only.iter().map(FaultKind::to_string).collect();
             command += &format!(" --only {}", kinds.join(","));
         }
         if let Some(faults) = self.faults {
@@ -103,10 +103,10 @@ fn duration(text: &str) -> Result<Duration, String> {
 
 pub async fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
     let dir = RunDir::existing(&config.runs_dir, &args.run)?;
-    let deployed = DockerRun::open(dir).await.map_err(Error::from)?;
-    let deployed = Arc::new(deployed);
-    let run = deployed.dir.name();
-    let trainer = deployed
+    let docker_run = DockerRun::open(dir).await.map_err(Error::from)?;
+    let docker_run = Arc::new(docker_run);
+    let run = docker_run.dir.name();
+    let trainer = docker_run
         .inspect(ActorKind::Trainer.word())
         .await
         .map_err(Error::from)?;
@@ -118,22 +118,22 @@ pub async fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
         );
         return Err(Failure::new(Exit::Run, text));
     }
-    let record = &deployed.deployment.record;
+    let record = &docker_run.deployment.record;
     let graph = recorded_graph(run, record)?;
-    let hand = Hand::new(deployed.clone(), &graph)?;
-    let kinds = possible(&hand, &args.only).await?;
+    let injector = FaultInjector::new(docker_run.clone(), &graph)?;
+    let kinds = possible_kinds(&injector, &args.only).await?;
     let seed = args
         .seed
         .unwrap_or_else(|| u64::from(rand::random::<u32>()));
-    let limit = match args.time {
-        Some(time) => Limit::Time(time),
-        None => Limit::Faults(args.faults.unwrap_or(kinds.len() as u64)),
+    let stop = match args.time {
+        Some(time) => StopCondition::Time(time),
+        None => StopCondition::Faults(args.faults.unwrap_or(kinds.len() as u64)),
     };
     let chaos = Chaos {
-        schedule: Schedule::new(seed, &graph, &kinds, args.pause),
-        watcher: Watcher::start(deployed.clone()),
-        hand,
-        limit,
+        schedule: FaultSchedule::new(seed, &graph, &kinds, args.pause),
+        watcher: Watcher::start(docker_run.clone()),
+        injector,
+        stop,
     };
     tell(format_args!("seed {seed}"));
     let number = AtomicUsize::new(0);
@@ -143,11 +143,11 @@ pub async fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
             tell(outcome.line(number));
         })
         .await;
-    let refused = refused(&deployed).await;
+    let refused = count_refusals(&docker_run).await;
     if args.json {
         print_json(&report.document(run, seed, &refused))?;
     } else {
-        print(&report.text(&args.again(seed), &refused))?;
+        print(&report.text(&args.repeat_command(seed), &refused))?;
     }
     if matches!(report.ending, Ending::NotRecovered | Ending::NotUndone) {
         let text = format_args!(
@@ -159,19 +159,22 @@ pub async fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
 }
 
 /// The kinds that a person wants, all of them by default, as far as they can be carried out here.
-async fn possible(hand: &Hand, only: &[Kind]) -> Result<Vec<Kind>, Failure> {
+async fn possible_kinds(
+    injector: &FaultInjector,
+    only: &[FaultKind],
+) -> Result<Vec<FaultKind>, Failure> {
     let is_choice = !only.is_empty();
     let mut kinds = if is_choice {
         only
     } else {
-        Kind::value_variants()
+        FaultKind::value_variants()
     }
     .to_vec();
     kinds.sort_unstable();
     kinds.dedup();
     let mut possible = Vec::new();
     for kind in kinds {
-        match hand.obstacle(kind).await {
+        match injector.obstacle(kind).await {
             None => possible.push(kind),
             Some(obstacle) if is_choice => {
                 return Err(Failure::new(
@@ -202,10 +205,10 @@ fn interrupt() -> Result<Interrupt, Failure> {
 }
 
 /// Messages that actors have refused or called foreign since they were last started.
-async fn refused(deployed: &DockerRun) -> Refused {
-    let (Ok(observed), Ok(token)) = (deployed.observe().await, deployed.secrets.read("token"))
+async fn count_refusals(docker_run: &DockerRun) -> RefusalCounts {
+    let (Ok(observed), Ok(token)) = (docker_run.observe().await, docker_run.secrets.read("token"))
     else {
-        return Refused::new();
+        return RefusalCounts::new();
     };
     stream::iter(observed)
         .map(|one| {
@@ -219,7 +222,7 @@ async fn refused(deployed: &DockerRun) -> Refused {
             }
         })
         .buffered(AT_ONCE)
-        .filter_map(|found| async move { found.filter(|(_, refused)| *refused > 0) })
+        .filter_map(|count| async move { count.filter(|(_, refused)| *refused > 0) })
         .collect()
         .await
 }
@@ -233,13 +236,13 @@ mod tests {
     #[test]
     fn a_command_can_be_repeated() {
         #[derive(clap::Parser)]
-        struct Command {
+        struct CommandLine {
             #[command(flatten)]
             args: Args,
         }
         let again = |words: &[&str]| {
             let words = std::iter::once("chaos").chain(words.iter().copied());
-            Command::parse_from(words).args.again(9)
+            CommandLine::parse_from(words).args.repeat_command(9)
         };
         assert_eq!(again(&["digits"]), "cuttlefish chaos digits --seed 9");
         let options = [

@@ -7,7 +7,7 @@ use cuttlefish_core::machine::Fault;
 use crate::run::Error;
 use crate::{deploy, record, run_dir, store};
 
-/// How the program ends.
+/// Exit code of the program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
     /// Everything was done.
@@ -57,7 +57,7 @@ impl Exit {
 pub struct Failure {
     /// The exit code.
     pub exit: Exit,
-    /// What is printed; may have several lines.
+    /// The text that is printed; may have several lines.
     pub message: String,
 }
 

@@ -6,7 +6,7 @@ use clap::ValueEnum;
 
 use super::{Exit, Failure, tell};
 use crate::config::Config;
-use crate::export::Format;
+use crate::export::WeightsFormat;
 use crate::run::Run;
 
 #[derive(Debug, clap::Args)]
@@ -42,8 +42,8 @@ enum FormatArg {
 pub async fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
     let run = Run::open(config, &args.run).await?;
     let format = match args.format {
-        FormatArg::Safetensors => Format::Safetensors,
-        FormatArg::Npz => Format::Npz,
+        FormatArg::Safetensors => WeightsFormat::Safetensors,
+        FormatArg::Npz => WeightsFormat::Npz,
     };
     let count = run.export(&args.output, format, args.overwrite).await?;
     tell(format_args!(

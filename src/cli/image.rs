@@ -1,4 +1,4 @@
-//! `image`: what containers are made from.
+//! `image`: the image of the containers.
 
 use std::path::PathBuf;
 
@@ -10,7 +10,7 @@ use crate::deploy::{self, Kind};
 use crate::run::Error;
 
 #[derive(Debug, clap::Subcommand)]
-pub enum Command {
+pub enum ImageCommand {
     /// Build the neuron image, without a base image and without a registry
     #[command(
         after_help = "Prints the image's name. `up` does the same by itself; for a cluster, push the \
@@ -24,8 +24,8 @@ pub enum Command {
     },
 }
 
-pub async fn run(command: &Command) -> Result<Exit, Failure> {
-    let Command::Build { program } = command;
+pub async fn run(command: &ImageCommand) -> Result<Exit, Failure> {
+    let ImageCommand::Build { program } = command;
     let monitor = Screen::monitor(Kind::Docker);
     let built = async {
         let docker = Docker::connect().await?;

@@ -10,7 +10,7 @@ use super::{Exit, Failure, FileArgs, tell};
 use crate::config::Config;
 use crate::deploy::Kind;
 use crate::import;
-use crate::run::{Error, Prepared, Request, Source, bring_up};
+use crate::run::{Error, PreparedRun, RunRequest, TopologySource, bring_up};
 
 #[derive(Debug, clap::Args)]
 #[command(
@@ -55,13 +55,13 @@ pub async fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
         .map_err(|error| refused(format!("failed to read `{path}`: {error}")))?;
     let target = Kind::from(args.target);
     let overrides = args.file_args.overrides();
-    let request = Request {
-        topology: Source::File(&args.into),
+    let request = RunRequest {
+        topology: TopologySource::File(&args.into),
         overrides: &overrides,
         target,
         overwrite: args.overwrite,
     };
-    let prepared = Prepared::from_topology(&request, config).await?;
+    let prepared = PreparedRun::from_topology(&request, config).await?;
     let prepared = prepared.with_weights(|graph| {
         let states = import::states(graph, &file);
         states.map_err(|error| refused(format!("`{path}`: failed to {error}")))

@@ -12,7 +12,7 @@ use crate::config::Config;
 use crate::deploy::Kind;
 use crate::deploy::docker::DockerRun;
 use crate::record::SavedRun;
-use crate::report::table::aligned;
+use crate::report::table::align;
 use crate::run::{Run, recorded_graph};
 
 #[derive(Debug, clap::Args)]
@@ -58,10 +58,10 @@ pub async fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
             match live(&run, layer, index).await? {
                 Some(live) if args.json => live,
                 Some(live) => flat(&live),
-                None => committed(&run, Some(layer), Some(index), args.json).await?,
+                None => show_committed(&run, Some(layer), Some(index), args.json).await?,
             }
         }
-        _ => committed(&run, layer, index, args.json).await?,
+        _ => show_committed(&run, layer, index, args.json).await?,
     };
     if args.json {
         print_json(&document)?;
@@ -79,8 +79,8 @@ async fn live(run: &Run, layer: &str, index: &str) -> Result<Option<Value>, Fail
     let graph = recorded_graph(run.name(), &docker.deployment.record)?;
     let layer = find_layer(&graph, layer)?;
     let index = find_neuron(&graph.layers[layer], index)?;
-    let (actor, asked) = docker.live_neuron(&graph, layer, index).await;
-    match asked {
+    let (actor, answer) = docker.live_neuron(&graph, layer, index).await;
+    match answer {
         Ok(live) => {
             let token = live.token_file.display().to_string().replace('\'', r"'\''");
             let url = &live.url;
@@ -123,7 +123,7 @@ fn lift(document: &Value, prefix: &str, flat: &mut Map<String, Value>) {
 }
 
 /// A run, a layer or a neuron at the last commit.
-async fn committed(
+async fn show_committed(
     run: &Run,
     layer: Option<&str>,
     index: Option<&str>,
@@ -271,7 +271,7 @@ fn human(document: &Value) -> String {
                 let rows: Vec<Vec<String>> = std::iter::once(header)
                     .chain(rows.iter().map(cells))
                     .collect();
-                table = aligned(&rows, 1);
+                table = align(&rows, 1);
             }
             value => {
                 let key = key.replace('_', " ");

@@ -1,4 +1,4 @@
-//! `logs`: what a run's containers have written.
+//! `logs`: the output of a run's containers.
 
 use futures_util::stream::{StreamExt, select_all};
 
@@ -33,9 +33,12 @@ pub async fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
     let dir = RunDir::existing(&config.runs_dir, &args.run)?;
     let run = DockerRun::open(dir).await.map_err(Error::from)?;
     let observed = run.observe().await.map_err(Error::from)?;
-    let wanted = |actor: &str| args.unit.as_ref().is_none_or(|unit| unit == actor);
-    let found: Vec<_> = observed.iter().filter(|one| wanted(&one.actor)).collect();
-    if found.is_empty() {
+    let is_selected = |actor: &str| args.unit.as_ref().is_none_or(|unit| unit == actor);
+    let containers: Vec<_> = observed
+        .iter()
+        .filter(|one| is_selected(&one.actor))
+        .collect();
+    if containers.is_empty() {
         return Err(Failure::new(
             Exit::Usage,
             format_args!(
@@ -47,7 +50,7 @@ pub async fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
         ));
     }
     let is_one = args.unit.is_some();
-    let logs = found.into_iter().map(|one| {
+    let logs = containers.into_iter().map(|one| {
         let actor = one.actor.clone();
         run.docker
             .logs(&one.name, args.follow, &args.tail)

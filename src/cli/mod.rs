@@ -79,7 +79,7 @@ enum Command {
     Logs(logs::Args),
     /// Build the image of the containers
     #[command(subcommand)]
-    Image(image::Command),
+    Image(image::ImageCommand),
     /// Serve a store that speaks DynamoDB's protocol, for the containers of a host
     Store(store::Args),
     /// Evaluate a run's weights
@@ -190,7 +190,7 @@ async fn run(command: Command, config: &Config) -> Result<Exit, Failure> {
 
 fn init_logs(verbose: u8) {
     let level = match verbose {
-        // What the SDK says about its connections is told by the error that follows.
+        // The error that follows tells what the SDK says about its connections.
         0 => "warn,aws_config=error,aws_smithy_runtime=off,lapin=off",
         1 => "info,cuttlefish=debug,lapin=off,aws_config=warn",
         _ => "debug",

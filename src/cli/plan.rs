@@ -1,4 +1,4 @@
-//! `plan`: what a topology file expands to.
+//! `plan`: the expansion of a topology file.
 
 use std::path::PathBuf;
 
@@ -13,7 +13,7 @@ use crate::deploy::docker::cost::Cost;
 use crate::deploy::docker::estimate::DockerEstimate;
 use crate::deploy::docker::limits::{Limit, Standing};
 use crate::report::numbers::{size, thousands};
-use crate::report::table::aligned;
+use crate::report::table::align;
 use crate::run::plan::{Estimate, TargetPlan, plan};
 
 #[derive(Debug, clap::Args)]
@@ -23,8 +23,8 @@ pub struct Args {
     /// The topology file
     file: PathBuf,
     /// What to expand for
-    #[arg(long, value_enum, default_value_t = Target::Local)]
-    target: Target,
+    #[arg(long, value_enum, default_value_t = PlanTarget::Local)]
+    target: PlanTarget,
     #[command(flatten)]
     file_args: FileArgs,
     /// Print one JSON document
@@ -37,9 +37,9 @@ pub struct Args {
     services: ServiceArgs,
 }
 
-/// What a file can be expanded for.
+/// Target that a file can be expanded for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Target {
+enum PlanTarget {
     /// This process
     Local,
     /// Containers: shows queues, exchanges and messages, what they cost this machine, and whether
@@ -51,9 +51,9 @@ enum Target {
 
 pub async fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
     let target = match args.target {
-        Target::Local => Kind::Local,
-        Target::Docker => Kind::Docker,
-        Target::Ecs => Kind::Ecs,
+        PlanTarget::Local => Kind::Local,
+        PlanTarget::Docker => Kind::Docker,
+        PlanTarget::Ecs => Kind::Ecs,
     };
     let overrides = args.file_args.overrides();
     let services = |is_up| args.services.resolve(config, is_up);
@@ -123,8 +123,8 @@ fn docker_text(outlook: &DockerEstimate, problem: Option<&str>) -> String {
     });
     let mut text = format!(
         "\nmemory on the host\n\n{}\nlimits of {host}\n\n{}",
-        indented(&memory_rows(&outlook.cost), 1),
-        indented(&limit_rows(&outlook.limits), 2),
+        indent(&memory_rows(&outlook.cost), 1),
+        indent(&limit_rows(&outlook.limits), 2),
     );
     for limit in outlook.limits_with(Standing::Noted) {
         text.push_str(&format!("\nnote: {limit}\n"));
@@ -142,8 +142,8 @@ fn docker_text(outlook: &DockerEstimate, problem: Option<&str>) -> String {
     text
 }
 
-fn indented(rows: &[Vec<String>], left: usize) -> String {
-    let lines = aligned(rows, left);
+fn indent(rows: &[Vec<String>], left: usize) -> String {
+    let lines = align(rows, left);
     lines.lines().map(|line| format!("  {line}\n")).collect()
 }
 

@@ -1,4 +1,4 @@
-//! `ps`: the runs, or what one of them consists of.
+//! `ps`: the runs, or the parts of one of them.
 
 use indicatif::HumanBytes;
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ use crate::deploy::docker::status::ContainerStatus;
 use crate::deploy::ecs::status::ServiceStatus;
 use crate::deploy::{Actors, Kind};
 use crate::record::SavedRun;
-use crate::report::table::aligned;
+use crate::report::table::align;
 use crate::run::{Error, Run};
 
 #[derive(Debug, clap::Args)]
@@ -60,7 +60,7 @@ pub async fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
     if args.json {
         print_json(&json!(documents))?;
     } else {
-        print(&aligned(&rows, 2))?;
+        print(&align(&rows, 2))?;
     }
     Ok(Exit::Ok)
 }
@@ -88,10 +88,10 @@ fn describe(run: &Run, worker: Option<String>, saved: &SavedRun) -> (Vec<String>
         None => "stopped",
     };
     let last = progress.history.last();
-    let seen = last.map(|epoch| epoch.validation.as_ref().unwrap_or(&epoch.train));
-    let seen = progress.test.as_ref().or(seen);
-    let loss = seen.map_or("-".to_owned(), |e| format!("{:.4}", e.loss));
-    let accuracy = seen
+    let evaluation = last.map(|epoch| epoch.validation.as_ref().unwrap_or(&epoch.train));
+    let evaluation = progress.test.as_ref().or(evaluation);
+    let loss = evaluation.map_or("-".to_owned(), |e| format!("{:.4}", e.loss));
+    let accuracy = evaluation
         .and_then(|e| e.accuracy)
         .map_or("-".to_owned(), |a| format!("{:.2} %", 100.0 * a));
     let epochs = last.map_or(0, |epoch| epoch.epoch);
@@ -115,7 +115,7 @@ fn describe(run: &Run, worker: Option<String>, saved: &SavedRun) -> (Vec<String>
         "epochs": saved.graph.training.epochs,
         "tick": progress.tick,
         "generation": saved.generation,
-        "evaluation": seen,
+        "evaluation": evaluation,
         "neurons": neurons,
         "directory": run.dir().path(),
     });
@@ -134,7 +134,7 @@ async fn actors(run: &Run, as_json: bool) -> Result<Exit, Failure> {
             let rows: Vec<Vec<String>> = std::iter::once(container_header())
                 .chain(containers.iter().map(container_row))
                 .collect();
-            print(&aligned(&rows, 2))?;
+            print(&align(&rows, 2))?;
         }
         Actors::Services(status) if as_json => print_json(&status.document(run.name()))?,
         Actors::Services(status) => services(&status)?,
@@ -194,7 +194,7 @@ fn services(status: &ServiceStatus) -> Result<(), Failure> {
             }),
         ]);
     }
-    print(&aligned(&rows, 1))?;
+    print(&align(&rows, 1))?;
     for difference in &status.differences {
         tell(format_args!("differs from the run's file: {difference}"));
     }

@@ -126,7 +126,7 @@ pub async fn run(args: Args, config: &Config) -> Result<Exit, Failure> {
     Ok(Exit::Ok)
 }
 
-/// Whether the options are those of the platform.
+/// Refuses options that are not those of the platform.
 ///
 /// # Errors
 /// Names one that is not.
@@ -160,8 +160,8 @@ fn check_options(args: &Args) -> Result<(), Failure> {
             ),
         ],
     };
-    let given = unfit.iter().find(|(is_given, ..)| *is_given);
-    given.map_or(Ok(()), |(_, option, why)| {
+    let misplaced = unfit.iter().find(|(is_given, ..)| *is_given);
+    misplaced.map_or(Ok(()), |(_, option, why)| {
         let text = format_args!(
             "{option} is not for `--to {}` ({why})",
             Platform::from(args.to).word()

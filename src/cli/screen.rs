@@ -9,26 +9,26 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Exit, Failure, tell};
 use crate::deploy::Kind;
-use crate::monitor::{Event, Interrupter, Monitor};
-use crate::report::progress_bar::ProgressView;
+use crate::monitor::{Interrupter, Monitor, RunEvent};
+use crate::report::progress_bar::ProgressDisplay;
 
-/// Between two plain lines of the same kind.
+/// Time between two plain lines of the same kind.
 const LINE_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Shows people a run's events.
+/// Display of a run's events for people.
 pub struct Screen {
     is_quiet: bool,
     is_terminal: bool,
     /// The run's target, for the words about Ctrl-C.
     target: Kind,
-    state: Mutex<State>,
+    state: Mutex<ScreenState>,
 }
 
 #[derive(Default)]
-struct State {
+struct ScreenState {
     steps: Option<Steps>,
-    /// The view of a training that is followed.
-    training: Option<ProgressView>,
+    /// The display of a training that is followed.
+    training: Option<ProgressDisplay>,
 }
 
 /// Steps of a kind under way.
@@ -37,7 +37,7 @@ struct Steps {
     what: String,
     done: usize,
     total: usize,
-    shown: Instant,
+    last_update: Instant,
 }
 
 impl Screen {
@@ -50,13 +50,13 @@ impl Screen {
             target,
             state: Mutex::default(),
         });
-        let shown = screen.clone();
-        let (monitor, interrupter) = Monitor::new(move |event| shown.show(event));
+        let display = screen.clone();
+        let (monitor, interrupter) = Monitor::new(move |event| display.show(event));
         screen.listen(interrupter)?;
         Ok(monitor)
     }
 
-    /// The same for work that Ctrl-C ends as it ends every process.
+    /// A monitor for work that Ctrl-C ends as it ends every process.
     pub fn monitor(target: Kind) -> Monitor {
         let screen = Self {
             is_quiet: false,
@@ -84,7 +84,7 @@ impl Screen {
                     _ = interrupts.recv() => {}
                     _ = terminations.recv() => {}
                 }
-                self.interrupted(&interrupter);
+                self.handle_interrupt(&interrupter);
             }
         };
         let thread = std::thread::Builder::new().name("signals".to_owned());
@@ -94,7 +94,7 @@ impl Screen {
             .map_err(failed)
     }
 
-    fn interrupted(&self, interrupter: &Interrupter) {
+    fn handle_interrupt(&self, interrupter: &Interrupter) {
         let times = interrupter.interrupt();
         if self.state().training.is_some() {
             // The run says what becomes of it.
@@ -106,43 +106,43 @@ impl Screen {
         self.note("stopping; press Ctrl-C again to leave everything as it is now");
     }
 
-    fn show(&self, event: Event) {
+    fn show(&self, event: RunEvent) {
         match event {
-            Event::Note(text) => self.note(&text),
-            Event::StepsBegun { what, total } => self.begin(what, total),
-            Event::StepDone { name } => self.done(name),
-            Event::StepsEnded => self.end(),
-            Event::TrainingBegun { epochs } => {
-                let view = ProgressView::new(self.is_terminal, self.is_quiet, epochs);
+            RunEvent::Note(text) => self.note(&text),
+            RunEvent::StepsBegun { what, total } => self.begin(what, total),
+            RunEvent::StepDone { name } => self.done(name),
+            RunEvent::StepsEnded => self.end(),
+            RunEvent::TrainingBegun { epochs } => {
+                let view = ProgressDisplay::new(self.is_terminal, self.is_quiet, epochs);
                 self.state().training = Some(view);
             }
-            Event::TrainingEnded => {
+            RunEvent::TrainingEnded => {
                 if let Some(mut view) = self.state().training.take() {
                     view.finish();
                 }
             }
-            Event::Resumed(from) => self.note(&format!(
+            RunEvent::Resumed(from) => self.note(&format!(
                 "resumed after tick {}, commit {}",
                 from.tick, from.number
             )),
-            Event::EpochFinished { record, rows, took } => {
+            RunEvent::EpochFinished { record, rows, took } => {
                 if let Some(view) = &mut self.state().training {
                     view.epoch(&record, rows, took);
                 }
             }
-            Event::Rewound { to, reason } => self.note(&format!(
+            RunEvent::Rewound { to, reason } => self.note(&format!(
                 "back to commit {} (tick {}): {reason}",
                 to.number, to.tick
             )),
-            Event::BeyondInFlightBound { at, tick, applied } => self.note(&format!(
+            RunEvent::BeyondInFlightBound { at, tick, applied } => self.note(&format!(
                 "{at} was sent tick {tick} while it stood at {applied}"
             )),
-            Event::Stopping => self.note(match self.target {
+            RunEvent::Stopping => self.note(match self.target {
                 Kind::Local => "committing; press Ctrl-C again to stop at once",
                 Kind::Docker => "committing; press Ctrl-C again to leave the run alone",
                 Kind::Ecs => "committing; press Ctrl-C again to leave that to the trainer",
             }),
-            Event::Training(status) => {
+            RunEvent::Training(status) => {
                 if let Some(view) = &mut self.state().training {
                     view.update(&status);
                 }
@@ -184,7 +184,7 @@ impl Screen {
             what,
             done: 0,
             total,
-            shown: Instant::now(),
+            last_update: Instant::now(),
         });
     }
 
@@ -197,9 +197,9 @@ impl Screen {
         if let Some(bar) = &steps.bar {
             bar.set_message(name);
             bar.inc(1);
-        } else if steps.shown.elapsed() >= LINE_INTERVAL {
+        } else if steps.last_update.elapsed() >= LINE_INTERVAL {
             steps.tell();
-            steps.shown = Instant::now();
+            steps.last_update = Instant::now();
         }
     }
 
@@ -214,7 +214,7 @@ impl Screen {
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, ScreenState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,4 +1,4 @@
-//! Where a run in containers finds broker, store and images, as several commands take it.
+//! Options for broker, store and images of a run in containers, as several commands take them.
 
 use std::path::PathBuf;
 
@@ -15,7 +15,7 @@ pub const DEFAULT_BROKER_IMAGE: &str = "rabbitmq:4-management";
 
 const MOST_PER_BRIDGE: i64 = CONTAINERS_PER_BRIDGE as i64;
 
-/// How batches get to the first layer.
+/// Way of batches to the first layer.
 #[derive(Clone, Copy, Debug, Default, clap::ValueEnum)]
 pub enum DataArg {
     /// Units read the data set, which is mounted into their containers
@@ -80,29 +80,32 @@ impl ServiceArgs {
     /// Flags win over the environment. A run that is up keeps its broker and its store: a flag may
     /// say that it wants others, and is refused; the environment is only for runs that are new.
     pub fn resolve(&self, config: &Config, is_up: bool) -> Result<Services, Error> {
-        let mut named = config.services.clone();
+        let mut addresses = config.services.clone();
         if is_up {
-            named = config::Services {
-                broker_image: named.broker_image,
-                ..config::Services::default()
+            addresses = config::ServiceAddresses {
+                broker_image: addresses.broker_image,
+                ..config::ServiceAddresses::default()
             };
         }
         // A broker's image on the command line means one of the run's own.
         let url = self.broker.as_ref().or_else(|| {
-            let environment = named.broker.as_ref();
+            let environment = addresses.broker.as_ref();
             environment.filter(|_| self.broker_image.is_none())
         });
         let broker = match url {
             Some(url) => {
-                let ca = self.broker_ca.as_deref().or(named.broker_ca.as_deref());
+                let ca = self.broker_ca.as_deref().or(addresses.broker_ca.as_deref());
                 let broker = Broker::parse(url, ca)
                     .map_err(|error| Error::Unfit(format!("failed to {error}")))?;
-                let base = self.broker_api.as_ref().or(named.broker_api.as_ref());
+                let base = self.broker_api.as_ref().or(addresses.broker_api.as_ref());
                 Some((broker, base.cloned()))
             }
             None => None,
         };
-        let image = self.broker_image.as_ref().or(named.broker_image.as_ref());
+        let image = self
+            .broker_image
+            .as_ref()
+            .or(addresses.broker_image.as_ref());
         let store = match self.store.as_deref() {
             Some("aws") => Some(None),
             Some(url) if url.starts_with("http://") || url.starts_with("https://") => {
@@ -113,7 +116,7 @@ impl ServiceArgs {
                     "--store: `{other}` is neither `aws` nor a URL like http://host:8000"
                 )));
             }
-            None => named.dynamodb.clone().map(Some),
+            None => addresses.dynamodb.clone().map(Some),
         };
         Ok(Services {
             broker,
@@ -137,7 +140,7 @@ mod tests {
     use super::*;
 
     #[derive(clap::Parser)]
-    struct Line {
+    struct CommandLine {
         #[command(flatten)]
         services: ServiceArgs,
     }
@@ -151,7 +154,7 @@ mod tests {
             _ => None,
         };
         let config = Config::new(None, None, variables);
-        let line: Line = clap::Parser::parse_from(["cuttlefish"].iter().chain(flags));
+        let line: CommandLine = clap::Parser::parse_from(["cuttlefish"].iter().chain(flags));
         line.services.resolve(&config, is_up).unwrap()
     }
 

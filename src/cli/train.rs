@@ -12,7 +12,7 @@ use super::{Exit, Failure, FileArgs, print, print_json, tell};
 use crate::config::Config;
 use crate::deploy::Kind;
 use crate::report::summary;
-use crate::run::{Prepared, Request, Source, Trained, bring_up};
+use crate::run::{PreparedRun, RunRequest, TopologySource, TrainingResult, bring_up};
 
 #[derive(Debug, clap::Args)]
 #[command(
@@ -57,21 +57,21 @@ pub struct Args {
 
 pub async fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
     let overrides = args.file_args.overrides();
-    let asked = args.target.map(Kind::from);
+    let requested = args.target.map(Kind::from);
     let (prepared, target) = match (&args.file, &args.resume) {
         (Some(file), _) => {
-            let target = asked.unwrap_or(Kind::Local);
-            let request = Request {
-                topology: Source::File(file),
+            let target = requested.unwrap_or(Kind::Local);
+            let request = RunRequest {
+                topology: TopologySource::File(file),
                 overrides: &overrides,
                 target,
                 overwrite: args.overwrite,
             };
-            (Prepared::from_topology(&request, config).await?, target)
+            (PreparedRun::from_topology(&request, config).await?, target)
         }
         (None, Some(run)) => {
-            let prepared = Prepared::from_run(run, &overrides, config).await?;
-            let target = asked.or(prepared.target).unwrap_or(Kind::Local);
+            let prepared = PreparedRun::from_run(run, &overrides, config).await?;
+            let target = requested.or(prepared.target).unwrap_or(Kind::Local);
             (prepared, target)
         }
         (None, None) => unreachable!("clap asks for one of them"),
@@ -96,7 +96,7 @@ pub async fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
 }
 
 /// Prints the results of a training.
-pub fn report(trained: &Trained, as_json: bool) -> Result<Exit, Failure> {
+pub fn report(trained: &TrainingResult, as_json: bool) -> Result<Exit, Failure> {
     if as_json {
         print_json(&trained.document())?;
     } else {

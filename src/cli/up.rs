@@ -1,4 +1,4 @@
-//! `up`: brings a run up in containers, or to what its file says now.
+//! `up`: brings a run up in containers, or to the state of its changed file.
 
 use std::path::PathBuf;
 
@@ -9,8 +9,8 @@ use super::{Exit, Failure, FileArgs};
 use crate::config::Config;
 use crate::deploy::Kind;
 use crate::monitor::Monitor;
-use crate::run::train::BroughtUp;
-use crate::run::{Prepared, Request, Source, bring_up};
+use crate::run::train::LaunchedRun;
+use crate::run::{PreparedRun, RunRequest, TopologySource, bring_up};
 
 #[derive(Debug, clap::Args)]
 #[command(
@@ -43,13 +43,13 @@ pub struct Args {
 pub async fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
     let target = Kind::from(args.target);
     let overrides = args.file_args.overrides();
-    let request = Request {
-        topology: Source::File(&args.file),
+    let request = RunRequest {
+        topology: TopologySource::File(&args.file),
         overrides: &overrides,
         target,
         overwrite: args.overwrite,
     };
-    let prepared = Prepared::from_topology(&request, config).await?;
+    let prepared = PreparedRun::from_topology(&request, config).await?;
     let is_up = prepared.target.is_some();
     let options = options(target, is_up, &args.services, &args.ecs, config)?;
     let monitor = Screen::listening(args.quiet, target)?;
@@ -66,8 +66,8 @@ pub async fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
     Ok(Exit::Ok)
 }
 
-/// Says what bringing a run up has changed. In one process there is nothing to say.
-pub fn show_changes(up: &BroughtUp, monitor: &Monitor) {
+/// Notes the changes that brought a run up. In one process there are none.
+pub fn show_changes(up: &LaunchedRun, monitor: &Monitor) {
     if up.run.kind() == Kind::Local {
         return;
     }

@@ -1,11 +1,11 @@
-//! What can go wrong between a topology file's `data` and rows in memory.
+//! Errors between a topology file's `data` and rows in memory.
 
 use std::io;
 use std::path::PathBuf;
 
 use super::{csv, fetch, idx};
 
-/// Why there is no data set. The text continues "failed to".
+/// Error of loading a data set. The text continues "failed to".
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The operating system refused.
@@ -13,15 +13,15 @@ pub enum Error {
     Read {
         /// The file.
         path: PathBuf,
-        /// What the operating system said.
+        /// The operating system's error.
         source: io::Error,
     },
     /// A directory, a pipe, a device.
     #[error("read `{}`: it is {kind} (name a regular file)", path.display())]
     NotAFile {
-        /// What was named.
+        /// The path that was named.
         path: PathBuf,
-        /// What it is.
+        /// The kind of thing that it is.
         kind: &'static str,
     },
     /// The file is larger than what is read into memory.
@@ -29,7 +29,7 @@ pub enum Error {
     TooLarge {
         /// The file.
         path: PathBuf,
-        /// Its size.
+        /// Size of the file.
         bytes: u64,
         /// The largest size.
         limit: u64,
@@ -39,15 +39,15 @@ pub enum Error {
     Idx {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
-        problem: idx::Problem,
+        /// The problem with it.
+        problem: idx::IdxProblem,
     },
     /// No pictures that a network could answer.
     #[error("read `{}`: {problem} (give an IDX file of pictures, or a CSV file with a column a pixel)", path.display())]
     Pictures {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The problem with it.
         problem: String,
     },
     /// A well-formed file of another data set.
@@ -108,7 +108,7 @@ pub enum Error {
         path: PathBuf,
         /// Number of the label, from 0.
         row: usize,
-        /// Its value.
+        /// Value of the label.
         label: u8,
         /// The largest value.
         limit: usize,
@@ -121,15 +121,15 @@ pub enum Error {
     Csv {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
-        problem: csv::Problem,
+        /// The problem with it.
+        problem: csv::CsvProblem,
     },
     /// A share of the rows out of range.
     #[error("split the rows: `{key}` is {share}, the limits are 0 and 0.9 (use a share between)")]
     Share {
         /// The key of the topology file.
         key: &'static str,
-        /// Its value.
+        /// Value of the share.
         share: f64,
     },
 }

@@ -1,7 +1,7 @@
 //! Fetching one file: the first mirror that answers with the right bytes wins.
 //!
 //! The bytes go to a temporary name in the same directory, are checked there, and only then get
-//! their name, so that a file with its name is always whole. Tested in `tests/fetch.rs` against a
+//! their name, so that a file with its name is always whole. Tested in `data/tests/fetch.rs` against a
 //! server on the loopback interface.
 
 use std::fmt;
@@ -14,14 +14,14 @@ use std::time::Duration;
 
 use ureq::Agent;
 
-/// How long fetching waits.
+/// Limits on the time that fetching waits.
 #[derive(Clone, Copy, Debug)]
 pub struct Timeouts {
-    /// For a connection.
+    /// Limit for a connection.
     pub connect: Duration,
-    /// For the next bytes, at any time.
+    /// Limit for the next bytes, at any time.
     pub read: Duration,
-    /// For a whole file.
+    /// Limit for a whole file.
     pub total: Duration,
 }
 
@@ -41,15 +41,15 @@ pub struct Fetcher {
     agent: Agent,
 }
 
-/// Why a file could not be fetched. The text continues "failed to".
+/// Error of fetching a file. The text continues "failed to".
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// No mirror answered with the right bytes.
     #[error(
         "fetch `{file}`: {} (with no network, put {} into `{}`, or name the directory that has \
          them with `--data-dir` or `CUTTLEFISH_DATA_DIR`)",
-        Attempts(attempts),
-        Names(files),
+        AttemptList(attempts),
+        NameList(files),
         directory.display()
     )]
     Mirrors {
@@ -57,9 +57,9 @@ pub enum Error {
         file: String,
         /// All files of the data set.
         files: Vec<String>,
-        /// Where they belong.
+        /// The directory that they belong in.
         directory: PathBuf,
-        /// What each mirror did.
+        /// The failure of each mirror.
         attempts: Vec<Attempt>,
     },
     /// The file could not be written.
@@ -67,35 +67,35 @@ pub enum Error {
     Write {
         /// The file or directory.
         path: PathBuf,
-        /// What the operating system said.
+        /// The operating system's error.
         source: io::Error,
     },
 }
 
-/// What one mirror did.
+/// Failure of one mirror.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attempt {
-    /// What was asked for.
+    /// The URL that was requested.
     pub url: String,
-    /// Why it was of no use.
+    /// Reason why it was of no use.
     pub reason: String,
 }
 
 /// A file to fetch.
 #[derive(Clone, Copy, Debug)]
-pub struct Wanted<'a> {
-    /// Its name, at the mirrors and on disk.
+pub struct Download<'a> {
+    /// Name of the file, at the mirrors and on disk.
     pub file: &'a str,
     /// Addresses of directories that have it, each with a slash at the end.
     pub mirrors: &'a [&'a str],
-    /// Where it is put.
+    /// The directory that it is put in.
     pub directory: &'a Path,
     /// The largest size.
     pub limit: u64,
 }
 
-/// One try: a mirror can be to blame, or this machine.
-enum Failure {
+/// Cause of a failed download: the mirror, or this machine.
+enum FetchFailure {
     Mirror(String),
     Disk(PathBuf, io::Error),
 }
@@ -132,7 +132,7 @@ impl Fetcher {
     /// `files` are the names of the whole data set, for the error's text.
     pub fn fetch(
         &self,
-        wanted: &Wanted<'_>,
+        download: &Download<'_>,
         files: &[String],
         check: impl Fn(&Path) -> Result<(), String>,
     ) -> Result<PathBuf, Error> {
@@ -140,44 +140,44 @@ impl Fetcher {
             path: path.to_owned(),
             source,
         };
-        fs::create_dir_all(wanted.directory).map_err(|e| write_error(wanted.directory, e))?;
+        fs::create_dir_all(download.directory).map_err(|e| write_error(download.directory, e))?;
         let mut attempts = Vec::new();
-        for mirror in wanted.mirrors {
-            let url = format!("{mirror}{}", wanted.file);
-            let part = Part::new(wanted.directory, wanted.file);
+        for mirror in download.mirrors {
+            let url = format!("{mirror}{}", download.file);
+            let part = PartialFile::new(download.directory, download.file);
             let result = self
-                .download(&url, &part.0, wanted.limit)
-                .and_then(|()| check(&part.0).map_err(Failure::Mirror));
+                .download(&url, &part.0, download.limit)
+                .and_then(|()| check(&part.0).map_err(FetchFailure::Mirror));
             match result {
                 Ok(()) => {
-                    let path = wanted.directory.join(wanted.file);
+                    let path = download.directory.join(download.file);
                     fs::rename(&part.0, &path).map_err(|e| write_error(&path, e))?;
                     return Ok(path);
                 }
-                Err(Failure::Disk(path, source)) => return Err(Error::Write { path, source }),
-                Err(Failure::Mirror(reason)) => {
+                Err(FetchFailure::Disk(path, source)) => return Err(Error::Write { path, source }),
+                Err(FetchFailure::Mirror(reason)) => {
                     tracing::warn!(url, reason, "mirror failed");
                     attempts.push(Attempt { url, reason });
                 }
             }
         }
         Err(Error::Mirrors {
-            file: wanted.file.to_owned(),
+            file: download.file.to_owned(),
             files: files.to_vec(),
-            directory: wanted.directory.to_owned(),
+            directory: download.directory.to_owned(),
             attempts,
         })
     }
 
-    fn download(&self, url: &str, to: &Path, limit: u64) -> Result<(), Failure> {
-        let mirror = |error: &dyn fmt::Display| Failure::Mirror(error.to_string());
-        let disk = |error| Failure::Disk(to.to_owned(), error);
+    fn download(&self, url: &str, to: &Path, limit: u64) -> Result<(), FetchFailure> {
+        let mirror = |error: &dyn fmt::Display| FetchFailure::Mirror(error.to_string());
+        let disk = |error| FetchFailure::Disk(to.to_owned(), error);
         tracing::info!(url, "fetching");
         let mut response = self.agent.get(url).call().map_err(|e| mirror(&e))?;
         let expected = response.body().content_length();
         if let Some(bytes) = expected.filter(|&bytes| bytes > limit) {
             let reason = format!("it has {bytes} bytes, the limit is {limit}");
-            return Err(Failure::Mirror(reason));
+            return Err(FetchFailure::Mirror(reason));
         }
         let mut reader = response.body_mut().as_reader();
         let mut file = File::create(to).map_err(disk)?;
@@ -193,13 +193,13 @@ impl Fetcher {
             bytes += n as u64;
             if bytes > limit {
                 let reason = format!("it has more than {limit} bytes, the limit");
-                return Err(Failure::Mirror(reason));
+                return Err(FetchFailure::Mirror(reason));
             }
             file.write_all(&buffer[..n]).map_err(disk)?;
         }
         if let Some(expected) = expected.filter(|&expected| expected != bytes) {
             let reason = format!("it ends after {bytes} of {expected} bytes");
-            return Err(Failure::Mirror(reason));
+            return Err(FetchFailure::Mirror(reason));
         }
         file.sync_all().map_err(disk)?;
         tracing::info!(url, bytes, "fetched");
@@ -214,9 +214,9 @@ impl Default for Fetcher {
 }
 
 /// A temporary name that is gone when the value is, unless it was renamed.
-struct Part(PathBuf);
+struct PartialFile(PathBuf);
 
-impl Part {
+impl PartialFile {
     /// Two processes, and two threads of one, may fetch the same file: each has its own name.
     fn new(directory: &Path, file: &str) -> Self {
         static COUNT: AtomicU64 = AtomicU64::new(0);
@@ -225,15 +225,15 @@ impl Part {
     }
 }
 
-impl Drop for Part {
+impl Drop for PartialFile {
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.0);
     }
 }
 
-struct Attempts<'a>(&'a [Attempt]);
+struct AttemptList<'a>(&'a [Attempt]);
 
-impl fmt::Display for Attempts<'_> {
+impl fmt::Display for AttemptList<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (i, Attempt { url, reason }) in self.0.iter().enumerate() {
             let separator = if i == 0 { "" } else { "; " };
@@ -243,9 +243,9 @@ impl fmt::Display for Attempts<'_> {
     }
 }
 
-struct Names<'a>(&'a [String]);
+struct NameList<'a>(&'a [String]);
 
-impl fmt::Display for Names<'_> {
+impl fmt::Display for NameList<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (i, name) in self.0.iter().enumerate() {
             let separator = match i {

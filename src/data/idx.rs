@@ -4,7 +4,7 @@
 //! big-endian 32-bit numbers, then the values, and nothing more. Only bytes as values, and only
 //! one dimension (labels) or three (images), are read. Nothing is allocated on a header's word
 //! alone: its size is checked against a limit first, and a gzipped file is never unpacked further
-//! than its header says. Tested in `tests/idx.rs`, with random and damaged files too.
+//! than its header says. Tested in `data/tests/idx.rs`, with random and damaged files too.
 
 use std::fmt;
 use std::io::{self, BufRead, Read};
@@ -17,9 +17,9 @@ pub const MAX_VALUES: usize = 256 << 20;
 /// Values are handed on in pieces of this size.
 const CHUNK: usize = 64 << 10;
 
-/// What a file says about itself.
+/// Header of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Header {
+pub struct IdxHeader {
     /// `[labels]`, or `[images, height, width]`.
     pub dims: Vec<usize>,
 }
@@ -27,15 +27,15 @@ pub struct Header {
 /// A parsed file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Idx {
-    /// What it says about itself.
-    pub header: Header,
+    /// Header of the file.
+    pub header: IdxHeader,
     /// All values, the last dimension fastest.
     pub values: Vec<u8>,
 }
 
-/// Why bytes are not an IDX file that can be used.
+/// Problem of bytes that are no IDX file, or none that can be used.
 #[derive(Debug, thiserror::Error)]
-pub enum Problem {
+pub enum IdxProblem {
     /// There are no bytes.
     #[error("the file is empty")]
     Empty,
@@ -62,15 +62,15 @@ pub enum Problem {
     /// The file ends early.
     #[error("the file ends after {found} of {expected} values")]
     Truncated {
-        /// How many values the header declares.
+        /// Number of values that the header declares.
         expected: usize,
-        /// How many there are.
+        /// Number of values that there are.
         found: usize,
     },
     /// The file goes on after its values.
     #[error("the file goes on after the {expected} values that its header declares")]
     TooLong {
-        /// How many values the header declares.
+        /// Number of values that the header declares.
         expected: usize,
     },
     /// The compressed data is damaged.
@@ -82,7 +82,7 @@ pub enum Problem {
 }
 
 /// Parses the bytes of a file.
-pub fn parse(bytes: &[u8]) -> Result<Idx, Problem> {
+pub fn parse(bytes: &[u8]) -> Result<Idx, IdxProblem> {
     let decoder = Decoder::new(bytes, MAX_VALUES)?;
     let header = decoder.header().clone();
     // Without the gzip layer the file's own length bounds what is worth reserving.
@@ -94,51 +94,51 @@ pub fn parse(bytes: &[u8]) -> Result<Idx, Problem> {
 /// Reads a file in two steps, so that a caller can look at the header before it makes room.
 #[derive(Debug)]
 pub struct Decoder<R> {
-    header: Header,
-    body: Body<R>,
+    header: IdxHeader,
+    body: IdxBody<R>,
 }
 
 #[derive(Debug)]
-enum Body<R> {
+enum IdxBody<R> {
     Plain(R),
     Gzip(Box<MultiGzDecoder<R>>),
 }
 
 impl<R: BufRead> Decoder<R> {
     /// Reads the header, and refuses one that declares more than `limit` values.
-    pub fn new(mut reader: R, limit: usize) -> Result<Self, Problem> {
+    pub fn new(mut reader: R, limit: usize) -> Result<Self, IdxProblem> {
         // An IDX file starts with 0, a gzip file with 0x1f: the first byte decides.
-        let mut body = match reader.fill_buf().map_err(Problem::Io)?.first() {
-            None => return Err(Problem::Empty),
-            Some(0x1f) => Body::Gzip(Box::new(MultiGzDecoder::new(reader))),
-            Some(_) => Body::Plain(reader),
+        let mut body = match reader.fill_buf().map_err(IdxProblem::Io)?.first() {
+            None => return Err(IdxProblem::Empty),
+            Some(0x1f) => IdxBody::Gzip(Box::new(MultiGzDecoder::new(reader))),
+            Some(_) => IdxBody::Plain(reader),
         };
-        let header = Header::read(&mut body)?;
+        let header = IdxHeader::read(&mut body)?;
         let declared = header
             .dims
             .iter()
             .try_fold(1_usize, |n, &d| n.checked_mul(d));
         if declared.is_none_or(|declared| declared > limit) {
             let dims = header.to_string();
-            return Err(Problem::TooLarge { dims, limit });
+            return Err(IdxProblem::TooLarge { dims, limit });
         }
         Ok(Self { header, body })
     }
 
-    /// What the file says about itself.
-    pub fn header(&self) -> &Header {
+    /// The file's header.
+    pub fn header(&self) -> &IdxHeader {
         &self.header
     }
 
     /// Reads all values, and checks that nothing comes after them.
-    pub fn read(mut self, mut take: impl FnMut(&[u8])) -> Result<(), Problem> {
+    pub fn read(mut self, mut take: impl FnMut(&[u8])) -> Result<(), IdxProblem> {
         let expected = self.header.values();
         let mut found = 0;
         let mut chunk = vec![0; CHUNK];
         while found < expected {
             let room = CHUNK.min(expected - found);
             match self.body.read_some(&mut chunk[..room])? {
-                0 => return Err(Problem::Truncated { expected, found }),
+                0 => return Err(IdxProblem::Truncated { expected, found }),
                 n => {
                     take(&chunk[..n]);
                     found += n;
@@ -148,14 +148,14 @@ impl<R: BufRead> Decoder<R> {
         // Reading to the end also makes the decoder compare gzip's own checksum.
         match self.body.read_some(&mut chunk[..1])? {
             0 => Ok(()),
-            _ => Err(Problem::TooLong { expected }),
+            _ => Err(IdxProblem::TooLong { expected }),
         }
     }
 }
 
-impl<R: BufRead> Body<R> {
+impl<R: BufRead> IdxBody<R> {
     /// Like `read`, with a file that ends inside the compressed data read as one that ends.
-    fn read_some(&mut self, buffer: &mut [u8]) -> Result<usize, Problem> {
+    fn read_some(&mut self, buffer: &mut [u8]) -> Result<usize, IdxProblem> {
         loop {
             let result = match self {
                 Self::Plain(reader) => reader.read(buffer),
@@ -166,22 +166,22 @@ impl<R: BufRead> Body<R> {
                 Err(error) => match (&self, error.kind()) {
                     (_, io::ErrorKind::Interrupted) => {}
                     (Self::Gzip(_), io::ErrorKind::UnexpectedEof) => {
-                        return Err(Problem::Gzip("it ends early".to_owned()));
+                        return Err(IdxProblem::Gzip("it ends early".to_owned()));
                     }
                     (Self::Gzip(_), io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData) => {
-                        return Err(Problem::Gzip(error.to_string()));
+                        return Err(IdxProblem::Gzip(error.to_string()));
                     }
-                    _ => return Err(Problem::Io(error)),
+                    _ => return Err(IdxProblem::Io(error)),
                 },
             }
         }
     }
 
-    fn read_exact(&mut self, buffer: &mut [u8]) -> Result<(), Problem> {
+    fn read_exact(&mut self, buffer: &mut [u8]) -> Result<(), IdxProblem> {
         let mut filled = 0;
         while filled < buffer.len() {
             match self.read_some(&mut buffer[filled..])? {
-                0 => return Err(Problem::TruncatedHeader),
+                0 => return Err(IdxProblem::TruncatedHeader),
                 n => filled += n,
             }
         }
@@ -189,19 +189,19 @@ impl<R: BufRead> Body<R> {
     }
 }
 
-impl Header {
-    fn read<R: BufRead>(body: &mut Body<R>) -> Result<Self, Problem> {
+impl IdxHeader {
+    fn read<R: BufRead>(body: &mut IdxBody<R>) -> Result<Self, IdxProblem> {
         let mut magic = [0; 4];
         body.read_exact(&mut magic[..2])?;
         if magic[..2] != [0, 0] {
-            return Err(Problem::Magic(magic[0], magic[1]));
+            return Err(IdxProblem::Magic(magic[0], magic[1]));
         }
         body.read_exact(&mut magic[2..])?;
         if magic[2] != 0x08 {
-            return Err(Problem::Type(magic[2]));
+            return Err(IdxProblem::Type(magic[2]));
         }
         if !matches!(magic[3], 1 | 3) {
-            return Err(Problem::Dimensions(magic[3]));
+            return Err(IdxProblem::Dimensions(magic[3]));
         }
         let mut dims = Vec::with_capacity(usize::from(magic[3]));
         for _ in 0..magic[3] {
@@ -212,7 +212,7 @@ impl Header {
         Ok(Self { dims })
     }
 
-    /// How many values follow. Meaningful once a [`Decoder`] has accepted the header.
+    /// Number of values that follow. Meaningful once a [`Decoder`] has accepted the header.
     pub fn values(&self) -> usize {
         self.dims.iter().product()
     }
@@ -227,7 +227,7 @@ impl Header {
     }
 }
 
-impl fmt::Display for Header {
+impl fmt::Display for IdxHeader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (i, dim) in self.dims.iter().enumerate() {
             let separator = if i == 0 { "" } else { " x " };

@@ -3,7 +3,7 @@
 //!
 //! Each file is looked for in `<data_dir>/<name>/` and then in `<data_dir>` itself, gzipped or
 //! not, and fetched into `<data_dir>/<name>/` when it is in neither. Pixels are unpacked straight
-//! into the one vector that the data set keeps. Tested in `tests/mnist.rs`.
+//! into the one vector that the data set keeps. Tested in `data/tests/mnist.rs`.
 
 use std::fs::File;
 use std::io::{self, BufReader};
@@ -12,16 +12,16 @@ use std::path::{Path, PathBuf};
 use cuttlefish_core::data::{Dataset, Split, Task, Values};
 use sha2::{Digest as _, Sha256};
 
-use super::fetch::{Fetcher, Wanted};
+use super::fetch::{Download, Fetcher};
 use super::idx::{self, Decoder};
 use super::{Error, fetch};
 
 /// A data set of four IDX files.
 #[derive(Clone, Copy, Debug)]
-pub struct Source {
-    /// What the topology file calls it.
+pub struct IdxDataset {
+    /// Name in a topology file.
     pub name: &'static str,
-    /// What people call each class.
+    /// Names of the classes.
     pub class_names: &'static [&'static str],
     /// Height and width of an image.
     pub image: (usize, usize),
@@ -30,31 +30,31 @@ pub struct Source {
     /// Addresses of directories that have the gzipped files.
     pub mirrors: &'static [&'static str],
     /// Training images, training labels, test images, test labels.
-    pub files: [SourceFile; 4],
+    pub files: [IdxFile; 4],
     /// A data set whose files have the same names and shapes, and known digests.
-    pub unlike: Option<&'static Source>,
+    pub unlike: Option<&'static IdxDataset>,
 }
 
 /// One of the four files.
 #[derive(Clone, Copy, Debug)]
-pub struct SourceFile {
-    /// Its name, without `.gz`.
+pub struct IdxFile {
+    /// Name of the file, without `.gz`.
     pub name: &'static str,
-    /// How it is known to be right.
-    pub digest: Digest,
+    /// Digest by which the file is known to be right.
+    pub digest: FileDigest,
 }
 
 /// A SHA-256, in lower-case hexadecimal digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Digest {
-    /// Of the unpacked file: checked whenever the file is read, however it is packed.
+pub enum FileDigest {
+    /// Digest of the unpacked file: checked whenever the file is read, however it is packed.
     Content(&'static str),
-    /// Of the gzipped file as its authors publish it: checked when it is fetched.
+    /// Digest of the gzipped file as its authors publish it: checked when it is fetched.
     Archive(&'static str),
 }
 
 /// 70,000 handwritten digits.
-pub static MNIST: Source = Source {
+pub static MNIST: IdxDataset = IdxDataset {
     name: "mnist",
     class_names: &["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"],
     image: (28, 28),
@@ -64,27 +64,27 @@ pub static MNIST: Source = Source {
         "https://ossci-datasets.s3.amazonaws.com/mnist/",
     ],
     files: [
-        SourceFile {
+        IdxFile {
             name: "train-images-idx3-ubyte",
-            digest: Digest::Content(
+            digest: FileDigest::Content(
                 "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
             ),
         },
-        SourceFile {
+        IdxFile {
             name: "train-labels-idx1-ubyte",
-            digest: Digest::Content(
+            digest: FileDigest::Content(
                 "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
             ),
         },
-        SourceFile {
+        IdxFile {
             name: "t10k-images-idx3-ubyte",
-            digest: Digest::Content(
+            digest: FileDigest::Content(
                 "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
             ),
         },
-        SourceFile {
+        IdxFile {
             name: "t10k-labels-idx1-ubyte",
-            digest: Digest::Content(
+            digest: FileDigest::Content(
                 "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
             ),
         },
@@ -97,7 +97,7 @@ pub static MNIST: Source = Source {
 /// The digests that are published for it are of the gzipped files, so files that somebody else
 /// put there are checked by their shape and labels only. Their names and shapes are MNIST's:
 /// `unlike` keeps MNIST's files from being taken for it.
-pub static FASHION_MNIST: Source = Source {
+pub static FASHION_MNIST: IdxDataset = IdxDataset {
     name: "fashion-mnist",
     class_names: &[
         "T-shirt/top",
@@ -118,27 +118,27 @@ pub static FASHION_MNIST: Source = Source {
         "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
     ],
     files: [
-        SourceFile {
+        IdxFile {
             name: "train-images-idx3-ubyte",
-            digest: Digest::Archive(
+            digest: FileDigest::Archive(
                 "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
             ),
         },
-        SourceFile {
+        IdxFile {
             name: "train-labels-idx1-ubyte",
-            digest: Digest::Archive(
+            digest: FileDigest::Archive(
                 "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
             ),
         },
-        SourceFile {
+        IdxFile {
             name: "t10k-images-idx3-ubyte",
-            digest: Digest::Archive(
+            digest: FileDigest::Archive(
                 "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
             ),
         },
-        SourceFile {
+        IdxFile {
             name: "t10k-labels-idx1-ubyte",
-            digest: Digest::Archive(
+            digest: FileDigest::Archive(
                 "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
             ),
         },
@@ -151,7 +151,7 @@ const FETCH_LIMIT: u64 = 64 << 20;
 
 /// Loads the four files of `source`, and fetches those that are absent.
 pub fn load(
-    source: &Source,
+    source: &IdxDataset,
     data_dir: &Path,
     validation_split: f64,
     fetcher: &Fetcher,
@@ -196,7 +196,7 @@ pub fn load(
     })
 }
 
-impl Source {
+impl IdxDataset {
     /// The dimensions of one of the four files.
     fn dims(&self, index: usize) -> Vec<usize> {
         let rows = if index < 2 { self.rows.0 } else { self.rows.1 };
@@ -207,7 +207,7 @@ impl Source {
     }
 }
 
-fn find(source: &Source, index: usize, data_dir: &Path) -> Option<PathBuf> {
+fn find(source: &IdxDataset, index: usize, data_dir: &Path) -> Option<PathBuf> {
     let name = source.files[index].name;
     [data_dir.join(source.name), data_dir.to_owned()]
         .iter()
@@ -216,26 +216,26 @@ fn find(source: &Source, index: usize, data_dir: &Path) -> Option<PathBuf> {
 }
 
 fn fetch_file(
-    source: &Source,
+    source: &IdxDataset,
     index: usize,
     data_dir: &Path,
     fetcher: &Fetcher,
 ) -> Result<PathBuf, Error> {
     let names = source.files.map(|file| format!("{}.gz", file.name));
-    let wanted = Wanted {
+    let download = Download {
         file: &names[index],
         mirrors: source.mirrors,
         directory: &data_dir.join(source.name),
         limit: FETCH_LIMIT,
     };
     fetcher
-        .fetch(&wanted, &names, |path| check_fetched(source, index, path))
+        .fetch(&download, &names, |path| check_fetched(source, index, path))
         .map_err(|error: fetch::Error| Box::new(error).into())
 }
 
 /// Checks a file that has just been fetched, and says in a few words what is wrong with it.
-fn check_fetched(source: &Source, index: usize, path: &Path) -> Result<(), String> {
-    if let Digest::Archive(expected) = source.files[index].digest {
+fn check_fetched(source: &IdxDataset, index: usize, path: &Path) -> Result<(), String> {
+    if let FileDigest::Archive(expected) = source.files[index].digest {
         let mut hasher = Sha256::new();
         File::open(path)
             .and_then(|mut file| io::copy(&mut file, &mut hasher))
@@ -268,13 +268,13 @@ fn wrong_digest(expected: &str, found: &str) -> String {
 
 /// Reads one of the four files, and checks its shape before and its digest after.
 fn read(
-    source: &Source,
+    source: &IdxDataset,
     index: usize,
     path: &Path,
     mut take: impl FnMut(&[u8]),
 ) -> Result<(), Error> {
     let idx_error = |problem| match problem {
-        idx::Problem::Io(source) => Error::Read {
+        idx::IdxProblem::Io(source) => Error::Read {
             path: path.to_owned(),
             source,
         },
@@ -283,9 +283,9 @@ fn read(
             problem,
         },
     };
-    let file = File::open(path).map_err(|error| idx_error(idx::Problem::Io(error)))?;
+    let file = File::open(path).map_err(|error| idx_error(idx::IdxProblem::Io(error)))?;
     let decoder = Decoder::new(BufReader::new(file), idx::MAX_VALUES).map_err(idx_error)?;
-    let expected = idx::Header {
+    let expected = idx::IdxHeader {
         dims: source.dims(index),
     };
     if *decoder.header() != expected {
@@ -306,9 +306,14 @@ fn read(
     check_content(source, index, path, hex(hasher))
 }
 
-fn check_content(source: &Source, index: usize, path: &Path, found: String) -> Result<(), Error> {
+fn check_content(
+    source: &IdxDataset,
+    index: usize,
+    path: &Path,
+    found: String,
+) -> Result<(), Error> {
     match source.files[index].digest {
-        Digest::Content(expected) if expected != found => {
+        FileDigest::Content(expected) if expected != found => {
             return Err(Error::Digest {
                 path: path.to_owned(),
                 name: source.name,
@@ -319,7 +324,7 @@ fn check_content(source: &Source, index: usize, path: &Path, found: String) -> R
         _ => {}
     }
     let others = source.unlike.filter(
-        |other| matches!(other.files[index].digest, Digest::Content(digest) if digest == found),
+        |other| matches!(other.files[index].digest, FileDigest::Content(digest) if digest == found),
     );
     match others {
         None => Ok(()),
@@ -331,7 +336,7 @@ fn check_content(source: &Source, index: usize, path: &Path, found: String) -> R
     }
 }
 
-fn check_labels(source: &Source, path: &Path, labels: &[u32]) -> Result<(), Error> {
+fn check_labels(source: &IdxDataset, path: &Path, labels: &[u32]) -> Result<(), Error> {
     let classes = source.class_names.len();
     match labels.iter().position(|&label| label as usize >= classes) {
         None => Ok(()),

@@ -1,4 +1,4 @@
-//! Data sets: from what a topology file says to rows in memory.
+//! Data sets: from a topology file's `data` to rows in memory.
 //!
 //! | module | responsibility |
 //! |---|---|
@@ -9,9 +9,9 @@
 //! | [`pictures`] | pictures to be answered by a trained network |
 //! | [`prepared`] | a data set as one file that containers map into memory |
 //! | [`csv`] | a person's own table, and more rows encoded in the same way |
-//! | [`encoder`] | how the columns of a table became features |
+//! | [`encoder`] | the encoding of a table's columns as features |
 //!
-//! Nothing here decides which rows a batch has, and nothing here reads the environment: the
+//! The rows of a batch are not decided here, and nothing here reads the environment: the
 //! caller names the directories.
 
 pub mod csv;
@@ -32,16 +32,16 @@ use cuttlefish_core::topology::spec::{Data, ImageSource};
 
 pub use cuttlefish_runtime::data::{Encoder, encoder, prepared};
 
-pub use self::csv::Encoded;
+pub use self::csv::EncodedTable;
 pub use self::error::Error;
 use self::fetch::Fetcher;
 
 /// A data set, ready for training.
 #[derive(Clone, Debug)]
-pub struct Loaded {
+pub struct LoadedData {
     /// The rows.
     pub dataset: Dataset,
-    /// How rows of the table became numbers; `None` for images, which need no fitting.
+    /// Encoder that made rows of the table into numbers; None for images, which need no fitting.
     pub encoder: Option<Encoder>,
 }
 
@@ -49,8 +49,8 @@ pub struct Loaded {
 ///
 /// `base_dir` is the directory of the topology file, to which paths in it are relative;
 /// `data_dir` is where the files of `mnist` and `fashion-mnist` are looked for and kept.
-pub fn load(spec: &Data, base_dir: &Path, data_dir: &Path) -> Result<Loaded, Error> {
-    let images = |dataset| Loaded {
+pub fn load(spec: &Data, base_dir: &Path, data_dir: &Path) -> Result<LoadedData, Error> {
+    let images = |dataset| LoadedData {
         dataset,
         encoder: None,
     };
@@ -74,7 +74,7 @@ pub fn load(spec: &Data, base_dir: &Path, data_dir: &Path) -> Result<Loaded, Err
         } => {
             check_share("test_split", *test_split)?;
             check_share("validation_split", *validation_split)?;
-            let options = csv::Options {
+            let options = csv::CsvOptions {
                 target,
                 task: *task,
                 missing: *missing,
@@ -83,7 +83,7 @@ pub fn load(spec: &Data, base_dir: &Path, data_dir: &Path) -> Result<Loaded, Err
                 validation_split: *validation_split,
             };
             let (dataset, encoder) = csv::load(&base_dir.join(path), &options)?;
-            Ok(Loaded {
+            Ok(LoadedData {
                 dataset,
                 encoder: Some(encoder),
             })

@@ -1,11 +1,11 @@
-//! Why weights were not exported. Texts go on after "failed to".
+//! Errors of an export of weights. Texts go on after "failed to".
 
 use std::io;
 use std::path::PathBuf;
 
 use ndarray_npy::WriteNpzError;
 
-/// Why weights were not exported.
+/// Error of an export of weights.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The states are not those of the network.
@@ -15,11 +15,11 @@ pub enum Error {
     Shape {
         /// Name of the layer.
         layer: String,
-        /// What was counted.
+        /// The unit of the two counts.
         what: &'static str,
-        /// How many the network has.
+        /// Number that the network has.
         expected: usize,
-        /// How many there are.
+        /// Number that was given.
         found: usize,
     },
     /// The file exists, and may not be replaced.
@@ -28,10 +28,10 @@ pub enum Error {
         /// The file.
         path: PathBuf,
     },
-    /// There is something that a file cannot replace.
+    /// Something that a file cannot replace is there.
     #[error("write `{}`: it is not a regular file (choose another path)", path.display())]
     NotAFile {
-        /// What is there.
+        /// The path, and something else than a file there.
         path: PathBuf,
     },
     /// Something failed on the way to the file.
@@ -39,7 +39,7 @@ pub enum Error {
     Unwritable {
         /// The file.
         path: PathBuf,
-        /// What failed.
+        /// The failure.
         problem: String,
     },
     /// The bytes could not be written.

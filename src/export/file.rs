@@ -38,13 +38,13 @@ pub fn write(
     sync_folder(path).map_err(unwritable)
 }
 
-/// Says early what would only fail at the end, and never replaces a device or a folder.
+/// Refuses early a path that would only fail at the end, and never replaces a device or a folder.
 fn check_target(path: &Path, overwrite: bool) -> Result<(), Error> {
     let path = path.to_owned();
     match fs::metadata(&path) {
         Ok(found) if !found.is_file() => Err(Error::NotAFile { path }),
         Ok(_) if !overwrite => Err(Error::Exists { path }),
-        // What cannot be looked at fails below, with a reason.
+        // A path that cannot be looked at fails below, with a reason.
         Ok(_) | Err(_) => Ok(()),
     }
 }

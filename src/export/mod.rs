@@ -1,7 +1,7 @@
 //! Weights for other programs: tensors as Keras has them, as safetensors or as NumPy's npz.
 //!
-//! The same weights always give the same bytes. Nothing here reads weights back, or knows where
-//! they come from.
+//! Equal weights always give equal bytes. Nothing here reads weights back, or knows where they come
+//! from.
 
 pub mod error;
 pub mod file;
@@ -27,7 +27,7 @@ pub struct Tensor {
     pub data: Vec<f32>,
 }
 
-/// What a file says about its tensors, where the format has a place for it.
+/// Metadata of a file, where the format has a place for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Metadata {
     /// Name of the run.
@@ -38,7 +38,7 @@ pub struct Metadata {
 
 /// A format of files of tensors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
+pub enum WeightsFormat {
     /// Hugging Face's safetensors.
     Safetensors,
     /// NumPy's archive of arrays.
@@ -85,17 +85,17 @@ pub fn tensors(graph: &Graph, states: &[Vec<NeuronState>]) -> Result<Vec<Tensor>
 pub fn write_file(
     path: &Path,
     overwrite: bool,
-    format: Format,
+    format: WeightsFormat,
     tensors: &[Tensor],
     metadata: &Metadata,
 ) -> Result<(), Error> {
     file::write(path, overwrite, |file| match format {
-        Format::Safetensors => safetensors::write(file, tensors, metadata),
-        Format::Npz => npz::write(file, tensors),
+        WeightsFormat::Safetensors => safetensors::write(file, tensors, metadata),
+        WeightsFormat::Npz => npz::write(file, tensors),
     })
 }
 
-/// Whether neurons are those of a layer.
+/// Refuses neurons that are not those of a layer.
 fn check(layer: &Layer, neurons: &[NeuronState]) -> Result<(), Error> {
     let error = |what, expected, found| Error::Shape {
         layer: layer.name.clone(),

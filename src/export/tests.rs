@@ -82,12 +82,14 @@ fn metadata() -> Metadata {
     }
 }
 
-fn written(format: Format) -> Vec<u8> {
+fn written(format: WeightsFormat) -> Vec<u8> {
     let tensors = tensors(&graph(), &states()).unwrap();
     let mut bytes = Cursor::new(Vec::new());
     match format {
-        Format::Safetensors => safetensors::write(&mut bytes, &tensors, &metadata()).unwrap(),
-        Format::Npz => npz::write(&mut bytes, &tensors).unwrap(),
+        WeightsFormat::Safetensors => {
+            safetensors::write(&mut bytes, &tensors, &metadata()).unwrap()
+        }
+        WeightsFormat::Npz => npz::write(&mut bytes, &tensors).unwrap(),
     }
     bytes.into_inner()
 }
@@ -132,7 +134,7 @@ fn states_of_another_network_are_refused() {
 
 #[test]
 fn safetensors_have_the_documented_bytes() {
-    let bytes = written(Format::Safetensors);
+    let bytes = written(WeightsFormat::Safetensors);
     let header = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
     assert_eq!(header % 8, 0);
     let text = std::str::from_utf8(&bytes[8..8 + header]).unwrap();
@@ -149,7 +151,7 @@ fn safetensors_have_the_documented_bytes() {
 
 #[test]
 fn safetensors_are_read_by_their_own_crate() {
-    let bytes = written(Format::Safetensors);
+    let bytes = written(WeightsFormat::Safetensors);
     let file = SafeTensors::deserialize(&bytes).unwrap();
     assert_eq!(file.len(), 3);
     let out = file.tensor("out/kernel").unwrap();
@@ -163,7 +165,7 @@ fn safetensors_are_read_by_their_own_crate() {
 
 #[test]
 fn npz_is_read_by_its_own_crate() {
-    let mut file = NpzReader::new(Cursor::new(written(Format::Npz))).unwrap();
+    let mut file = NpzReader::new(Cursor::new(written(WeightsFormat::Npz))).unwrap();
     assert_eq!(
         file.names().unwrap(),
         ["hidden/kernel", "hidden/bias", "out/kernel"]
@@ -176,7 +178,7 @@ fn npz_is_read_by_its_own_crate() {
 
 #[test]
 fn npz_holds_plain_npy_files_in_c_order() {
-    let bytes = written(Format::Npz);
+    let bytes = written(WeightsFormat::Npz);
     let start = bytes.windows(6).position(|w| w == b"\x93NUMPY").unwrap();
     let header = String::from_utf8_lossy(&bytes[start + 10..start + 80]);
     assert!(header.contains("'descr': '<f4'"), "{header}");
@@ -192,7 +194,7 @@ fn npz_holds_plain_npy_files_in_c_order() {
 
 #[test]
 fn the_same_weights_give_the_same_bytes() {
-    for format in [Format::Safetensors, Format::Npz] {
+    for format in [WeightsFormat::Safetensors, WeightsFormat::Npz] {
         assert_eq!(written(format), written(format));
     }
 }
@@ -202,8 +204,8 @@ fn a_file_of_either_format_can_be_written() {
     let folder = tempfile::tempdir().unwrap();
     let tensors = tensors(&graph(), &states()).unwrap();
     for (format, name) in [
-        (Format::Safetensors, "w.safetensors"),
-        (Format::Npz, "w.npz"),
+        (WeightsFormat::Safetensors, "w.safetensors"),
+        (WeightsFormat::Npz, "w.npz"),
     ] {
         let path = folder.path().join(name);
         write_file(&path, false, format, &tensors, &metadata()).unwrap();

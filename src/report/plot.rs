@@ -18,7 +18,7 @@ use figure::{Curve, FONT, Medium, Panel, draw};
 /// Height of a figure, in the pixels of a screen without magnification.
 const HEIGHT: u32 = 400;
 
-/// Its width with one panel, and with two.
+/// Width of a figure with one panel, and with two.
 const WIDTHS: [u32; 2] = [640, 960];
 
 /// Plotters counts in whole units: an SVG needs ten to a pixel for its curves to be smooth.
@@ -30,21 +30,21 @@ const PNG_PIXELS: u32 = 2;
 /// Points drawn in each direction for one pixel of the PNG: plotters does not smooth thick lines.
 const OVERSAMPLING: u32 = 2;
 
-/// What plotters' SVG backend needs.
+/// The medium of plotters' SVG backend.
 const VECTOR: Medium = Medium {
     scale: SVG_UNITS,
     lift: 0.09,
     round_joints: false,
 };
 
-/// What its bitmap backend needs.
+/// The medium of its bitmap backend.
 const BITMAP: Medium = Medium {
     scale: PNG_PIXELS * OVERSAMPLING,
     lift: 0.25,
     round_joints: true,
 };
 
-/// Why there is no picture.
+/// Error of drawing.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The history has no epoch with numbers that can be drawn.
@@ -91,7 +91,7 @@ pub fn png(name: &str, history: &[EpochRecord]) -> Result<Vec<u8>, Error> {
     encoder.set_color(png::ColorType::Rgb);
     encoder.set_depth(png::BitDepth::Eight);
     let mut writer = encoder.write_header()?;
-    writer.write_image_data(&averaged(&pixels, width as usize))?;
+    writer.write_image_data(&average(&pixels, width as usize))?;
     writer.finish()?;
     Ok(bytes)
 }
@@ -141,7 +141,7 @@ fn embed_font() -> Result<(), Error> {
 }
 
 /// Pixels of a picture `width` wide, each the mean of the finer ones that it covers.
-fn averaged(fine: &[u8], width: usize) -> Vec<u8> {
+fn average(fine: &[u8], width: usize) -> Vec<u8> {
     let times = OVERSAMPLING as usize;
     let line = width * times * 3;
     let mut pixels = Vec::with_capacity(fine.len() / (times * times));

@@ -1,4 +1,4 @@
-//! A live view of training on stderr: a bar on a terminal, plain lines elsewhere.
+//! A live display of training on stderr: a bar on a terminal, plain lines elsewhere.
 
 use std::io::Write;
 use std::time::{Duration, Instant};
@@ -10,52 +10,52 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::numbers::{duration, figure, percent, rate, thousands};
 use crate::monitor::TrainingStatus;
 
-/// Between two plain lines of the same epoch.
+/// Time between two plain lines of the same epoch.
 const LINE_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Between two looks of the bar: batches may come far faster than eyes follow.
+/// Time between two drawings of the bar: batches may come far faster than eyes follow.
 const DRAW_INTERVAL: Duration = Duration::from_millis(80);
 
-/// Shows people that a run advances. Writes to stderr only, and nothing at all when quiet.
-pub struct ProgressView {
-    output: Output,
-    /// When something was last shown, or the view was made.
-    shown: Instant,
-    /// Whether a batch was shown yet.
+/// Display of a run's progress for people. Writes to stderr only, and nothing at all when quiet.
+pub struct ProgressDisplay {
+    output: Destination,
+    /// Time of the last update, or of the beginning.
+    last_update: Instant,
+    /// True once a batch was shown.
     started: bool,
     /// Epochs of the run.
     epochs: u32,
 }
 
-/// Where it goes.
-enum Output {
+/// Destination of the display.
+enum Destination {
     Quiet,
     Lines(Box<dyn Write + Send>),
     Bar(ProgressBar),
 }
 
-impl ProgressView {
-    /// A view of a run of `epochs` on stderr: a bar if that `is_terminal`, else lines; nothing if
+impl ProgressDisplay {
+    /// A display for a run of `epochs` on stderr: a bar if that `is_terminal`, else lines; nothing if
     /// `quiet`.
     pub fn new(is_terminal: bool, quiet: bool, epochs: u32) -> Self {
         if quiet {
-            return Self::over(Output::Quiet, epochs);
+            return Self::over(Destination::Quiet, epochs);
         }
         if is_terminal {
             let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
             // indicatif makes up its own mind about terminals, and would swallow all lines.
             if !bar.is_hidden() {
                 bar.set_style(style());
-                return Self::over(Output::Bar(bar), epochs);
+                return Self::over(Destination::Bar(bar), epochs);
             }
         }
-        Self::over(Output::Lines(Box::new(std::io::stderr())), epochs)
+        Self::over(Destination::Lines(Box::new(std::io::stderr())), epochs)
     }
 
-    fn over(output: Output, epochs: u32) -> Self {
+    fn over(output: Destination, epochs: u32) -> Self {
         Self {
             output,
-            shown: Instant::now(),
+            last_update: Instant::now(),
             started: false,
             epochs,
         }
@@ -68,20 +68,20 @@ impl ProgressView {
 
     fn update_at(&mut self, status: &TrainingStatus, now: Instant) {
         let interval = match self.output {
-            Output::Quiet => return,
-            Output::Lines(_) => LINE_INTERVAL,
-            Output::Bar(_) if !self.started => Duration::ZERO,
-            Output::Bar(_) => DRAW_INTERVAL,
+            Destination::Quiet => return,
+            Destination::Lines(_) => LINE_INTERVAL,
+            Destination::Bar(_) if !self.started => Duration::ZERO,
+            Destination::Bar(_) => DRAW_INTERVAL,
         };
-        if now.duration_since(self.shown) < interval {
+        if now.duration_since(self.last_update) < interval {
             return;
         }
-        self.shown = now;
+        self.last_update = now;
         self.started = true;
         match &mut self.output {
-            Output::Quiet => {}
-            Output::Lines(_) => self.line(&line_of(status)),
-            Output::Bar(bar) => {
+            Destination::Quiet => {}
+            Destination::Lines(_) => self.line(&line_of(status)),
+            Destination::Bar(bar) => {
                 bar.set_prefix(bar_prefix(status));
                 bar.set_message(bar_message(status));
                 bar.set_length(status.batches.into());
@@ -90,12 +90,12 @@ impl ProgressView {
         }
     }
 
-    /// Writes a line about an epoch of so many rows that, with its validation, `took` this long.
+    /// Writes a line about an epoch of `rows` rows that, with its validation, `took` this long.
     pub fn epoch(&mut self, record: &EpochRecord, rows: usize, took: Duration) {
         self.line(&epoch_line(record, self.epochs, rows, took));
         // The next plain line can wait. A bar must move on, however fast epochs end.
-        if matches!(self.output, Output::Lines(_)) {
-            self.shown = Instant::now();
+        if matches!(self.output, Destination::Lines(_)) {
+            self.last_update = Instant::now();
         }
     }
 
@@ -106,29 +106,29 @@ impl ProgressView {
 
     /// Removes the bar; the lines stay.
     pub fn finish(&mut self) {
-        if let Output::Bar(bar) = &self.output {
+        if let Destination::Bar(bar) = &self.output {
             bar.finish_and_clear();
         }
     }
 
     fn line(&mut self, text: &str) {
         match &mut self.output {
-            Output::Quiet => {}
+            Destination::Quiet => {}
             // Training must not die because nobody reads its progress any more.
-            Output::Lines(lines) => drop(writeln!(lines, "{text}")),
-            Output::Bar(bar) => bar.println(text),
+            Destination::Lines(lines) => drop(writeln!(lines, "{text}")),
+            Destination::Bar(bar) => bar.println(text),
         }
     }
 }
 
-/// How the bar looks.
+/// Style of the bar.
 fn style() -> ProgressStyle {
     ProgressStyle::with_template("{prefix} {bar:14.cyan/dim}  {wide_msg}")
         .expect("the template is a constant that indicatif can parse")
         .progress_chars("━╸─")
 }
 
-/// What stands before the bar: `epoch  3/20`, `valid  3/20` during its validation.
+/// Text before the bar: `epoch  3/20`, `valid  3/20` during its validation.
 fn bar_prefix(status: &TrainingStatus) -> String {
     match status.part {
         Part::Train => epoch_of(status.epoch, status.epochs),
@@ -137,7 +137,7 @@ fn bar_prefix(status: &TrainingStatus) -> String {
     }
 }
 
-/// What stands after it, short enough for a terminal of 80 columns.
+/// Text after the bar, short enough for a terminal of 80 columns.
 fn bar_message(status: &TrainingStatus) -> String {
     let mut text = standing(status);
     if let Some(remaining) = status.remaining {

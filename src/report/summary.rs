@@ -5,12 +5,12 @@ use cuttlefish_core::protocol::metrics::{MAX_CONFUSION_CLASSES, class_metrics};
 use cuttlefish_core::protocol::{Evaluation, Progress};
 
 use super::numbers::{figure, percent, thousands};
-use super::table::aligned;
+use super::table::align;
 
 /// A confusion matrix of more classes is wider than a terminal: only its worst pairs are shown.
 const MAX_MATRIX_CLASSES: usize = 20;
 
-/// How many pairs of classes that were taken for each other are shown then.
+/// Pairs of classes taken for each other that are shown then.
 const MAX_CONFUSED_PAIRS: usize = 15;
 
 /// Columns of the matrix are headed with the classes' names up to this length, then with indices.
@@ -19,7 +19,7 @@ const MAX_HEADING: usize = 6;
 /// A longer class name is cut.
 const MAX_NAME: usize = 24;
 
-/// What a run came to, as text of several lines with a line break at the end.
+/// Results of a run, as text of several lines with a line break at the end.
 ///
 /// Confusion matrix and figures per class are those of the test rows, or of the last validation
 /// where there are no test rows.
@@ -45,7 +45,7 @@ pub fn summary(progress: &Progress, task: &Task) -> String {
     blocks.join("\n")
 }
 
-/// What one part of the data came to, in the same form.
+/// Results of one part of the data, in the form of [`summary`].
 pub fn evaluation(part: &str, evaluation: &Evaluation, task: &Task) -> String {
     let mut blocks = Vec::from_iter(figures(&[(part, Some(evaluation))], task));
     blocks.extend(details(part, evaluation, task));
@@ -61,7 +61,7 @@ fn figures(parts: &[(&str, Option<&Evaluation>)], task: &Task) -> Option<String>
     })
 }
 
-/// How well each class is recognised.
+/// Confusion matrix, and figures of each class.
 fn details(part: &str, evaluation: &Evaluation, task: &Task) -> Vec<String> {
     let Task::Classification { class_names, .. } = task else {
         return Vec::new();
@@ -76,7 +76,7 @@ fn details(part: &str, evaluation: &Evaluation, task: &Task) -> Vec<String> {
     }
 }
 
-/// How far training went.
+/// Epochs and steps of training, with a word if it stopped early or is not finished.
 fn headline(progress: &Progress) -> String {
     let epochs = progress.history.last().map_or(0, |epoch| epoch.epoch);
     let plural = if epochs == 1 { "" } else { "s" };
@@ -101,7 +101,7 @@ fn classification_figures(parts: &[(&str, Option<&Evaluation>)]) -> String {
             rows.push(row([part, &figure(evaluation.loss), &accuracy]));
         }
     }
-    aligned(&rows, 1)
+    align(&rows, 1)
 }
 
 /// Each part's errors.
@@ -119,13 +119,17 @@ fn regression_figures(parts: &[(&str, Option<&Evaluation>)]) -> String {
             ]));
         }
     }
-    aligned(&rows, 1)
+    align(&rows, 1)
 }
 
 /// The confusion matrix and what it says about each class.
 fn classes(part: &str, class_names: &[String], confusion: &[Vec<u64>]) -> Vec<String> {
     let names: Vec<String> = (0..confusion.len())
-        .map(|class| class_names.get(class).map_or(String::new(), |n| shown(n)))
+        .map(|class| {
+            class_names
+                .get(class)
+                .map_or(String::new(), |n| short_name(n))
+        })
         .collect();
     let mut blocks = Vec::new();
     if confusion.len() <= MAX_MATRIX_CLASSES {
@@ -162,7 +166,7 @@ fn matrix(names: &[String], confusion: &[Vec<u64>]) -> String {
         }));
         rows.push(cells);
     }
-    aligned(&rows, 1)
+    align(&rows, 1)
 }
 
 /// The pairs of classes that were confused most often; nothing if none was.
@@ -191,7 +195,7 @@ fn confused_pairs(part: &str, names: &[String], confusion: &[Vec<u64>]) -> Vec<S
     }
     vec![
         format!("classes of the {part} rows that were confused most\n"),
-        aligned(&rows, 2),
+        align(&rows, 2),
     ]
 }
 
@@ -206,11 +210,11 @@ fn per_class(names: &[String], confusion: &[Vec<u64>]) -> String {
             &thousands(metrics.support),
         ]));
     }
-    aligned(&rows, 1)
+    align(&rows, 1)
 }
 
 /// A class name from someone's file, made safe to print: no control characters, not too long.
-fn shown(name: &str) -> String {
+fn short_name(name: &str) -> String {
     let clean = |c: char| if c.is_control() { '?' } else { c };
     if name.chars().count() <= MAX_NAME {
         return name.chars().map(clean).collect();

@@ -2,7 +2,7 @@
 
 /// Rows of cells as lines: the first `left` columns flush left, the others flush right, two
 /// spaces between columns, no space at the end of a line. A row may be shorter than the others.
-pub fn aligned(rows: &[Vec<String>], left: usize) -> String {
+pub fn align(rows: &[Vec<String>], left: usize) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| {
         let cells = rows.iter().filter_map(|row| row.get(column));
@@ -42,6 +42,6 @@ mod tests {
 training    0.5
 x         12.25  1,000
 ";
-        assert_eq!(aligned(&rows, 1), expected);
+        assert_eq!(align(&rows, 1), expected);
     }
 }

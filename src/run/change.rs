@@ -5,7 +5,7 @@ use cuttlefish_core::math::Schedule;
 use cuttlefish_core::protocol::Progress;
 use cuttlefish_core::topology::spec::Spec;
 
-/// Why a run cannot be given a change.
+/// Refusal of a change to a run, with the reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// Another network, data or arithmetic.
@@ -35,26 +35,26 @@ pub enum Refusal {
     },
 }
 
-/// Refuses to give a run of the topology `recorded`, which is at `progress`, the topology `wanted`: more
+/// Refuses to give a run of the topology `recorded`, which is at `progress`, the topology `new`: more
 /// epochs, another end and another grouping are possible, another network, data or arithmetic are not.
 ///
 /// # Errors
 /// Says why the bits would change.
-pub fn check(recorded: &Spec, wanted: &Spec, progress: &Progress) -> Result<(), Refusal> {
-    let mut same = wanted.clone();
+pub fn check(recorded: &Spec, new: &Spec, progress: &Progress) -> Result<(), Refusal> {
+    let mut same = new.clone();
     same.training.epochs = recorded.training.epochs;
     same.training.early_stopping = recorded.training.early_stopping;
     same.deployment = recorded.deployment.clone();
     if same != *recorded {
         return Err(Refusal::OtherTraining);
     }
-    if same.training == wanted.training {
+    if same.training == new.training {
         return Ok(());
     }
     if progress.stopped_early {
         return Err(Refusal::StoppedEarly);
     }
-    let epochs = wanted.training.epochs;
+    let epochs = new.training.epochs;
     let is_cosine = matches!(
         recorded.training.learning_rate_schedule,
         Schedule::Cosine { .. }
@@ -62,10 +62,10 @@ pub fn check(recorded: &Spec, wanted: &Spec, progress: &Progress) -> Result<(), 
     if is_cosine && epochs != recorded.training.epochs {
         return Err(Refusal::Cosine);
     }
-    let done = progress.history.last().map_or(0, |epoch| epoch.epoch);
+    let finished = progress.history.last().map_or(0, |epoch| epoch.epoch);
     let is_begun =
         progress.part == Part::Validation || (progress.part == Part::Train && progress.index > 0);
-    let begun = done + u32::from(is_begun);
+    let begun = finished + u32::from(is_begun);
     if epochs < begun {
         return Err(Refusal::Begun { begun, epochs });
     }

@@ -1,4 +1,4 @@
-//! Why something could not be done with a run.
+//! Errors of a run's use cases.
 
 use std::path::PathBuf;
 
@@ -9,7 +9,7 @@ use super::change::Refusal;
 use crate::deploy::{self, Kind, Left};
 use crate::{data, export, record, run_dir, store};
 
-/// Why something could not be done with a run. Texts are whole, and say what to do.
+/// Error of a run's use case. Texts are whole, and say what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A topology file that cannot be read.
@@ -41,7 +41,7 @@ pub enum Error {
     Overrides {
         /// The run.
         run: String,
-        /// What is wrong.
+        /// The problems.
         problems: Problems,
     },
     /// A change that would change the bits of what was trained.
@@ -49,17 +49,17 @@ pub enum Error {
     Change(#[from] Refusal),
     /// Another target than the run's.
     #[error(
-        "run `{run}` is on target `{found}`, not on `{asked}` (leave out `--target`, or start another \
+        "run `{run}` is on target `{current}`, not on `{requested}` (leave out `--target`, or start another \
          run with `--set name=...`)",
-        found = found.word(), asked = asked.word()
+        current = current.word(), requested = requested.word()
     )]
     OtherTarget {
         /// The run.
         run: String,
-        /// Its target.
-        found: Kind,
-        /// The target that was asked for.
-        asked: Kind,
+        /// Target that the run is on.
+        current: Kind,
+        /// The target of the command.
+        requested: Kind,
     },
     /// The data set.
     #[error("failed to {0}")]
@@ -104,9 +104,9 @@ pub enum Error {
     /// Training ended because the store failed.
     #[error("{problem}{hint}")]
     StoreLost {
-        /// What is wrong with it.
+        /// The problem with it.
         problem: String,
-        /// How to go on, on a line of its own; empty where nothing is to be done here.
+        /// Advice how to go on, on a line of its own; empty where nothing is to be done here.
         hint: String,
     },
     /// The curves cannot be drawn.
@@ -120,7 +120,7 @@ pub enum Error {
     Cancelled {
         /// The run.
         run: String,
-        /// Whether it was not there before, and has been removed.
+        /// True if it was not there before, and has been removed.
         is_new: bool,
     },
     /// The caller let go of the run.
@@ -128,7 +128,7 @@ pub enum Error {
     Left {
         /// The run.
         run: String,
-        /// What becomes of it.
+        /// State of the run from now on.
         left: Left,
     },
 }

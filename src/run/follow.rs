@@ -3,16 +3,16 @@
 use std::time::Duration;
 
 use cuttlefish_core::data::Part;
-use cuttlefish_core::protocol::Event as TrainerEvent;
+use cuttlefish_core::protocol::Event;
 use cuttlefish_core::topology::Graph;
 
 use super::Error;
 use crate::deploy::Session;
 use crate::host::{End, RunSnapshot};
-use crate::monitor::{Event, Monitor, TrainingStatus};
+use crate::monitor::{Monitor, RunEvent, TrainingStatus};
 use crate::record::RowCounts;
 
-/// Between two looks at a session that can answer that fast.
+/// Time between two looks at a session that can answer that fast.
 const REFRESH: Duration = Duration::from_millis(100);
 
 /// Follows a training until it is over, and returns its end.
@@ -29,26 +29,26 @@ pub(super) async fn follow<'a>(
     monitor: &Monitor,
 ) -> Result<End, Error> {
     let epochs = graph.training.epochs;
-    monitor.event(Event::TrainingBegun { epochs });
-    let digest = Digest::new(graph, rows);
-    let followed = follow_session(run, session, digest, monitor).await;
-    monitor.event(Event::TrainingEnded);
-    followed
+    monitor.event(RunEvent::TrainingBegun { epochs });
+    let tracker = ProgressTracker::new(graph, rows);
+    let end = follow_session(run, session, tracker, monitor).await;
+    monitor.event(RunEvent::TrainingEnded);
+    end
 }
 
 async fn follow_session<'a>(
     run: &str,
     mut session: Box<dyn Session + 'a>,
-    mut digest: Digest<'_>,
+    mut tracker: ProgressTracker<'_>,
     monitor: &Monitor,
 ) -> Result<End, Error> {
     let mut is_stopping = false;
     loop {
-        let look = tokio::select! {
-            look = session.look(digest.seen, REFRESH) => Some(look?),
+        let snapshot = tokio::select! {
+            snapshot = session.look(tracker.last_note, REFRESH) => Some(snapshot?),
             () = monitor.interrupted_more_than(u32::from(is_stopping)) => None,
         };
-        let Some(look) = look else {
+        let Some(snapshot) = snapshot else {
             if !std::mem::replace(&mut is_stopping, true) {
                 // The second interrupt is not kept waiting by what the first one takes.
                 let stopped = tokio::select! {
@@ -56,7 +56,7 @@ async fn follow_session<'a>(
                     () = monitor.interrupted_more_than(1) => None,
                 };
                 if stopped.is_some() {
-                    monitor.event(Event::Stopping);
+                    monitor.event(RunEvent::Stopping);
                     continue;
                 }
             }
@@ -68,18 +68,18 @@ async fn follow_session<'a>(
             .repairs()
             .into_iter()
             .for_each(|repair| monitor.note(repair));
-        digest
-            .events(&look)
+        tracker
+            .events(&snapshot)
             .into_iter()
             .for_each(|event| monitor.event(event));
-        if let Some(end) = look.end {
+        if let Some(end) = snapshot.end {
             return Ok(end);
         }
     }
 }
 
-/// Turns the trainer's figures, looked at again and again, into events that come once. Pure.
-struct Digest<'a> {
+/// Tracker that turns snapshots of the trainer into events, each of which comes once. Pure.
+struct ProgressTracker<'a> {
     graph: &'a Graph,
     rows: RowCounts,
     /// Beginnings of the trainer's work and of the epoch, on the clock of the run's observer.
@@ -91,12 +91,12 @@ struct Digest<'a> {
     /// True between a rewind and the ticks that follow it: otherwise it is a trainer that begins.
     is_rewinding: bool,
     /// Number of the last note that became an event.
-    seen: u64,
+    last_note: u64,
     /// The run's observer when it was last looked at.
     observer: Option<u32>,
 }
 
-impl<'a> Digest<'a> {
+impl<'a> ProgressTracker<'a> {
     fn new(graph: &'a Graph, rows: RowCounts) -> Self {
         Self {
             graph,
@@ -106,85 +106,86 @@ impl<'a> Digest<'a> {
             rows_before_epoch: 0,
             ticks_before: 0,
             is_rewinding: false,
-            seen: 0,
+            last_note: 0,
             observer: None,
         }
     }
 
-    fn events(&mut self, look: &RunSnapshot) -> Vec<Event> {
-        let before = self.observer.replace(look.observer);
-        if before.is_some_and(|before| before != look.observer) {
+    fn events(&mut self, snapshot: &RunSnapshot) -> Vec<RunEvent> {
+        let before = self.observer.replace(snapshot.observer);
+        if before.is_some_and(|before| before != snapshot.observer) {
             // The trainer has been started anew, and counts anew.
-            self.seen = 0;
+            self.last_note = 0;
             self.rows_before_epoch = 0;
             self.is_rewinding = false;
         }
         let mut events = Vec::new();
-        for note in &look.notes {
-            if note.number <= self.seen {
+        for note in &snapshot.notes {
+            if note.number <= self.last_note {
                 continue;
             }
-            self.seen = note.number;
-            events.extend(self.event(&note.event, note.at, look.rows_trained));
+            self.last_note = note.number;
+            events.extend(self.event(&note.event, note.at, snapshot.rows_trained));
         }
-        events.extend(self.status(look).map(Event::Training));
+        events.extend(self.status(snapshot).map(RunEvent::Training));
         events
     }
 
     /// The event of one note, which was taken `at` this time.
-    fn event(&mut self, event: &TrainerEvent, at: Duration, rows_trained: u64) -> Option<Event> {
+    fn event(&mut self, event: &Event, at: Duration, rows_trained: u64) -> Option<RunEvent> {
         match event {
-            TrainerEvent::Started { from, .. } if !std::mem::take(&mut self.is_rewinding) => {
+            Event::Started { from, .. } if !std::mem::take(&mut self.is_rewinding) => {
                 self.ticks_before = from.tick.0;
                 self.began = at;
                 self.epoch_began = at;
-                (!from.is_initial()).then_some(Event::Resumed(*from))
+                (!from.is_initial()).then_some(RunEvent::Resumed(*from))
             }
-            TrainerEvent::EpochFinished(record) => {
+            Event::EpochFinished(record) => {
                 let took = at.saturating_sub(self.epoch_began);
                 self.epoch_began = at;
                 self.rows_before_epoch = rows_trained;
-                Some(Event::EpochFinished {
+                Some(RunEvent::EpochFinished {
                     record: record.clone(),
                     rows: self.rows.train,
                     took,
                 })
             }
-            TrainerEvent::Rewound { to, reason, .. } => {
+            Event::Rewound { to, reason, .. } => {
                 self.is_rewinding = true;
-                Some(Event::Rewound {
+                Some(RunEvent::Rewound {
                     to: *to,
                     reason: reason.clone(),
                 })
             }
-            TrainerEvent::BeyondInFlightBound { at, tick, applied } => {
-                Some(Event::BeyondInFlightBound {
+            Event::BeyondInFlightBound { at, tick, applied } => {
+                Some(RunEvent::BeyondInFlightBound {
                     at: *at,
                     tick: *tick,
                     applied: *applied,
                 })
             }
-            TrainerEvent::Started { .. }
-            | TrainerEvent::Committed(_)
-            | TrainerEvent::TickFinished { .. } => None,
+            Event::Started { .. } | Event::Committed(_) | Event::TickFinished { .. } => None,
         }
     }
 
     /// The state of training, once a tick is finished.
-    fn status(&self, look: &RunSnapshot) -> Option<TrainingStatus> {
-        let Some(TrainerEvent::TickFinished {
+    fn status(&self, snapshot: &RunSnapshot) -> Option<TrainingStatus> {
+        let Some(Event::TickFinished {
             tick,
             epoch,
             part,
             index,
             running,
             ..
-        }) = &look.latest
+        }) = &snapshot.latest
         else {
             return None;
         };
-        let elapsed = look.elapsed.saturating_sub(self.epoch_began).as_secs_f64();
-        let rows = look.rows_trained.saturating_sub(self.rows_before_epoch) as f64;
+        let elapsed = snapshot
+            .elapsed
+            .saturating_sub(self.epoch_began)
+            .as_secs_f64();
+        let rows = snapshot.rows_trained.saturating_sub(self.rows_before_epoch) as f64;
         Some(TrainingStatus {
             epoch: *epoch,
             epochs: self.graph.training.epochs,
@@ -194,7 +195,7 @@ impl<'a> Digest<'a> {
             rows_per_second: if elapsed > 0.0 { rows / elapsed } else { 0.0 },
             loss: running.loss,
             accuracy: running.accuracy,
-            remaining: self.remaining(tick.0, look.elapsed),
+            remaining: self.remaining(tick.0, snapshot.elapsed),
         })
     }
 
@@ -209,12 +210,12 @@ impl<'a> Digest<'a> {
         let epochs = u64::from(self.graph.training.epochs);
         let of_epoch = self.batches(Part::Train) + self.batches(Part::Validation);
         let total = epochs * of_epoch + self.batches(Part::Test);
-        let done = tick
+        let finished = tick
             .checked_sub(self.ticks_before)
-            .filter(|&done| done > 0)?;
-        let left = total.saturating_sub(tick) as f64;
+            .filter(|&finished| finished > 0)?;
+        let remaining = total.saturating_sub(tick) as f64;
         let elapsed = elapsed.saturating_sub(self.began);
-        Some(elapsed.mul_f64(left / done as f64))
+        Some(elapsed.mul_f64(remaining / finished as f64))
     }
 }
 
@@ -230,11 +231,11 @@ mod tests {
     use crate::deploy::{self, Left};
     use crate::monitor::Interrupter;
 
-    /// A run that never gets anywhere, while somebody interrupts it.
-    struct Stuck(Interrupter);
+    /// A session that never gets anywhere, while somebody interrupts it.
+    struct StuckSession(Interrupter);
 
     #[async_trait(?Send)]
-    impl Session for Stuck {
+    impl Session for StuckSession {
         async fn look(&mut self, _: u64, _: Duration) -> Result<RunSnapshot, deploy::Error> {
             self.0.interrupt();
             pending().await
@@ -259,12 +260,12 @@ mod tests {
         let document = parse(text, &[]).unwrap();
         let graph = document.graph(&shape, Grouping::FromFile).unwrap();
         let (monitor, interrupter) = Monitor::new(|_| {});
-        let session = Box::new(Stuck(interrupter));
+        let session = Box::new(StuckSession(interrupter));
         let rows = RowCounts::of(&dataset);
         let ended = follow("stuck", session, &graph, rows, &monitor);
         let ended = tokio::time::timeout(Duration::from_secs(60), ended).await;
-        let error = ended.expect("nobody waits").expect_err("it was left");
-        let left = |error: &Error| {
+        let error = ended.expect("nobody waits").err().expect("it was left");
+        let is_left = |error: &Error| {
             matches!(
                 error,
                 Error::Left {
@@ -273,6 +274,6 @@ mod tests {
                 }
             )
         };
-        assert!(left(&error), "{error}");
+        assert!(is_left(&error), "{error}");
     }
 }

@@ -1,18 +1,18 @@
-//! A run, from its file to its end: everything that can be done with one, for whoever calls.
+//! A run, from its file to its end: the use cases, for whoever calls.
 //!
 //! | module | responsibility |
 //! |---|---|
-//! | [`topology_file`] | topology files, with what is to be different from them |
+//! | [`topology_file`] | topologies of files and programs, with overrides |
 //! | [`prepare`] | a workload, from a file or from a run |
 //! | [`change`] | changes that leave a run's bits as they are; pure |
-//! | [`train`] | brought up, trained, attached to, taken down |
+//! | [`train`] | bringing up, training, attaching, taking down |
 //! | [`follow`] | training followed to its end, as events |
 //! | [`outcome`] | a training's result, and its curves |
-//! | [`predict`], [`evaluate`] | answers of a run's network, and how good they are |
+//! | [`predict`], [`evaluate`] | answers of a run's network, and their metrics |
 //! | [`weights`] | weights as a file, as arrays, as a digest |
-//! | [`plan`] | what a file expands to on a target, and what would change there |
-//! | [`render`] | a run as manifests that others bring up |
-//! | [`error`] | why something could not be done |
+//! | [`plan`] | expansion of a file on a target, and the changes there |
+//! | [`render`] | a run as manifests |
+//! | [`error`] | errors of the use cases |
 //!
 //! Callers are the command line and other programs; both see the same values, [`Error`]s and events
 //! ([`crate::monitor`]). Nothing here prints, listens to a signal or knows an exit code; where a run lives is
@@ -38,9 +38,9 @@ use crate::deploy::{self, Kind, Target};
 use crate::record::{Record, SavedRun};
 use crate::run_dir::{self, Lock, RunDir};
 pub use error::Error;
-pub use outcome::Trained;
-pub use prepare::{Prepared, Request};
-pub use topology_file::{Overrides, Source};
+pub use outcome::TrainingResult;
+pub use prepare::{PreparedRun, RunRequest};
+pub use topology_file::{Overrides, TopologySource};
 pub use train::bring_up;
 
 /// A run that exists: its directory, and the target that it is on.
@@ -82,12 +82,12 @@ impl Run {
         Ok(runs.iter().map(|run| run.name().to_owned()).collect())
     }
 
-    /// Its name.
+    /// Name of the run.
     pub fn name(&self) -> &str {
         self.dir.name()
     }
 
-    /// Its directory.
+    /// Directory of the run.
     pub fn dir(&self) -> &RunDir {
         &self.dir
     }

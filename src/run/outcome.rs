@@ -15,7 +15,7 @@ use crate::report::plot;
 
 /// Results of a training.
 #[derive(Clone, Debug)]
-pub struct Trained {
+pub struct TrainingResult {
     /// Name of the run.
     pub run: String,
     /// Target that it was trained on.
@@ -36,7 +36,7 @@ pub struct Trained {
     pub curves: Option<PathBuf>,
 }
 
-impl Trained {
+impl TrainingResult {
     /// Training rows in a second.
     pub fn samples_per_second(&self) -> f64 {
         match self.totals.elapsed.as_secs_f64() {
@@ -67,7 +67,11 @@ impl Trained {
 
 impl Run {
     /// The results of a training that was followed to its end.
-    pub(super) async fn trained(&self, end: End, graph: &Graph) -> Result<Trained, Error> {
+    pub(super) async fn training_result(
+        &self,
+        end: End,
+        graph: &Graph,
+    ) -> Result<TrainingResult, Error> {
         let outcome = match end {
             End::Finished(outcome) => *outcome,
             End::Failed(fault) => return Err(Error::Fault(fault)),
@@ -84,7 +88,7 @@ impl Run {
         };
         let saved = self.saved().await?;
         let progress = outcome.ledger.progress;
-        Ok(Trained {
+        Ok(TrainingResult {
             run: self.name().to_owned(),
             target: self.kind(),
             verdict: outcome.verdict,

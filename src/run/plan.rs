@@ -7,7 +7,7 @@ use cuttlefish_core::data::Feed;
 use cuttlefish_core::topology::{DataShape, Plan};
 
 use super::prepare::{existing, exists, read_workload, usual_grouping};
-use super::topology_file::{Overrides, Source, TopologyFile};
+use super::topology_file::{Overrides, TopologyFile, TopologySource};
 use super::{Error, Run};
 use crate::config::Config;
 use crate::deploy::docker::estimate::DockerEstimate;
@@ -27,7 +27,7 @@ pub struct TargetPlan {
     pub estimate: Estimate,
     /// Changes that the target would see, a sentence each; None where no run of that name is there.
     pub differences: Option<Vec<String>>,
-    /// Why a run of that name is in the way; None where none is.
+    /// Reason why a run of that name is in the way; None where none is.
     pub obstacle: Option<String>,
 }
 
@@ -42,7 +42,7 @@ pub enum Estimate {
 }
 
 impl TargetPlan {
-    /// Whether bringing the run up and training it would change something.
+    /// True if bringing the run up and training it would change something.
     pub fn would_change(&self) -> bool {
         self.differences.as_ref().is_none_or(|d| !d.is_empty())
     }
@@ -59,7 +59,7 @@ pub async fn plan(
     services: impl FnOnce(bool) -> Result<Services, Error>,
     config: &Config,
 ) -> Result<TargetPlan, Error> {
-    let file = TopologyFile::read(Source::File(file), overrides)?;
+    let file = TopologyFile::read(TopologySource::File(file), overrides)?;
     let dir = RunDir::new(&config.runs_dir, &file.document.spec().name)?;
     let grouping = overrides.grouping(usual_grouping(target));
     let (base_dir, data_dir) = (file.base_dir(), config.data_dir.clone());
@@ -99,7 +99,9 @@ pub async fn plan(
         None => (None, None),
         // Nobody can tell.
         Some(_) if is_unreachable => (None, None),
-        Some(found) if found != target => (None, Some(exists(&dir, found, target).to_string())),
+        Some(current) if current != target => {
+            (None, Some(exists(&dir, current, target).to_string()))
+        }
         Some(_) => (differences(dir, services, &workload).await?, None),
     };
     Ok(TargetPlan {

@@ -18,7 +18,7 @@ const BATCH: usize = 1024;
 
 /// Rows of a file, encoded as in training.
 #[derive(Clone, Debug)]
-pub struct Rows {
+pub struct EncodedRows {
     /// `[rows, features]`.
     pub values: Array2<f32>,
     /// Numbers of the rows: their lines in a table, their places in a file of pictures.
@@ -61,7 +61,7 @@ impl Predictions {
 ///
 /// # Errors
 /// When they are not of the run's form.
-pub fn read_rows(path: &Path, format: &RowFormat) -> Result<Rows, Error> {
+pub fn read_rows(path: &Path, format: &RowFormat) -> Result<EncodedRows, Error> {
     let (values, numbers, unseen) = match (&format.encoder, format.scale) {
         (Some(encoder), _) => {
             let encoded = encode_table(encoder, path)?;
@@ -77,7 +77,7 @@ pub fn read_rows(path: &Path, format: &RowFormat) -> Result<Rows, Error> {
     };
     let values = Array2::from_shape_vec((numbers.len(), format.features), values)
         .map_err(|error| Error::Corrupt(error.to_string()))?;
-    Ok(Rows {
+    Ok(EncodedRows {
         values,
         numbers,
         unseen,
@@ -99,7 +99,11 @@ impl Run {
     ///
     /// # Errors
     /// When the weights do not fit the network.
-    pub async fn predict_rows(&self, saved: &SavedRun, rows: &Rows) -> Result<Predictions, Error> {
+    pub async fn predict_rows(
+        &self,
+        saved: &SavedRun,
+        rows: &EncodedRows,
+    ) -> Result<Predictions, Error> {
         let outputs = self.outputs(saved, rows.values.view()).await?;
         Ok(Predictions {
             format: saved.record.rows.clone(),

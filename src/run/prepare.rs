@@ -10,10 +10,10 @@ use cuttlefish_core::protocol::NeuronState;
 use cuttlefish_core::topology::{DataShape, Graph, Grouping};
 use ndarray::ArrayD;
 
-use super::topology_file::{Overrides, Source, TopologyFile};
+use super::topology_file::{Overrides, TopologyFile, TopologySource};
 use super::{Error, Run, change};
 use crate::config::Config;
-use crate::data::{self, Loaded};
+use crate::data::{self, LoadedData};
 use crate::deploy::local::LocalTarget;
 use crate::deploy::{Deployment, Kind, Workload};
 use crate::import;
@@ -23,12 +23,12 @@ use crate::run_dir::{self, Lock, RunDir};
 
 /// A run that can be brought up: everything about it is known to fit.
 #[derive(Debug)]
-pub struct Prepared {
+pub struct PreparedRun {
     /// The directory that the run has, or will have.
     pub dir: RunDir,
     /// The network, its data and its weights.
     pub workload: Workload,
-    /// Whether the run replaces another one of its name.
+    /// True if the run replaces another one of its name.
     pub is_replacing: bool,
     /// The target that the run is on; None for one that is new, or replaces another one.
     pub target: Option<Kind>,
@@ -38,33 +38,33 @@ pub struct Prepared {
 
 /// A new run that is asked for.
 #[derive(Clone, Copy, Debug)]
-pub struct Request<'a> {
+pub struct RunRequest<'a> {
     /// The topology.
-    pub topology: Source<'a>,
-    /// What is to be different from it.
+    pub topology: TopologySource<'a>,
+    /// Differences from it.
     pub overrides: &'a Overrides,
     /// The target.
     pub target: Kind,
-    /// Whether a run of the same name is replaced.
+    /// True if a run of its name is replaced.
     pub overwrite: bool,
 }
 
-impl Prepared {
+impl PreparedRun {
     /// Prepares a run of a topology. A run of its name that is on the same target, in containers, becomes
     /// what the file says, if that leaves its bits as they are.
     ///
     /// # Errors
     /// Lists what is wrong with the topology or its data, or says that there is another run of its name.
-    pub async fn from_topology(request: &Request<'_>, config: &Config) -> Result<Self, Error> {
+    pub async fn from_topology(request: &RunRequest<'_>, config: &Config) -> Result<Self, Error> {
         let file = TopologyFile::read(request.topology, request.overrides)?;
         let spec = file.document.spec();
         let dir = RunDir::new(&config.runs_dir, &spec.name)?;
-        let found = existing(&dir).await?;
-        let target = found.filter(|_| !request.overwrite);
-        if let Some(found) = target
-            && (found != request.target || found == Kind::Local)
+        let current = existing(&dir).await?;
+        let target = current.filter(|_| !request.overwrite);
+        if let Some(current) = target
+            && (current != request.target || current == Kind::Local)
         {
-            return Err(exists(&dir, found, request.target));
+            return Err(exists(&dir, current, request.target));
         }
         let data_dir = absolute(&config.data_dir);
         let usual = usual_grouping(request.target);
@@ -79,7 +79,7 @@ impl Prepared {
         Ok(Self {
             dir,
             workload,
-            is_replacing: request.overwrite && found.is_some(),
+            is_replacing: request.overwrite && current.is_some(),
             target,
             lock: None,
         })
@@ -127,7 +127,7 @@ impl Prepared {
         })
     }
 
-    /// The same run, which begins with these weights, named and shaped as [`Run::weights`] gives them.
+    /// Lets the run begin with these weights, named and shaped as [`Run::weights`] gives them.
     ///
     /// # Errors
     /// Names the array that does not fit the network, or says that the run is there already.
@@ -139,8 +139,8 @@ impl Prepared {
         })
     }
 
-    /// The same run, which begins with weights from elsewhere: the state of every neuron,
-    /// `[layer][neuron]`. A run that is there already is not given other weights.
+    /// Lets the run begin with weights from elsewhere: the state of every neuron, `[layer][neuron]`. A run that
+    /// is there already is not given other weights.
     ///
     /// # Errors
     /// When `states` has none for the network, or the run is there.
@@ -148,8 +148,8 @@ impl Prepared {
         mut self,
         states: impl FnOnce(&Graph) -> Result<Vec<Vec<NeuronState>>, Error>,
     ) -> Result<Self, Error> {
-        if let Some(found) = self.target {
-            return Err(exists(&self.dir, found, found));
+        if let Some(current) = self.target {
+            return Err(exists(&self.dir, current, current));
         }
         self.workload.weights = Some(states(&self.workload.graph)?);
         Ok(self)
@@ -174,7 +174,8 @@ pub(super) fn read_workload(
     config: &Config,
 ) -> Result<Workload, Error> {
     let spec = file.document.spec();
-    let Loaded { dataset, encoder } = data::load(&spec.data, &file.base_dir(), &config.data_dir)?;
+    let LoadedData { dataset, encoder } =
+        data::load(&spec.data, &file.base_dir(), &config.data_dir)?;
     let graph = file
         .document
         .graph(&DataShape::from(&dataset), grouping)
@@ -232,12 +233,16 @@ async fn check_change(run: &Run, before: &Record, record: &Record) -> Result<(),
 pub(super) async fn existing(dir: &RunDir) -> Result<Option<Kind>, Error> {
     Ok(match Deployment::read(dir)? {
         Some(Deployment::Local { .. }) if !LocalTarget::is_run(dir).await => None,
-        found => found.map(|found| found.kind()),
+        current => current.map(|current| current.kind()),
     })
 }
 
-pub(super) fn exists(dir: &RunDir, found: Kind, asked: Kind) -> Error {
-    let place = if found == asked { "" } else { found.place() };
+pub(super) fn exists(dir: &RunDir, current: Kind, requested: Kind) -> Error {
+    let place = if current == requested {
+        ""
+    } else {
+        current.place()
+    };
     let run = dir.name().to_owned();
     Error::Directory(run_dir::Error::Exists { run, place })
 }

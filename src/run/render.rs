@@ -7,7 +7,7 @@ use cuttlefish_core::topology::Grouping;
 
 use super::Error;
 use super::prepare::read_workload;
-use super::topology_file::{Overrides, Source, TopologyFile};
+use super::topology_file::{Overrides, TopologyFile, TopologySource};
 use crate::config::Config;
 use crate::deploy::bundle::FIRST_LINE;
 use crate::deploy::docker::desired::CONTAINERS_PER_BRIDGE;
@@ -35,7 +35,7 @@ pub enum Platform {
 }
 
 impl Platform {
-    /// Its word on the command line.
+    /// Word of the platform on the command line.
     pub fn word(self) -> &'static str {
         match self {
             Self::Compose => "compose",
@@ -65,24 +65,24 @@ impl Platform {
 /// The CloudFormation stack of a run on ECS.
 #[derive(Clone, Debug)]
 pub enum StackSource {
-    /// Its name: it is read from AWS.
+    /// Name of the stack, which is read from AWS.
     Name(String),
     /// A file with what `aws cloudformation describe-stacks` prints of it.
     File(PathBuf),
 }
 
-/// What is to be rendered, and where.
+/// Request to render a run into a directory.
 #[derive(Clone, Debug)]
 pub struct RenderRequest {
     /// The topology file.
     pub file: PathBuf,
-    /// What is to be different from it.
+    /// Differences from it.
     pub overrides: Overrides,
     /// The platform.
     pub platform: Platform,
     /// The directory; None for the run's name and the platform's, here.
     pub into: Option<PathBuf>,
-    /// Whether what was rendered there before is replaced.
+    /// True if an earlier rendering there is replaced.
     pub overwrite: bool,
     /// Image of the broker.
     pub broker_image: String,
@@ -98,7 +98,7 @@ pub struct RenderRequest {
 
 /// A run that was rendered.
 #[derive(Clone, Debug)]
-pub struct Rendered {
+pub struct RenderedRun {
     /// Name of the run.
     pub run: String,
     /// The directory.
@@ -112,7 +112,7 @@ pub struct Rendered {
 pub enum Contents {
     /// Services of Compose, by their number.
     Compose(usize),
-    /// Objects of Kubernetes, with what whoever applies them has to know.
+    /// Objects of Kubernetes, with notes for whoever applies them.
     Kubernetes(Vec<String>),
     /// Services of ECS: their cost, and their number.
     Ecs(EcsCost, usize),
@@ -126,9 +126,9 @@ pub async fn render(
     request: &RenderRequest,
     config: &Config,
     monitor: &Monitor,
-) -> Result<Rendered, Error> {
+) -> Result<RenderedRun, Error> {
     let platform = request.platform;
-    let file = TopologyFile::read(Source::File(&request.file), &request.overrides)?;
+    let file = TopologyFile::read(TopologySource::File(&request.file), &request.overrides)?;
     let run = file.document.spec().name.clone();
     let place = request.into.clone();
     let place = place.unwrap_or_else(|| PathBuf::from(format!("{run}-{}", platform.word())));
@@ -163,7 +163,7 @@ pub async fn render(
         }
     };
     staging.keep()?;
-    Ok(Rendered {
+    Ok(RenderedRun {
         run,
         place,
         contents,

@@ -1,4 +1,4 @@
-//! Topologies, read from a file or built by a program, with what is to be different from them.
+//! Topologies, read from a file or built by a program, with overrides.
 
 use std::path::{Path, PathBuf};
 
@@ -7,7 +7,7 @@ use cuttlefish_core::topology::{self, Document, Grouping, Problems, Topology, ya
 use super::Error;
 use crate::data::file::read_file_up_to;
 
-/// What is to be different from a topology file, or from a run's record.
+/// Differences from a topology file, or from a run's record.
 #[derive(Clone, Debug, Default)]
 pub struct Overrides {
     /// Values by their paths, `training.epochs=3`.
@@ -26,7 +26,7 @@ impl Overrides {
 
 /// Origin of a topology.
 #[derive(Clone, Copy, Debug)]
-pub enum Source<'a> {
+pub enum TopologySource<'a> {
     /// A file.
     File(&'a Path),
     /// A program.
@@ -48,10 +48,10 @@ impl TopologyFile {
     ///
     /// # Errors
     /// Lists every problem, of a file with its line.
-    pub fn read(source: Source<'_>, overrides: &Overrides) -> Result<Self, Error> {
+    pub fn read(source: TopologySource<'_>, overrides: &Overrides) -> Result<Self, Error> {
         match source {
-            Source::File(path) => Self::read_file(path, overrides),
-            Source::Program(topology) => Self::of_program(topology, overrides),
+            TopologySource::File(path) => Self::read_file(path, overrides),
+            TopologySource::Program(topology) => Self::of_program(topology, overrides),
         }
     }
 

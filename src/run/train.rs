@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 use cuttlefish_core::topology::{Graph, Topology};
 
 use super::follow::follow;
-use super::outcome::Trained;
+use super::outcome::TrainingResult;
 use super::prepare::{dataset_of, existing, exists};
-use super::{Error, Overrides, Prepared, Request, Run, Source, recorded_graph};
+use super::{Error, Overrides, PreparedRun, Run, RunRequest, TopologySource, recorded_graph};
 use crate::config::Config;
 use crate::deploy::{self, Changes, Kind, Options, Workload};
 use crate::monitor::Monitor;
@@ -15,10 +15,10 @@ use crate::record::RowCounts;
 use crate::run_dir::{Lock, RunDir};
 
 /// A run that has been brought up, and what that took.
-pub struct BroughtUp {
+pub struct LaunchedRun {
     /// The run.
     pub run: Run,
-    /// What it trains.
+    /// The network that it trains, and its data.
     pub workload: Workload,
     /// Changes that were made.
     pub changes: Changes,
@@ -32,11 +32,11 @@ pub struct BroughtUp {
 /// # Errors
 /// Says what failed, and what is left.
 pub async fn bring_up(
-    prepared: Prepared,
+    prepared: PreparedRun,
     options: Options,
     monitor: &Monitor,
-) -> Result<BroughtUp, Error> {
-    let Prepared {
+) -> Result<LaunchedRun, Error> {
+    let PreparedRun {
         dir,
         workload,
         is_replacing,
@@ -44,11 +44,11 @@ pub async fn bring_up(
         lock,
     } = prepared;
     let kind = options.kind();
-    if let Some(found) = expected.filter(|found| *found != kind) {
+    if let Some(current) = expected.filter(|current| *current != kind) {
         return Err(Error::OtherTarget {
             run: dir.name().to_owned(),
-            found,
-            asked: kind,
+            current,
+            requested: kind,
         });
     }
     let lock = match lock {
@@ -61,8 +61,8 @@ pub async fn bring_up(
     // Another process may have made a run, or removed it, while this one was prepared.
     match existing(&dir).await? {
         Some(_) if is_replacing => remove(&dir, &lock, monitor).await?,
-        found if found == expected => {}
-        Some(found) => return Err(exists(&dir, found, kind)),
+        current if current == expected => {}
+        Some(current) => return Err(exists(&dir, current, kind)),
         None => {
             return Err(Error::from(deploy::Error::TakenDown {
                 run: dir.name().to_owned(),
@@ -71,7 +71,7 @@ pub async fn bring_up(
     }
     let is_new = is_replacing || expected.is_none();
     if is_new {
-        // What a process has left that was killed while it made a run.
+        // A process that was killed while it made a run may have left something.
         dir.clear(&lock)?;
     }
     let started = Instant::now();
@@ -82,7 +82,7 @@ pub async fn bring_up(
     };
     // In containers others may work on the run meanwhile: an attached command starts what has ended.
     let lock = Some(lock).filter(|_| kind == Kind::Local);
-    Ok(BroughtUp {
+    Ok(LaunchedRun {
         run: Run { dir, target, lock },
         workload,
         changes,
@@ -125,12 +125,12 @@ async fn remove(dir: &RunDir, lock: &Lock, monitor: &Monitor) -> Result<(), Erro
     Ok(dir.clear(lock)?)
 }
 
-impl BroughtUp {
+impl LaunchedRun {
     /// Trains the run to its end. The first interrupt asks it to commit and stop, the second one lets go of it.
     ///
     /// # Errors
     /// Says how training failed, or that the caller let go of the run.
-    pub async fn train(&self, monitor: &Monitor) -> Result<Trained, Error> {
+    pub async fn train(&self, monitor: &Monitor) -> Result<TrainingResult, Error> {
         let counts = RowCounts::of(&self.workload.dataset);
         self.run.follow(&self.workload.graph, counts, monitor).await
     }
@@ -147,14 +147,14 @@ impl Run {
         options: Options,
         config: &Config,
         monitor: &Monitor,
-    ) -> Result<(Self, Trained), Error> {
-        let request = Request {
-            topology: Source::Program(topology),
+    ) -> Result<(Self, TrainingResult), Error> {
+        let request = RunRequest {
+            topology: TopologySource::Program(topology),
             overrides: &Overrides::default(),
             target: options.kind(),
             overwrite: false,
         };
-        let prepared = Prepared::from_topology(&request, config).await?;
+        let prepared = PreparedRun::from_topology(&request, config).await?;
         let up = bring_up(prepared, options, monitor).await?;
         let trained = up.train(monitor).await?;
         Ok((up.run, trained))
@@ -165,7 +165,11 @@ impl Run {
     ///
     /// # Errors
     /// Says how training failed, or that the caller left the run.
-    pub async fn attach(&self, config: &Config, monitor: &Monitor) -> Result<Trained, Error> {
+    pub async fn attach(
+        &self,
+        config: &Config,
+        monitor: &Monitor,
+    ) -> Result<TrainingResult, Error> {
         let record = self.target.record().await?;
         let graph = recorded_graph(self.name(), &record)?;
         let counts = match record.rows.counts {
@@ -181,10 +185,10 @@ impl Run {
         graph: &Graph,
         counts: RowCounts,
         monitor: &Monitor,
-    ) -> Result<Trained, Error> {
+    ) -> Result<TrainingResult, Error> {
         let session = self.target.session(graph).await?;
-        let ended = follow(self.name(), session, graph, counts, monitor).await?;
-        self.trained(ended, graph).await
+        let end = follow(self.name(), session, graph, counts, monitor).await?;
+        self.training_result(end, graph).await
     }
 
     /// Removes the run and everything that belongs to it.

@@ -7,7 +7,7 @@ use cuttlefish_core::network::digest;
 use ndarray::ArrayD;
 
 use super::{Error, Run};
-use crate::export::{self, Format, Metadata};
+use crate::export::{self, Metadata, WeightsFormat};
 
 impl Run {
     /// The weights, named and shaped as in Keras: `<layer>/kernel` `[fan_in, units]` (of a convolution
@@ -34,7 +34,7 @@ impl Run {
     pub async fn export(
         &self,
         path: &Path,
-        format: Format,
+        format: WeightsFormat,
         overwrite: bool,
     ) -> Result<usize, Error> {
         let saved = self.saved().await?;

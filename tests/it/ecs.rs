@@ -1,6 +1,6 @@
-//! What an emulator of ECS does not show: too many requests, lists that lag behind, names that are still
-//! being left, and failures in answers that are no errors. A strict fake of the API shows them to the
-//! same client.
+//! Behaviour of ECS that an emulator does not show: too many requests, lists that lag behind, names that are
+//! still being left, and failures in answers that are no errors. A strict fake of the API shows them to the
+//! real client.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -17,35 +17,35 @@ use cuttlefish::deploy::ecs::reconcile::{ServiceAction, reconcile};
 use cuttlefish::deploy::ecs::stack::{Capacity, Stack};
 use serde_json::{Value, json};
 
-/// What there is at the fake, and how it misbehaves.
+/// State of the fake, with its misbehaviour.
 #[derive(Default)]
-struct Fake {
+struct FakeEcs {
     services: BTreeMap<String, Value>,
     definitions: Vec<Value>,
     /// Looks at a service that is being left until it is gone.
     looks_until_gone: u32,
     /// Requests of each kind that are too many.
     throttled: u32,
-    /// How often it still refuses to delete a service, and with which code.
+    /// Refusals to delete a service that are left, and their code.
     undeletable: HashMap<String, (u32, &'static str)>,
     requests: HashMap<String, u32>,
 }
 
-impl Fake {
+impl FakeEcs {
     /// Status and answer.
-    fn answer(&mut self, operation: &str, asked: &Value) -> (u16, Value) {
+    fn answer(&mut self, operation: &str, request: &Value) -> (u16, Value) {
         let count = self.requests.entry(operation.to_owned()).or_default();
         *count += 1;
         if *count <= self.throttled {
-            return refused("ThrottlingException", "Rate exceeded");
+            return refusal("ThrottlingException", "Rate exceeded");
         }
-        let text = |name: &str| asked[name].as_str().unwrap_or_default().to_owned();
+        let text = |name: &str| request[name].as_str().unwrap_or_default().to_owned();
         match operation {
             // It never has what is new.
             "ListServices" => (200, json!({"serviceArns": []})),
-            "DescribeServices" => (200, self.describe(asked)),
+            "DescribeServices" => (200, self.describe(request)),
             "RegisterTaskDefinition" => {
-                let mut definition = asked.clone();
+                let mut definition = request.clone();
                 let family = text("family");
                 let revision = self.definitions.len();
                 definition["taskDefinitionArn"] = json!(format!("{family}:{revision}"));
@@ -67,16 +67,16 @@ impl Fake {
                 (200, json!({"taskDefinition": found}))
             }
             "CreateService" => match self.services.get(&text("serviceName")) {
-                Some(service) if service["status"] == "DRAINING" => refused(
+                Some(service) if service["status"] == "DRAINING" => refusal(
                     "InvalidParameterException",
                     "Unable to Start a service that is still Draining.",
                 ),
-                Some(service) if service["status"] == "ACTIVE" => refused(
+                Some(service) if service["status"] == "ACTIVE" => refusal(
                     "InvalidParameterException",
                     "Creation of service was not idempotent.",
                 ),
                 _ => {
-                    let mut service = asked.clone();
+                    let mut service = request.clone();
                     service["status"] = json!("ACTIVE");
                     self.services.insert(text("serviceName"), service.clone());
                     (200, json!({"service": service}))
@@ -84,14 +84,14 @@ impl Fake {
             },
             "UpdateService" => match self.services.get_mut(&text("service")) {
                 Some(service) if service["status"] == "ACTIVE" => {
-                    let changed = asked.as_object().unwrap().iter();
+                    let changed = request.as_object().unwrap().iter();
                     for (name, value) in changed.filter(|(name, _)| *name != "service") {
                         assert_ne!(name, "launchType", "UpdateService has none");
                         service[name] = value.clone();
                     }
                     (200, json!({"service": service}))
                 }
-                _ => refused("ServiceNotActiveException", "Service was not ACTIVE."),
+                _ => refusal("ServiceNotActiveException", "Service was not ACTIVE."),
             },
             "ListTasks" => (200, json!({"taskArns": []})),
             "DeleteService" => {
@@ -99,7 +99,7 @@ impl Fake {
                     && *times > 0
                 {
                     *times -= 1;
-                    return refused(code, "not now");
+                    return refusal(code, "not now");
                 }
                 let service = self.services.get_mut(&text("service")).unwrap();
                 service["status"] = json!("DRAINING");
@@ -109,12 +109,12 @@ impl Fake {
                 let failure = json!({"arn": "instance", "reason": "RESOURCE:CPU"});
                 (200, json!({"tasks": [], "failures": [failure]}))
             }
-            other => refused("InvalidAction", other),
+            other => refusal("InvalidAction", other),
         }
     }
 
-    fn describe(&mut self, asked: &Value) -> Value {
-        let names = asked["services"].as_array().unwrap();
+    fn describe(&mut self, request: &Value) -> Value {
+        let names = request["services"].as_array().unwrap();
         assert!(names.len() <= 10, "more than DescribeServices takes");
         let mut found = Vec::new();
         let mut failures = Vec::new();
@@ -142,12 +142,12 @@ impl Fake {
     }
 }
 
-fn refused(kind: &str, message: &str) -> (u16, Value) {
+fn refusal(kind: &str, message: &str) -> (u16, Value) {
     (400, json!({"__type": kind, "message": message}))
 }
 
 /// Serves the fake on a connection, request after request.
-fn serve(stream: TcpStream, fake: &Mutex<Fake>) -> std::io::Result<()> {
+fn serve(stream: TcpStream, fake: &Mutex<FakeEcs>) -> std::io::Result<()> {
     let mut reader = BufReader::new(stream.try_clone()?);
     let mut stream = stream;
     loop {
@@ -174,8 +174,8 @@ fn serve(stream: TcpStream, fake: &Mutex<Fake>) -> std::io::Result<()> {
         }
         let mut body = vec![0; length];
         reader.read_exact(&mut body)?;
-        let asked = serde_json::from_slice(&body).unwrap_or_default();
-        let (status, answer) = fake.lock().unwrap().answer(&operation, &asked);
+        let request = serde_json::from_slice(&body).unwrap_or_default();
+        let (status, answer) = fake.lock().unwrap().answer(&operation, &request);
         let answer = answer.to_string();
         write!(
             stream,
@@ -186,7 +186,7 @@ fn serve(stream: TcpStream, fake: &Mutex<Fake>) -> std::io::Result<()> {
 }
 
 /// A fake, and a run in its cluster.
-fn start(fake: Fake) -> (Ecs, Arc<Mutex<Fake>>) {
+fn start(fake: FakeEcs) -> (Ecs, Arc<Mutex<FakeEcs>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let fake = Arc::new(Mutex::new(fake));
@@ -212,7 +212,7 @@ fn start(fake: Fake) -> (Ecs, Arc<Mutex<Fake>>) {
 }
 
 fn service(name: &str) -> Service {
-    let named = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
     Service {
         name: format!("cf_run_{name}"),
         count: 3,
@@ -222,8 +222,8 @@ fn service(name: &str) -> Service {
             memory: 512,
             image: "image:1".to_owned(),
             command: vec!["actor".to_owned()],
-            environment: vec![named("A", "1"), named("B", "2")],
-            secrets: vec![named("C", "arn:c"), named("D", "arn:d")],
+            environment: vec![pair("A", "1"), pair("B", "2")],
+            secrets: vec![pair("C", "arn:c"), pair("D", "arn:d")],
             user: "65532:65532".to_owned(),
             task_role: "arn:task".to_owned(),
             execution_role: "arn:execution".to_owned(),
@@ -249,18 +249,18 @@ fn names(services: &[Service]) -> Vec<String> {
 
 #[tokio::test]
 async fn what_is_new_is_found_before_it_is_listed_and_too_many_requests_are_repeated() {
-    let (ecs, fake) = start(Fake {
+    let (ecs, fake) = start(FakeEcs {
         throttled: 3,
-        ..Fake::default()
+        ..FakeEcs::default()
     });
-    let wanted = services();
-    let found = ecs.observe(&names(&wanted)).await.unwrap();
-    for action in reconcile(&wanted, &found) {
+    let desired = services();
+    let found = ecs.observe(&names(&desired)).await.unwrap();
+    for action in reconcile(&desired, &found) {
         ecs.apply(&action).await.unwrap();
     }
     // As if nothing had been done, it is looked at again.
-    let found = ecs.observe(&names(&wanted)).await.unwrap();
-    assert_eq!(reconcile(&wanted, &found), []);
+    let found = ecs.observe(&names(&desired)).await.unwrap();
+    assert_eq!(reconcile(&desired, &found), []);
     assert!(
         found
             .iter()
@@ -273,14 +273,14 @@ async fn what_is_new_is_found_before_it_is_listed_and_too_many_requests_are_repe
 
 #[tokio::test]
 async fn a_service_that_is_being_left_is_waited_for() {
-    let (ecs, _fake) = start(Fake {
+    let (ecs, _fake) = start(FakeEcs {
         looks_until_gone: 1,
-        ..Fake::default()
+        ..FakeEcs::default()
     });
-    let wanted = [service("trainer")];
-    let create = ServiceAction::Create(Box::new(wanted[0].clone()));
+    let desired = [service("trainer")];
+    let create = ServiceAction::Create(Box::new(desired[0].clone()));
     ecs.apply(&create).await.unwrap();
-    ecs.apply(&ServiceAction::Delete(wanted[0].name.clone()))
+    ecs.apply(&ServiceAction::Delete(desired[0].name.clone()))
         .await
         .unwrap();
     let error = ecs.apply(&create).await.unwrap_err().to_string();
@@ -288,46 +288,46 @@ async fn a_service_that_is_being_left_is_waited_for() {
         error.contains("create service cf_run_trainer: InvalidParameterException"),
         "{error}"
     );
-    let found = ecs.observe(&names(&wanted)).await.unwrap();
+    let found = ecs.observe(&names(&desired)).await.unwrap();
     assert!(found[0].is_leaving);
-    ecs.wait_until_gone(&names(&wanted)).await.unwrap();
-    assert_eq!(ecs.observe(&names(&wanted)).await.unwrap(), []);
+    ecs.wait_until_gone(&names(&desired)).await.unwrap();
+    assert_eq!(ecs.observe(&names(&desired)).await.unwrap(), []);
     ecs.apply(&create).await.unwrap();
 }
 
 #[tokio::test]
 async fn a_service_that_cannot_be_removed_keeps_no_other_and_one_that_may_is_tried_again() {
-    let wanted = services();
+    let desired = services();
     // More often than the SDK tries by itself.
-    let late = (wanted[5].name.clone(), (12, "ThrottlingException"));
-    let never = (wanted[3].name.clone(), (u32::MAX, "AccessDeniedException"));
-    let (ecs, fake) = start(Fake {
+    let late = (desired[5].name.clone(), (12, "ThrottlingException"));
+    let never = (desired[3].name.clone(), (u32::MAX, "AccessDeniedException"));
+    let (ecs, fake) = start(FakeEcs {
         undeletable: HashMap::from([late, never]),
-        ..Fake::default()
+        ..FakeEcs::default()
     });
-    let created = reconcile(&wanted, &[]);
+    let created = reconcile(&desired, &[]);
     ecs.apply_all(&created, &|_| {}, &|| true).await.unwrap();
-    let found = ecs.observe(&names(&wanted)).await.unwrap();
+    let found = ecs.observe(&names(&desired)).await.unwrap();
     assert_eq!(found.len(), 12);
     let error = ecs.remove_all(found, &|_| {}).await.unwrap_err();
     assert_eq!(
         error.to_string(),
         format!(
             "remove 1 of 12 services: {}: AccessDeniedException: not now",
-            wanted[3].name
+            desired[3].name
         )
     );
-    let found = ecs.observe(&names(&wanted)).await.unwrap();
+    let found = ecs.observe(&names(&desired)).await.unwrap();
     assert_eq!(found.len(), 1);
     // Said again, it works.
     fake.lock().unwrap().undeletable.clear();
     ecs.remove_all(found, &|_| {}).await.unwrap();
-    assert_eq!(ecs.observe(&names(&wanted)).await.unwrap(), []);
+    assert_eq!(ecs.observe(&names(&desired)).await.unwrap(), []);
 }
 
 #[tokio::test]
 async fn a_task_that_finds_no_place_is_an_error_although_the_answer_is_none() {
-    let (ecs, _fake) = start(Fake::default());
+    let (ecs, _fake) = start(FakeEcs::default());
     let error = ecs.run_once("cf_run_trainer", "unwire").await.unwrap_err();
     let text = error.to_string();
     assert_eq!(text, "run a task of cf_run_trainer: RESOURCE:CPU");
@@ -335,12 +335,12 @@ async fn a_task_that_finds_no_place_is_an_error_although_the_answer_is_none() {
 
 #[tokio::test]
 async fn a_service_that_somebody_has_moved_is_brought_back() {
-    let (ecs, fake) = start(Fake {
+    let (ecs, fake) = start(FakeEcs {
         looks_until_gone: 2,
-        ..Fake::default()
+        ..FakeEcs::default()
     });
-    let wanted = [service("moved"), service("relaunched")];
-    for service in &wanted {
+    let desired = [service("moved"), service("relaunched")];
+    for service in &desired {
         let create = ServiceAction::Create(Box::new(service.clone()));
         ecs.apply(&create).await.unwrap();
     }
@@ -354,8 +354,8 @@ async fn a_service_that_somebody_has_moved_is_brought_back() {
         });
         services.get_mut("cf_run_relaunched").unwrap()["launchType"] = json!("EC2");
     }
-    let found = ecs.observe(&names(&wanted)).await.unwrap();
-    let actions = reconcile(&wanted, &found);
+    let found = ecs.observe(&names(&desired)).await.unwrap();
+    let actions = reconcile(&desired, &found);
     let sentences: Vec<String> = actions.iter().map(ServiceAction::sentence).collect();
     assert_eq!(
         sentences,
@@ -368,8 +368,8 @@ async fn a_service_that_somebody_has_moved_is_brought_back() {
     for action in &actions {
         ecs.apply(action).await.unwrap();
     }
-    let found = ecs.observe(&names(&wanted)).await.unwrap();
-    assert_eq!(reconcile(&wanted, &found), []);
+    let found = ecs.observe(&names(&desired)).await.unwrap();
+    assert_eq!(reconcile(&desired, &found), []);
     let requests = &fake.lock().unwrap().requests;
     assert_eq!(
         requests["RegisterTaskDefinition"], 3,

@@ -1,4 +1,4 @@
-//! How a run is said to the AWS CLI and to CloudFormation.
+//! A run as the AWS CLI and CloudFormation read it.
 
 use std::collections::BTreeMap;
 

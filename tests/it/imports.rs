@@ -76,10 +76,10 @@ fn code(path: &Path) -> String {
 fn a_library_is_named_in_its_place_and_there_it_is() {
     let files = [sources("src"), sources("runtime/src"), sources("core/src")].concat();
     for (library, places) in PLACES {
-        let named = Regex::new(&format!(r"(^|[^\w:]){library}(::|;| as )")).unwrap();
+        let pattern = Regex::new(&format!(r"(^|[^\w:]){library}(::|;| as )")).unwrap();
         let names: Vec<&str> = files
             .iter()
-            .filter(|(_, code)| named.is_match(code))
+            .filter(|(_, code)| pattern.is_match(code))
             .map(|(file, _)| file.as_str())
             .collect();
         for file in &names {

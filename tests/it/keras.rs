@@ -14,17 +14,17 @@ use safetensors::SafeTensors;
 use serde::Deserialize;
 
 const WEIGHTS: &[u8] = include_bytes!("../keras/case.safetensors");
-/// After two steps.
+/// Weights after two steps.
 const TRAINED: &[u8] = include_bytes!("../keras/trained.safetensors");
 
 #[derive(Deserialize)]
-struct Case {
+struct KerasCase {
     rows: Vec<Vec<f32>>,
     answers: Vec<Vec<f32>>,
     classes: Vec<usize>,
 }
 
-fn case() -> Case {
+fn case() -> KerasCase {
     serde_json::from_str(include_str!("../keras/case.json")).unwrap()
 }
 
@@ -134,29 +134,29 @@ fn what_was_imported_is_exported_with_the_same_numbers() {
 
 #[test]
 fn a_file_that_does_not_fit_is_named_with_what_would() {
-    let refused = |file: &[u8]| import::states(&graph(), file).unwrap_err().to_string();
-    assert!(refused(b"").contains("expected a file in safetensors format"));
-    assert!(refused(&WEIGHTS[..WEIGHTS.len() - 4]).contains("read the tensors"));
+    let refusal = |file: &[u8]| import::states(&graph(), file).unwrap_err().to_string();
+    assert!(refusal(b"").contains("expected a file in safetensors format"));
+    assert!(refusal(&WEIGHTS[..WEIGHTS.len() - 4]).contains("read the tensors"));
     let renamed = |from: &str, to: &str| {
         let mut file = WEIGHTS.to_vec();
         let at = file
             .windows(from.len())
             .position(|part| part == from.as_bytes());
         file[at.unwrap()..][..from.len()].copy_from_slice(to.as_bytes());
-        refused(&file)
+        refusal(&file)
     };
-    let said = renamed("normal/beta", "norman/beta");
+    let error = renamed("normal/beta", "norman/beta");
     assert!(
-        said.starts_with("find the tensor `normal/beta` of shape [3]"),
-        "{said}"
+        error.starts_with("find the tensor `normal/beta` of shape [3]"),
+        "{error}"
     );
-    let said = renamed("[3,2,1,3]", "[3,2,3,1]");
+    let error = renamed("[3,2,1,3]", "[3,2,3,1]");
     assert!(
-        said.contains("`first/kernel`: it is F32 of shape [3, 2, 3, 1]"),
-        "{said}"
+        error.contains("`first/kernel`: it is F32 of shape [3, 2, 3, 1]"),
+        "{error}"
     );
     let mut not_finite = WEIGHTS.to_vec();
     let end = not_finite.len();
     not_finite[end - 4..].copy_from_slice(&f32::NAN.to_le_bytes());
-    assert!(refused(&not_finite).contains("not finite"));
+    assert!(refusal(&not_finite).contains("not finite"));
 }

@@ -1,4 +1,4 @@
-//! Checked-in files that say what a value should be.
+//! Checked-in files that hold expected values.
 
 use std::fs;
 use std::path::Path;
@@ -27,9 +27,12 @@ pub fn assert_text(name: &str, actual: &str) {
     fs::write(&found, actual).unwrap();
     let (expected, found) = (expected.display(), found.display());
     let diff = format!("diff -u {expected} {found}");
-    let shown = Command::new("sh").args(["-c", &diff]).output();
-    let shown = shown.map_or_else(|_| diff, |shown| text(&shown.stdout) + &text(&shown.stderr));
-    panic!("out of date, if this is right: cp {found} {expected}\n{shown}");
+    let difference = Command::new("sh").args(["-c", &diff]).output();
+    let difference = difference.map_or_else(
+        |_| diff,
+        |difference| text(&difference.stdout) + &text(&difference.stderr),
+    );
+    panic!("out of date, if this is right: cp {found} {expected}\n{difference}");
 }
 
 fn text(bytes: &[u8]) -> String {

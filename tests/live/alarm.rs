@@ -61,9 +61,9 @@ fn a_run_waits_for_a_broker_that_takes_no_messages_and_says_why() {
         service("CUTTLEFISH_BROKER"),
         service("CUTTLEFISH_BROKER_API"),
     );
-    let given = ["--broker", &broker, "--broker-api", &api];
+    let broker_args = ["--broker", &broker, "--broker-api", &api];
     let train = ["train", &file, "--target", "docker", "--json"];
-    let attached = live.start(&[&train[..], &epochs, &given].concat());
+    let attached = live.start(&[&train[..], &epochs, &broker_args].concat());
     let units = || -> Vec<Value> {
         let listed = live.output(&["ps", "alarm", "--json"]);
         let listed: Value = serde_json::from_slice(&listed.stdout).unwrap_or_default();
@@ -79,13 +79,13 @@ fn a_run_waits_for_a_broker_that_takes_no_messages_and_says_why() {
     docker(&["pause", "cf.alarm.hidden.0"]);
     let alarm = Alarm::set();
     docker(&["unpause", "cf.alarm.hidden.0"]);
-    let said = "the broker takes no messages: low on memory";
+    let state = "the broker takes no messages: low on memory";
     wait_until("somebody says why", || {
-        units().iter().any(|unit| unit["state"] == said)
+        units().iter().any(|unit| unit["state"] == state)
     });
     let blocked = units()
         .into_iter()
-        .find(|unit| unit["state"] == said)
+        .find(|unit| unit["state"] == state)
         .unwrap();
     let url = format!("{}/healthz", blocked["inspect"].as_str().unwrap());
     let config = ureq::Agent::config_builder()
@@ -93,8 +93,8 @@ fn a_run_waits_for_a_broker_that_takes_no_messages_and_says_why() {
         .build();
     let mut answer = ureq::Agent::from(config).get(&url).call().unwrap();
     assert_eq!(answer.status(), 503);
-    assert_eq!(answer.body_mut().read_to_string().unwrap().trim(), said);
-    assert!(live.ok(&["ps", "alarm"]).contains(said));
+    assert_eq!(answer.body_mut().read_to_string().unwrap().trim(), state);
+    assert!(live.ok(&["ps", "alarm"]).contains(state));
     drop(alarm);
 
     let output = attached.wait_with_output().unwrap();
@@ -105,8 +105,8 @@ fn a_run_waits_for_a_broker_that_takes_no_messages_and_says_why() {
     assert_gone(&live, "alarm");
 }
 
-/// What was held back is lost, and the trainer may wait for it for half an hour: it is told at once by
-/// those who boot again.
+/// Messages that were held back are lost, and the trainer may wait for them for half an hour: it is told at
+/// once by the units that boot again.
 #[test]
 fn a_session_whose_messages_were_held_back_ends_when_the_broker_takes_them_again() {
     let Some(_live) = live() else { return };

@@ -1,4 +1,4 @@
-//! What can go wrong before anything trains: each with an error that says what, and nothing left.
+//! Failures before anything trains: each with an error that says what, and nothing left.
 
 use std::os::unix::fs::{MetadataExt, chown};
 use std::os::unix::process::CommandExt;
@@ -90,7 +90,7 @@ fn a_daemon_that_may_not_be_used_is_named_and_nothing_is_left() {
     std::fs::create_dir(&home).unwrap();
     chown(&home, Some(NOBODY), Some(NOBODY)).unwrap();
     live.open_to_all();
-    // Where this is built, others may not be allowed to look.
+    // Others may not be allowed to look where this is built.
     let program = live.path("cuttlefish");
     std::fs::copy(env!("CARGO_BIN_EXE_cuttlefish"), &program).unwrap();
     let mut command = Command::new(program);

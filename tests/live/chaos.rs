@@ -43,11 +43,11 @@ fn a_trainer_that_is_stopped_commits_what_has_been_done() {
     let Some(live) = live() else { return };
     let file = live.file("stopped", "");
     start(&live, &file, "stopped");
-    let done = tick(&live, "stopped", "trainer");
+    let ticks = tick(&live, "stopped", "trainer");
     docker(&["stop", "-t", "60", "cf.stopped.trainer"]);
     let committed = live.json(&["inspect", "stopped/digit/0", "--committed", "--json"]);
     let at = committed["tick"].as_f64().expect("a tick");
-    assert!(at >= done, "committed {at}, done before the stop {done}");
+    assert!(at >= ticks, "committed {at}, ticks before the stop {ticks}");
     live.ok(&["down", "stopped"]);
     assert_gone(&live, "stopped");
 }

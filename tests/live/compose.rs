@@ -69,9 +69,9 @@ fn a_rendered_run_trains_by_compose_alone_to_the_local_digest() {
         "8",
     ];
     let into = rendered.to_str().expect("a plain path");
-    let told = live.told(&[&args[..], &["--into", into]].concat());
+    let stderr = live.stderr(&[&args[..], &["--into", into]].concat());
     // Two units of a layer and two of the other, synapse, trainer, broker, store, record.
-    assert!(told.contains("9 services"), "{told}");
+    assert!(stderr.contains("9 services"), "{stderr}");
     refuses_what_is_there(&live, &args, &rendered);
 
     // It can be moved.
@@ -90,12 +90,12 @@ fn a_rendered_run_trains_by_compose_alone_to_the_local_digest() {
     let port = project.compose(&["port", "trainer", "8080"]);
     let token = std::fs::read_to_string(project.dir.join("secrets/token")).expect("a token");
     let url = format!("http://{}/run?token={token}", port.trim());
-    let seen = ureq::get(&url)
+    let text = ureq::get(&url)
         .call()
         .expect("an answer")
         .body_mut()
         .read_to_string();
-    assert!(seen.expect("a text").contains("\"finished\""));
+    assert!(text.expect("a text").contains("\"finished\""));
 
     // Taken down and brought up again it is where it was.
     project.compose(&["down"]);
@@ -122,11 +122,11 @@ fn a_rendered_run_trains_by_compose_alone_to_the_local_digest() {
 fn refuses_what_is_there(live: &Live, args: &[&str], dir: &Path) {
     let into = dir.to_str().expect("a plain path");
     let args = [args, &["--into", into]].concat();
-    let (code, told) = live.fails(&args);
+    let (code, stderr) = live.fails(&args);
     assert_eq!(code, 2);
-    assert!(told.contains("--overwrite"), "{told}");
+    assert!(stderr.contains("--overwrite"), "{stderr}");
     let token = || std::fs::read_to_string(dir.join("secrets/token")).expect("a token");
     let before = token();
-    live.told(&[&args[..], &["--overwrite"]].concat());
+    live.stderr(&[&args[..], &["--overwrite"]].concat());
     assert_ne!(token(), before, "another run");
 }

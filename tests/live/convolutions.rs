@@ -47,8 +47,10 @@ fn filters_in_containers_have_the_bits_of_the_local_run_even_when_killed() {
     ];
     let attached = live.start(&train);
     // Ticks that even a run that has ended meanwhile has had.
-    for (filter, done) in [("large.2", 20.0), ("small.1", 60.0)] {
-        wait_until("the filter works", || tick(&live, "filters", filter) > done);
+    for (filter, ticks) in [("large.2", 20.0), ("small.1", 60.0)] {
+        wait_until("the filter works", || {
+            tick(&live, "filters", filter) > ticks
+        });
         docker(&["kill", &format!("cf.filters.{filter}")]);
     }
     let output = attached.wait_with_output().unwrap();

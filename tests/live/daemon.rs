@@ -8,30 +8,30 @@ use serde_json::Value;
 use crate::support::{Live, digest, docker, live, setting, text, wait_until};
 
 /// A daemon that others do not notice. What runs in its network reaches the containers' ports.
-struct Daemon {
+struct DockerDaemon {
     home: tempfile::TempDir,
     /// Keeps the namespaces as long as the daemon is away.
-    holder: Killed,
-    process: Killed,
+    holder: ProcessGuard,
+    process: ProcessGuard,
 }
 
 /// A process that ends with its test.
-struct Killed(Child);
+struct ProcessGuard(Child);
 
-impl Drop for Killed {
+impl Drop for ProcessGuard {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
 }
 
-/// Why there can be no such daemon; says nothing when there can.
+/// Reason why there can be no such daemon; None where there can.
 fn obstacle() -> Option<&'static str> {
     let is_root = rustix::process::geteuid().is_root();
     (!is_root).then_some("only root can start a Docker daemon of its own")
 }
 
-impl Daemon {
+impl DockerDaemon {
     fn start() -> Self {
         let home = tempfile::tempdir().unwrap();
         std::fs::write(home.path().join("daemon.json"), "{}").unwrap();
@@ -39,13 +39,13 @@ impl Daemon {
             .args(["--net", "--mount", "sh", "-c"])
             .arg("ip link set lo up && exec sleep infinity")
             .spawn();
-        let holder = Killed(holder.unwrap());
+        let holder = ProcessGuard(holder.unwrap());
         let of_holder = format!("/proc/{}/ns/net", holder.0.id());
         wait_until("it has a network of its own", || {
             let network = |path: &str| std::fs::read_link(path).unwrap();
             network(&of_holder) != network("/proc/self/ns/net")
         });
-        let process = Killed(spawn(home.path(), &holder.0));
+        let process = ProcessGuard(spawn(home.path(), &holder.0));
         let daemon = Self {
             home,
             holder,
@@ -63,7 +63,7 @@ impl Daemon {
     /// Ends it with a signal, and starts it anew.
     fn restart(&mut self, signal: &str) {
         self.end(signal);
-        self.process = Killed(spawn(self.home.path(), &self.holder.0));
+        self.process = ProcessGuard(spawn(self.home.path(), &self.holder.0));
         self.wait();
     }
 
@@ -89,12 +89,12 @@ impl Daemon {
 
     fn wait(&self) {
         wait_until("the daemon answers", || {
-            let asked = Command::new("docker")
+            let status = Command::new("docker")
                 .args(["--host", &self.address(), "info"])
                 .stdout(Stdio::null())
                 .stderr(Stdio::null())
                 .status();
-            asked.unwrap().success()
+            status.unwrap().success()
         });
     }
 
@@ -163,7 +163,7 @@ fn spawn(home: &Path, holder: &Child) -> Child {
 }
 
 /// Containers end with their daemon where that is asked to end.
-impl Drop for Daemon {
+impl Drop for DockerDaemon {
     fn drop(&mut self) {
         let pid = self.process.0.id().to_string();
         let _ = Command::new("kill").args(["-TERM", &pid]).status();
@@ -177,7 +177,7 @@ fn a_daemon_that_restarts_or_dies_costs_no_bit() {
     if let Some(obstacle) = obstacle() {
         return eprintln!("skipped: {obstacle}");
     }
-    let mut daemon = Daemon::start();
+    let mut daemon = DockerDaemon::start();
     let file = live.file("daemon", "");
     let up = ["up", &file, "-q", "--neurons-per-unit", "4"];
     let endless = ["--set", "training.epochs=1000000"];
@@ -189,13 +189,15 @@ fn a_daemon_that_restarts_or_dies_costs_no_bit() {
     daemon.goes_on(&live, "daemon", "a restart");
 
     // The next daemon stops what it finds running, and leaves it so.
-    let told = live.path("attached");
+    let stderr = live.path("attached");
     let attach = daemon
         .command(&live, &["attach", "daemon"])
-        .stderr(std::fs::File::create(&told).unwrap())
+        .stderr(std::fs::File::create(&stderr).unwrap())
         .spawn();
-    let attach = Killed(attach.unwrap());
-    wait_until("it is attached", || std::fs::read(&told).unwrap().len() > 9);
+    let attach = ProcessGuard(attach.unwrap());
+    wait_until("it is attached", || {
+        std::fs::read(&stderr).unwrap().len() > 9
+    });
     daemon.restart("-KILL");
     daemon.goes_on(&live, "daemon", "a crash");
     drop(attach);

@@ -1,4 +1,4 @@
-//! What the credentials of one run open: that run, and no more of it than their bearer needs.
+//! Credentials of one run: they open that run, and no more of it than their bearer needs.
 
 use cuttlefish::deploy::docker::DockerRun;
 use cuttlefish::run_dir::RunDir;
@@ -15,7 +15,7 @@ async fn open(live: &Live, run: &str) -> DockerRun {
     DockerRun::open(run).await.unwrap()
 }
 
-/// What a run's actors log in with, for a broker that is somewhere else for us.
+/// Login of a run's actors, for a broker that is somewhere else for us.
 async fn actor(deployed: &DockerRun, broker: &Broker) -> Broker {
     let url = deployed.secrets.read("actor/broker").unwrap();
     let inside = Broker::parse(&url, None).unwrap();
@@ -30,8 +30,8 @@ async fn is_let_in(broker: &Broker) -> bool {
             true
         }
         Err(error) => {
-            let said = error.to_string();
-            assert!(said.contains("refused"), "{said}");
+            let message = error.to_string();
+            assert!(message.contains("refused"), "{message}");
             false
         }
     }
@@ -45,13 +45,13 @@ async fn changes_nothing(actor: &Broker, run: &str) {
     let options = QueueDeclareOptions::default();
     let name = format!("cf.{run}.more").into();
     let declared = channel.queue_declare(name, options, FieldTable::default());
-    let said = declared.await.unwrap_err().to_string();
-    assert!(said.contains("ACCESS_REFUSED"), "{said}");
+    let message = declared.await.unwrap_err().to_string();
+    assert!(message.contains("ACCESS_REFUSED"), "{message}");
     let channel = connection.create_channel().await.unwrap();
     let queue = format!("cf.{run}.trainer.in").into();
     let removed = channel.queue_delete(queue, QueueDeleteOptions::default());
-    let said = removed.await.unwrap_err().to_string();
-    assert!(said.contains("ACCESS_REFUSED"), "{said}");
+    let message = removed.await.unwrap_err().to_string();
+    assert!(message.contains("ACCESS_REFUSED"), "{message}");
     connection.close(200, "done".into()).await.unwrap();
 }
 
@@ -80,7 +80,7 @@ fn the_credentials_of_one_run_do_not_open_another() {
         let trainer = theirs.inspect("trainer").await.unwrap();
         assert!(trainer.look(0).await.is_ok());
 
-        // The same doors with my keys.
+        // Their doors, with my keys.
         let intruder = DockerRun {
             secrets: mine.secrets,
             ..theirs
@@ -93,11 +93,11 @@ fn the_credentials_of_one_run_do_not_open_another() {
         let admin = broker.for_user(&user, &password, broker.vhost());
         assert!(!is_let_in(&admin).await);
         let store = intruder.store().await.unwrap();
-        let said = store.get_record().await.unwrap_err().to_string();
-        assert!(said.contains("credentials"), "{said}");
+        let message = store.get_record().await.unwrap_err().to_string();
+        assert!(message.contains("credentials"), "{message}");
         let trainer = intruder.inspect("trainer").await.unwrap();
-        let said = trainer.look(0).await.unwrap_err().to_string();
-        assert!(said.contains("401"), "{said}");
+        let message = trainer.look(0).await.unwrap_err().to_string();
+        assert!(message.contains("401"), "{message}");
     });
     for run in ["mine", "theirs"] {
         live.ok(&["down", run]);
@@ -112,9 +112,9 @@ fn runs_at_one_broker_do_not_reach_each_other() {
         service("CUTTLEFISH_BROKER"),
         service("CUTTLEFISH_BROKER_API"),
     );
-    let given = ["--broker", &url, "--broker-api", &api];
-    up(&live, "first", &given);
-    up(&live, "second", &given);
+    let broker_args = ["--broker", &url, "--broker-api", &api];
+    up(&live, "first", &broker_args);
+    up(&live, "second", &broker_args);
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
         let broker = Broker::parse(&url, None).unwrap();

@@ -23,8 +23,8 @@ fn a_run_on_ecs_has_the_bits_of_the_local_one_whatever_is_killed_or_changed_ther
 
     let forever = ["--set", "training.epochs=1000000"];
     let up = [&["up", &file][..], &on_ecs, &forever].concat();
-    let (told, _) = emulator.ok(&live, &up);
-    assert!(told.contains("4 services changed"), "{told}");
+    let (stderr, _) = emulator.ok(&live, &up);
+    assert!(stderr.contains("4 services changed"), "{stderr}");
     let ps = || emulator.json(&live, &["ps", "onecs", "--json"]);
     wait_until("every task runs", || {
         let services = ps()["services"].as_array().cloned().unwrap_or_default();
@@ -52,8 +52,8 @@ fn a_run_on_ecs_has_the_bits_of_the_local_one_whatever_is_killed_or_changed_ther
         goes_on("the run goes on");
     }
 
-    let (told, _) = emulator.ok(&live, &up);
-    assert!(told.contains("nothing to change"), "{told}");
+    let (stderr, _) = emulator.ok(&live, &up);
+    assert!(stderr.contains("nothing to change"), "{stderr}");
     let cluster = ps()["cluster"].as_str().expect("a name").to_owned();
     let elsewhere = json!({"subnets": ["subnet-elsewhere"], "securityGroups": []});
     for (service, change) in [
@@ -67,18 +67,21 @@ fn a_run_on_ecs_has_the_bits_of_the_local_one_whatever_is_killed_or_changed_ther
     }
     let differs = ps()["differs"].to_string();
     let n_digits = tasks("cf_onecs_unit_digit").len();
-    for wanted in ["tasks instead of 3", "instead of subnet-elsewhere"] {
-        assert!(differs.contains(wanted), "{differs} of {n_digits}");
+    for expected in ["tasks instead of 3", "instead of subnet-elsewhere"] {
+        assert!(differs.contains(expected), "{differs} of {n_digits}");
     }
     let larger = ["--set", "deployment.resources.memory=80MiB"];
-    let (told, _) = emulator.ok(&live, &[&up[..], &larger].concat());
+    let (stderr, _) = emulator.ok(&live, &[&up[..], &larger].concat());
     assert!(
-        told.contains("update cf_onecs_unit_hidden: memory 80 MiB"),
-        "{told}"
+        stderr.contains("update cf_onecs_unit_hidden: memory 80 MiB"),
+        "{stderr}"
     );
-    assert!(told.contains("instead of 3"), "{told}");
-    assert!(told.contains("update cf_onecs_synapse: subnets"), "{told}");
-    assert!(!told.contains("update cf_onecs_trainer"), "{told}");
+    assert!(stderr.contains("instead of 3"), "{stderr}");
+    assert!(
+        stderr.contains("update cf_onecs_synapse: subnets"),
+        "{stderr}"
+    );
+    assert!(!stderr.contains("update cf_onecs_trainer"), "{stderr}");
     wait_until("the change is made", || ps()["differs"] == json!([]));
     goes_on("the changed run goes on");
 
@@ -89,8 +92,8 @@ fn a_run_on_ecs_has_the_bits_of_the_local_one_whatever_is_killed_or_changed_ther
     let trained = emulator.json(&live, &resume);
     let local = live.local_digest(&file, &["--epochs", &epochs]);
     assert_eq!(digest(&trained), local, "the bits after {epochs} epochs");
-    let (_, told) = emulator.ok(&live, &["digest", "onecs"]);
-    assert!(told.contains(&local), "{told}");
+    let (_, stdout) = emulator.ok(&live, &["digest", "onecs"]);
+    assert!(stdout.contains(&local), "{stdout}");
 
     let problem = live.fails(&["up", &file]).1;
     assert!(

@@ -18,7 +18,7 @@ const AWS: &str = "/usr/bin/aws";
 struct Bundle<'a> {
     dir: PathBuf,
     emulator: &'a Emulator,
-    /// Where [`AWS`] is called as at the emulator.
+    /// Directory in which [`AWS`] is called as at the emulator.
     bin: PathBuf,
 }
 
@@ -27,8 +27,8 @@ impl<'a> Bundle<'a> {
         let dir = live.path(name);
         let into = dir.to_str().expect("a plain path");
         let render = ["render", "--to", "ecs", "--stack", STACK, "--into", into];
-        let (told, _) = emulator.ok(live, &[&render[..], args].concat());
-        assert!(told.contains("4 services with 24 tasks"), "{told}");
+        let (stderr, _) = emulator.ok(live, &[&render[..], args].concat());
+        assert!(stderr.contains("4 services with 24 tasks"), "{stderr}");
         Self {
             dir,
             emulator,
@@ -48,7 +48,7 @@ impl<'a> Bundle<'a> {
         command
     }
 
-    /// What one of its scripts says.
+    /// Output of one of its scripts.
     fn script(&self, name: &str, args: &[&str]) -> String {
         let output = self.command(&self.dir.join(name), args).output();
         let output = output.expect("the script starts");
@@ -125,13 +125,13 @@ fn a_rendered_run_trains_on_ecs_by_the_aws_cli_alone_to_the_local_digest() {
     let families = ["ecs", "list-task-definition-families", "--status", "ACTIVE"];
     assert!(!bundle.aws(&families).contains("cf_given"));
 
-    let told = bundle.script("apply", &[]);
-    assert!(told.contains("creating cf_given_unit_hidden"), "{told}");
+    let stdout = bundle.script("apply", &[]);
+    assert!(stdout.contains("creating cf_given_unit_hidden"), "{stdout}");
     assert_eq!(digest("given"), local, "the bits");
     let before = all_tasks("given");
     assert_eq!(before.len(), 24);
-    let told = bundle.script("apply", &[]);
-    assert!(told.contains("cf_given_unit_hidden is there"), "{told}");
+    let stdout = bundle.script("apply", &[]);
+    assert!(stdout.contains("cf_given_unit_hidden is there"), "{stdout}");
     assert_eq!(all_tasks("given"), before, "a run that is up goes on");
 
     // It is what `up` would have made.
@@ -140,8 +140,8 @@ fn a_rendered_run_trains_on_ecs_by_the_aws_cli_alone_to_the_local_digest() {
     std::fs::copy(bundle.dir.join("ecs.json"), run.join("ecs.json")).expect("a file");
     let ps = emulator.json(&live, &["ps", "given", "--json"]);
     assert_eq!(ps["differs"], json!([]));
-    let (_, told) = emulator.ok(&live, &["digest", "given"]);
-    assert_eq!(told.trim(), local);
+    let (_, stdout) = emulator.ok(&live, &["digest", "given"]);
+    assert_eq!(stdout.trim(), local);
 
     let other = another_run_of_the_name_is_refused(&live, &emulator, &file, image);
 
@@ -196,8 +196,8 @@ fn cloudformation_makes_the_same_services() {
     };
     for service in SERVICES {
         let service = format!("cf_formed_{service}");
-        let asked = read(&format!("services/{service}.json"));
-        let cluster = asked["cluster"].as_str().expect("a name");
+        let request = read(&format!("services/{service}.json"));
+        let cluster = request["cluster"].as_str().expect("a name");
         let describe = ["ecs", "describe-services", "--output", "json", "--cluster"];
         let found = bundle.aws(&[&describe[..], &[cluster, "--services", &service]].concat());
         let found: Value = serde_json::from_str(&found).expect("JSON");
@@ -208,22 +208,22 @@ fn cloudformation_makes_the_same_services() {
             "networkConfiguration",
             "deploymentConfiguration",
         ] {
-            assert_eq!(found[part], asked[part], "{part} of {service}");
+            assert_eq!(found[part], request[part], "{part} of {service}");
         }
         let definition = found["taskDefinition"].as_str().expect("an ARN");
         let describe = ["ecs", "describe-task-definition", "--task-definition"];
         let found = bundle.aws(&[&describe[..], &[definition, "--output", "json"]].concat());
         let found: Value = serde_json::from_str(&found).expect("JSON");
-        let (found, asked) = (
+        let (found, request) = (
             &found["taskDefinition"],
             read(&format!("task-definitions/{service}.json")),
         );
         for part in ["family", "cpu", "memory", "networkMode", "taskRoleArn"] {
-            assert_eq!(found[part], asked[part], "{part} of {service}");
+            assert_eq!(found[part], request[part], "{part} of {service}");
         }
-        let (found, asked) = (
+        let (found, request) = (
             &found["containerDefinitions"][0],
-            &asked["containerDefinitions"][0],
+            &request["containerDefinitions"][0],
         );
         for part in [
             "image",
@@ -232,7 +232,7 @@ fn cloudformation_makes_the_same_services() {
             "logConfiguration",
             "user",
         ] {
-            assert_eq!(found[part], asked[part], "{part} of {service}");
+            assert_eq!(found[part], request[part], "{part} of {service}");
         }
     }
     bundle.aws(&[&["cloudformation", "delete-stack"][..], &stack].concat());

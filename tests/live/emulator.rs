@@ -45,7 +45,7 @@ impl Emulator {
         emulator
     }
 
-    /// What makes it the AWS of a program.
+    /// Variables that make it the AWS of a program.
     pub fn environment(&self) -> impl Iterator<Item = (&str, &str)> {
         let variables = self.environment.iter();
         variables.map(|(name, value)| (name.as_str(), value.as_str()))
@@ -58,7 +58,7 @@ impl Emulator {
         command
     }
 
-    /// What it tells people, and what it prints.
+    /// Stderr and stdout of the program, which succeeds.
     pub fn ok(&self, live: &Live, args: &[&str]) -> (String, String) {
         let output = self.command(live, args).output().expect("the program");
         let stderr = text(&output.stderr);

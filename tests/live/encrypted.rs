@@ -16,7 +16,7 @@ fn tls(file: &str) -> String {
 /// The authority that signed nothing here.
 fn other_authority(live: &Live) -> String {
     let (path, key) = (live.path("other-ca.pem"), live.path("other-ca.key"));
-    let made = Command::new("openssl")
+    let output = Command::new("openssl")
         .args([
             "req",
             "-x509",
@@ -36,7 +36,7 @@ fn other_authority(live: &Live) -> String {
         .args([&key, &PathBuf::from("-out"), &path])
         .output()
         .unwrap();
-    assert!(made.status.success(), "{}", text(&made.stderr));
+    assert!(output.status.success(), "{}", text(&output.stderr));
     path.to_str().unwrap().to_owned()
 }
 
@@ -149,7 +149,7 @@ fn containers_trust_an_encrypted_store_as_the_command_does() {
     assert!(stderr.contains("SSL_CERT_FILE"), "{stderr}");
     assert_gone(&live, "https");
 
-    // What a person does who has an authority of their own.
+    // A person with an authority of their own names it in the environment.
     let trusting = |args: &[&str]| {
         let mut command = live.command(args);
         command

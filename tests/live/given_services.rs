@@ -44,9 +44,9 @@ fn a_run_has_its_own_part_of_a_given_broker_and_leaves_none_of_it() {
                 .as_str()
                 .map(str::to_owned)
         };
-        let mut named: Vec<String> = connections.iter().filter_map(name).collect();
-        named.sort();
-        named == names_of_connections()
+        let mut names: Vec<String> = connections.iter().filter_map(name).collect();
+        names.sort();
+        names == names_of_connections()
     });
     let users = || management.get("/api/users").unwrap().to_string();
     assert!(users().contains("cf.given.actor"));
@@ -68,7 +68,7 @@ fn names_of_connections() -> Vec<String> {
         .collect()
 }
 
-/// Who may make no users and no virtual hosts is given one, and shares it with others.
+/// A user who may make no users and no virtual hosts is given one, and shares it with others.
 #[test]
 fn a_run_of_a_plain_user_leaves_none_of_its_queues() {
     let Some(live) = live() else { return };
@@ -96,8 +96,8 @@ fn a_run_of_a_plain_user_leaves_none_of_its_queues() {
     assert!(!users.contains("cf.plain"), "{users}");
     live.ok(&["down", "plain"]);
     assert_gone(&live, "plain");
-    let left = queues();
-    assert!(left.is_empty(), "{left:?}");
+    let remaining = queues();
+    assert!(remaining.is_empty(), "{remaining:?}");
     let exchanges = format!("/api/exchanges/{vhost}");
     let exchanges = management.get(&exchanges).unwrap().to_string();
     assert!(!exchanges.contains("cf."), "{exchanges}");

@@ -10,7 +10,7 @@ use crate::support::{
     Live, assert_gone, containers, digest, docker, live, setting, text, wait_until,
 };
 
-/// What a unit's inspection answers to a bearer of `token`.
+/// Answer of a unit's inspection to a bearer of `token`.
 fn get(url: &str, token: &str) -> (u16, String) {
     let config = ureq::Agent::config_builder()
         .http_status_as_error(false)
@@ -36,23 +36,23 @@ fn a_run_in_containers_lives_and_ends_as_the_local_one() {
     assert_eq!(trained["target"], "docker");
     assert_eq!(trained["rewinds"], 0, "an undisturbed run");
     // Trainer, synapse, 22 neurons, broker, store.
-    let made = containers("life");
-    assert_eq!(made.len(), 26, "{made:?}");
+    let names = containers("life");
+    assert_eq!(names.len(), 26, "{names:?}");
 
     // Converging changes nothing that is as it should be.
-    let told = live.told(&["up", &file]);
-    assert!(told.contains("nothing to change"), "{told}");
+    let stderr = live.stderr(&["up", &file]);
+    assert!(stderr.contains("nothing to change"), "{stderr}");
     // The image that would have been built is the same when somebody names it.
     let image = docker(&["inspect", "-f", "{{.Config.Image}}", "cf.life.trainer"]).remove(0);
     let size = docker(&["image", "inspect", "-f", "{{.Size}}", &image]).remove(0);
     assert!(size.parse::<u64>().unwrap() <= 30_000_000, "{size} bytes");
-    let told = live.told(&["up", &file, "--image", &image]);
-    assert!(told.contains("nothing to change"), "{told}");
-    assert_eq!(containers("life"), made);
+    let stderr = live.stderr(&["up", &file, "--image", &image]);
+    assert!(stderr.contains("nothing to change"), "{stderr}");
+    assert_eq!(containers("life"), names);
     services_of_a_run_that_is_up_stay(&live, &file);
-    assert_eq!(containers("life"), made);
+    assert_eq!(containers("life"), names);
 
-    // What people see.
+    // Output that people see.
     let listed = live.json(&["ps", "life", "--json"]);
     let units = listed["units"].as_array().unwrap();
     let find = |name: &str| units.iter().find(|unit| unit["unit"] == name).unwrap();
@@ -102,8 +102,8 @@ fn a_run_in_containers_lives_and_ends_as_the_local_one() {
         "life",
         "deployment: {resources: {cpu: 0.1, memory: 48MiB}}\n",
     );
-    let told = live.told(&["up", &changed]);
-    assert!(told.contains("22 containers created"), "{told}");
+    let stderr = live.stderr(&["up", &changed]);
+    assert!(stderr.contains("22 containers created"), "{stderr}");
     let longer = live.local_digest(&file, &["--epochs", "6"]);
     let resumed = live.json(&["train", "--resume", "life", "--epochs", "6", "--json"]);
     assert_eq!(digest(&resumed), longer, "resumed after a change");
@@ -119,7 +119,7 @@ fn a_run_in_containers_lives_and_ends_as_the_local_one() {
     assert_gone(&live, "life");
 }
 
-/// What the first layer's containers map is in memory once for all of them.
+/// The data set that the first layer's containers map is in memory once for all of them.
 fn the_data_set_is_in_memory_once() {
     let pid = docker(&["inspect", "-f", "{{.State.Pid}}", "cf.life.hidden.03"]).remove(0);
     let maps = std::fs::read_to_string(format!("/proc/{pid}/smaps")).unwrap();
@@ -157,11 +157,11 @@ fn the_log_is_followed(live: &Live) {
 fn answers_are_those_of_the_local_run(live: &Live) {
     for part in ["test", "validation", "train"] {
         let eval = |run| {
-            let mut told = live.json(&["eval", run, "--part", part, "--json"]);
-            let accuracy = told["evaluation"]["accuracy"].as_f64();
-            assert!(accuracy.unwrap() > 0.5, "{told}");
-            told["run"] = Value::Null;
-            told
+            let mut evaluation = live.json(&["eval", run, "--part", part, "--json"]);
+            let accuracy = evaluation["evaluation"]["accuracy"].as_f64();
+            assert!(accuracy.unwrap() > 0.5, "{evaluation}");
+            evaluation["run"] = Value::Null;
+            evaluation
         };
         assert_eq!(eval("life"), eval("local"), "{part}");
     }
@@ -181,8 +181,8 @@ fn answers_are_those_of_the_local_run(live: &Live) {
 /// `inspect` asks the neuron itself; what the store holds of it is shown on demand, and when it
 /// does not answer.
 fn a_neuron_is_inspected_where_it_is(live: &Live, url: &str, state: &Value) {
-    let shown = live.output(&["inspect", "life/hidden/3"]);
-    let (stdout, stderr) = (text(&shown.stdout), text(&shown.stderr));
+    let output = live.output(&["inspect", "life/hidden/3"]);
+    let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
     for line in ["state ", "last batch gradient norm ", "messages sent "] {
         assert!(stdout.contains(&format!("\n{line}")), "{line}: {stdout}");
     }
@@ -197,8 +197,8 @@ fn a_neuron_is_inspected_where_it_is(live: &Live, url: &str, state: &Value) {
     }
     let token = std::fs::read_to_string(document["token_file"].as_str().unwrap()).unwrap();
     assert_eq!(get(&url, &token).0, 200);
-    for told in [&stdout, &stderr, &document.to_string()] {
-        assert!(!told.contains(&token), "{told}");
+    for output in [&stdout, &stderr, &document.to_string()] {
+        assert!(!output.contains(&token), "{output}");
     }
 
     let committed = live.json(&["inspect", "life/hidden/3", "--json", "--committed"]);
@@ -206,29 +206,29 @@ fn a_neuron_is_inspected_where_it_is(live: &Live, url: &str, state: &Value) {
     let bias = |document: &Value| document["bias"].as_f64().map(|bias| bias as f32);
     assert_eq!(bias(&committed), bias(&document));
     docker(&["pause", "cf.life.hidden.03"]);
-    let shown = live.output(&["inspect", "life/hidden/3", "--json"]);
+    let output = live.output(&["inspect", "life/hidden/3", "--json"]);
     docker(&["unpause", "cf.life.hidden.03"]);
-    let stderr = text(&shown.stderr);
+    let stderr = text(&output.stderr);
     assert!(stderr.contains("hidden.03 does not answer"), "{stderr}");
-    let shown: Value = serde_json::from_slice(&shown.stdout).unwrap();
-    assert_eq!(shown, committed);
+    let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(document, committed);
 
     let (code, stderr) = live.fails(&["inspect", "life/hidden/12"]);
     assert_eq!(code, 2);
     assert!(stderr.contains("has neurons 0 to 11"), "{stderr}");
 }
 
-/// What the environment names is for new runs; a flag that names another place is refused.
+/// Services that the environment names are for new runs; a flag that names another place is refused.
 fn services_of_a_run_that_is_up_stay(live: &Live, file: &str) {
     let (broker, store) = ("amqp://u:p@127.0.0.1:1/v", "http://127.0.0.1:1");
-    let mut named = live.command(&["up", file]);
-    named
+    let mut command = live.command(&["up", file]);
+    command
         .env("CUTTLEFISH_BROKER", broker)
         .env("AWS_ENDPOINT_URL_DYNAMODB", store);
-    let output = named.output().unwrap();
-    let told = text(&output.stderr);
-    assert!(output.status.success(), "{told}");
-    assert!(told.contains("nothing to change"), "{told}");
+    let output = command.output().unwrap();
+    let stderr = text(&output.stderr);
+    assert!(output.status.success(), "{stderr}");
+    assert!(stderr.contains("nothing to change"), "{stderr}");
     for (flag, place) in [("--broker", broker), ("--store", store)] {
         let (code, stderr) = live.fails(&["up", file, flag, place]);
         assert_eq!(code, 1);
@@ -241,7 +241,7 @@ fn services_of_a_run_that_is_up_stay(live: &Live, file: &str) {
 
 /// No secret of a run is in what Docker shows of its containers.
 fn secrets_are_nowhere(dir: &std::path::Path) {
-    let shown = docker(&[
+    let description = docker(&[
         "inspect",
         "cf.life.hidden.03",
         "cf.life.trainer",
@@ -257,7 +257,7 @@ fn secrets_are_nowhere(dir: &std::path::Path) {
     ] {
         let secret = std::fs::read_to_string(dir.join(name)).unwrap();
         assert!(secret.len() >= 32, "{name}");
-        assert!(!shown.contains(&secret), "{name} in docker inspect");
+        assert!(!description.contains(&secret), "{name} in docker inspect");
         assert!(!logs.contains(&secret), "{name} in the log");
     }
 }
@@ -326,10 +326,10 @@ fn actors_on_several_bridges_reach_each_other_and_change_no_bit() {
     let networks = docker(&["network", "ls", "--filter", label, "--format", "{{.Name}}"]);
     assert_eq!(networks.len(), 3, "{networks:?}");
     // The run remembers how it is laid out.
-    let made = containers("bridges");
-    let told = live.told(&["up", &file]);
-    assert!(told.contains("nothing to change"), "{told}");
-    assert_eq!(containers("bridges"), made);
+    let names = containers("bridges");
+    let stderr = live.stderr(&["up", &file]);
+    assert!(stderr.contains("nothing to change"), "{stderr}");
+    assert_eq!(containers("bridges"), names);
     live.ok(&["down", "bridges"]);
     assert_gone(&live, "bridges");
 }
@@ -344,16 +344,16 @@ fn a_resumed_run_keeps_its_table_and_its_feed() {
     args.extend(docker_args);
     args.extend(["--data", "broadcast", "--table", "nets"]);
     live.json(&args);
-    // What containers are told of it, and how many there are.
-    let shown = |actor: &str| {
+    // Environment of a container, and number of the containers.
+    let environment = |actor: &str| {
         let name = format!("cf.kept.{actor}");
         let format = "{{range .Config.Env}}{{println .}}{{end}}";
         docker(&["inspect", "-f", format, &name])
     };
-    let is_so = |actor: &str, variable: &str| shown(actor).contains(&variable.to_owned());
+    let is_so = |actor: &str, variable: &str| environment(actor).contains(&variable.to_owned());
     let (table, feed) = ("CUTTLEFISH_TABLE=nets", "CUTTLEFISH_FEED=broadcast");
     let reads_data = |actor: &str| {
-        shown(actor)
+        environment(actor)
             .iter()
             .any(|v| v.starts_with("CUTTLEFISH_DATA="))
     };

@@ -1,4 +1,4 @@
-//! What nobody of the run has sent, and a unit that cannot work.
+//! Messages that nobody of the run has sent, and a unit that cannot work.
 
 use cuttlefish::deploy::docker::DockerRun;
 use cuttlefish::run_dir::RunDir;
@@ -12,8 +12,8 @@ use serde_json::Value;
 
 use crate::support::{Live, assert_gone, digest, docker, live, text, wait_until};
 
-/// What `ps` says of an actor.
-fn listed(live: &Live, run: &str, actor: &str) -> Value {
+/// Entry of an actor in the output of `ps`.
+fn entry(live: &Live, run: &str, actor: &str) -> Value {
     let output = live.output(&["ps", run, "--json"]);
     let listed: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
     let units = listed["units"].as_array().cloned().unwrap_or_default();
@@ -21,7 +21,7 @@ fn listed(live: &Live, run: &str, actor: &str) -> Value {
     found.unwrap_or_default()
 }
 
-fn encoded(generation: u64, message: Message) -> Vec<u8> {
+fn encode(generation: u64, message: Message) -> Vec<u8> {
     let mut bytes = Vec::new();
     let generation = Generation(generation);
     let envelope = Envelope {
@@ -41,10 +41,10 @@ fn foreign_messages_are_dropped_and_counted_and_change_no_bit() {
     let train = ["train", &file, "--target", "docker", "--json"];
     let attached = live.start(&[&train[..], &args].concat());
     wait_until("the run trains", || {
-        listed(&live, "poison", "hidden.0")["tick"].as_f64() > Some(20.0)
+        entry(&live, "poison", "hidden.0")["tick"].as_f64() > Some(20.0)
     });
     let from = Address::Unit { layer: 0, index: 0 };
-    let ready = encoded(1, Message::Ready { from });
+    let ready = encode(1, Message::Ready { from });
     let mut of_a_newer_release = ready.clone();
     of_a_newer_release[4] = 9;
     let poison = [
@@ -81,10 +81,10 @@ fn foreign_messages_are_dropped_and_counted_and_change_no_bit() {
     });
     for actor in ["hidden.1", "synapse.hidden-digit", "trainer"] {
         wait_until("they are counted", || {
-            listed(&live, "poison", actor)["messages_refused"].as_f64() == Some(5.0)
+            entry(&live, "poison", actor)["messages_refused"].as_f64() == Some(5.0)
         });
     }
-    let foreign = |actor: &str| listed(&live, "poison", actor)["messages_foreign"].as_f64();
+    let foreign = |actor: &str| entry(&live, "poison", actor)["messages_foreign"].as_f64();
     assert_eq!(foreign("hidden.1"), Some(1.0));
     assert_eq!(foreign("hidden.2"), Some(0.0));
 
@@ -105,7 +105,7 @@ fn a_unit_without_its_data_ends_the_run_by_name() {
     let train = ["train", &file, "--target", "docker", "--json"];
     let attached = live.start(&[&train[..], &args].concat());
     wait_until("the run trains", || {
-        listed(&live, "nodata", "hidden.0")["tick"].as_f64() > Some(20.0)
+        entry(&live, "nodata", "hidden.0")["tick"].as_f64() > Some(20.0)
     });
     let data = live.path("runs/nodata/data/rows.ctlf");
     std::fs::rename(&data, live.path("away")).unwrap();
@@ -115,10 +115,10 @@ fn a_unit_without_its_data_ends_the_run_by_name() {
     assert_eq!(output.status.code(), Some(1), "{stderr}");
     assert!(stderr.contains("`hidden.0`: failed to "), "{stderr}");
     assert!(stderr.contains("rows.ctlf"), "{stderr}");
-    assert!(listed(&live, "nodata", "hidden.0")["state"] != "restarting");
+    assert!(entry(&live, "nodata", "hidden.0")["state"] != "restarting");
 
     // It is written anew, and the run goes on by that alone.
-    let tick = |unit: &str| listed(&live, "nodata", unit)["tick"].as_f64();
+    let tick = |unit: &str| entry(&live, "nodata", unit)["tick"].as_f64();
     wait_until("the others have stopped", || tick("hidden.1").is_some());
     let stopped_at = tick("hidden.1");
     live.ok(&[&["up", &file][..], &args].concat());

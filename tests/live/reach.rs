@@ -7,8 +7,8 @@ use cuttlefish::transport::amqp::management::Management;
 
 use crate::support::{Live, Server, assert_gone, broker_address, live, service};
 
-/// What `up` says, having left nothing.
-fn refused(live: &Live, run: &str, options: &[&str]) -> String {
+/// Error text of `up`, which has left nothing.
+fn refusal(live: &Live, run: &str, options: &[&str]) -> String {
     let file = live.file(run, "");
     let args = [&["up", &file][..], options].concat();
     let (code, stderr) = live.fails(&args);
@@ -30,17 +30,17 @@ fn a_broker_that_listens_on_loopback_only_is_refused_and_nothing_is_left() {
     let api = service("CUTTLEFISH_BROKER_API");
     let proxy = Server::socat("127.0.0.1", "TCP-LISTEN", "", broker_address(&broker));
     let url = broker.at("127.0.0.1", proxy.address.port()).secret_url();
-    let said = refused(
+    let stderr = refusal(
         &live,
         "near-broker",
         &["--broker", &url, "--broker-api", &api],
     );
-    let seen = format!(
+    let expected = format!(
         "connect to amqp://cf.near-broker.actor:***@host.docker.internal:{}/cf.near-broker",
         proxy.address.port()
     );
-    assert!(said.contains(&seen), "{said}");
-    assert!(said.contains("Connection refused"), "{said}");
+    assert!(stderr.contains(&expected), "{stderr}");
+    assert!(stderr.contains("Connection refused"), "{stderr}");
     let management = Management::new(Some(&api), &broker);
     let users = management.get("/api/users").unwrap().to_string();
     assert!(!users.contains("near-broker"), "{users}");
@@ -64,9 +64,9 @@ fn a_store_that_listens_on_loopback_only_is_refused_and_nothing_is_left() {
     };
     let store = Server::start("127.0.0.1", serve);
     let url = format!("http://{}", store.address);
-    let said = refused(&live, "near-store", &["--store", &url]);
+    let stderr = refusal(&live, "near-store", &["--store", &url]);
     assert!(
-        said.contains("the store failed: GetItem got no answer"),
-        "{said}"
+        stderr.contains("the store failed: GetItem got no answer"),
+        "{stderr}"
     );
 }

@@ -1,4 +1,4 @@
-//! The program, with runs in a directory of their own, and the eyes to see what it leaves behind.
+//! The program with runs in a directory of their own, and checks of what it leaves behind.
 
 use std::fs::Permissions;
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -118,7 +118,7 @@ impl Live {
     }
 
     /// Stderr of a command that must end well.
-    pub fn told(&self, args: &[&str]) -> String {
+    pub fn stderr(&self, args: &[&str]) -> String {
         let output = self.output(args);
         let stderr = text(&output.stderr);
         assert!(output.status.success(), "{args:?}: {stderr}");
@@ -258,7 +258,7 @@ impl Drop for Server {
     }
 }
 
-/// Where a broker is that `scripts/services` has started.
+/// Address of a broker that `scripts/services` has started.
 pub fn broker_address(broker: &Broker) -> SocketAddr {
     let ip = broker.host().parse().expect("an address of numbers");
     SocketAddr::new(ip, broker.port())
@@ -269,7 +269,7 @@ pub fn service(name: &str) -> String {
     setting(name).unwrap_or_else(|| panic!("{name}: scripts/test starts services and says where"))
 }
 
-/// Nothing of a run is left on the host.
+/// Asserts that nothing of a run is left on the host.
 pub fn assert_gone(live: &Live, run: &str) {
     let filter = format!("label=io.cuttlefish.run={run}");
     assert_eq!(containers(run), [""; 0], "containers");

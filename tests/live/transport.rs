@@ -42,20 +42,20 @@ pub fn graph(run: &str) -> Graph {
 
 struct Amqp {
     sender: Arc<dyn Transport>,
-    /// What arrives: who, and which.
+    /// Arriving messages: their receiver and their number.
     arrivals: BoxStream<'static, (usize, u64)>,
 }
 
-/// Who works off what arrives.
+/// Handler of arriving messages.
 #[derive(Clone, Copy)]
-enum By {
-    /// Whoever asks for it.
+enum Handler {
+    /// The reader that asks for it.
     Stream,
     /// The connection's own thread, as in containers.
     Thread,
 }
 
-async fn connected(broker: &Broker, graph: &Graph, by: By) -> Amqp {
+async fn connect(broker: &Broker, graph: &Graph, handler: Handler) -> Amqp {
     let mut inboxes = Vec::new();
     let mut sender = None;
     for (index, address) in ADDRESSES.into_iter().enumerate() {
@@ -66,13 +66,13 @@ async fn connected(broker: &Broker, graph: &Graph, by: By) -> Amqp {
             .unwrap();
         sender.get_or_insert(session.transport.clone());
         // The session lives as long as its transport, and here as its inbox.
-        let kept = session.transport;
-        let inbox = match by {
-            By::Stream => session.inbox,
-            By::Thread => by_thread(&session.worker, session.inbox),
+        let transport = session.transport;
+        let inbox = match handler {
+            Handler::Stream => session.inbox,
+            Handler::Thread => by_thread(&session.worker, session.inbox),
         };
         inboxes.push(inbox.map(move |envelope| {
-            let _ = &kept;
+            let _ = &transport;
             (index, envelope.generation.0)
         }));
     }
@@ -130,7 +130,7 @@ macro_rules! amqp_passes {
             let Some(_live) = live() else { return };
             with_broker(|broker| async move {
                 let graph = graph("contract");
-                contract::$name(connected(&broker, &graph, $by).await).await;
+                contract::$name(connect(&broker, &graph, $by).await).await;
                 remove(&broker, &graph).await;
             });
         }
@@ -140,7 +140,7 @@ macro_rules! amqp_passes {
 mod by_whoever_asks {
     use super::*;
 
-    amqp_passes! { By::Stream =>
+    amqp_passes! { Handler::Stream =>
         a_message_reaches_its_receiver_and_nobody_else
         a_message_to_a_layer_reaches_each_of_its_units
         messages_of_one_sender_keep_their_order
@@ -151,7 +151,7 @@ mod by_whoever_asks {
 mod by_the_connections_thread {
     use super::*;
 
-    amqp_passes! { By::Thread =>
+    amqp_passes! { Handler::Thread =>
         a_message_reaches_its_receiver_and_nobody_else
         a_message_to_a_layer_reaches_each_of_its_units
         messages_of_one_sender_keep_their_order
@@ -176,13 +176,13 @@ fn a_session_ends_when_it_is_told_to() {
     });
 }
 
-/// What is not needed any more goes, and the run stays as it is.
+/// Queues that are not needed any more go, and the run stays as it is.
 #[test]
 fn removing_what_another_wiring_lacks_leaves_the_rest_at_work() {
     let Some(_live) = live() else { return };
     with_broker(|broker| async move {
         let graph = graph("kept");
-        let backend = connected(&broker, &graph, By::Stream).await;
+        let backend = connect(&broker, &graph, Handler::Stream).await;
         let connection = broker.connect("test", SMALL_FRAMES).await.unwrap();
         let wiring = Wiring::new(&graph);
         wiring.remove_all_but(&wiring, &connection).await.unwrap();

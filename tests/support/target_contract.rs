@@ -8,7 +8,7 @@ use cuttlefish::deploy::{self, Actors, Error, Kind, Options, Target, Workload};
 use cuttlefish::host::End;
 use cuttlefish::monitor::Monitor;
 use cuttlefish::record::SavedRun;
-use cuttlefish::run::{Overrides, Prepared, Request, Source, bring_up};
+use cuttlefish::run::{Overrides, PreparedRun, RunRequest, TopologySource, bring_up};
 use cuttlefish::run_dir::RunDir;
 use cuttlefish::store::Store as _;
 use cuttlefish_core::protocol::Verdict;
@@ -35,19 +35,20 @@ pub async fn check(config: &Config, options: impl Fn() -> Options) {
     std::fs::create_dir_all(&config.runs_dir).unwrap();
     let file = &config.runs_dir.join("contract.yaml");
     std::fs::write(file, FILE).unwrap();
-    let digest = undisturbed(config, file).await;
+    let digest = undisturbed_digest(config, file).await;
     let kind = options().kind();
     let overrides = Overrides {
         values: vec![format!("name=contract-{}", kind.word())],
         neurons_per_unit: Some(6),
     };
-    let request = Request {
-        topology: Source::File(file),
+    let request = RunRequest {
+        topology: TopologySource::File(file),
         overrides: &overrides,
         target: kind,
         overwrite: false,
     };
-    let Prepared { dir, workload, .. } = Prepared::from_topology(&request, config).await.unwrap();
+    let PreparedRun { dir, workload, .. } =
+        PreparedRun::from_topology(&request, config).await.unwrap();
     let monitor = Monitor::silent();
     let create = || deploy::create(dir.clone(), options());
 
@@ -65,9 +66,15 @@ pub async fn check(config: &Config, options: impl Fn() -> Options) {
     assert_eq!(again.unwrap().summary, "", "nothing is left to change");
 
     // Stopped, it has committed; up again, it goes on to the bits of an undisturbed run.
-    assert_eq!(ended(&*target, &workload, true).await, Verdict::Stopped);
+    assert_eq!(
+        verdict_of(&*target, &workload, true).await,
+        Verdict::Stopped
+    );
     target.up(&workload, &monitor).await.unwrap();
-    assert_eq!(ended(&*target, &workload, false).await, Verdict::Completed);
+    assert_eq!(
+        verdict_of(&*target, &workload, false).await,
+        Verdict::Completed
+    );
     let store = target.store().await.unwrap();
     let saved = SavedRun::read_from(dir.name(), store).await.unwrap();
     assert_eq!(saved.digest().await.unwrap(), digest);
@@ -112,33 +119,33 @@ async fn is_up(dir: &RunDir, kind: Kind, workload: &Workload) {
     }
 }
 
-/// How training ends, which is asked to stop as soon as it has finished a tick if `is_stopped`.
-async fn ended(target: &dyn Target, workload: &Workload, is_stopped: bool) -> Verdict {
+/// Verdict of a training, which is asked to stop as soon as it has finished a tick if `is_stopped`.
+async fn verdict_of(target: &dyn Target, workload: &Workload, is_stopped: bool) -> Verdict {
     let mut session = target.session(&workload.graph).await.unwrap();
     let deadline = Instant::now() + PATIENCE;
     let mut is_asked = false;
     loop {
-        let look = session.look(0, Duration::from_millis(20)).await.unwrap();
-        match look.end {
+        let snapshot = session.look(0, Duration::from_millis(20)).await.unwrap();
+        match snapshot.end {
             Some(End::Finished(outcome)) => return outcome.verdict,
             Some(end) => panic!("{end:?}"),
-            None => assert!(Instant::now() < deadline, "{look:?}"),
+            None => assert!(Instant::now() < deadline, "{snapshot:?}"),
         }
-        if is_stopped && look.latest.is_some() && !std::mem::replace(&mut is_asked, true) {
+        if is_stopped && snapshot.latest.is_some() && !std::mem::replace(&mut is_asked, true) {
             session.stop().await.unwrap();
         }
     }
 }
 
 /// The digest of the file trained in one process without a break.
-async fn undisturbed(config: &Config, file: &Path) -> String {
-    let request = Request {
-        topology: Source::File(file),
+async fn undisturbed_digest(config: &Config, file: &Path) -> String {
+    let request = RunRequest {
+        topology: TopologySource::File(file),
         overrides: &Overrides::default(),
         target: Kind::Local,
         overwrite: false,
     };
-    let prepared = Prepared::from_topology(&request, config).await.unwrap();
+    let prepared = PreparedRun::from_topology(&request, config).await.unwrap();
     let monitor = Monitor::silent();
     let up = bring_up(prepared, Options::Local, &monitor).await.unwrap();
     let trained = up.train(&monitor).await.unwrap();

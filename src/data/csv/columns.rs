@@ -1,4 +1,4 @@
-//! Records to typed columns: which are numbers, which are categories, and what is missing.
+//! Records to typed columns: numbers, categories, and missing cells.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
@@ -7,7 +7,9 @@ use cuttlefish_core::topology::spec::{CsvTask, Missing};
 
 use super::problem::nearest;
 use super::table::{Row, Table};
-use super::{AUTO_CLASSES, MAX_CATEGORIES, MAX_CLASSES, MAX_VALUES, Options, Places, Problem};
+use super::{
+    AUTO_CLASSES, CellPositions, CsvOptions, CsvProblem, MAX_CATEGORIES, MAX_CLASSES, MAX_VALUES,
+};
 
 /// Stands for a missing cell among codes; among numbers it is NaN.
 pub(super) const MISSING: u32 = u32::MAX;
@@ -17,9 +19,9 @@ const MAX_COUNTED: usize = 1_000_000;
 /// All columns that are used, with the rows that are kept.
 #[derive(Debug)]
 pub(super) struct Columns {
-    /// How many rows are kept.
+    /// Number of rows that are kept.
     pub rows: usize,
-    /// What the target is predicted from, in the header's order.
+    /// Columns that the target is predicted from, in the header's order.
     pub features: Vec<(String, Column)>,
     /// The target, without missing cells.
     pub target: Column,
@@ -34,9 +36,9 @@ pub(super) enum Column {
     Categories {
         /// One for each row.
         codes: Vec<u32>,
-        /// In the order in which they were met.
+        /// The names, in the order in which they were met.
         names: Vec<String>,
-        /// Whether all names are numbers.
+        /// True if all names are numbers.
         numeric: bool,
     },
 }
@@ -49,13 +51,13 @@ pub(super) fn is_missing(cell: &str) -> bool {
 }
 
 /// Goes through the table twice: what the columns are, then what is in them.
-pub(super) fn read(table: &Table<'_>, options: &Options<'_>) -> Result<Columns, Problem> {
+pub(super) fn read(table: &Table<'_>, options: &CsvOptions<'_>) -> Result<Columns, CsvProblem> {
     let used = choose(table.header(), options)?;
     let scan = Scan::run(table, &used, options)?;
     let columns = used.len() - 1;
-    if scan.kept.saturating_mul(columns) > MAX_VALUES {
-        return Err(Problem::TooManyValues {
-            rows: scan.kept,
+    if scan.kept_rows.saturating_mul(columns) > MAX_VALUES {
+        return Err(CsvProblem::TooManyValues {
+            rows: scan.kept_rows,
             features: columns,
         });
     }
@@ -75,19 +77,19 @@ pub(super) fn read(table: &Table<'_>, options: &Options<'_>) -> Result<Columns, 
         finished.push((column.name.clone(), builder.finish(column)?));
     }
     // The target is last, `choose` put it there.
-    let (_, target) = finished.pop().ok_or(Problem::Empty)?;
+    let (_, target) = finished.pop().ok_or(CsvProblem::Empty)?;
     Ok(Columns {
-        rows: scan.kept,
+        rows: scan.kept_rows,
         features: finished,
         target,
     })
 }
 
 /// The numbers of the columns that are used: features in the header's order, then the target.
-fn choose(header: &[String], options: &Options<'_>) -> Result<Vec<usize>, Problem> {
+fn choose(header: &[String], options: &CsvOptions<'_>) -> Result<Vec<usize>, CsvProblem> {
     let find = |name: &str, key| match header.iter().position(|column| column == name) {
         Some(column) => Ok(column),
-        None => Err(Problem::UnknownColumn {
+        None => Err(CsvProblem::UnknownColumn {
             column: name.to_owned(),
             key,
             nearest: nearest(name, header),
@@ -99,7 +101,7 @@ fn choose(header: &[String], options: &Options<'_>) -> Result<Vec<usize>, Proble
     let target = find(options.target, "target")?;
     let ignored = |column: usize| options.ignore.contains(&header[column]);
     if ignored(target) {
-        return Err(Problem::TargetIgnored {
+        return Err(CsvProblem::TargetIgnored {
             column: options.target.to_owned(),
         });
     }
@@ -107,7 +109,7 @@ fn choose(header: &[String], options: &Options<'_>) -> Result<Vec<usize>, Proble
     check_names(header, &used)?;
     used.retain(|&column| column != target);
     if used.is_empty() {
-        return Err(Problem::NoFeatures {
+        return Err(CsvProblem::NoFeatures {
             target: options.target.to_owned(),
         });
     }
@@ -116,15 +118,15 @@ fn choose(header: &[String], options: &Options<'_>) -> Result<Vec<usize>, Proble
 }
 
 /// Columns that are used have names, each its own.
-fn check_names(header: &[String], used: &[usize]) -> Result<(), Problem> {
-    let mut seen = HashMap::new();
+fn check_names(header: &[String], used: &[usize]) -> Result<(), CsvProblem> {
+    let mut columns = HashMap::new();
     for &column in used {
         let name = header[column].as_str();
         if name.is_empty() {
-            return Err(Problem::UnnamedColumn { number: column + 1 });
+            return Err(CsvProblem::UnnamedColumn { number: column + 1 });
         }
-        if let Some(first) = seen.insert(name, column) {
-            return Err(Problem::DuplicateColumn {
+        if let Some(first) = columns.insert(name, column) {
+            return Err(CsvProblem::DuplicateColumn {
                 column: name.to_owned(),
                 first: first + 1,
                 second: column + 1,
@@ -134,14 +136,14 @@ fn check_names(header: &[String], used: &[usize]) -> Result<(), Problem> {
     Ok(())
 }
 
-/// What the first pass sees.
+/// Result of the first pass.
 struct Scan {
     columns: Vec<ColumnScan>,
     /// Rows that the second pass keeps.
-    kept: usize,
+    kept_rows: usize,
 }
 
-/// What the first pass sees of one column.
+/// Result of the first pass for one column.
 #[derive(Default)]
 struct ColumnScan {
     name: String,
@@ -150,21 +152,26 @@ struct ColumnScan {
     text: Option<(u64, String)>,
     /// The first cell that is infinite or too large, and where it is.
     not_finite: Option<(u64, String)>,
-    /// Whether a number has a fraction.
+    /// True if a number has a fraction.
     fractions: bool,
     /// Different numbers, up to one more than a class target may have by itself.
     few: Vec<f64>,
 }
 
 impl Scan {
-    fn run(table: &Table<'_>, used: &[usize], options: &Options<'_>) -> Result<Self, Problem> {
-        let named = |&column: &usize| ColumnScan {
+    fn run(
+        table: &Table<'_>,
+        used: &[usize],
+        options: &CsvOptions<'_>,
+    ) -> Result<Self, CsvProblem> {
+        let new_scan = |&column: &usize| ColumnScan {
             name: table.header()[column].clone(),
             ..ColumnScan::default()
         };
-        let mut columns: Vec<_> = used.iter().map(named).collect();
-        let (mut rows, mut kept) = (0, 0);
-        let (mut missing, mut missing_target) = (Places::default(), Places::default());
+        let mut columns: Vec<_> = used.iter().map(new_scan).collect();
+        let (mut rows, mut kept_rows) = (0, 0);
+        let (mut missing, mut missing_target) =
+            (CellPositions::default(), CellPositions::default());
         table.for_each(|row| {
             let mut complete = true;
             for (i, (scan, &column)) in columns.iter_mut().zip(used).enumerate() {
@@ -179,16 +186,16 @@ impl Scan {
                 }
             }
             rows += 1;
-            kept += usize::from(complete || options.missing != Missing::DropRow);
+            kept_rows += usize::from(complete || options.missing != Missing::DropRow);
             Ok(())
         })?;
         if rows == 0 {
-            return Err(Problem::NoRows);
+            return Err(CsvProblem::NoRows);
         }
         match options.missing {
-            Missing::Error if missing.count > 0 => return Err(Problem::Missing { missing }),
+            Missing::Error if missing.count > 0 => return Err(CsvProblem::Missing { missing }),
             Missing::Mean | Missing::Median if missing_target.count > 0 => {
-                return Err(Problem::MissingTarget {
+                return Err(CsvProblem::MissingTarget {
                     missing: missing_target,
                 });
             }
@@ -197,14 +204,14 @@ impl Scan {
         for column in &columns {
             column.check()?;
         }
-        if kept == 0 {
-            return Err(Problem::AllDropped { rows });
+        if kept_rows == 0 {
+            return Err(CsvProblem::AllDropped { rows });
         }
-        Ok(Self { columns, kept })
+        Ok(Self { columns, kept_rows })
     }
 
-    /// What takes the values of each column in the second pass.
-    fn builders(&self, options: &Options<'_>) -> Result<Vec<Builder>, Problem> {
+    /// Builders that take the values of each column in the second pass.
+    fn builders(&self, options: &CsvOptions<'_>) -> Result<Vec<ColumnBuilder>, CsvProblem> {
         let last = self.columns.len() - 1;
         let mut builders = Vec::with_capacity(self.columns.len());
         for (i, column) in self.columns.iter().enumerate() {
@@ -217,9 +224,9 @@ impl Scan {
                 }
             };
             builders.push(match as_numbers {
-                true => Builder::Numbers(Vec::with_capacity(self.kept)),
-                false => Builder::Categories(CategoryBuilder {
-                    codes: Vec::with_capacity(self.kept),
+                true => ColumnBuilder::Numbers(Vec::with_capacity(self.kept_rows)),
+                false => ColumnBuilder::Categories(CategoryBuilder {
+                    codes: Vec::with_capacity(self.kept_rows),
                     numeric: column.text.is_none(),
                     limit: if i == last {
                         MAX_CLASSES
@@ -260,25 +267,25 @@ impl ColumnScan {
         true
     }
 
-    fn check(&self) -> Result<(), Problem> {
+    fn check(&self) -> Result<(), CsvProblem> {
         match (&self.text, &self.not_finite) {
             // Among text, `inf` is a word like others.
-            (None, Some((line, text))) => Err(Problem::NotFinite {
+            (None, Some((line, text))) => Err(CsvProblem::NotFinite {
                 line: *line,
                 column: self.name.clone(),
                 text: text.clone(),
             }),
-            (None, None) if self.numbers == 0 => Err(Problem::NoValues {
+            (None, None) if self.numbers == 0 => Err(CsvProblem::NoValues {
                 column: self.name.clone(),
             }),
             _ => Ok(()),
         }
     }
 
-    fn need_numbers(&self) -> Result<bool, Problem> {
+    fn need_numbers(&self) -> Result<bool, CsvProblem> {
         match &self.text {
             None => Ok(true),
-            Some((line, text)) => Err(Problem::NotANumber {
+            Some((line, text)) => Err(CsvProblem::NotANumber {
                 line: *line,
                 column: self.name.clone(),
                 text: text.clone(),
@@ -289,7 +296,7 @@ impl ColumnScan {
 }
 
 /// Takes the values of one column.
-enum Builder {
+enum ColumnBuilder {
     Numbers(Vec<f32>),
     Categories(CategoryBuilder),
 }
@@ -307,7 +314,7 @@ struct CategoryBuilder {
     hasher: RandomState,
 }
 
-impl Builder {
+impl ColumnBuilder {
     fn push(&mut self, cell: &str) {
         match self {
             // The first pass has seen that cells with a value are numbers.
@@ -317,7 +324,7 @@ impl Builder {
         }
     }
 
-    fn finish(self, scan: &ColumnScan) -> Result<Column, Problem> {
+    fn finish(self, scan: &ColumnScan) -> Result<Column, CsvProblem> {
         let builder = match self {
             Self::Numbers(numbers) => return Ok(Column::Numbers(numbers)),
             Self::Categories(builder) => builder,
@@ -325,11 +332,11 @@ impl Builder {
         let column = scan.name.clone();
         let count = builder.excess.len();
         if count > 0 && builder.target {
-            return Err(Problem::TooManyClasses { column, count });
+            return Err(CsvProblem::TooManyClasses { column, count });
         }
         if count > 0 {
             let (line, text) = scan.text.clone().unwrap_or_default();
-            return Err(Problem::TooManyCategories {
+            return Err(CsvProblem::TooManyCategories {
                 column,
                 count,
                 line,

@@ -7,17 +7,17 @@ use cuttlefish_core::topology::spec::Missing;
 use super::columns::{Column, MISSING, is_missing};
 use super::problem::nearest;
 use super::table::{Row, Table};
-use super::{MAX_VALUES, Places, Problem};
+use super::{CellPositions, CsvProblem, MAX_VALUES};
 use crate::data::Error;
 use crate::data::encoder::{ColumnEncoder, Encoder, Encoding};
 use crate::data::file::read_file;
 
 /// Rows of another table, encoded.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Encoded {
+pub struct EncodedTable {
     /// The features of all rows, row-major `[rows, features]`.
     pub values: Vec<f32>,
-    /// Where in the file each row starts, from 1. Rows that `drop_row` leaves out are not here.
+    /// Lines of the file on which the rows start, from 1. Rows that `drop_row` leaves out are not here.
     pub lines: Vec<u64>,
     /// Columns with categories that the training rows did not have, and how many cells of each.
     /// All features of such a cell are 0.
@@ -36,13 +36,13 @@ pub(super) fn fit(
     columns: &[(String, Column)],
     train: &[u32],
     missing: Missing,
-) -> Result<Encoder, Problem> {
+) -> Result<Encoder, CsvProblem> {
     let fit = |(name, column): &(String, Column)| {
         let kind = match column {
             Column::Numbers(numbers) => fit_numbers(numbers, train, missing),
             Column::Categories { codes, names, .. } => fit_categories(codes, names, train, missing),
         };
-        let kind = kind.ok_or_else(|| Problem::NoTrainingValues {
+        let kind = kind.ok_or_else(|| CsvProblem::NoTrainingValues {
             column: name.clone(),
         })?;
         let name = name.clone();
@@ -54,7 +54,7 @@ pub(super) fn fit(
 
 /// Encodes the rows of another table: columns are matched by name, their order is free, and
 /// columns that the network does not use, the target among them, are left out.
-pub fn encode_table(encoder: &Encoder, path: &Path) -> Result<Encoded, Error> {
+pub fn encode_table(encoder: &Encoder, path: &Path) -> Result<EncodedTable, Error> {
     let bytes = read_file(path)?;
     encode_bytes(encoder, &bytes).map_err(|problem| Error::Csv {
         path: path.to_owned(),
@@ -63,11 +63,11 @@ pub fn encode_table(encoder: &Encoder, path: &Path) -> Result<Encoded, Error> {
 }
 
 /// Like [`encode_table`], for the bytes of a file.
-pub fn encode_bytes(encoder: &Encoder, bytes: &[u8]) -> Result<Encoded, Problem> {
+pub fn encode_bytes(encoder: &Encoder, bytes: &[u8]) -> Result<EncodedTable, CsvProblem> {
     let table = Table::open(bytes)?;
     let places = places(encoder, table.header())?;
-    let mut output = Output::new(encoder);
-    let mut missing = Places::default();
+    let mut output = FeatureEncoder::new(encoder);
+    let mut missing = CellPositions::default();
     let mut lines = Vec::new();
     let mut rows = 0;
     table.for_each(|row| {
@@ -91,15 +91,15 @@ pub fn encode_bytes(encoder: &Encoder, bytes: &[u8]) -> Result<Encoded, Problem>
         Ok(())
     })?;
     if missing.count > 0 {
-        return Err(Problem::Missing { missing });
+        return Err(CsvProblem::Missing { missing });
     }
     match (rows, lines.len()) {
-        (0, _) => return Err(Problem::NoRows),
-        (_, 0) => return Err(Problem::AllDropped { rows }),
+        (0, _) => return Err(CsvProblem::NoRows),
+        (_, 0) => return Err(CsvProblem::AllDropped { rows }),
         _ => {}
     }
     let (values, unseen) = output.finish();
-    Ok(Encoded {
+    Ok(EncodedTable {
         values,
         lines,
         unseen,
@@ -111,8 +111,8 @@ pub(super) fn encode_columns(
     encoder: &Encoder,
     columns: &[(String, Column)],
     rows: usize,
-) -> Result<Vec<f32>, Problem> {
-    let mut output = Output::new(encoder);
+) -> Result<Vec<f32>, CsvProblem> {
+    let mut output = FeatureEncoder::new(encoder);
     output.check_room(rows)?;
     output.values.reserve_exact(rows * output.width);
     for row in 0..rows {
@@ -131,17 +131,17 @@ pub(super) fn encode_columns(
     Ok(output.finish().0)
 }
 
-/// Where in the header each column is.
-fn places(encoder: &Encoder, header: &[String]) -> Result<Vec<usize>, Problem> {
+/// Position in the header of each column.
+fn places(encoder: &Encoder, header: &[String]) -> Result<Vec<usize>, CsvProblem> {
     let place = |column: &ColumnEncoder| {
         let mut places = (0..header.len()).filter(|&place| header[place] == column.name);
-        let first = places.next().ok_or_else(|| Problem::AbsentColumn {
+        let first = places.next().ok_or_else(|| CsvProblem::AbsentColumn {
             column: column.name.clone(),
             nearest: nearest(&column.name, header),
         })?;
         match places.next() {
             None => Ok(first),
-            Some(second) => Err(Problem::DuplicateColumn {
+            Some(second) => Err(CsvProblem::DuplicateColumn {
                 column: column.name.clone(),
                 first: first + 1,
                 second: second + 1,
@@ -151,7 +151,11 @@ fn places(encoder: &Encoder, header: &[String]) -> Result<Vec<usize>, Problem> {
     encoder.columns.iter().map(place).collect()
 }
 
-fn cell<'r>(column: &ColumnEncoder, row: &'r Row<'_>, place: usize) -> Result<Cell<'r>, Problem> {
+fn cell<'r>(
+    column: &ColumnEncoder,
+    row: &'r Row<'_>,
+    place: usize,
+) -> Result<Cell<'r>, CsvProblem> {
     let text = row.cell(place);
     if is_missing(text) {
         return Ok(Cell::Missing);
@@ -161,12 +165,12 @@ fn cell<'r>(column: &ColumnEncoder, row: &'r Row<'_>, place: usize) -> Result<Ce
     };
     match text.parse::<f32>() {
         Ok(number) if number.is_finite() => Ok(Cell::Number(number)),
-        Ok(_) => Err(Problem::NotFinite {
+        Ok(_) => Err(CsvProblem::NotFinite {
             line: row.line,
             column: column.name.clone(),
             text: text.to_owned(),
         }),
-        Err(_) => Err(Problem::NotANumber {
+        Err(_) => Err(CsvProblem::NotANumber {
             line: row.line,
             column: column.name.clone(),
             text: text.to_owned(),
@@ -176,14 +180,14 @@ fn cell<'r>(column: &ColumnEncoder, row: &'r Row<'_>, place: usize) -> Result<Ce
 }
 
 /// Features, row by row, and what was strange about them.
-struct Output<'a> {
+struct FeatureEncoder<'a> {
     encoder: &'a Encoder,
     width: usize,
     values: Vec<f32>,
     unseen: Vec<u64>,
 }
 
-impl<'a> Output<'a> {
+impl<'a> FeatureEncoder<'a> {
     fn new(encoder: &'a Encoder) -> Self {
         Self {
             encoder,
@@ -193,11 +197,11 @@ impl<'a> Output<'a> {
         }
     }
 
-    fn check_room(&self, rows: usize) -> Result<(), Problem> {
+    fn check_room(&self, rows: usize) -> Result<(), CsvProblem> {
         let features = self.width;
         match rows.checked_mul(features) {
             Some(values) if values <= MAX_VALUES => Ok(()),
-            _ => Err(Problem::TooManyValues { rows, features }),
+            _ => Err(CsvProblem::TooManyValues { rows, features }),
         }
     }
 
@@ -216,14 +220,14 @@ impl<'a> Output<'a> {
                 self.values.push(scale(number, *mean, *deviation));
             }
             Encoding::Category { categories, fill } => {
-                let found = match cell {
+                let position = match cell {
                     Cell::Category(name) => {
                         categories.binary_search_by(|c| c.as_str().cmp(name)).ok()
                     }
                     _ => *fill,
                 };
-                self.unseen[index] += u64::from(found.is_none());
-                let one = |i| if found == Some(i) { 1.0 } else { 0.0 };
+                self.unseen[index] += u64::from(position.is_none());
+                let one = |i| if position == Some(i) { 1.0 } else { 0.0 };
                 self.values.extend((0..categories.len()).map(one));
             }
         }
@@ -255,13 +259,13 @@ fn scale(number: f64, mean: f64, deviation: f64) -> f32 {
 /// `None` if no training row has a value.
 fn fit_numbers(numbers: &[f32], train: &[u32], missing: Missing) -> Option<Encoding> {
     let values = train.iter().map(|&row| f64::from(numbers[row as usize]));
-    let mut known: Vec<f64> = values.clone().filter(|value| !value.is_nan()).collect();
-    if known.is_empty() {
+    let mut present: Vec<f64> = values.clone().filter(|value| !value.is_nan()).collect();
+    if present.is_empty() {
         return None;
     }
     let fill = match missing {
-        Missing::Mean => Some(mean(known.iter().copied())),
-        Missing::Median => Some(median(&mut known)),
+        Missing::Mean => Some(mean(present.iter().copied())),
+        Missing::Median => Some(median(&mut present)),
         Missing::Error | Missing::DropRow => None,
     };
     // Fitted after filling in, so that the column that trains has mean 0 and deviation 1.
@@ -311,12 +315,12 @@ fn fit_categories(
             *count += 1;
         }
     }
-    let mut known: Vec<(&String, u64)> = names.iter().zip(counts).filter(|c| c.1 > 0).collect();
-    known.sort_unstable();
-    // Of equally frequent ones the first.
-    let most = (0..known.len()).rev().max_by_key(|&i| known[i].1)?;
+    let mut present: Vec<(&String, u64)> = names.iter().zip(counts).filter(|c| c.1 > 0).collect();
+    present.sort_unstable();
+    // The first one of equally frequent ones.
+    let most = (0..present.len()).rev().max_by_key(|&i| present[i].1)?;
     Some(Encoding::Category {
-        categories: known.into_iter().map(|(name, _)| name.clone()).collect(),
+        categories: present.into_iter().map(|(name, _)| name.clone()).collect(),
         fill: matches!(missing, Missing::Mean | Missing::Median).then_some(most),
     })
 }

@@ -23,8 +23,8 @@ use std::path::Path;
 use cuttlefish_core::data::{Dataset, Split, Values};
 use cuttlefish_core::topology::spec::{CsvTask, Missing};
 
-pub use self::encode::{Encoded, encode_bytes, encode_table};
-pub use self::problem::{Place, Places, Problem};
+pub use self::encode::{EncodedTable, encode_bytes, encode_table};
+pub use self::problem::{CellPosition, CellPositions, CsvProblem};
 use super::Error;
 use super::encoder::Encoder;
 use super::file::read_file;
@@ -46,14 +46,14 @@ pub const MAX_VALUES: usize = 1 << 28;
 /// A target of whole numbers with at most so many different values is a class.
 pub const AUTO_CLASSES: usize = 20;
 
-/// What the topology file says about the table.
+/// Options of a table in the topology file.
 #[derive(Clone, Copy, Debug)]
-pub struct Options<'a> {
+pub struct CsvOptions<'a> {
     /// Name of the column to predict.
     pub target: &'a str,
-    /// Whether the target is a class or a number.
+    /// Kind of the target: a class or a number.
     pub task: CsvTask,
-    /// What to do about missing cells.
+    /// Treatment of missing cells.
     pub missing: Missing,
     /// Columns to leave out.
     pub ignore: &'a [String],
@@ -64,7 +64,7 @@ pub struct Options<'a> {
 }
 
 /// Reads the file, and parses it.
-pub fn load(path: &Path, options: &Options<'_>) -> Result<(Dataset, Encoder), Error> {
+pub fn load(path: &Path, options: &CsvOptions<'_>) -> Result<(Dataset, Encoder), Error> {
     let bytes = read_file(path)?;
     parse(bytes, options).map_err(|problem| Error::Csv {
         path: path.to_owned(),
@@ -77,7 +77,7 @@ pub fn load(path: &Path, options: &Options<'_>) -> Result<(Dataset, Encoder), Er
 /// Numbers are scaled to mean 0 and deviation 1, categories become one feature each; both as the
 /// training rows have them. Regression targets stay as they are: a loss in the target's own unit
 /// is one that people can read.
-pub fn parse(bytes: Vec<u8>, options: &Options<'_>) -> Result<(Dataset, Encoder), Problem> {
+pub fn parse(bytes: Vec<u8>, options: &CsvOptions<'_>) -> Result<(Dataset, Encoder), CsvProblem> {
     let columns = {
         let table = table::Table::open(&bytes)?;
         columns::read(&table, options)?

@@ -1,4 +1,4 @@
-//! What can be wrong with a table.
+//! Problems of a table.
 
 use std::fmt;
 
@@ -6,8 +6,8 @@ use super::{MAX_CATEGORIES, MAX_CELL, MAX_CLASSES, MAX_COLUMNS, MAX_LINE, MAX_RO
 
 /// A cell.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
-    /// Its line in the file, from 1.
+pub struct CellPosition {
+    /// Line of the cell's row in the file, from 1.
     pub line: u64,
     /// The name of its column.
     pub column: String,
@@ -15,16 +15,16 @@ pub struct Place {
 
 /// The first of some cells, and how many there are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Places {
+pub struct CellPositions {
     /// The first ones.
-    pub first: Vec<Place>,
+    pub first: Vec<CellPosition>,
     /// The number of all.
     pub count: u64,
 }
 
-/// Why a table cannot be used.
+/// Problem of a table that cannot be used.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
-pub enum Problem {
+pub enum CsvProblem {
     /// No text at all.
     #[error("the file is empty (a header line and one line a row are needed)")]
     Empty,
@@ -34,7 +34,7 @@ pub enum Problem {
     /// Not UTF-8.
     #[error("line {line}: not UTF-8 (save the file as UTF-8; compressed files must be unpacked)")]
     Encoding {
-        /// Where the first wrong byte is.
+        /// Line of the first wrong byte.
         line: u64,
     },
     /// A line beyond the limit.
@@ -49,13 +49,13 @@ pub enum Problem {
          mark missing?)"
     )]
     LongCell {
-        /// Where its row starts.
+        /// Line on which its row starts.
         line: u64,
     },
     /// A quotation mark without its partner.
     #[error("line {line}: a quoted cell is not closed before the file ends (add the closing `\"`)")]
     OpenQuote {
-        /// Where its row starts.
+        /// Line on which its row starts.
         line: u64,
     },
     /// The parser gave up.
@@ -78,15 +78,15 @@ pub enum Problem {
     Ragged {
         /// The line.
         line: u64,
-        /// How many cells it has.
+        /// Number of its cells.
         cells: usize,
-        /// How many the header has.
+        /// Number of the header's cells.
         columns: usize,
     },
     /// Too many columns.
     #[error("{columns} columns, the limit is {MAX_COLUMNS} (use fewer columns)")]
     TooManyColumns {
-        /// How many there are.
+        /// Number of columns.
         columns: usize,
     },
     /// Too many rows.
@@ -108,7 +108,7 @@ pub enum Problem {
         "column number {number} has no name (name it in the header, or list `\"\"` under `ignore`)"
     )]
     UnnamedColumn {
-        /// Its number, from 1.
+        /// Number of the column, from 1.
         number: usize,
     },
     /// Two columns of one name.
@@ -152,14 +152,14 @@ pub enum Problem {
          `median` or `drop_row`)"
     )]
     Missing {
-        /// Where they are.
-        missing: Places,
+        /// The cells' positions.
+        missing: CellPositions,
     },
     /// Missing targets, which cannot be made up.
     #[error("{missing}, and it is the target (fill them in, or set `missing` to `drop_row`)")]
     MissingTarget {
-        /// Where they are.
-        missing: Places,
+        /// The cells' positions.
+        missing: CellPositions,
     },
     /// A column without a single value.
     #[error("column `{column}` has no values (list it under `ignore`)")]
@@ -178,7 +178,7 @@ pub enum Problem {
         "each of the {rows} rows has a missing cell, so none is left (choose another `missing`)"
     )]
     AllDropped {
-        /// How many rows there were.
+        /// Number of rows in the table.
         rows: usize,
     },
     /// Infinite, not a number, or beyond 32 bits.
@@ -203,7 +203,7 @@ pub enum Problem {
         column: String,
         /// The cell.
         text: String,
-        /// What to do.
+        /// Advice.
         hint: &'static str,
     },
     /// A name, a date, a number with a slip of the pen.
@@ -215,11 +215,11 @@ pub enum Problem {
     TooManyCategories {
         /// The column.
         column: String,
-        /// How many values it has.
+        /// Number of different values.
         count: usize,
-        /// Where the first one is that is not a number.
+        /// Line of the first value that is not a number.
         line: u64,
-        /// That value.
+        /// The value.
         text: String,
     },
     /// A target that is hardly a class.
@@ -230,7 +230,7 @@ pub enum Problem {
     TooManyClasses {
         /// The column.
         column: String,
-        /// How many values it has.
+        /// Number of different values.
         count: usize,
     },
     /// Nothing to tell apart.
@@ -254,7 +254,7 @@ pub enum Problem {
     },
 }
 
-impl fmt::Display for Places {
+impl fmt::Display for CellPositions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let cells = if self.count == 1 {
             "cell is"
@@ -262,7 +262,7 @@ impl fmt::Display for Places {
             "cells are"
         };
         write!(f, "{} {cells} missing: ", self.count)?;
-        for (i, Place { line, column }) in self.first.iter().enumerate() {
+        for (i, CellPosition { line, column }) in self.first.iter().enumerate() {
             let separator = if i == 0 { "" } else { "; " };
             write!(f, "{separator}line {line}, column `{column}`")?;
         }
@@ -273,14 +273,14 @@ impl fmt::Display for Places {
     }
 }
 
-impl Places {
-    /// How many places are kept.
+impl CellPositions {
+    /// Number of positions that are kept.
     const SHOWN: usize = 5;
 
     /// Counts a place, and keeps it if it is one of the first.
     pub(super) fn add(&mut self, line: u64, column: &str) {
         if self.first.len() < Self::SHOWN {
-            self.first.push(Place {
+            self.first.push(CellPosition {
                 line,
                 column: column.to_owned(),
             });

@@ -4,11 +4,11 @@ use std::ops::ControlFlow;
 
 use csv::{Reader, ReaderBuilder, StringRecord};
 
-use super::{MAX_CELL, MAX_COLUMNS, MAX_LINE, MAX_ROWS, Problem};
+use super::{CsvProblem, MAX_CELL, MAX_COLUMNS, MAX_LINE, MAX_ROWS};
 
-/// What may stand between two cells, the likelier first.
+/// Delimiters that cells may have between them, the likelier first.
 const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
-/// How many records decide which of them it is.
+/// Number of records that decide which of them it is.
 const SAMPLE: usize = 20;
 
 /// A table whose header has been read.
@@ -19,9 +19,9 @@ pub(super) struct Table<'a> {
     header: Vec<String>,
 }
 
-/// One record, and where it starts.
+/// One record of the table, with its line.
 pub(super) struct Row<'a> {
-    /// Its line, from 1.
+    /// Line on which the record starts, from 1.
     pub line: u64,
     record: &'a StringRecord,
 }
@@ -35,10 +35,10 @@ impl Row<'_> {
 
 impl<'a> Table<'a> {
     /// Checks the encoding, finds the delimiter and reads the header.
-    pub fn open(bytes: &'a [u8]) -> Result<Self, Problem> {
+    pub fn open(bytes: &'a [u8]) -> Result<Self, CsvProblem> {
         let text = decode(bytes)?;
         if text.trim().is_empty() {
-            return Err(Problem::Empty);
+            return Err(CsvProblem::Empty);
         }
         check_lines(text)?;
         let delimiter = sniff(text);
@@ -53,15 +53,15 @@ impl<'a> Table<'a> {
             Ok(ControlFlow::Break(()))
         })?;
         if header.is_empty() {
-            return Err(Problem::Empty);
+            return Err(CsvProblem::Empty);
         }
         if header.len() > MAX_COLUMNS {
-            return Err(Problem::TooManyColumns {
+            return Err(CsvProblem::TooManyColumns {
                 columns: header.len(),
             });
         }
         if header.iter().all(|name| name.parse::<f64>().is_ok()) {
-            return Err(Problem::NoHeader {
+            return Err(CsvProblem::NoHeader {
                 first: header.swap_remove(0),
             });
         }
@@ -77,20 +77,20 @@ impl<'a> Table<'a> {
     /// Goes through the records after the header, and checks each one's number of cells.
     pub fn for_each(
         &self,
-        mut visit: impl FnMut(&Row<'_>) -> Result<(), Problem>,
-    ) -> Result<(), Problem> {
+        mut visit: impl FnMut(&Row<'_>) -> Result<(), CsvProblem>,
+    ) -> Result<(), CsvProblem> {
         let mut records = 0;
         self.walk(|row| {
             let cells = row.record.len();
             if cells != self.header.len() {
-                return Err(Problem::Ragged {
+                return Err(CsvProblem::Ragged {
                     line: row.line,
                     cells,
                     columns: self.header.len(),
                 });
             }
             if records > MAX_ROWS {
-                return Err(Problem::TooManyRows);
+                return Err(CsvProblem::TooManyRows);
             }
             if records > 0 {
                 visit(row)?;
@@ -103,8 +103,8 @@ impl<'a> Table<'a> {
     /// Goes through all records, the header too.
     fn walk(
         &self,
-        mut visit: impl FnMut(&Row<'_>) -> Result<ControlFlow<()>, Problem>,
-    ) -> Result<(), Problem> {
+        mut visit: impl FnMut(&Row<'_>) -> Result<ControlFlow<()>, CsvProblem>,
+    ) -> Result<(), CsvProblem> {
         let mut reader = reader(self.text, self.delimiter);
         let mut record = StringRecord::new();
         let mut lines = Lines::new(self.text.as_bytes());
@@ -114,7 +114,7 @@ impl<'a> Table<'a> {
             let position = record.position().map_or(0, |position| position.byte());
             (start, line) = lines.advance(position as usize);
             if record.iter().any(|cell| cell.len() > MAX_CELL) {
-                return Err(Problem::LongCell { line });
+                return Err(CsvProblem::LongCell { line });
             }
             if visit(&Row {
                 line,
@@ -128,7 +128,7 @@ impl<'a> Table<'a> {
         // A quoted cell that is never closed swallows the lines after it.
         let last = self.text[start..].trim_end();
         if last.contains(['\n', '\r']) && last.matches('"').count() % 2 == 1 {
-            return Err(Problem::OpenQuote { line });
+            return Err(CsvProblem::OpenQuote { line });
         }
         Ok(())
     }
@@ -142,21 +142,21 @@ fn reader(text: &str, delimiter: u8) -> Reader<&[u8]> {
         .from_reader(text.as_bytes())
 }
 
-fn read(reader: &mut Reader<&[u8]>, record: &mut StringRecord) -> Result<bool, Problem> {
+fn read(reader: &mut Reader<&[u8]>, record: &mut StringRecord) -> Result<bool, CsvProblem> {
     reader
         .read_record(record)
-        .map_err(|error| Problem::Csv(error.to_string()))
+        .map_err(|error| CsvProblem::Csv(error.to_string()))
 }
 
-fn decode(bytes: &[u8]) -> Result<&str, Problem> {
+fn decode(bytes: &[u8]) -> Result<&str, CsvProblem> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    str::from_utf8(bytes).map_err(|error| Problem::Encoding {
+    str::from_utf8(bytes).map_err(|error| CsvProblem::Encoding {
         line: 1 + count_lines(&bytes[..error.valid_up_to()]),
     })
 }
 
 /// Long lines are refused before the parser makes room for their cells.
-fn check_lines(text: &str) -> Result<(), Problem> {
+fn check_lines(text: &str) -> Result<(), CsvProblem> {
     let mut line = 1;
     let mut length = 0;
     for &byte in text.as_bytes() {
@@ -165,7 +165,7 @@ fn check_lines(text: &str) -> Result<(), Problem> {
             line += u64::from(byte == b'\n');
             length = 0;
         } else if length > MAX_LINE {
-            return Err(Problem::LongLine { line });
+            return Err(CsvProblem::LongLine { line });
         }
     }
     Ok(())
@@ -210,7 +210,7 @@ impl<'a> Lines<'a> {
         }
     }
 
-    /// Where the record that the parser places at `position` starts, and on which line.
+    /// Byte and line at which the record starts that the parser places at `position`.
     fn advance(&mut self, position: usize) -> (usize, u64) {
         let blank = |byte: &u8| matches!(byte, b'\n' | b'\r');
         let rest = &self.bytes[position.min(self.bytes.len())..];

@@ -3,10 +3,10 @@
 use cuttlefish_core::data::Task;
 
 use super::columns::Column;
-use super::{Options, Problem};
+use super::{CsvOptions, CsvProblem};
 
 /// Class names are sorted, as numbers if all are; numbers are kept as they are.
-pub(super) fn task(options: &Options<'_>, target: Column) -> Result<Task, Problem> {
+pub(super) fn task(options: &CsvOptions<'_>, target: Column) -> Result<Task, CsvProblem> {
     let target_name = options.target.to_owned();
     let (codes, names, numeric) = match target {
         Column::Numbers(targets) => {
@@ -22,7 +22,7 @@ pub(super) fn task(options: &Options<'_>, target: Column) -> Result<Task, Proble
         } => (codes, names, numeric),
     };
     if let [class] = names.as_slice() {
-        return Err(Problem::OneClass {
+        return Err(CsvProblem::OneClass {
             column: target_name,
             class: class.clone(),
         });

@@ -1,4 +1,4 @@
-//! Tables: what is made of them.
+//! Tables as data sets.
 
 use std::fmt::Write as _;
 
@@ -6,10 +6,10 @@ use cuttlefish_core::data::{Dataset, Task, Values};
 use cuttlefish_core::topology::spec::{CsvTask, Missing};
 
 use crate::data::Encoder;
-use crate::data::csv::{Options, parse};
+use crate::data::csv::{CsvOptions, parse};
 
 /// All rows train, missing cells are errors, the target is `y`.
-pub const OPTIONS: Options<'static> = Options {
+pub const OPTIONS: CsvOptions<'static> = CsvOptions {
     target: "y",
     task: CsvTask::Auto,
     missing: Missing::Error,
@@ -19,7 +19,7 @@ pub const OPTIONS: Options<'static> = Options {
 };
 
 #[track_caller]
-pub fn read(text: &str, options: &Options<'_>) -> (Dataset, Encoder) {
+pub fn read(text: &str, options: &CsvOptions<'_>) -> (Dataset, Encoder) {
     match parse(text.as_bytes().to_vec(), options) {
         Ok(read) => read,
         Err(problem) => panic!("{problem}"),
@@ -87,7 +87,7 @@ fn constant_column_that_is_no_sum_of_powers_of_two_is_zero() {
     let text = format!("x,y\n{}", "0.1,a\n0.1,b\n0.1,a\n".repeat(33));
     assert!(floats(&read(&text, &OPTIONS).0).iter().all(|&x| x == 0.0));
     let missing = Missing::Mean;
-    let options = Options { missing, ..OPTIONS };
+    let options = CsvOptions { missing, ..OPTIONS };
     let text = format!("{text},b\n");
     assert!(floats(&read(&text, &options).0).iter().all(|&x| x == 0.0));
 }
@@ -108,10 +108,10 @@ fn whole_numbers_are_classes_up_to_twenty_and_sorted_as_numbers() {
     assert_eq!(read(&table(20), &OPTIONS).0.task.classes(), Some(20));
     assert_eq!(read(&table(21), &OPTIONS).0.task.classes(), None);
     let task = CsvTask::Classification;
-    let options = Options { task, ..OPTIONS };
+    let options = CsvOptions { task, ..OPTIONS };
     assert_eq!(read(&table(21), &options).0.task.classes(), Some(21));
     let task = CsvTask::Regression;
-    let options = Options { task, ..OPTIONS };
+    let options = CsvOptions { task, ..OPTIONS };
     assert_eq!(read(&table(2), &options).0.task.classes(), None);
     assert_eq!(read("x,y\n1,0.5\n2,1\n", &OPTIONS).0.task.classes(), None);
 }
@@ -148,7 +148,7 @@ fn delimiter_inside_cells_does_not_mislead() {
 #[test]
 fn ignored_columns_are_not_looked_at() {
     let ignore = ["id".to_owned(), String::new()];
-    let options = Options {
+    let options = CsvOptions {
         ignore: &ignore,
         ..OPTIONS
     };
@@ -159,7 +159,7 @@ fn ignored_columns_are_not_looked_at() {
 #[test]
 fn rows_with_missing_cells_are_left_out() {
     let missing = Missing::DropRow;
-    let options = Options { missing, ..OPTIONS };
+    let options = CsvOptions { missing, ..OPTIONS };
     let (dataset, _) = read("x,y\n1,a\n,b\n3,c\n9,\n", &options);
     assert_eq!(floats(&dataset), [-1.0, 1.0]);
     assert_eq!(classes(&dataset), (vec!["a", "c"], &[0, 1][..]));
@@ -169,7 +169,7 @@ fn rows_with_missing_cells_are_left_out() {
 fn missing_cells_are_filled_with_mean_or_median_and_the_most_frequent() {
     let text = "x,c,y\n0,u,1.5\n0,v,1.5\n9,v,1.5\n,,1.5\n";
     for (missing, filled) in [(Missing::Mean, 3.0), (Missing::Median, 0.0)] {
-        let (dataset, _) = read(text, &Options { missing, ..OPTIONS });
+        let (dataset, _) = read(text, &CsvOptions { missing, ..OPTIONS });
         let column = [0.0, 0.0, 9.0, filled];
         let mean = column.iter().sum::<f64>() / 4.0;
         let squares: f64 = column.iter().map(|x| (x - mean) * (x - mean)).sum();

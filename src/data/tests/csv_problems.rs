@@ -8,11 +8,11 @@ use cuttlefish_core::topology::spec::{CsvTask, Data, Missing};
 use proptest::prelude::*;
 
 use super::csv::{OPTIONS, floats, read};
-use crate::data::csv::{Options, Problem, encode_bytes, parse};
+use crate::data::csv::{CsvOptions, CsvProblem, encode_bytes, parse};
 use crate::data::{Error, load};
 
 #[track_caller]
-fn check_problem(text: &str, options: &Options<'_>, expected: &str) {
+fn check_problem(text: &str, options: &CsvOptions<'_>, expected: &str) {
     match parse(text.as_bytes().to_vec(), options) {
         Ok(_) => panic!("no problem found, expected: {expected}"),
         Err(problem) => assert_eq!(problem.to_string(), expected),
@@ -66,7 +66,7 @@ fn files_that_are_no_tables_are_refused() {
         "10001 columns, the limit is 10000 (use fewer columns)",
     );
     let problem = parse(b"x,y\n1,2\n1,\xff\n".to_vec(), &OPTIONS).unwrap_err();
-    assert_eq!(problem, Problem::Encoding { line: 3 });
+    assert_eq!(problem, CsvProblem::Encoding { line: 3 });
 }
 
 #[test]
@@ -90,7 +90,7 @@ fn rows_and_values_are_limited() {
 fn columns_that_do_not_fit_are_named() {
     let check = |text: &str, ignore: &[&str], expected: &str| {
         let ignore: Vec<String> = ignore.iter().map(|&name| name.to_owned()).collect();
-        let options = Options {
+        let options = CsvOptions {
             ignore: &ignore,
             ..OPTIONS
         };
@@ -142,7 +142,7 @@ fn cells_that_do_not_fit_are_named() {
     }
     check_problem(
         "x,y\n1,2.5\n2,lots\n",
-        &Options {
+        &CsvOptions {
             task: CsvTask::Regression,
             ..OPTIONS
         },
@@ -185,7 +185,7 @@ fn missing_cells_are_listed() {
     );
     check_problem(
         text,
-        &Options {
+        &CsvOptions {
             missing: Missing::Median,
             ..OPTIONS
         },
@@ -193,7 +193,7 @@ fn missing_cells_are_listed() {
          `missing` to `drop_row`)",
     );
     let missing = Missing::DropRow;
-    let options = Options { missing, ..OPTIONS };
+    let options = CsvOptions { missing, ..OPTIONS };
     check_problem(
         text,
         &options,
@@ -281,7 +281,7 @@ proptest! {
         share in 0.0..0.9,
     ) {
         use CsvTask::{Auto, Classification, Regression};
-        let options = Options {
+        let options = CsvOptions {
             missing: [Missing::Error, Missing::Mean, Missing::Median, Missing::DropRow][missing],
             task: [Auto, Classification, Regression][task],
             test_split: share,
@@ -292,7 +292,7 @@ proptest! {
             let values = floats(&dataset);
             prop_assert!(values.iter().all(|value| value.is_finite()));
             prop_assert_eq!(values.len(), dataset.rows() * encoder.features());
-            // What was fitted on a table encodes that table.
+            // An encoder that was fitted on a table encodes that table.
             let encoded = encode_bytes(&encoder, text.as_bytes());
             prop_assert!(encoded.is_ok_and(|encoded| !encoded.values.is_empty()
                 && encoded.values.iter().all(|value| value.is_finite())));

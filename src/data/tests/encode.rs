@@ -6,12 +6,12 @@ use cuttlefish_core::topology::spec::Missing;
 
 use super::csv::{OPTIONS, floats, read};
 use crate::data::Encoder;
-use crate::data::csv::{Options, Problem, encode_bytes, encode_table};
+use crate::data::csv::{CsvOptions, CsvProblem, encode_bytes, encode_table};
 
 const TABLE: &str = "size,colour,y\n1,red,cat\n3,blue,dog\n1,red,ant\n3,red,cat\n";
 
-fn fitted(missing: Missing) -> Encoder {
-    read(TABLE, &Options { missing, ..OPTIONS }).1
+fn fit_encoder(missing: Missing) -> Encoder {
+    read(TABLE, &CsvOptions { missing, ..OPTIONS }).1
 }
 
 #[track_caller]
@@ -21,7 +21,7 @@ fn check_problem(encoder: &Encoder, text: &str, expected: &str) {
 }
 
 /// 50 rows; those that do not train have numbers and categories of their own.
-fn outliers(options: &Options<'_>) -> (String, Vec<bool>) {
+fn outliers(options: &CsvOptions<'_>) -> (String, Vec<bool>) {
     let plain = (0..50).fold("x,c,y\n".to_owned(), |mut text, i| {
         writeln!(text, "{i},u,{}", i % 2).unwrap();
         text
@@ -43,7 +43,7 @@ fn outliers(options: &Options<'_>) -> (String, Vec<bool>) {
 #[test]
 fn everything_is_fitted_on_training_rows_only() {
     for (test_split, validation_split) in [(0.3, 0.0), (0.0, 0.3), (0.2, 0.2)] {
-        let options = Options {
+        let options = CsvOptions {
             test_split,
             validation_split,
             ..OPTIONS
@@ -70,7 +70,7 @@ fn everything_is_fitted_on_training_rows_only() {
 
 #[test]
 fn fill_is_fitted_on_training_rows_only() {
-    let options = Options {
+    let options = CsvOptions {
         missing: Missing::Mean,
         test_split: 0.3,
         ..OPTIONS
@@ -93,7 +93,7 @@ fn fill_is_fitted_on_training_rows_only() {
 
 #[test]
 fn column_without_training_values_is_refused() {
-    let options = Options {
+    let options = CsvOptions {
         missing: Missing::Mean,
         test_split: 0.5,
         ..OPTIONS
@@ -107,7 +107,7 @@ fn column_without_training_values_is_refused() {
     let text: String = lines.collect();
     let problem = crate::data::csv::parse(text.into_bytes(), &options).unwrap_err();
     let column = "z".to_owned();
-    assert_eq!(problem, Problem::NoTrainingValues { column });
+    assert_eq!(problem, CsvProblem::NoTrainingValues { column });
 }
 
 #[test]
@@ -129,7 +129,7 @@ fn saved_encoder_encodes_the_same_bits() {
 
 #[test]
 fn order_of_columns_is_free_and_others_are_left_out() {
-    let encoder = fitted(Missing::Error);
+    let encoder = fit_encoder(Missing::Error);
     let text = "note;colour;size\ninf;blue;5\n;green;2\n";
     let encoded = encode_bytes(&encoder, text.as_bytes()).unwrap();
     assert_eq!(encoded.values, [3.0, 1.0, 0.0, 0.0, 0.0, 0.0]);
@@ -139,16 +139,16 @@ fn order_of_columns_is_free_and_others_are_left_out() {
 #[test]
 fn missing_cells_follow_the_policy_of_training() {
     let text = "size,colour\n,red\n3,blue\n5,\n";
-    let encoded = encode_bytes(&fitted(Missing::Median), text.as_bytes()).unwrap();
+    let encoded = encode_bytes(&fit_encoder(Missing::Median), text.as_bytes()).unwrap();
     let filled = [0.0, 0.0, 1.0, 1.0, 1.0, 0.0, 3.0, 0.0, 1.0];
     assert_eq!(encoded.values, filled);
-    let encoded = encode_bytes(&fitted(Missing::DropRow), text.as_bytes()).unwrap();
+    let encoded = encode_bytes(&fit_encoder(Missing::DropRow), text.as_bytes()).unwrap();
     assert_eq!(
         (encoded.values, encoded.lines),
         (vec![1.0, 1.0, 0.0], vec![3])
     );
     check_problem(
-        &fitted(Missing::Error),
+        &fit_encoder(Missing::Error),
         text,
         "2 cells are missing: line 2, column `size`; line 4, column `colour` (fill them in, list \
          the column under `ignore`, or set `missing` to `mean`, `median` or `drop_row`)",
@@ -157,7 +157,7 @@ fn missing_cells_follow_the_policy_of_training() {
 
 #[test]
 fn tables_that_do_not_fit_are_refused() {
-    let encoder = fitted(Missing::DropRow);
+    let encoder = fit_encoder(Missing::DropRow);
     check_problem(
         &encoder,
         "size,color\n1,red\n",

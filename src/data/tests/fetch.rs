@@ -7,11 +7,11 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::data::fetch::{Error, Fetcher, Timeouts, Wanted};
+use crate::data::fetch::{Download, Error, Fetcher, Timeouts};
 
-/// What the server does with a request.
+/// Answer of the server to a request.
 #[derive(Clone)]
-pub enum Answer {
+pub enum ServerAnswer {
     /// 200 with these bytes.
     Body(Vec<u8>),
     /// 200 that announces more bytes than it sends.
@@ -27,7 +27,7 @@ pub enum Answer {
 }
 
 /// Serves `answers`, one a connection, and returns the address with a slash at the end.
-pub fn serve(answers: Vec<Answer>) -> String {
+pub fn serve(answers: Vec<ServerAnswer>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("http://{}/", listener.local_addr().unwrap());
     thread::spawn(move || {
@@ -45,23 +45,23 @@ pub fn serve(answers: Vec<Answer>) -> String {
                 format!("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n")
             };
             let _ = match answer {
-                Answer::Body(body) => {
+                ServerAnswer::Body(body) => {
                     stream.write_all(&[head(body.len()).as_bytes(), &body].concat())
                 }
-                Answer::Truncated(body) => {
+                ServerAnswer::Truncated(body) => {
                     stream.write_all(&[head(body.len() + 9).as_bytes(), &body].concat())
                 }
-                Answer::Unannounced(body) => stream.write_all(
+                ServerAnswer::Unannounced(body) => stream.write_all(
                     &[b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n", &body[..]].concat(),
                 ),
-                Answer::NotFound => stream.write_all(
+                ServerAnswer::NotFound => stream.write_all(
                     b"HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
                 ),
-                Answer::Silence => {
+                ServerAnswer::Silence => {
                     open.push(stream);
                     continue;
                 }
-                Answer::Stall => {
+                ServerAnswer::Stall => {
                     let result = stream.write_all(&[head(100).as_bytes(), b"abc"].concat());
                     open.push(stream.try_clone().unwrap());
                     result
@@ -85,7 +85,7 @@ pub fn fetcher() -> Fetcher {
 }
 
 fn fetch(mirrors: &[&str], directory: &Path) -> Result<Vec<u8>, Error> {
-    let wanted = Wanted {
+    let download = Download {
         file: "some.gz",
         mirrors,
         directory,
@@ -97,13 +97,13 @@ fn fetch(mirrors: &[&str], directory: &Path) -> Result<Vec<u8>, Error> {
     };
     let files = ["some.gz".to_owned(), "other.gz".to_owned()];
     fetcher()
-        .fetch(&wanted, &files, check)
+        .fetch(&download, &files, check)
         .map(|path| fs::read(path).unwrap())
 }
 
 /// The one mirror fails for `reason`, and nothing is left behind.
 #[track_caller]
-fn check_failure(answer: Answer, reason: &str) {
+fn check_failure(answer: ServerAnswer, reason: &str) {
     let dir = tempfile::tempdir().unwrap();
     let start = Instant::now();
     let error = fetch(&[&serve(vec![answer])], dir.path()).unwrap_err();
@@ -119,7 +119,7 @@ fn check_failure(answer: Answer, reason: &str) {
 fn right_bytes_get_their_name() {
     let dir = tempfile::tempdir().unwrap();
     let inside = dir.path().join("not/there/yet");
-    let mirror = serve(vec![Answer::Body(b"right".to_vec())]);
+    let mirror = serve(vec![ServerAnswer::Body(b"right".to_vec())]);
     assert_eq!(fetch(&[&mirror], &inside).unwrap(), b"right");
     assert_eq!(fs::read_dir(&inside).unwrap().count(), 1);
 }
@@ -127,26 +127,26 @@ fn right_bytes_get_their_name() {
 #[test]
 fn next_mirror_is_asked_when_one_fails() {
     let dir = tempfile::tempdir().unwrap();
-    let bad = serve(vec![Answer::NotFound]);
-    let good = serve(vec![Answer::Body(b"right".to_vec())]);
+    let bad = serve(vec![ServerAnswer::NotFound]);
+    let good = serve(vec![ServerAnswer::Body(b"right".to_vec())]);
     assert_eq!(fetch(&[&bad, &good], dir.path()).unwrap(), b"right");
 }
 
 #[test]
 fn each_failure_is_named_and_leaves_nothing_behind() {
-    check_failure(Answer::NotFound, "404");
-    check_failure(Answer::Body(b"wrong".to_vec()), "wrong bytes");
+    check_failure(ServerAnswer::NotFound, "404");
+    check_failure(ServerAnswer::Body(b"wrong".to_vec()), "wrong bytes");
     check_failure(
-        Answer::Body(vec![0; 101]),
+        ServerAnswer::Body(vec![0; 101]),
         "it has 101 bytes, the limit is 100",
     );
     check_failure(
-        Answer::Unannounced(vec![0; 101]),
+        ServerAnswer::Unannounced(vec![0; 101]),
         "it has more than 100 bytes, the limit",
     );
-    check_failure(Answer::Truncated(b"rig".to_vec()), "");
-    check_failure(Answer::Silence, "timeout");
-    check_failure(Answer::Stall, "timeout");
+    check_failure(ServerAnswer::Truncated(b"rig".to_vec()), "");
+    check_failure(ServerAnswer::Silence, "timeout");
+    check_failure(ServerAnswer::Stall, "timeout");
 }
 
 #[test]
@@ -181,12 +181,14 @@ fn directory_that_cannot_be_written_is_named() {
 #[test]
 fn plain_http_is_refused_outside_tests() {
     let dir = tempfile::tempdir().unwrap();
-    let wanted = Wanted {
+    let download = Download {
         file: "some.gz",
         mirrors: &["http://127.0.0.1:1/"],
         directory: dir.path(),
         limit: 100,
     };
-    let error = Fetcher::new().fetch(&wanted, &[], |_| Ok(())).unwrap_err();
+    let error = Fetcher::new()
+        .fetch(&download, &[], |_| Ok(()))
+        .unwrap_err();
     assert!(error.to_string().contains("https"), "{error}");
 }

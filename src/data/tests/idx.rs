@@ -1,4 +1,4 @@
-//! The IDX format: what is read, what is refused and with which words, and that nothing panics.
+//! The IDX format: files that are read, files that are refused with their texts, and no panic.
 
 use std::io::Write;
 
@@ -6,7 +6,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use proptest::prelude::*;
 
-use crate::data::idx::{Decoder, Idx, Problem, parse};
+use crate::data::idx::{Decoder, Idx, IdxProblem, parse};
 
 /// Writes an IDX file.
 pub fn idx(dims: &[u32], values: &[u8]) -> Vec<u8> {
@@ -105,17 +105,17 @@ fn gzip_is_unpacked_no_further_than_the_header_says() {
     let mut unpacked = 0;
     let decoder = Decoder::new(&bomb[..], 10).unwrap();
     let problem = decoder.read(|chunk| unpacked += chunk.len()).unwrap_err();
-    assert!(matches!(problem, Problem::TooLong { expected: 10 }));
+    assert!(matches!(problem, IdxProblem::TooLong { expected: 10 }));
     assert_eq!(unpacked, 10);
 }
 
 #[test]
 fn limit_of_the_caller_holds() {
     let problem = Decoder::new(&idx(&[11], &[0; 11])[..], 10).unwrap_err();
-    assert!(matches!(problem, Problem::TooLarge { limit: 10, .. }));
+    assert!(matches!(problem, IdxProblem::TooLarge { limit: 10, .. }));
 }
 
-/// Whatever the bytes are: an answer, and no more memory than the limit.
+/// Bytes of any kind give an answer, and take no more memory than the limit.
 fn check_bounded(bytes: &[u8]) {
     const LIMIT: usize = 4096;
     let Ok(decoder) = Decoder::new(bytes, LIMIT) else {

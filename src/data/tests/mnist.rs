@@ -1,4 +1,4 @@
-//! MNIST and its like: where files are looked for, what is checked, what is fetched.
+//! MNIST and its like: the search for files, their checks, and their fetching.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,9 +7,9 @@ use cuttlefish_core::data::{Dataset, Labels, Values};
 use cuttlefish_core::topology::spec::{Data, ImageSource};
 use sha2::{Digest as _, Sha256};
 
-use super::fetch::{Answer, fetcher, serve};
+use super::fetch::{ServerAnswer, fetcher, serve};
 use super::idx::{gzip, idx};
-use crate::data::mnist::{self, Digest, FASHION_MNIST, MNIST, Source, SourceFile};
+use crate::data::mnist::{self, FASHION_MNIST, FileDigest, IdxDataset, IdxFile, MNIST};
 use crate::data::{Error, load};
 
 const NAMES: [&str; 4] = [
@@ -39,17 +39,17 @@ fn sha256(bytes: &[u8]) -> &'static str {
     leak(hex.into_boxed_str())
 }
 
-/// That data set, with mirrors.
-fn tiny(mirrors: &[String], digest: fn(&[u8]) -> Digest) -> Source {
+/// A tiny data set, with mirrors.
+fn tiny(mirrors: &[String], digest: fn(&[u8]) -> FileDigest) -> IdxDataset {
     let files = files();
     let mirrors = mirrors.iter().map(|m| leak(m.clone().into_boxed_str()));
-    Source {
+    IdxDataset {
         name: "tiny",
         class_names: &["a", "b", "c"],
         image: (1, 2),
         rows: (3, 2),
         mirrors: leak(mirrors.collect::<Vec<_>>().into_boxed_slice()),
-        files: std::array::from_fn(|i| SourceFile {
+        files: std::array::from_fn(|i| IdxFile {
             name: NAMES[i],
             digest: digest(&files[i]),
         }),
@@ -57,12 +57,12 @@ fn tiny(mirrors: &[String], digest: fn(&[u8]) -> Digest) -> Source {
     }
 }
 
-fn content(bytes: &[u8]) -> Digest {
-    Digest::Content(sha256(bytes))
+fn content(bytes: &[u8]) -> FileDigest {
+    FileDigest::Content(sha256(bytes))
 }
 
-fn archive(bytes: &[u8]) -> Digest {
-    Digest::Archive(sha256(&gzip(bytes)))
+fn archive(bytes: &[u8]) -> FileDigest {
+    FileDigest::Archive(sha256(&gzip(bytes)))
 }
 
 fn write(dir: &Path, packed: bool) {
@@ -75,7 +75,7 @@ fn write(dir: &Path, packed: bool) {
     }
 }
 
-fn run(source: &Source, dir: &Path) -> Result<Dataset, Error> {
+fn run(source: &IdxDataset, dir: &Path) -> Result<Dataset, Error> {
     mnist::load(source, dir, 0.4, &fetcher())
 }
 
@@ -96,7 +96,7 @@ fn check_tiny(dataset: &Dataset) {
 }
 
 #[track_caller]
-fn check_error(file: usize, bytes: &[u8], digest: fn(&[u8]) -> Digest, expected: &str) {
+fn check_error(file: usize, bytes: &[u8], digest: fn(&[u8]) -> FileDigest, expected: &str) {
     let dir = tempfile::tempdir().unwrap();
     write(dir.path(), false);
     let path = dir.path().join(NAMES[file]);
@@ -122,7 +122,9 @@ fn files_are_found_in_either_directory_gzipped_or_not() {
 fn absent_files_are_fetched_and_kept() {
     for digest in [content, archive] {
         let dir = tempfile::tempdir().unwrap();
-        let answers = files().map(|bytes| Answer::Body(gzip(&bytes))).to_vec();
+        let answers = files()
+            .map(|bytes| ServerAnswer::Body(gzip(&bytes)))
+            .to_vec();
         let source = tiny(&[serve(answers)], digest);
         check_tiny(&run(&source, dir.path()).unwrap());
         // The server has stopped answering: this time the files are on disk.
@@ -136,7 +138,7 @@ fn fetched_file_with_a_wrong_digest_is_not_kept() {
     let wrong = gzip(&idx(&[3, 1, 2], &[0; 6]));
     for digest in [content, archive] {
         let dir = tempfile::tempdir().unwrap();
-        let source = tiny(&[serve(vec![Answer::Body(wrong.clone())])], digest);
+        let source = tiny(&[serve(vec![ServerAnswer::Body(wrong.clone())])], digest);
         let error = run(&source, dir.path()).unwrap_err();
         assert!(matches!(error, Error::Fetch(_)));
         assert!(error.to_string().contains("its SHA-256 is `"), "{error}");
@@ -185,8 +187,8 @@ fn wrong_files_are_named() {
 fn files_of_a_look_alike_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     write(dir.path(), false);
-    let other: &'static Source = leak(Box::new(tiny(&[], content)));
-    let source = Source {
+    let other: &'static IdxDataset = leak(Box::new(tiny(&[], content)));
+    let source = IdxDataset {
         name: "fashion-tiny",
         unlike: Some(other),
         ..tiny(&[], archive)

@@ -1,4 +1,4 @@
-//! Prepared data sets: what is written is what is mapped, and nothing else is.
+//! Prepared data sets: rows that are written are the rows that are mapped.
 
 use cuttlefish_core::data::{Dataset, Labels, Split, Task, Values};
 
@@ -23,8 +23,8 @@ fn floats() -> Dataset {
     }
 }
 
-/// Everything that a run can see of a data set.
-fn seen(dataset: &Dataset) -> String {
+/// Contents of a data set, as far as a run can see them.
+fn contents(dataset: &Dataset) -> String {
     let values = match &dataset.values {
         Values::Bytes { bytes, scale } => format!("{scale} {:?}", &bytes[..]),
         Values::Floats(values) => format!("{:?}", &values[..]),
@@ -52,7 +52,7 @@ fn what_is_mapped_is_what_was_written() {
         prepared::write(&dataset, "its digest", &path).unwrap();
         let mapped = prepared::map(&path).unwrap();
         assert_eq!(mapped.sha256, "its digest");
-        assert_eq!(seen(&mapped.dataset), seen(&dataset));
+        assert_eq!(contents(&mapped.dataset), contents(&dataset));
     }
 }
 

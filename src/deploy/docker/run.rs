@@ -163,7 +163,8 @@ impl Target for DockerTarget {
 
     async fn worker(&self) -> Option<String> {
         let observed = self.run().ok()?.observe().await.ok()?;
-        let is_at_work = |one: &&ObservedContainer| one.role == Some(Role::TRAINER) && one.is_running();
+        let is_at_work =
+            |one: &&ObservedContainer| one.role == Some(Role::TRAINER) && one.is_running();
         observed.iter().find(is_at_work)?;
         let running = observed.iter().filter(|one| one.is_running()).count();
         Some(format!("{running} of {} containers", observed.len()))

@@ -164,12 +164,12 @@ fn stateful_set(
     let labels = names.labels(Some(set.name));
     let is_service = !set.first.role.is_actor();
     // Without its record a run has nothing to train; the trainer is the one that has to wait anyway.
-    let before = recorder.filter(|_| set.first.role == Role::TRAINER);
+    let init_container = recorder.filter(|_| set.first.role == Role::TRAINER);
     let claims = match set.first.role {
         Role::Store => Some(vec![claim(metadata_of(bundle::STORE), run.store_bytes)]),
         Role::TRAINER => match run.data {
-            Data::Claimed(bytes) => Some(vec![claim(metadata_of(bundle::DATA), bytes)]),
-            Data::Inside(..) => None,
+            DataVolume::Claimed(bytes) => Some(vec![claim(metadata_of(bundle::DATA), bytes)]),
+            DataVolume::Inside(..) => None,
         },
         _ => None,
     };

@@ -11,7 +11,7 @@ use super::super::numbers::{figure, percent};
 use super::Error;
 use super::scale::Scale;
 
-/// What the font is called. In an SVG this is what the viewer has.
+/// Family name of the font. An SVG is shown in the one that its viewer has.
 pub const FONT: &str = "sans-serif";
 
 /// The curves of the training rows: a blue and an orange that differ in lightness too.
@@ -63,7 +63,7 @@ impl Curve {
         Some(Self {
             label: format!("{label} {last}"),
             color,
-            points: thinned(points.into_iter().map(scaled).collect()),
+            points: thin(points.into_iter().map(scaled).collect()),
         })
     }
 }
@@ -100,14 +100,14 @@ impl Panel {
     }
 }
 
-/// How a backend of plotters is to be treated.
+/// Peculiarities of a backend of plotters.
 #[derive(Clone, Copy)]
 pub struct Medium {
     /// Units of the area for each pixel.
     pub scale: u32,
-    /// How far the backend puts text above its middle, as a share of the text's size.
+    /// Distance that the backend puts text above its middle, as a share of the text's size.
     pub lift: f64,
-    /// Whether lines are to be drawn piece by piece with round joints: plotters gives the sharp
+    /// True if lines are to be drawn piece by piece with round joints: plotters gives the sharp
     /// turns of a thick line long spikes in a bitmap.
     pub round_joints: bool,
 }
@@ -280,29 +280,29 @@ impl<B: DrawingBackend> Pen<'_, B> {
 }
 
 /// The lowest and the highest point of each stretch of a long curve, in order, and its ends.
-fn thinned(points: Vec<(f64, f64)>) -> Vec<(f64, f64)> {
+fn thin(points: Vec<(f64, f64)>) -> Vec<(f64, f64)> {
     if points.len() <= MAX_POINTS {
         return points;
     }
     let stretch = points.len().div_ceil(MAX_POINTS / 2);
-    let mut kept = vec![points[0]];
+    let mut samples = vec![points[0]];
     for stretch in points.chunks(stretch) {
         let of = |best: fn(f64, f64) -> bool| {
-            (1..stretch.len()).fold(0, |found, index| {
-                let better = best(stretch[index].1, stretch[found].1);
-                if better { index } else { found }
+            (1..stretch.len()).fold(0, |best_index, index| {
+                let better = best(stretch[index].1, stretch[best_index].1);
+                if better { index } else { best_index }
             })
         };
         let (low, high) = (of(|a, b| a < b), of(|a, b| a > b));
-        kept.push(stretch[low.min(high)]);
-        kept.push(stretch[low.max(high)]);
+        samples.push(stretch[low.min(high)]);
+        samples.push(stretch[low.max(high)]);
     }
-    kept.push(points[points.len() - 1]);
-    kept.dedup();
-    kept
+    samples.push(points[points.len() - 1]);
+    samples.dedup();
+    samples
 }
 
-/// What plotters says, in one type for all backends.
+/// An error of plotters, in one type for all backends.
 fn drawing(error: impl std::fmt::Display) -> Error {
     Error::Drawing(error.to_string())
 }

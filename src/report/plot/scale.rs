@@ -1,4 +1,4 @@
-//! Axes: which range they show, where their ticks are and what those say.
+//! Axes: their range, their ticks, and the text at each.
 
 use std::ops::RangeInclusive;
 
@@ -72,7 +72,7 @@ impl Scale {
         }
     }
 
-    /// What stands at a tick.
+    /// Text beside a tick.
     pub fn label(&self, value: f64) -> String {
         // No decimals beyond those that tell neighbours apart; and no "-0".
         let value = if value.abs() < self.step * 1e-6 {
@@ -95,7 +95,7 @@ impl Scale {
         }
     }
 
-    /// Where a value is on an axis of length 1.
+    /// Position of a value on an axis of length 1.
     pub fn position(&self, value: f64) -> f64 {
         (value - self.min) / (self.max - self.min)
     }

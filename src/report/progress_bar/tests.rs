@@ -4,9 +4,9 @@ use super::*;
 
 /// A writer that the test can read.
 #[derive(Clone, Default)]
-struct Shared(Arc<Mutex<Vec<u8>>>);
+struct SharedBuffer(Arc<Mutex<Vec<u8>>>);
 
-impl Write for Shared {
+impl Write for SharedBuffer {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         self.0.lock().unwrap().write(bytes)
     }
@@ -16,7 +16,7 @@ impl Write for Shared {
     }
 }
 
-impl Shared {
+impl SharedBuffer {
     fn text(&self) -> String {
         String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
     }
@@ -55,9 +55,9 @@ fn record() -> EpochRecord {
 
 #[test]
 fn lines_come_at_most_every_ten_seconds_and_at_each_epoch() {
-    let written = Shared::default();
-    let mut view = ProgressView::over(Output::Lines(Box::new(written.clone())), 20);
-    let start = view.shown;
+    let written = SharedBuffer::default();
+    let mut view = ProgressDisplay::over(Destination::Lines(Box::new(written.clone())), 20);
+    let start = view.last_update;
     for tenths in 0..250 {
         view.update_at(&status(), start + Duration::from_millis(100 * tenths));
     }
@@ -74,18 +74,18 @@ fn lines_come_at_most_every_ten_seconds_and_at_each_epoch() {
 
 #[test]
 fn quiet_is_silent() {
-    let mut view = ProgressView::new(true, true, 20);
+    let mut view = ProgressDisplay::new(true, true, 20);
     view.update(&status());
     view.epoch(&record(), 41_000, Duration::from_secs(1));
     view.note("resumed");
     view.finish();
-    assert!(matches!(view.output, Output::Quiet));
+    assert!(matches!(view.output, Destination::Quiet));
 }
 
 #[test]
 fn a_closed_stderr_does_not_end_training() {
-    struct Closed;
-    impl Write for Closed {
+    struct ClosedPipe;
+    impl Write for ClosedPipe {
         fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
             Err(std::io::ErrorKind::BrokenPipe.into())
         }
@@ -93,7 +93,7 @@ fn a_closed_stderr_does_not_end_training() {
             Ok(())
         }
     }
-    let mut view = ProgressView::over(Output::Lines(Box::new(Closed)), 20);
+    let mut view = ProgressDisplay::over(Destination::Lines(Box::new(ClosedPipe)), 20);
     view.epoch(&record(), 41_000, Duration::from_secs(1));
 }
 
@@ -105,8 +105,8 @@ fn the_bar_can_be_made() {
 
 #[test]
 fn the_bar_moves_on_however_fast_epochs_end() {
-    let mut view = ProgressView::over(Output::Bar(ProgressBar::hidden()), 20);
-    let start = view.shown;
+    let mut view = ProgressDisplay::over(Destination::Bar(ProgressBar::hidden()), 20);
+    let start = view.last_update;
     view.update_at(&status(), start);
     view.epoch(&record(), 41_000, Duration::from_millis(1));
     let next = TrainingStatus {
@@ -114,7 +114,7 @@ fn the_bar_moves_on_however_fast_epochs_end() {
         ..status()
     };
     view.update_at(&next, start + DRAW_INTERVAL);
-    let Output::Bar(bar) = &view.output else {
+    let Destination::Bar(bar) = &view.output else {
         unreachable!("it was made with a bar");
     };
     assert_eq!(bar.prefix(), "epoch  4/20");

@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn every_grouping_ends_with_the_same_digest() {
-    let program = Program::new();
+    let program = TestProgram::new();
     let digest = |name: &str, more: &[&str]| {
         let name = format!("name={name}");
         let mut args = vec!["train", DIGITS, "--epochs", "5", "--json", "--set", &name];
@@ -28,7 +28,7 @@ fn every_grouping_ends_with_the_same_digest() {
 
 #[test]
 fn a_run_that_is_interrupted_and_killed_ends_with_the_bits_of_an_undisturbed_one() {
-    let program = Program::new();
+    let program = TestProgram::new();
     let calm = start(&program, &long(&["--set", "name=calm"]));
     let calm = calm.wait_with_output().expect("it ends");
     assert!(calm.status.success(), "{}", text(&calm.stderr));
@@ -80,7 +80,7 @@ fn a_run_that_is_interrupted_and_killed_ends_with_the_bits_of_an_undisturbed_one
 
 #[test]
 fn a_finished_run_can_be_given_more_epochs() {
-    let program = Program::new();
+    let program = TestProgram::new();
     let whole = program.json(&[
         "train",
         DIGITS,
@@ -120,7 +120,7 @@ fn a_finished_run_can_be_given_more_epochs() {
 
 #[test]
 fn no_epochs_write_the_initial_weights() {
-    let program = Program::new();
+    let program = TestProgram::new();
     let zero = program.json(&["train", DIGITS, "--epochs", "0", "--json"]);
     assert_eq!(zero["epochs"], 0);
     assert_eq!(
@@ -134,7 +134,7 @@ fn no_epochs_write_the_initial_weights() {
 
 #[test]
 fn a_run_that_a_process_works_on_is_left_alone() {
-    let program = Program::new();
+    let program = TestProgram::new();
     let slow = ["--set", "name=busy", "--neurons-per-unit", "1"];
     let mut child = start(&program, &long(&slow));
     wait_for_commit_after(&program, "busy", 0);
@@ -164,7 +164,7 @@ fn a_run_that_a_process_works_on_is_left_alone() {
 
 #[test]
 fn what_a_killed_process_left_half_made_is_no_run() {
-    let program = Program::new();
+    let program = TestProgram::new();
     let dir = program.home.path().join("runs/digits");
     std::fs::create_dir_all(&dir).expect("a directory");
     std::fs::write(dir.join("store.db"), "").expect("an empty store");
@@ -186,7 +186,7 @@ fn what_a_killed_process_left_half_made_is_no_run() {
 
 #[test]
 fn an_end_that_would_change_the_bits_is_refused() {
-    let program = Program::new();
+    let program = TestProgram::new();
     let stopping = "training.early_stopping={monitor: validation_loss, patience: 1, min_delta: 9}";
     program.ok(&[
         "train",
@@ -212,7 +212,7 @@ fn an_end_that_would_change_the_bits_is_refused() {
 
 #[test]
 fn looking_at_a_run_keeps_nobody_from_it() {
-    let program = Program::new();
+    let program = TestProgram::new();
     program.ok(&["train", DIGITS, "--epochs", "1", "-q"]);
     std::thread::scope(|scope| {
         let looks = [0, 1]
@@ -228,7 +228,7 @@ fn looking_at_a_run_keeps_nobody_from_it() {
 
 #[test]
 fn a_second_interrupt_ends_at_once() {
-    let program = Program::new();
+    let program = TestProgram::new();
     let slow = ["--set", "name=twice", "--neurons-per-unit", "1"];
     let child = start(&program, &long(&slow));
     wait_for_commit_after(&program, "twice", 0);

@@ -12,12 +12,12 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-/// Runs kept in a directory of their own, removed with it.
-struct Program {
+/// Program with runs in a directory of its own, removed with it.
+struct TestProgram {
     home: tempfile::TempDir,
 }
 
-impl Program {
+impl TestProgram {
     fn new() -> Self {
         Self {
             home: tempfile::tempdir().expect("a temporary directory"),
@@ -109,7 +109,7 @@ fn long(extra: &[&str]) -> Vec<String> {
         .collect()
 }
 
-fn start(program: &Program, args: &[String]) -> Child {
+fn start(program: &TestProgram, args: &[String]) -> Child {
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     let mut command = program.command(&args);
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -117,7 +117,7 @@ fn start(program: &Program, args: &[String]) -> Child {
 }
 
 /// Waits until the run has committed more than `tick`, and returns how far it is.
-fn wait_for_commit_after(program: &Program, run: &str, tick: u64) -> u64 {
+fn wait_for_commit_after(program: &TestProgram, run: &str, tick: u64) -> u64 {
     let deadline = Instant::now() + Duration::from_secs(60);
     while Instant::now() < deadline {
         let output = program.output(&["ps", run, "--json"]);

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use super::*;
 
 /// Renders the built-in digits into a directory of that name.
-fn render(program: &Program, to: &str, name: &str, more: &[&str]) -> (PathBuf, Output) {
+fn render(program: &TestProgram, to: &str, name: &str, more: &[&str]) -> (PathBuf, Output) {
     let into = program.home.path().join(name);
     let path = into.to_str().expect("a plain path").to_owned();
     let args = ["render", DIGITS, "--to", to, "--into", &path];
@@ -30,11 +30,11 @@ const IMAGE: [&str; 2] = ["--image", "neurons:1"];
 
 #[test]
 fn a_directory_for_compose_has_everything_and_replaces_nothing_unasked() {
-    let program = Program::new();
+    let program = TestProgram::new();
     let (dir, output) = render(&program, "compose", "deploy", &IMAGE);
-    let told = text(&output.stderr);
-    assert!(output.status.success(), "{told}");
-    assert!(told.contains("143 services"), "{told}");
+    let stderr = text(&output.stderr);
+    assert!(output.status.success(), "{stderr}");
+    assert!(stderr.contains("143 services"), "{stderr}");
     assert!(output.stdout.is_empty());
     let expected = [
         ".env",
@@ -86,12 +86,12 @@ fn a_directory_for_compose_has_everything_and_replaces_nothing_unasked() {
 
 #[test]
 fn manifests_for_kubernetes_have_small_data_inside_and_say_how_to_give_large() {
-    let program = Program::new();
+    let program = TestProgram::new();
     let (dir, output) = render(&program, "kubernetes", "small", &IMAGE);
-    let told = text(&output.stderr);
-    assert!(output.status.success(), "{told}");
-    assert!(told.contains("room for 142 pods"), "{told}");
-    assert!(!told.contains("receive"), "{told}");
+    let stderr = text(&output.stderr);
+    assert!(output.status.success(), "{stderr}");
+    assert!(stderr.contains("room for 142 pods"), "{stderr}");
+    assert!(!stderr.contains("receive"), "{stderr}");
     assert_eq!(names(&dir), ["manifests.yaml"]);
 
     let mut table = "x,y\n".to_owned();
@@ -108,10 +108,10 @@ fn manifests_for_kubernetes_have_small_data_inside_and_say_how_to_give_large() {
     let path = into.to_str().unwrap();
     let args = ["render", &file, "--to", "kubernetes", "--into", path];
     let output = program.output(&[&args[..], &IMAGE].concat());
-    let told = text(&output.stderr);
-    assert!(output.status.success(), "{told}");
+    let stderr = text(&output.stderr);
+    assert!(output.status.success(), "{stderr}");
     let command = "kubectl exec -i cf-large-trainer-0 -- /cuttlefish-neuron receive <rows.ctlf";
-    assert!(told.contains(command), "{told}");
+    assert!(stderr.contains(command), "{stderr}");
     assert_eq!(names(&into), ["manifests.yaml", "rows.ctlf"]);
     let manifests = std::fs::read_to_string(into.join("manifests.yaml")).unwrap();
     assert!(manifests.contains(command), "for those who find the file");
@@ -126,7 +126,7 @@ fn manifests_for_kubernetes_have_small_data_inside_and_say_how_to_give_large() {
 
 #[test]
 fn what_cannot_be_rendered_is_said_before_anything_is_written() {
-    let program = Program::new();
+    let program = TestProgram::new();
     let long = "name=a-name-of-forty-characters-and-not-fewer";
     let names_too_long = [IMAGE[0], IMAGE[1], "--set", long];
     let cases: [(&str, &[&str], i32, &str); 4] = [
@@ -135,11 +135,11 @@ fn what_cannot_be_rendered_is_said_before_anything_is_written() {
         ("compose", &["--program", "absent"], 1, "`absent`"),
         ("kubernetes", &names_too_long, 1, "--set name=..."),
     ];
-    for (to, more, code, wanted) in cases {
+    for (to, more, code, expected) in cases {
         let (_, output) = render(&program, to, "deploy", more);
-        let told = text(&output.stderr);
-        assert_eq!(output.status.code(), Some(code), "{to} {more:?}: {told}");
-        assert!(told.contains(wanted), "{to} {more:?}: {told}");
+        let stderr = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{to} {more:?}: {stderr}");
+        assert!(stderr.contains(expected), "{to} {more:?}: {stderr}");
         assert_eq!(names(program.home.path()), [""; 0], "{to} {more:?}");
     }
 }

@@ -6,34 +6,34 @@ use cuttlefish::deploy::docker::deployment::{BrokerPlace, StorePlace};
 use cuttlefish::deploy::ecs::stack::Stack;
 use cuttlefish::deploy::{Deployment, Kind, docker, ecs};
 use cuttlefish::record::Record;
-use cuttlefish::run::{Overrides, Prepared, Request, Source};
+use cuttlefish::run::{Overrides, PreparedRun, RunRequest, TopologySource};
 use cuttlefish::run_dir::RunDir;
 use cuttlefish_core::data::Feed;
 
 use super::*;
 
 /// Expected end of a command: its exit code, and a part of what it prints, on stderr unless it ends well.
-type End = (i32, &'static str);
+type ExpectedExit = (i32, &'static str);
 
 /// States of the run `digits` before a command.
 const STATES: [&str; 4] = ["none", "local", "docker", "ecs"];
 
-const NO_RUN: End = (4, "failed to find run `digits`");
-const NO_DOCKER: End = (1, "failed to reach Docker");
-const NO_AWS: End = (1, "failed to");
-const NO_STORE: End = (1, "the store failed");
-const LOCAL: End = (4, "it trains in one process");
-const ON_ECS: End = (4, "is on ECS");
-const EXISTS: End = (4, "it exists already");
-const EXISTS_LOCAL: End = (4, "it exists already, in one process");
-const EXISTS_DOCKER: End = (4, "it exists already, on Docker");
-const EXISTS_ECS: End = (4, "it exists already, on ECS");
-const OTHER: End = (4, "leave out `--target`");
-const NO_STACK: End = (1, "name it with --stack");
-const OK: End = (0, "");
+const NO_RUN: ExpectedExit = (4, "failed to find run `digits`");
+const NO_DOCKER: ExpectedExit = (1, "failed to reach Docker");
+const NO_AWS: ExpectedExit = (1, "failed to");
+const NO_STORE: ExpectedExit = (1, "the store failed");
+const LOCAL: ExpectedExit = (4, "it trains in one process");
+const ON_ECS: ExpectedExit = (4, "is on ECS");
+const EXISTS: ExpectedExit = (4, "it exists already");
+const EXISTS_LOCAL: ExpectedExit = (4, "it exists already, in one process");
+const EXISTS_DOCKER: ExpectedExit = (4, "it exists already, on Docker");
+const EXISTS_ECS: ExpectedExit = (4, "it exists already, on ECS");
+const OTHER: ExpectedExit = (4, "leave out `--target`");
+const NO_STACK: ExpectedExit = (1, "name it with --stack");
+const OK: ExpectedExit = (0, "");
 
 /// A command, with its end for a run in each of [`STATES`].
-const TABLE: &[(&str, [End; 4])] = &[
+const TABLE: &[(&str, [ExpectedExit; 4])] = &[
     ("plan FILE", [OK, OK, (0, "on Docker"), (0, "on ECS")]),
     (
         "plan FILE --detailed-exitcode",
@@ -130,17 +130,17 @@ const TABLE: &[(&str, [End; 4])] = &[
 
 #[test]
 fn every_command_knows_every_target() {
-    let prepared = Places::new();
+    let templates = StateTemplates::new();
     let mut problems = String::new();
     for (command, ends) in TABLE {
         for (state, (code, part)) in STATES.iter().zip(ends) {
-            let place = prepared.copy(state);
+            let place = templates.copy(state);
             let before = place.program.files();
             let output = place.output(command);
             let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
             let found = output.status.code();
-            let said = if *code == 0 { &stdout } else { &stderr };
-            if found != Some(*code) || !said.contains(part) {
+            let stream = if *code == 0 { &stdout } else { &stderr };
+            if found != Some(*code) || !stream.contains(part) {
                 problems.push_str(&format!(
                     "`{command}` with {state}: {found:?}, not {code} and `{part}`\n{stdout}{stderr}\n"
                 ));
@@ -155,13 +155,13 @@ fn every_command_knows_every_target() {
 
 #[test]
 fn a_run_of_an_earlier_version_is_found_by_its_documents() {
-    let prepared = Places::new();
+    let templates = StateTemplates::new();
     for (state, document) in [
         ("docker", "deployment.json"),
         ("ecs", "ecs.json"),
         ("local", ""),
     ] {
-        let place = prepared.copy(state);
+        let place = templates.copy(state);
         let dir = place.program.home.path().join("runs/digits");
         let json = std::fs::read_to_string(dir.join("run.json")).unwrap();
         std::fs::remove_file(dir.join("run.json")).unwrap();
@@ -174,7 +174,7 @@ fn a_run_of_an_earlier_version_is_found_by_its_documents() {
         let found = Deployment::read(&run).unwrap().unwrap();
         assert_eq!(found.kind().word(), state);
     }
-    let place = prepared.copy("local");
+    let place = templates.copy("local");
     let dir = place.program.home.path().join("runs/digits");
     std::fs::write(dir.join("run.json"), r#"{"target": "moon"}"#).unwrap();
     let output = place.output("digest RUN");
@@ -187,16 +187,16 @@ fn a_run_of_an_earlier_version_is_found_by_its_documents() {
 }
 
 /// Directories with a run in each of [`STATES`], to be copied.
-struct Places(Program);
+struct StateTemplates(TestProgram);
 
 /// A copy of one of them.
-struct Place {
-    program: Program,
+struct StateCopy {
+    program: TestProgram,
 }
 
-impl Places {
+impl StateTemplates {
     fn new() -> Self {
-        let program = Program::new();
+        let program = TestProgram::new();
         let home = program.home.path().to_owned();
         for state in STATES {
             std::fs::create_dir_all(home.join(state).join("runs")).unwrap();
@@ -225,18 +225,18 @@ impl Places {
         Self(program)
     }
 
-    fn copy(&self, state: &str) -> Place {
-        let program = Program::new();
+    fn copy(&self, state: &str) -> StateCopy {
+        let program = TestProgram::new();
         copy_all(&self.0.home.path().join(state), program.home.path());
         for file in ["weights.safetensors", "rows.csv"] {
             let from = self.0.home.path().join(file);
             std::fs::copy(from, program.home.path().join(file)).unwrap();
         }
-        Place { program }
+        StateCopy { program }
     }
 }
 
-impl Place {
+impl StateCopy {
     /// A command of [`TABLE`], where nothing answers.
     fn output(&self, command: &str) -> Output {
         let home = |name: &str| self.program.home.path().join(name).display().to_string();
@@ -269,13 +269,13 @@ fn record(home: &Path) -> Record {
     let dir = |name: &str| Some(home.join(name));
     let config = Config::new(dir("data"), dir("none/runs"), |_| None);
     let overrides = Overrides::default();
-    let request = Request {
-        topology: Source::File(Path::new(DIGITS)),
+    let request = RunRequest {
+        topology: TopologySource::File(Path::new(DIGITS)),
         overrides: &overrides,
         target: Kind::Docker,
         overwrite: false,
     };
-    let prepared = actix_rt::System::new().block_on(Prepared::from_topology(&request, &config));
+    let prepared = actix_rt::System::new().block_on(PreparedRun::from_topology(&request, &config));
     prepared.unwrap().workload.record
 }
 

@@ -1,10 +1,10 @@
-//! What the commands print, and how they fail.
+//! Output of the commands, and their failures.
 
 use super::*;
 
 #[test]
 fn a_newcomer_trains_digits_and_uses_the_run() {
-    let program = Program::new();
+    let program = TestProgram::new();
     let result = program.json(&["train", DIGITS, "--json"]);
     for key in [
         "run",
@@ -54,7 +54,7 @@ fn a_newcomer_trains_digits_and_uses_the_run() {
 
 #[test]
 fn mistakes_are_named_with_a_code_and_change_nothing() {
-    let program = Program::new();
+    let program = TestProgram::new();
     program.ok(&["train", DIGITS, "--epochs", "1", "-q"]);
     let broken = program.write(
         "broken.yaml",
@@ -126,10 +126,10 @@ fn mistakes_are_named_with_a_code_and_change_nothing() {
             &["mars", "local"],
         ),
     ];
-    for (args, code, wanted) in cases {
+    for (args, code, expected) in cases {
         let (found, stderr) = program.fails(args);
         assert_eq!(found, code, "{args:?}: {stderr}");
-        for part in wanted {
+        for part in expected {
             assert!(stderr.contains(part), "{args:?} names `{part}`: {stderr}");
         }
     }
@@ -137,7 +137,7 @@ fn mistakes_are_named_with_a_code_and_change_nothing() {
 
 #[test]
 fn divergence_is_named_and_has_its_own_code() {
-    let program = Program::new();
+    let program = TestProgram::new();
     let args = [
         "train",
         DIGITS,
@@ -155,7 +155,7 @@ fn divergence_is_named_and_has_its_own_code() {
 }
 
 /// A table whose class and number follow from its columns.
-fn table(program: &Program) -> String {
+fn table(program: &TestProgram) -> String {
     let mut lines = "size,colour,price,kind\n".to_owned();
     for i in 0..300 {
         let size = f64::from(i * 37 % 100) / 10.0;
@@ -168,7 +168,7 @@ fn table(program: &Program) -> String {
 
 #[test]
 fn a_table_is_learned_as_classes_and_as_numbers() {
-    let program = Program::new();
+    let program = TestProgram::new();
     table(&program);
     let classes = program.write(
         "classes.yaml",
@@ -219,7 +219,7 @@ fn a_table_is_learned_as_classes_and_as_numbers() {
 
 #[test]
 fn exports_are_read_by_others() {
-    let program = Program::new();
+    let program = TestProgram::new();
     program.ok(&["train", DIGITS, "--epochs", "1", "-q"]);
     let out = |name: &str| program.home.path().join(name);
     for (format, name) in [("safetensors", "d.safetensors"), ("npz", "d.npz")] {
@@ -235,19 +235,19 @@ fn exports_are_read_by_others() {
     let kernel = tensors.tensor("hidden/kernel").expect("a kernel");
     assert_eq!(kernel.shape(), [64, 128]);
     let inspected = program.json(&["inspect", "digits/hidden/5", "--json"]);
-    let wanted = inspected["weights"][3].as_f64().expect("a number") as f32;
+    let expected = inspected["weights"][3].as_f64().expect("a number") as f32;
     let at = (3 * 128 + 5) * 4;
     let found: [u8; 4] = kernel.data()[at..at + 4].try_into().expect("four bytes");
     assert_eq!(
         f32::from_le_bytes(found),
-        wanted,
+        expected,
         "row = input, column = neuron"
     );
 }
 
 #[test]
 fn plans_and_completions_are_printed() {
-    let program = Program::new();
+    let program = TestProgram::new();
     let plan = program.ok(&["plan", DIGITS]);
     assert!(plan.contains("hidden") && plan.contains("digit"), "{plan}");
     let plan = program.json(&["plan", DIGITS, "--target", "docker", "--json"]);
@@ -264,7 +264,7 @@ fn plans_and_completions_are_printed() {
 
 #[test]
 fn a_plan_for_docker_says_what_it_costs_with_and_without_a_daemon() {
-    let program = Program::new();
+    let program = TestProgram::new();
     let socket = program.home.path().join("no.sock");
     let docker = format!("unix://{}", socket.display());
     let planned = |extra: &[&str]| {
@@ -301,9 +301,9 @@ fn a_plan_for_docker_says_what_it_costs_with_and_without_a_daemon() {
     assert_eq!(standing("memory, expected use"), "unknown");
     assert_eq!(standing("containers on a bridge"), "holds");
     assert_eq!(standing("broker: memory"), "holds");
-    // What the run brings along is part of what it costs.
-    let given: Value = serde_json::from_str(&planned(&["--json", "--store", "aws"])).expect("json");
-    assert_eq!(given["cost"]["containers"], 141);
+    // Services that the run brings along are part of its cost.
+    let plan: Value = serde_json::from_str(&planned(&["--json", "--store", "aws"])).expect("json");
+    assert_eq!(plan["cost"]["containers"], 141);
 
     let local = program.json(&["plan", DIGITS, "--json"]);
     assert!(local["limits"].is_null(), "a process has none of these");
@@ -316,7 +316,7 @@ fn mnist_takes_less_than_250_mb() {
         println!("skipped: the MNIST files are not there");
         return;
     };
-    let program = Program::new();
+    let program = TestProgram::new();
     for grouping in [&[][..], &["--neurons-per-unit", "1"]] {
         let name = format!("name=mnist-{}", grouping.len());
         let mut args = vec![
@@ -363,7 +363,7 @@ fn the_readme_lists_the_exit_codes() {
 
 #[test]
 fn output_that_nobody_can_read_is_no_reason_to_panic() {
-    let program = Program::new();
+    let program = TestProgram::new();
     program.ok(&["train", DIGITS, "--epochs", "1", "-q"]);
     let full = || {
         std::fs::File::options()
@@ -391,7 +391,7 @@ fn output_that_nobody_can_read_is_no_reason_to_panic() {
 
 #[test]
 fn what_is_no_file_is_not_read() {
-    let program = Program::new();
+    let program = TestProgram::new();
     for (path, what) in [("/dev/zero", "special file"), ("topology", "directory")] {
         let (code, stderr) = program.fails(&["train", path]);
         assert!(code == 2 && stderr.contains(what), "{stderr}");

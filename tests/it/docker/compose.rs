@@ -1,4 +1,4 @@
-//! How containers are said to Docker Compose.
+//! Containers as Docker Compose reads them.
 
 use std::path::Path;
 
@@ -19,7 +19,7 @@ fn containers(site: &Site) -> Vec<Container> {
     containers
 }
 
-fn parsed(text: &str) -> Value {
+fn parse(text: &str) -> Value {
     let mut problems = Problems::default();
     let node = yaml::parse(text, &mut problems);
     node.unwrap_or_else(|| panic!("{problems}")).to_json()
@@ -34,12 +34,12 @@ fn a_run_is_a_file_that_compose_brings_up() {
     assert_text("compose/env", &compose::settings(containers.len()));
 }
 
-/// What Docker is told of a container by either way, in the API's words.
+/// Both ways describe a container to Docker alike, in the API's words.
 #[test]
 fn a_service_is_hardened_as_the_container_that_up_makes() {
     let containers = containers(&in_a_directory());
     let file = compose::file("shapes", &containers, None).unwrap();
-    let services = &parsed(&file)["services"];
+    let services = &parse(&file)["services"];
     assert_eq!(services.as_object().unwrap().len(), containers.len());
     for container in &containers {
         let service = &services[&container.actor];
@@ -84,8 +84,5 @@ fn a_name_with_a_dollar_sign_is_no_variable() {
         ..in_a_directory()
     };
     let file = compose::file("shapes", &containers(&site), None).unwrap();
-    assert_eq!(
-        parsed(&file)["services"]["trainer"]["image"],
-        "images/$$tag"
-    );
+    assert_eq!(parse(&file)["services"]["trainer"]["image"], "images/$$tag");
 }

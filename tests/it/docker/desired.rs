@@ -1,4 +1,4 @@
-//! Which containers a run should have.
+//! Containers that a run should have.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,8 +12,8 @@ use super::{document, graph, shapes, with_companions, with_given_services};
 use crate::snapshot::assert_snapshot;
 
 /// Containers as people read them, by name; what is known of the network is a hash.
-fn shown(containers: &[Container]) -> Value {
-    let shown = containers.iter().map(|container| {
+fn document_of(containers: &[Container]) -> Value {
+    let entries = containers.iter().map(|container| {
         let Container {
             name,
             actor,
@@ -41,7 +41,7 @@ fn shown(containers: &[Container]) -> Value {
             let how = if mount.writable { "rw" } else { "ro" };
             format!("{}:{}:{how}", mount.source.display(), mount.target)
         });
-        let shown = json!({
+        let entry = json!({
             "actor": actor,
             "role": role,
             "image": image,
@@ -56,21 +56,21 @@ fn shown(containers: &[Container]) -> Value {
             "user": user,
             "knows": if actor_fingerprint.is_empty() { "nothing" } else { "(sha256)" },
         });
-        (name.clone(), shown)
+        (name.clone(), entry)
     });
-    Value::Object(shown.collect())
+    Value::Object(entries.collect())
 }
 
 #[test]
 fn a_run_brings_broker_and_store_along() {
     let containers = shapes(&[], &with_companions());
-    assert_snapshot("docker/companions.json", shown(&containers));
+    assert_snapshot("docker/companions.json", document_of(&containers));
 }
 
 #[test]
 fn a_run_at_given_services_has_actors_alone_and_broadcasts() {
     let containers = shapes(&[], &with_given_services());
-    assert_snapshot("docker/given_services.json", shown(&containers));
+    assert_snapshot("docker/given_services.json", document_of(&containers));
 }
 
 #[test]
@@ -157,10 +157,10 @@ fn names_are_unique_and_begin_with_the_run() {
     }
 }
 
-/// The containers that have to be replaced when a run that is as `before` is to be as `after`.
-fn replaced(before: &[Container], after: &[Container]) -> Vec<String> {
-    let known: BTreeMap<_, _> = before.iter().map(|c| (&c.name, c.fingerprint())).collect();
-    let is_other = |c: &&Container| known.get(&c.name) != Some(&c.fingerprint());
+/// Actors of the containers that have to be replaced when a run that is as `before` is to be as `after`.
+fn names_to_replace(before: &[Container], after: &[Container]) -> Vec<String> {
+    let fingerprints: BTreeMap<_, _> = before.iter().map(|c| (&c.name, c.fingerprint())).collect();
+    let is_other = |c: &&Container| fingerprints.get(&c.name) != Some(&c.fingerprint());
     let other = after.iter().filter(is_other);
     other.map(|c| c.actor.clone()).collect()
 }
@@ -187,7 +187,7 @@ fn a_change_replaces_what_it_is_about_and_nothing_else() {
     ];
     for (set, expected) in cases {
         let after = shapes(&[set], &site);
-        assert_eq!(replaced(&before, &after), expected, "{set}");
+        assert_eq!(names_to_replace(&before, &after), expected, "{set}");
     }
 }
 
@@ -195,7 +195,7 @@ fn a_change_replaces_what_it_is_about_and_nothing_else() {
 fn a_change_of_the_site_replaces_what_it_is_about() {
     let site = with_companions();
     let before = shapes(&[], &site);
-    let replaced = |site: Site| replaced(&before, &shapes(&[], &site));
+    let replaced = |site: Site| names_to_replace(&before, &shapes(&[], &site));
     let broadcast = Site {
         feed: Feed::Broadcast,
         ..site.clone()
@@ -221,7 +221,7 @@ fn a_change_of_the_site_replaces_what_it_is_about() {
     assert_eq!(replaced(other_program), all_actors);
 }
 
-/// Who is told where the certificates are that it is to trust.
+/// Names of the actors that are told where to find the certificates that they are to trust.
 fn trusting(has_certificates: bool) -> Vec<String> {
     let site = Site {
         has_certificates,
@@ -237,9 +237,9 @@ fn trusting(has_certificates: bool) -> Vec<String> {
         let mount = mounts.find(|mount| path.starts_with(&mount.target))?;
         Some(path.replace(&mount.target, &mount.source.display().to_string()))
     };
-    let named =
+    let actor_and_path =
         |container: Container| path(&container).map(|path| format!("{} {path}", container.actor));
-    all.into_iter().filter_map(named).collect()
+    all.into_iter().filter_map(actor_and_path).collect()
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! How containers are said to Kubernetes.
+//! Containers as Kubernetes reads them.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -107,8 +107,8 @@ fn a_run_is_a_stream_of_objects() {
     assert_eq!(read, objects(&containers, DATA));
 }
 
-/// What Kubernetes' own types make of an object: fields that they do not know are lost on the way.
-fn again<T: DeserializeOwned + Serialize>(object: &Value) -> Value {
+/// An object by way of Kubernetes' own types: fields that they do not know are lost.
+fn roundtrip<T: DeserializeOwned + Serialize>(object: &Value) -> Value {
     json!(serde_json::from_value::<T>(object.clone()).unwrap())
 }
 
@@ -116,14 +116,14 @@ fn again<T: DeserializeOwned + Serialize>(object: &Value) -> Value {
 fn every_object_is_one_that_kubernetes_knows() {
     for data in [DATA, DataVolume::Claimed(1)] {
         for object in objects(&of(&[]), data) {
-            let again = match object["kind"].as_str().unwrap() {
-                "StatefulSet" => again::<StatefulSet>(&object),
-                "Service" => again::<Service>(&object),
-                "Secret" => again::<Secret>(&object),
-                "ConfigMap" => again::<ConfigMap>(&object),
+            let read = match object["kind"].as_str().unwrap() {
+                "StatefulSet" => roundtrip::<StatefulSet>(&object),
+                "Service" => roundtrip::<Service>(&object),
+                "Secret" => roundtrip::<Secret>(&object),
+                "ConfigMap" => roundtrip::<ConfigMap>(&object),
                 other => panic!("{other}"),
             };
-            assert_eq!(again, object);
+            assert_eq!(read, object);
         }
     }
 }
@@ -135,12 +135,12 @@ fn pods_are_the_containers_of_the_run_one_each() {
         "deployment.neurons_per_unit=1",
     ];
     let containers = of(&sets);
-    let mut told = BTreeSet::new();
+    let mut actors = BTreeSet::new();
     for set in all::<StatefulSet>(&objects(&containers, DATA), "StatefulSet") {
         let spec = set.spec.unwrap();
         let container = &spec.template.spec.unwrap().containers[0];
         if ["broker", "store"].contains(&container.name.as_str()) {
-            told.insert(container.name.clone());
+            actors.insert(container.name.clone());
             continue;
         }
         for ordinal in 0..spec.replicas.unwrap() {
@@ -154,17 +154,17 @@ fn pods_are_the_containers_of_the_run_one_each() {
                 Some(value.into())
             };
             let config = ContainerConfig::new(variable).unwrap();
-            assert!(told.insert(config.actor.clone()), "{}", config.actor);
+            assert!(actors.insert(config.actor.clone()), "{}", config.actor);
         }
     }
-    let wanted = containers.iter().filter(|one| one.role != Role::Record);
-    assert_eq!(told, wanted.map(|one| one.actor.clone()).collect());
+    let expected = containers.iter().filter(|one| one.role != Role::Record);
+    assert_eq!(actors, expected.map(|one| one.actor.clone()).collect());
 }
 
 #[test]
 fn every_pod_is_hardened_and_every_claim_and_volume_is_there() {
     let objects = objects(&of(&[]), DataVolume::Claimed(5 << 30));
-    let named = |kind: &str, name: &Value| {
+    let exists = |kind: &str, name: &Value| {
         let is_it = |object: &&Value| object["kind"] == kind && object["metadata"]["name"] == *name;
         objects.iter().any(|object| is_it(&object))
     };
@@ -175,7 +175,7 @@ fn every_pod_is_hardened_and_every_claim_and_volume_is_there() {
         let name = &set["metadata"]["name"];
         let pod = &set["spec"]["template"]["spec"];
         assert_eq!(set["spec"]["podManagementPolicy"], "Parallel", "{name}");
-        assert!(named("Service", &set["spec"]["serviceName"]), "{name}");
+        assert!(exists("Service", &set["spec"]["serviceName"]), "{name}");
         let labels = &set["spec"]["template"]["metadata"]["labels"];
         assert_eq!(set["spec"]["selector"]["matchLabels"], *labels, "{name}");
         assert_eq!(pod["automountServiceAccountToken"], false, "{name}");
@@ -189,9 +189,9 @@ fn every_pod_is_hardened_and_every_claim_and_volume_is_there() {
         for volume in pod["volumes"].as_array().unwrap() {
             volumes.insert(volume["name"].as_str().unwrap());
             if let Some(secret) = volume["secret"].as_object() {
-                assert!(named("Secret", &secret["secretName"]), "{name}: {volume}");
+                assert!(exists("Secret", &secret["secretName"]), "{name}: {volume}");
             } else if let Some(config_map) = volume["configMap"].as_object() {
-                assert!(named("ConfigMap", &config_map["name"]), "{name}: {volume}");
+                assert!(exists("ConfigMap", &config_map["name"]), "{name}: {volume}");
             } else {
                 assert_eq!(volume["emptyDir"], json!({}), "{name}: {volume}");
             }

@@ -1,7 +1,7 @@
-//! What a run is on a Docker host, as far as that is a pure function: its containers, how they are
-//! said to Docker, to Compose and to Kubernetes, and what its broker is started with.
+//! A run on a Docker host, as far as that is a pure function: its containers, as Docker, Compose and
+//! Kubernetes read them, and the settings of its broker.
 //!
-//! What a reader should be able to see at a glance is checked in under `tests/snapshots/`.
+//! Snapshots that a reader should be able to see at a glance are checked in under `tests/snapshots/`.
 
 mod compose;
 mod desired;

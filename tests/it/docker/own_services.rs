@@ -1,4 +1,4 @@
-//! What the broker of a run is started with: who may do what.
+//! Settings of a run's own broker: its users and their permissions.
 
 use cuttlefish::deploy::docker::desired::Role;
 use cuttlefish::deploy::docker::own_services::{BrokerNames, Passwords, definitions, settings};
@@ -54,9 +54,9 @@ fn the_broker_reads_its_definitions_where_they_are_mounted() {
     assert!(broker.mounts.iter().all(|mount| !mount.writable));
 }
 
-/// Whether the broker lets somebody do something with a name: it looks for the expression anywhere
+/// True if the broker lets somebody do something with a name: it looks for the expression anywhere
 /// in the name.
-fn may(expression: &str, name: &str) -> bool {
+fn is_permitted(expression: &str, name: &str) -> bool {
     Regex::new(expression).unwrap().is_match(name)
 }
 
@@ -83,7 +83,7 @@ fn the_trainer_may_do_everything_with_all_of_its_run() {
     assert!(own.iter().any(|name| name == "cf.shapes.trainer.in"));
     for name in own {
         for expression in [&configure, &write, &read] {
-            assert!(may(expression, &name), "{expression} {name}");
+            assert!(is_permitted(expression, &name), "{expression} {name}");
         }
     }
 }
@@ -96,9 +96,9 @@ fn an_actor_may_send_and_listen_and_change_nothing() {
         read,
     } = BrokerNames::new("shapes").actor_may();
     for name in own_names() {
-        assert!(!may(&configure, &name), "{name}");
-        assert!(may(&write, &name), "{name}");
-        assert!(may(&read, &name), "{name}");
+        assert!(!is_permitted(&configure, &name), "{name}");
+        assert!(is_permitted(&write, &name), "{name}");
+        assert!(is_permitted(&read, &name), "{name}");
     }
 }
 
@@ -130,7 +130,7 @@ fn nobody_may_do_anything_with_what_is_not_the_runs() {
         "cf",
     ] {
         for expression in expressions {
-            assert!(!may(expression, name), "{expression} {name}");
+            assert!(!is_permitted(expression, name), "{expression} {name}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! How a container is said to Docker.
+//! A container as Docker reads it.
 
 use cuttlefish::deploy::docker::desired::Container;
 use cuttlefish::deploy::docker::render;
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{shapes, with_companions};
 use crate::snapshot::assert_snapshot;
 
-/// What creates the container of an actor. Its fingerprint, a hash of the rest, is checked here.
+/// Request that creates the container of an actor. Its fingerprint, a hash of the rest, is checked here.
 fn request(actor: &str) -> Value {
     let containers = shapes(&[], &with_companions());
     let is_wanted = |container: &&Container| container.actor == actor;

@@ -1,4 +1,4 @@
-//! For ECS.
+//! Rendering for ECS.
 
 use std::os::unix::fs::PermissionsExt;
 
@@ -6,8 +6,8 @@ use serde_json::json;
 
 use super::*;
 
-/// What the AWS CLI prints of a stack.
-fn stack_file(program: &Program) -> String {
+/// Output of the AWS CLI that describes a stack.
+fn stack_file(program: &TestProgram) -> String {
     let output = |(key, value): (&str, &str)| json!({"OutputKey": key, "OutputValue": value});
     let outputs = [
         ("Cluster", "neurons"),
@@ -52,16 +52,16 @@ esac
 
 /// Runs a rendered script with [`AWS`], and returns how it went and what that was called with.
 fn script(
-    program: &Program,
+    program: &TestProgram,
     dir: &Path,
     args: &[&str],
     found: &str,
     version: &str,
 ) -> (Output, String) {
     let aws = program.write("aws", AWS);
-    // Of what there was before, nothing is known.
-    let known = tempfile::tempdir().unwrap();
-    let calls = known.path().join("calls");
+    // Nothing is known of an earlier run.
+    let calls_dir = tempfile::tempdir().unwrap();
+    let calls = calls_dir.path().join("calls");
     std::fs::set_permissions(&aws, std::fs::Permissions::from_mode(0o755)).unwrap();
     std::fs::write(&calls, "").unwrap();
     let output = Command::new(dir.join(args[0]))
@@ -80,13 +80,13 @@ fn script(
 
 #[test]
 fn a_directory_for_ecs_has_requests_scripts_and_no_secret() {
-    let program = Program::new();
+    let program = TestProgram::new();
     let stack = stack_file(&program);
     let more = [&IMAGE[..], &["--stack-file", &stack]].concat();
     let (dir, output) = render(&program, "ecs", "deploy", &more);
-    let told = text(&output.stderr);
-    assert!(output.status.success(), "{told}");
-    assert!(told.contains("4 services with 140 tasks"), "{told}");
+    let stderr = text(&output.stderr);
+    assert!(output.status.success(), "{stderr}");
+    assert!(stderr.contains("4 services with 140 tasks"), "{stderr}");
     assert!(output.stdout.is_empty());
     let expected = [
         "README.md",
@@ -140,7 +140,7 @@ fn a_directory_for_ecs_has_requests_scripts_and_no_secret() {
 
 #[test]
 fn the_scripts_for_ecs_make_what_is_missing_and_remove_what_is_theirs() {
-    let program = Program::new();
+    let program = TestProgram::new();
     let stack = stack_file(&program);
     let more = [&IMAGE[..], &["--stack-file", &stack]].concat();
     let (dir, output) = render(&program, "ecs", "deploy", &more);
@@ -152,10 +152,10 @@ fn the_scripts_for_ecs_make_what_is_missing_and_remove_what_is_theirs() {
     let (output, calls) = script(&program, &dir, &["apply"], "", "2.9.19");
     assert!(output.status.success(), "{}", text(&output.stderr));
     let stored = calls.find("store/record.json").expect(&calls);
-    let made = calls.find("register-task-definition").expect(&calls);
-    assert!(stored < made, "{calls}");
-    let look = calls.find("store/look.json").expect(&calls);
-    assert!(look < made, "{calls}");
+    let registration = calls.find("register-task-definition").expect(&calls);
+    assert!(stored < registration, "{calls}");
+    let look_file = calls.find("store/look.json").expect(&calls);
+    assert!(look_file < registration, "{calls}");
     assert!(!calls.contains("--endpoint-url"), "{calls}");
     assert_eq!(calls.matches("ecs create-service").count(), 4, "{calls}");
     let (_, calls) = script(&program, &dir, &["apply", "--store-only"], "", "2.9.19");
@@ -190,7 +190,7 @@ fn the_scripts_for_ecs_make_what_is_missing_and_remove_what_is_theirs() {
     assert!(batches[2].contains(key), "{calls}");
     assert!(!calls.contains("delete-service"), "{calls}");
 
-    for (args, found, version, wanted) in [
+    for (args, found, version, expected) in [
         (
             &["apply"][..],
             "ACTIVE\tsomebody",
@@ -220,9 +220,9 @@ fn the_scripts_for_ecs_make_what_is_missing_and_remove_what_is_theirs() {
     ] {
         let found = found.replace("OWNER", owner);
         let (output, calls) = script(&program, &dir, args, &found, version);
-        let told = text(&output.stderr);
-        assert_eq!(output.status.code(), Some(1), "{args:?}: {told}");
-        assert!(told.contains(wanted), "{args:?}: {told}");
+        let stderr = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{args:?}: {stderr}");
+        assert!(stderr.contains(expected), "{args:?}: {stderr}");
         for changed in ["create-service", "delete-service", "batch-write-item"] {
             assert!(!calls.contains(changed), "{args:?}: {calls}");
         }
@@ -231,12 +231,12 @@ fn the_scripts_for_ecs_make_what_is_missing_and_remove_what_is_theirs() {
 
 #[test]
 fn what_ecs_needs_and_what_is_for_others_is_said() {
-    let program = Program::new();
+    let program = TestProgram::new();
     let stack = stack_file(&program);
     let empty = program.write("empty.json", "{\"Stacks\": []}");
     let before = names(program.home.path());
     let with = |more: &[&'static str]| [&IMAGE[..], more].concat();
-    for (to, more, code, wanted) in [
+    for (to, more, code, expected) in [
         (
             "ecs",
             vec!["--stack-file", &stack],
@@ -284,9 +284,9 @@ fn what_ecs_needs_and_what_is_for_others_is_said() {
         ),
     ] {
         let (_, output) = render(&program, to, "deploy", &more);
-        let told = text(&output.stderr);
-        assert_eq!(output.status.code(), Some(code), "{to} {more:?}: {told}");
-        assert!(told.contains(wanted), "{to} {more:?}: {told}");
+        let stderr = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{to} {more:?}: {stderr}");
+        assert!(stderr.contains(expected), "{to} {more:?}: {stderr}");
         assert_eq!(names(program.home.path()), before, "{to} {more:?}");
     }
 }
