@@ -36,9 +36,14 @@ impl Daemon {
 
     fn answer(&mut self, method: &str, address: &str) -> (u16, Value) {
         let (path, query) = address.split_once('?').unwrap_or((address, ""));
-        let words: Vec<&str> = path.trim_matches('/').split('/').skip(1).collect();
+        let words: Vec<&str> = path.trim_matches('/').split('/').collect();
+        let words = match words[..] {
+            // The API's version, where the client says it.
+            [version, ..] if version.starts_with("v1.") => &words[1..],
+            _ => &words[..],
+        };
         let named = query.split('&').find_map(|part| part.strip_prefix("name="));
-        let (of, name) = match words[..] {
+        let (of, name) = match *words {
             ["containers", name, "start"] => ("start", name),
             ["containers", "create"] => ("create", named.unwrap_or_default()),
             [.., name] => (words[0], name),
