@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use cuttlefish_core::ids::{CommitPoint, NeuronRange, Tick};
 use cuttlefish_core::layers::batch_normalization;
-use cuttlefish_core::protocol::{Ledger, NeuronState, Progress};
+use cuttlefish_core::protocol::{Ledger, NeuronState, Progress, Totals};
 use cuttlefish_core::topology::{Graph, Layer};
 use ndarray::ArrayD;
 use safetensors::tensor::TensorView;
@@ -233,6 +233,7 @@ pub async fn begin_with(
     let ledger = Ledger {
         commit,
         progress: Progress::start(graph.training.epochs),
+        totals: Totals::default(),
     };
     accepted(store.write_ledger(generation, &ledger).await?)
 }

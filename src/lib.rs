@@ -22,6 +22,7 @@
 //! # Ok::<(), cuttlefish::run::Error>(())
 //! ```
 
+pub mod attempts;
 pub mod chaos;
 pub mod cli;
 pub mod config;

@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::data::Part;
 use crate::ids::{CommitPoint, Generation, Tick};
 use crate::math::normalization::Normalizer;
+use crate::protocol::EpochRecord;
 
 /// What a machine shows of itself.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -22,8 +23,9 @@ pub enum View {
     Trainer(TrainerView),
 }
 
-/// Messages that a machine has left alone since it booted, by why. None of them changes a result;
-/// those of another timeline come with every rewind, foreign ones from elsewhere.
+/// Messages that a machine has left alone since it last booted, by why: in a container that is each time
+/// that its broker or store was lost. None of them changes a result; those of another timeline come
+/// with every rewind, foreign ones from elsewhere.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Dropped {
     /// Of another timeline: an older one, or one that this machine has not been told of.
@@ -70,7 +72,7 @@ pub enum UnitState {
 pub struct NeuronView {
     /// Index within the layer.
     pub index: usize,
-    /// The weights without the bias.
+    /// The weights without the bias, as the unit's last tick left them.
     pub weights: Vec<f32>,
     /// The bias, 0 for a neuron without one.
     pub bias: f32,
@@ -91,18 +93,39 @@ pub struct NeuronView {
 pub struct NeuronBatch {
     /// The tick of the batch.
     pub tick: Tick,
-    /// Figures of the activations.
-    pub activation: ActivationFigures,
+    /// Outputs of the neuron.
+    #[serde(flatten)]
+    pub outputs: Outputs,
     /// Figures of dLoss/dz.
     pub gradient: GradientFigures,
-    /// The activation of each row, before dropout; of a filter its map of the first row, before
-    /// pooling.
-    pub activations: Vec<f32>,
 }
 
-/// Figures of the activations of one neuron over the rows of a batch.
+/// Outputs of one neuron for a training batch, by what they are. The figures are over all rows, of a
+/// filter over all places of its maps; the values are one a row, of a filter its map of the first row.
+/// Both are from before pooling (and a normalization behind it) and dropout.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Outputs {
+    /// Values behind the layer's activation.
+    Activations {
+        /// Figures of them.
+        activation: OutputFigures,
+        /// The values themselves.
+        activations: Vec<f32>,
+    },
+    /// Sums that the trainer makes probabilities: a softmax takes those of the whole layer, so that no
+    /// neuron knows its own probability.
+    Logits {
+        /// Figures of them.
+        logit: OutputFigures,
+        /// The values themselves.
+        logits: Vec<f32>,
+    },
+}
+
+/// Figures of the outputs of one neuron over a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct ActivationFigures {
+pub struct OutputFigures {
     /// The smallest.
     pub min: f32,
     /// The largest.
@@ -113,7 +136,11 @@ pub struct ActivationFigures {
     pub zeros: f64,
 }
 
-/// Figures of dLoss/dz of one neuron over the rows of a batch.
+/// Figures of dLoss/dz of one neuron over the rows of a batch, of a filter over all places of its maps.
+///
+/// z is the weighted sum of the inputs with the bias. The loss is the mean over the batch's rows,
+/// without what a regularizer adds. It is the error that the weights' gradient is computed from, not
+/// that gradient.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct GradientFigures {
     /// Their mean.
@@ -131,7 +158,7 @@ pub struct SynapseView {
     pub generation: Generation,
     /// What it has left alone.
     pub dropped: Dropped,
-    /// The newest tick that it has heard of.
+    /// The newest tick of which a message has come.
     pub tick: Option<Tick>,
     /// Activations on their way up, by tick.
     pub activations: Vec<Gathering>,
@@ -163,14 +190,30 @@ pub struct TrainerView {
     pub members: usize,
     /// What it works on; unknown before the ledger is read, and once the run is over.
     pub progress: Option<ProgressView>,
+    /// Epochs of the run so far, thinned out when there are many; none once the run is over.
+    pub history: Vec<EpochRecord>,
     /// The commit point that the ledger names.
     pub committed: Option<CommitPoint>,
     /// The commit point that is ahead of the ledger.
     pub pending: Option<PendingCommit>,
     /// What it has left alone.
     pub dropped: Dropped,
-    /// Rewinds since this trainer booted, its first restore not counted.
-    pub rewinds: u64,
+    /// Rows of the run's training ticks, those computed again after a rewind included; unknown before the
+    /// ledger is read.
+    pub rows: Option<u64>,
+    /// Rewinds of the run, those before this trainer included; unknown before the ledger is read.
+    pub rewinds: Option<u64>,
+    /// Answers to the last training batch, where the last layer hands on logits.
+    pub probabilities: Option<ProbabilityView>,
+}
+
+/// Probabilities that the trainer has made of the logits of a training batch.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ProbabilityView {
+    /// The tick of the batch.
+    pub tick: Tick,
+    /// Figures over the rows of the batch, for each neuron of the last layer.
+    pub neurons: Vec<OutputFigures>,
 }
 
 /// Where a trainer stands.
@@ -187,10 +230,10 @@ pub enum TrainerPhase {
     Over,
 }
 
-/// The place of the next batch.
+/// The place of the next batch, and what is done before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct ProgressView {
-    /// Its epoch, from 1.
+    /// Its epoch, from 1; the last one where it is of the test rows.
     pub epoch: u32,
     /// Its part of the data.
     pub part: Part,
@@ -259,32 +302,71 @@ impl NeuronView {
 }
 
 impl NeuronBatch {
-    /// What a neuron did with a batch; `None` if the batch had no rows.
+    /// What a neuron did with a batch; `None` if the batch had no rows. Every `step`th output is shown by
+    /// itself.
     pub fn new(
         tick: Tick,
-        activations: ArrayView1<'_, f32>,
+        outputs: ArrayView1<'_, f32>,
+        step: usize,
+        are_logits: bool,
         deltas: ArrayView1<'_, f32>,
     ) -> Option<Self> {
         // A `relu` that is shut says -0, which is nothing that a person needs to see.
-        let activations: Vec<f32> = activations.iter().map(|a| a + 0.0).collect();
+        let all: Vec<f32> = outputs.iter().map(|a| a + 0.0).collect();
         let deltas = deltas.to_vec();
-        if activations.is_empty() {
-            return None;
-        }
-        let zeros = activations.iter().filter(|&&a| a == 0.0).count();
+        let figures = OutputFigures::new(&all)?;
+        let values = all.into_iter().step_by(step).collect();
         Some(Self {
             tick,
-            activation: ActivationFigures {
-                min: extreme(&activations, f32::min),
-                max: extreme(&activations, f32::max),
-                mean: mean(&activations),
-                zeros: zeros as f64 / activations.len() as f64,
+            outputs: match are_logits {
+                true => Outputs::Logits {
+                    logit: figures,
+                    logits: values,
+                },
+                false => Outputs::Activations {
+                    activation: figures,
+                    activations: values,
+                },
             },
             gradient: GradientFigures {
                 mean: mean(&deltas),
                 norm: norm(&deltas),
             },
-            activations,
+        })
+    }
+}
+
+impl Outputs {
+    /// Figures over the batch.
+    pub fn figures(&self) -> &OutputFigures {
+        let (Self::Activations {
+            activation: figures,
+            ..
+        }
+        | Self::Logits { logit: figures, .. }) = self;
+        figures
+    }
+
+    /// Values that are shown by themselves.
+    pub fn values(&self) -> &[f32] {
+        let (Self::Activations {
+            activations: values,
+            ..
+        }
+        | Self::Logits { logits: values, .. }) = self;
+        values
+    }
+}
+
+impl OutputFigures {
+    /// Figures of some values; `None` if there are none.
+    pub fn new(values: &[f32]) -> Option<Self> {
+        let zeros = values.iter().filter(|&&value| value == 0.0).count();
+        (!values.is_empty()).then(|| Self {
+            min: extreme(values, f32::min),
+            max: extreme(values, f32::max),
+            mean: mean(values),
+            zeros: zeros as f64 / values.len() as f64,
         })
     }
 }

@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use cuttlefish_core::topology::Graph;
-use futures_util::stream::{self, StreamExt};
 
 use super::replay::Replay;
 use super::schedule::{Fault, Kind, Victim};
 use super::watch::Sign;
+use crate::attempts::for_each;
 use crate::deploy::docker::DockerRun;
 use crate::deploy::docker::deployment::{BrokerPlace, StorePlace};
 use crate::deploy::docker::desired::{BROKER, Container, STORE, container_name};
@@ -143,7 +143,7 @@ impl Hand {
                 let in_time = tokio::time::timeout(lasts + REPEATED_WITHIN, repeated).await;
                 return in_time.context("the broker takes no messages")?;
             }
-            Kind::Asleep => self.of_all(|name| docker.pause(name)).await,
+            Kind::Asleep => self.of_all("pause", |name| docker.pause(name)).await,
             Kind::Cut => docker.cut(self.container(&name)?).await,
             Kind::BrokerRestart | Kind::StoreRestart => docker.restart(&name).await,
             Kind::BrokerWipe => return self.wipe().await,
@@ -190,7 +190,7 @@ impl Hand {
         let done = match fault.kind {
             Kind::Freeze | Kind::Zombie | Kind::Slow => docker.unpause(&name).await,
             Kind::SlowNetwork => docker.quicken_network(&name).await,
-            Kind::Asleep => self.of_all(|name| docker.unpause(name)).await,
+            Kind::Asleep => self.of_all("unpause", |name| docker.unpause(name)).await,
             // No error where somebody else has started it already.
             Kind::DockerKill => docker.start(&name, &name).await,
             Kind::Cut => docker.reconnect(self.container(&name)?).await,
@@ -229,17 +229,21 @@ impl Hand {
         }
     }
 
-    /// Does something to every container, whatever becomes of the others; the first error.
-    async fn of_all<'a, F>(&'a self, what: impl Fn(&'a str) -> F) -> Result<(), docker::Error>
+    /// Does something to every container, whatever becomes of the others.
+    async fn of_all<'a, F>(
+        &'a self,
+        verb: &str,
+        what: impl Fn(&'a str) -> F,
+    ) -> Result<(), docker::Error>
     where
         F: Future<Output = Result<(), docker::Error>>,
     {
-        let done: Vec<_> = stream::iter(&self.containers)
-            .map(|container| what(&container.name))
-            .buffered(AT_ONCE)
-            .collect()
-            .await;
-        done.into_iter().collect()
+        let names = self.containers.iter().map(|one| one.name.as_str());
+        let left = for_each(names.collect(), AT_ONCE, what, |_| {}, &|| true).await;
+        let left = left
+            .into_iter()
+            .map(|(name, error)| (name.to_owned(), error));
+        docker::Error::of_many(verb, "container", self.containers.len(), left.collect())
     }
 
     async fn broker_takes_connections(&self) -> anyhow::Result<()> {

@@ -105,7 +105,7 @@ pub fn report(trained: &Trained, as_json: bool) -> Result<Exit, Failure> {
             "\n{} parameters, {} ticks in {:.1} s, {:.0} samples/s\n",
             trained.parameters,
             trained.progress.tick,
-            trained.took.as_secs_f64(),
+            trained.totals.elapsed.as_secs_f64(),
             trained.samples_per_second(),
         ));
         text.push_str(&format!("weights sha256 {}\n", trained.weights_sha256));

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use cuttlefish_core::topology::Problems;
 
 use super::{docker, ecs, kubernetes};
+use crate::attempts::Failures;
 use crate::data::Error as DataError;
 use crate::monitor::Interrupted;
 use crate::transport::amqp;
@@ -109,6 +110,17 @@ pub enum Error {
     /// Something that the run needs, and that is missing or cannot be used.
     #[error("{0}")]
     Unusable(String),
+    /// Parts of the run that could not be removed.
+    #[error("{left} (say `cuttlefish down {run}` again)")]
+    Remains {
+        /// The run.
+        run: String,
+        /// Errors of all of them.
+        left: String,
+    },
+    /// Some objects of the run at a broker that is not its own.
+    #[error("failed to {0}")]
+    BrokerObjects(Failures),
     /// The run is gone.
     #[error("run `{run}` has been taken down meanwhile")]
     TakenDown {

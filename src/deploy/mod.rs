@@ -27,6 +27,7 @@ pub mod error;
 pub mod kubernetes;
 pub mod local;
 pub mod manifests;
+mod removal;
 pub mod secrets;
 pub mod staging;
 pub mod yaml;
@@ -364,7 +365,7 @@ async fn end_in_ledger(store: &DynamoStore) -> Result<End, Error> {
     };
     Ok(End::Finished(Box::new(Outcome {
         verdict,
+        totals: ledger.totals,
         ledger,
-        rewinds: 0,
     })))
 }

@@ -15,17 +15,7 @@ use crate::record::RowCounts;
 /// Between two looks at a session that can answer that fast.
 const REFRESH: Duration = Duration::from_millis(100);
 
-/// A training that was followed to its end.
-pub(super) struct Followed {
-    /// The end.
-    pub end: End,
-    /// Rows of its training ticks, repeated ones included.
-    pub rows_trained: u64,
-    /// Time from the first tick to the end.
-    pub took: Duration,
-}
-
-/// Follows a training until it is over. `ticks_before` is the run's tick before it began.
+/// Follows a training until it is over, and returns its end.
 ///
 /// The first interrupt of the caller is handed to the session, the second one lets go of it.
 ///
@@ -36,12 +26,11 @@ pub(super) async fn follow<'a>(
     session: Box<dyn Session + 'a>,
     graph: &Graph,
     rows: RowCounts,
-    ticks_before: u64,
     monitor: &Monitor,
-) -> Result<Followed, Error> {
+) -> Result<End, Error> {
     let epochs = graph.training.epochs;
     monitor.event(Event::TrainingBegun { epochs });
-    let digest = Digest::new(graph, rows, ticks_before);
+    let digest = Digest::new(graph, rows);
     let followed = follow_session(run, session, digest, monitor).await;
     monitor.event(Event::TrainingEnded);
     followed
@@ -52,7 +41,7 @@ async fn follow_session<'a>(
     mut session: Box<dyn Session + 'a>,
     mut digest: Digest<'_>,
     monitor: &Monitor,
-) -> Result<Followed, Error> {
+) -> Result<End, Error> {
     let mut is_stopping = false;
     loop {
         let look = tokio::select! {
@@ -84,11 +73,7 @@ async fn follow_session<'a>(
             .into_iter()
             .for_each(|event| monitor.event(event));
         if let Some(end) = look.end {
-            return Ok(Followed {
-                end,
-                rows_trained: look.rows_trained,
-                took: look.elapsed.saturating_sub(digest.began),
-            });
+            return Ok(end);
         }
     }
 }
@@ -97,12 +82,14 @@ async fn follow_session<'a>(
 struct Digest<'a> {
     graph: &'a Graph,
     rows: RowCounts,
-    /// Beginnings of the training and of the epoch, on the clock of the run's observer.
+    /// Beginnings of the trainer's work and of the epoch, on the clock of the run's observer.
     began: Duration,
     epoch_began: Duration,
     rows_before_epoch: u64,
+    /// Tick after which the trainer began.
     ticks_before: u64,
-    has_rewound: bool,
+    /// True between a rewind and the ticks that follow it: otherwise it is a trainer that begins.
+    is_rewinding: bool,
     /// Number of the last note that became an event.
     seen: u64,
     /// The run's observer when it was last looked at.
@@ -110,15 +97,15 @@ struct Digest<'a> {
 }
 
 impl<'a> Digest<'a> {
-    fn new(graph: &'a Graph, rows: RowCounts, ticks_before: u64) -> Self {
+    fn new(graph: &'a Graph, rows: RowCounts) -> Self {
         Self {
             graph,
             rows,
             began: Duration::ZERO,
             epoch_began: Duration::ZERO,
             rows_before_epoch: 0,
-            ticks_before,
-            has_rewound: false,
+            ticks_before: 0,
+            is_rewinding: false,
             seen: 0,
             observer: None,
         }
@@ -130,6 +117,7 @@ impl<'a> Digest<'a> {
             // The trainer has been started anew, and counts anew.
             self.seen = 0;
             self.rows_before_epoch = 0;
+            self.is_rewinding = false;
         }
         let mut events = Vec::new();
         for note in &look.notes {
@@ -146,7 +134,8 @@ impl<'a> Digest<'a> {
     /// The event of one note, which was taken `at` this time.
     fn event(&mut self, event: &TrainerEvent, at: Duration, rows_trained: u64) -> Option<Event> {
         match event {
-            TrainerEvent::Started { from, .. } if !self.has_rewound => {
+            TrainerEvent::Started { from, .. } if !std::mem::take(&mut self.is_rewinding) => {
+                self.ticks_before = from.tick.0;
                 self.began = at;
                 self.epoch_began = at;
                 (!from.is_initial()).then_some(Event::Resumed(*from))
@@ -162,7 +151,7 @@ impl<'a> Digest<'a> {
                 })
             }
             TrainerEvent::Rewound { to, reason, .. } => {
-                self.has_rewound = true;
+                self.is_rewinding = true;
                 Some(Event::Rewound {
                     to: *to,
                     reason: reason.clone(),
@@ -272,7 +261,7 @@ mod tests {
         let (monitor, interrupter) = Monitor::new(|_| {});
         let session = Box::new(Stuck(interrupter));
         let rows = RowCounts::of(&dataset);
-        let ended = follow("stuck", session, &graph, rows, 0, &monitor);
+        let ended = follow("stuck", session, &graph, rows, &monitor);
         let ended = tokio::time::timeout(Duration::from_secs(60), ended).await;
         let error = ended.expect("nobody waits").err().expect("it was left");
         let left = |error: &Error| {

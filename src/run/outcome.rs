@@ -1,15 +1,13 @@
 //! Results of a training that was followed to its end, and its curves beside the run.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use cuttlefish_core::data::Task;
 use cuttlefish_core::network::digest;
-use cuttlefish_core::protocol::{EpochRecord, Progress, Verdict};
+use cuttlefish_core::protocol::{EpochRecord, Progress, Totals, Verdict};
 use cuttlefish_core::topology::Graph;
 use serde_json::{Value, json};
 
-use super::follow::Followed;
 use super::{Error, Run};
 use crate::deploy::Kind;
 use crate::host::End;
@@ -32,12 +30,8 @@ pub struct Trained {
     pub parameters: usize,
     /// SHA-256 over every neuron's weights, then bias, in layer and neuron order.
     pub weights_sha256: String,
-    /// Rows of its training ticks, repeated ones included.
-    pub rows_trained: u64,
-    /// Rewinds.
-    pub rewinds: u64,
-    /// Time from the first tick to the end.
-    pub took: Duration,
+    /// Figures of the run, over all its trainers.
+    pub totals: Totals,
     /// File with the curves; None before the first epoch has ended.
     pub curves: Option<PathBuf>,
 }
@@ -45,9 +39,9 @@ pub struct Trained {
 impl Trained {
     /// Training rows in a second.
     pub fn samples_per_second(&self) -> f64 {
-        match self.took.as_secs_f64() {
+        match self.totals.elapsed.as_secs_f64() {
             0.0 => 0.0,
-            seconds => self.rows_trained as f64 / seconds,
+            seconds => self.totals.rows as f64 / seconds,
         }
     }
 
@@ -61,24 +55,20 @@ impl Trained {
             "ticks": self.progress.tick,
             "epochs": last.map_or(0, |epoch| epoch.epoch),
             "samples_per_second": self.samples_per_second(),
-            "wall_seconds": self.took.as_secs_f64(),
+            "wall_seconds": self.totals.elapsed.as_secs_f64(),
             "train": last.map(|epoch| &epoch.train),
             "validation": last.and_then(|epoch| epoch.validation.as_ref()),
             "test": self.progress.test,
             "weights_sha256": self.weights_sha256,
-            "rewinds": self.rewinds,
+            "rewinds": self.totals.rewinds,
         })
     }
 }
 
 impl Run {
     /// The results of a training that was followed to its end.
-    pub(super) async fn trained(
-        &self,
-        followed: Followed,
-        graph: &Graph,
-    ) -> Result<Trained, Error> {
-        let outcome = match followed.end {
+    pub(super) async fn trained(&self, end: End, graph: &Graph) -> Result<Trained, Error> {
+        let outcome = match end {
             End::Finished(outcome) => *outcome,
             End::Failed(fault) => return Err(Error::Fault(fault)),
             End::StoreFailed(problem) => {
@@ -103,9 +93,7 @@ impl Run {
             task: saved.record.rows.task(),
             parameters: graph.parameters(),
             weights_sha256: digest(saved.states().await?.iter().flatten()),
-            rows_trained: followed.rows_trained,
-            rewinds: outcome.rewinds,
-            took: followed.took,
+            totals: outcome.totals,
         })
     }
 

@@ -182,9 +182,8 @@ impl Run {
         counts: RowCounts,
         monitor: &Monitor,
     ) -> Result<Trained, Error> {
-        let before = self.saved().await?.progress().tick.0;
         let session = self.target.session(graph).await?;
-        let ended = follow(self.name(), session, graph, counts, before, monitor).await?;
+        let ended = follow(self.name(), session, graph, counts, monitor).await?;
         self.trained(ended, graph).await
     }
 

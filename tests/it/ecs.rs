@@ -26,6 +26,8 @@ struct Fake {
     looks_until_gone: u32,
     /// Requests of each kind that are too many.
     throttled: u32,
+    /// How often it still refuses to delete a service, and with which code.
+    undeletable: HashMap<String, (u32, &'static str)>,
     requests: HashMap<String, u32>,
 }
 
@@ -91,7 +93,14 @@ impl Fake {
                 }
                 _ => refused("ServiceNotActiveException", "Service was not ACTIVE."),
             },
+            "ListTasks" => (200, json!({"taskArns": []})),
             "DeleteService" => {
+                if let Some((times, code)) = self.undeletable.get_mut(&text("service"))
+                    && *times > 0
+                {
+                    *times -= 1;
+                    return refused(code, "not now");
+                }
                 let service = self.services.get_mut(&text("service")).unwrap();
                 service["status"] = json!("DRAINING");
                 (200, json!({"service": service}))
@@ -284,6 +293,36 @@ async fn a_service_that_is_being_left_is_waited_for() {
     ecs.wait_until_gone(&names(&wanted)).await.unwrap();
     assert_eq!(ecs.observe(&names(&wanted)).await.unwrap(), []);
     ecs.apply(&create).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_service_that_cannot_be_removed_keeps_no_other_and_one_that_may_is_tried_again() {
+    let wanted = services();
+    // More often than the SDK tries by itself.
+    let late = (wanted[5].name.clone(), (12, "ThrottlingException"));
+    let never = (wanted[3].name.clone(), (u32::MAX, "AccessDeniedException"));
+    let (ecs, fake) = start(Fake {
+        undeletable: HashMap::from([late, never]),
+        ..Fake::default()
+    });
+    let created = reconcile(&wanted, &[]);
+    ecs.apply_all(&created, &|_| {}, &|| true).await.unwrap();
+    let found = ecs.observe(&names(&wanted)).await.unwrap();
+    assert_eq!(found.len(), 12);
+    let error = ecs.remove_all(found, &|_| {}).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "remove 1 of 12 services: {}: AccessDeniedException: not now",
+            wanted[3].name
+        )
+    );
+    let found = ecs.observe(&names(&wanted)).await.unwrap();
+    assert_eq!(found.len(), 1);
+    // Said again, it works.
+    fake.lock().unwrap().undeletable.clear();
+    ecs.remove_all(found, &|_| {}).await.unwrap();
+    assert_eq!(ecs.observe(&names(&wanted)).await.unwrap(), []);
 }
 
 #[tokio::test]

@@ -36,12 +36,14 @@ impl Unit {
             State::Running(running) => {
                 view.state = UnitState::Running;
                 view.tick = Some(running.applied);
+                let are_logits = self.identity.graph.has_logits(self.identity.neurons.layer);
+                let of = |row| running.last_batch.as_ref()?.of(row, are_logits);
                 let neurons = self.identity.neurons.indices().zip(running.weights.each());
                 view.neurons = neurons
                     .enumerate()
                     .map(|(row, (index, (weights, bias)))| NeuronView {
                         normalizer: running.weights.normalizer(row),
-                        last_batch: running.last_batch.as_ref().and_then(|batch| batch.of(row)),
+                        last_batch: of(row),
                         ..NeuronView::new(index, weights, bias)
                     })
                     .collect();
@@ -52,12 +54,9 @@ impl Unit {
 }
 
 impl LastBatch {
-    fn of(&self, row: usize) -> Option<NeuronBatch> {
-        let activations = self.activations.row(row);
-        let mut batch = NeuronBatch::new(self.tick, activations, self.deltas.row(row))?;
-        if let Some(rows) = self.rows_of_maps {
-            batch.activations = batch.activations.iter().copied().step_by(rows).collect();
-        }
-        Some(batch)
+    fn of(&self, row: usize, are_logits: bool) -> Option<NeuronBatch> {
+        let (outputs, deltas) = (self.activations.row(row), self.deltas.row(row));
+        let step = self.rows_of_maps.unwrap_or(1).max(1);
+        NeuronBatch::new(self.tick, outputs, step, are_logits, deltas)
     }
 }

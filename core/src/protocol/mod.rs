@@ -8,7 +8,7 @@ pub mod state;
 
 pub use message::{Envelope, Message, TickHeader, Work};
 pub use metrics::{Evaluation, Tally};
-pub use progress::{EpochRecord, Event, Ledger, Outcome, Progress, Verdict};
+pub use progress::{EpochRecord, Event, Ledger, Outcome, Progress, Totals, Verdict};
 pub use state::NeuronState;
 
 /// Ticks that a message may be ahead of the last one that a neuron has applied.

@@ -1,5 +1,7 @@
 //! Progress of a run: the ledger, which is all that the trainer must remember, and the events that people see.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::metrics::{Evaluation, Tally};
@@ -64,6 +66,26 @@ pub struct Ledger {
     pub commit: CommitPoint,
     /// Progress of the run at its tick.
     pub progress: Progress,
+    /// Figures of the run up to here; none in ledgers of older programs.
+    #[serde(default)]
+    pub totals: Totals,
+}
+
+/// Figures of a whole run, however many trainers have worked on it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Totals {
+    /// Rows of all training ticks, those computed again after a rewind included. One that was lost with
+    /// its trainer counts once.
+    pub rows: u64,
+    /// Times that the run went back to a commit because something was lost, a trainer included.
+    pub rewinds: u64,
+    /// Time that trainers have worked: each from its first tick on, and one that was lost up to its
+    /// last commit.
+    pub elapsed: Duration,
+    /// Generation that goes on after the ledger, so that each one drawn later is a rewind; none where
+    /// the run has ended or was stopped.
+    pub generation: Option<Generation>,
 }
 
 /// End of a run: its kind.
@@ -83,8 +105,9 @@ pub struct Outcome {
     pub verdict: Verdict,
     /// The last ledger, which is in the store.
     pub ledger: Ledger,
-    /// Rewinds since this trainer booted, its first restore not counted.
-    pub rewinds: u64,
+    /// Figures of the run up to its end.
+    #[serde(flatten)]
+    pub totals: Totals,
 }
 
 /// Something that a person may want to see while a run goes on.
@@ -102,7 +125,7 @@ pub enum Event {
     TickFinished {
         /// The tick.
         tick: Tick,
-        /// The epoch it belongs to.
+        /// The epoch it belongs to, from 1; of the test rows the last one.
         epoch: u32,
         /// The part of the data it used.
         part: Part,

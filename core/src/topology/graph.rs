@@ -90,6 +90,12 @@ impl Graph {
         self.layers[self.layers.len() - 1].units
     }
 
+    /// True for a layer whose neurons hand on logits: the last one, where the trainer applies softmax or
+    /// sigmoid.
+    pub fn has_logits(&self, layer: usize) -> bool {
+        layer + 1 == self.layers.len() && self.head != Head::Identity
+    }
+
     /// Functions of the sums of a layer's neurons, in the words of the file: `relu`, or with a
     /// normalization `batch_normalization, relu`; whoever computes it.
     pub fn activation_words(&self, layer: usize) -> String {
@@ -97,11 +103,11 @@ impl Graph {
             Ok(serde_json::Value::String(word)) => word,
             _ => String::new(),
         };
-        let is_last = layer + 1 == self.layers.len();
+        let has_logits = self.has_logits(layer);
         let layer = &self.layers[layer];
-        let activation = |activation: Activation| match self.head {
-            Head::Softmax | Head::Sigmoid if is_last => word(serde_json::to_value(self.head)),
-            _ => word(serde_json::to_value(activation)),
+        let activation = |activation: Activation| match has_logits {
+            true => word(serde_json::to_value(self.head)),
+            false => word(serde_json::to_value(activation)),
         };
         let Some(normalization) = &layer.normalization else {
             return activation(layer.activation);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Phase, Trainer};
 use crate::ids::{Address, CommitPoint, Generation};
 use crate::machine::{Effect, Effects, Fault, StoreRequest};
-use crate::protocol::{Event, Ledger};
+use crate::protocol::{Event, Ledger, Totals};
 
 impl Trainer {
     pub(super) fn committed(
@@ -24,28 +24,37 @@ impl Trainer {
         {
             pending.written_by.insert(from);
             self.last_heard = now;
-            self.write_ledger_if_complete(effects);
+            self.write_ledger_if_complete(now, effects);
         }
     }
 
-    pub(super) fn write_ledger_if_complete(&mut self, effects: &mut dyn Effects) {
+    pub(super) fn write_ledger_if_complete(&mut self, now: Duration, effects: &mut dyn Effects) {
+        let (generation, totals) = (self.generation, self.totals(now));
         let Phase::Running(running) = &mut self.phase else {
             return;
         };
         let Some(pending) = &mut running.pending else {
             return;
         };
-        if pending.requested || pending.written_by.len() < self.n_units {
+        if pending.requested.is_some() || pending.written_by.len() < self.n_units {
             return;
         }
         if let Some(progress) = &pending.progress {
-            pending.requested = true;
+            let is_newest =
+                running.progress.tick == pending.commit.tick && running.unfinished.is_empty();
+            let is_last = progress.finished || (self.stop_asked && is_newest);
+            let ledger = Box::new(Ledger {
+                commit: pending.commit,
+                progress: progress.clone(),
+                totals: Totals {
+                    generation: (!is_last).then_some(generation),
+                    ..totals
+                },
+            });
+            pending.requested = Some(ledger.clone());
             effects.push(Effect::Store(StoreRequest::WriteLedger {
-                generation: self.generation,
-                ledger: Box::new(Ledger {
-                    commit: pending.commit,
-                    progress: progress.clone(),
-                }),
+                generation,
+                ledger,
             }));
         }
     }
@@ -76,10 +85,10 @@ impl Trainer {
         let Some(pending) = running.pending.take_if(|pending| pending.commit == commit) else {
             return;
         };
-        let Some(progress) = pending.progress else {
+        let Some(ledger) = pending.requested else {
             return;
         };
-        running.ledger = Ledger { commit, progress };
+        running.ledger = *ledger;
         running.commits_since_rewind += 1;
         let took = now.saturating_sub(running.last_mark);
         self.longest_commit = took.max(self.longest_commit * 9 / 10);

@@ -28,7 +28,7 @@ impl Trainer {
                 effects.push(Effect::Finish(Outcome {
                     verdict,
                     ledger: running.ledger.clone(),
-                    rewinds: self.rewinds,
+                    totals: self.totals(now),
                 }));
                 self.phase = Phase::Over;
                 return;
@@ -70,7 +70,7 @@ impl Trainer {
                 commit,
                 written_by: Default::default(),
                 progress: None,
-                requested: false,
+                requested: None,
             });
             running.last_mark = now;
         }

@@ -12,11 +12,13 @@ use std::time::Duration;
 
 use ndarray::{Array2, s};
 
-use crate::data::{BatchSource, Feed, Task};
+use crate::data::{BatchSource, Feed, Part, Task};
 use crate::gather::Gather;
 use crate::ids::{Address, CommitPoint, Generation, Tick};
 use crate::machine::{Effect, Effects, Fault, Input, Machine, StoreReply};
-use crate::protocol::{Envelope, Event, Ledger, Message, Progress, Tally, TickHeader, Work};
+use crate::protocol::{
+    Envelope, Event, Ledger, Message, Progress, Tally, TickHeader, Totals, Work,
+};
 use crate::scatter::scatter_errors;
 use crate::topology::Graph;
 use crate::view::{Dropped, View};
@@ -64,7 +66,12 @@ pub struct Trainer {
     generation: Generation,
     phase: Phase,
     stop_asked: bool,
-    rewinds: u64,
+    /// Figures of the run, its time up to this trainer; before the ledger is read, of this trainer alone.
+    totals: Totals,
+    /// Outputs of the last training tick `[outputs, rows]`, kept for those who look.
+    last_outputs: Option<(Tick, Array2<f32>)>,
+    /// When this trainer's first tick went out.
+    began: Option<Duration>,
     dropped: Dropped,
     /// Rewinds because of silence since a commit point was last reached.
     fruitless_rewinds: u32,
@@ -117,8 +124,8 @@ struct Pending {
     written_by: BTreeSet<Address>,
     /// The progress at its tick, once its outputs are complete.
     progress: Option<Progress>,
-    /// True once the ledger has been sent to the store.
-    requested: bool,
+    /// Ledger, once it has been sent to the store.
+    requested: Option<Box<Ledger>>,
 }
 
 impl Trainer {
@@ -149,7 +156,9 @@ impl Trainer {
             generation: Generation(0),
             phase: Phase::Opening,
             stop_asked: false,
-            rewinds: 0,
+            totals: Totals::default(),
+            last_outputs: None,
+            began: None,
             dropped: Dropped::default(),
             fruitless_rewinds: 0,
             last_heard: Duration::ZERO,
@@ -235,7 +244,7 @@ impl Trainer {
             let took = now.saturating_sub(issued);
             let of_late = self.longest_tick.map(|tick| tick * 99 / 100);
             self.longest_tick = of_late.max(Some(took));
-            if !self.finish_tick(now, header, &values, effects) {
+            if !self.finish_tick(now, header, values, effects) {
                 return;
             }
         }
@@ -247,7 +256,7 @@ impl Trainer {
         &mut self,
         now: Duration,
         header: TickHeader,
-        outputs: &Array2<f32>,
+        outputs: Array2<f32>,
         effects: &mut dyn Effects,
     ) -> bool {
         let Phase::Running(running) = &mut self.phase else {
@@ -270,7 +279,7 @@ impl Trainer {
         let gradient = head::loss_and_gradient(
             self.graph.loss,
             self.graph.head,
-            outputs,
+            &outputs,
             &self.batches.targets(header.batch),
             &mut progress.tally,
         );
@@ -280,6 +289,10 @@ impl Trainer {
             }));
             self.phase = Phase::Over;
             return false;
+        }
+        if let Work::Train { .. } = header.work {
+            self.totals.rows += u64::from(header.batch.rows);
+            self.last_outputs = Some((header.tick, outputs));
         }
         // Before the tally of a part that ends here is closed.
         let figures = progress.tally.figures();
@@ -306,7 +319,7 @@ impl Trainer {
         if let Some(running) = figures {
             effects.push(Effect::Report(Event::TickFinished {
                 tick: header.tick,
-                epoch: header.batch.epoch,
+                epoch: epoch_of(header.batch.part, header.batch.epoch),
                 part: header.batch.part,
                 index: header.batch.index,
                 rows: header.batch.rows,
@@ -316,9 +329,14 @@ impl Trainer {
         if let Some(record) = finished_epoch {
             effects.push(Effect::Report(Event::EpochFinished(record)));
         }
-        self.write_ledger_if_complete(effects);
+        self.write_ledger_if_complete(now, effects);
         true
     }
+}
+
+/// Epoch of a batch, from 1: test rows come behind the last one.
+fn epoch_of(part: Part, epoch: u32) -> u32 {
+    epoch - u32::from(part == Part::Test)
 }
 
 impl Machine for Trainer {

@@ -7,7 +7,7 @@ use super::{Phase, Running, Trainer};
 use crate::data::Part;
 use crate::ids::{Address, CommitPoint, Generation, Tick};
 use crate::machine::{Effect, Effects, Fault, StoreRequest};
-use crate::protocol::{Event, Ledger, Message, Progress};
+use crate::protocol::{Event, Ledger, Message, Progress, Totals};
 use crate::topology::names;
 
 /// A deadline is doubled after each rewind for silence that brought nothing, this often at most.
@@ -22,7 +22,7 @@ impl Trainer {
         effects: &mut dyn Effects,
     ) {
         if reason.is_some() {
-            self.rewinds += 1;
+            self.totals.rewinds += 1;
         }
         self.reason = reason;
         self.phase = Phase::Opening;
@@ -42,6 +42,7 @@ impl Trainer {
             return;
         }
         let nobody_came_between = generation.0 == self.generation.0 + 1;
+        let is_first = self.generation.0 == 0;
         self.generation = generation;
         if let Some(fault) = self.suspicion.take()
             && nobody_came_between
@@ -54,8 +55,21 @@ impl Trainer {
             Box::new(Ledger {
                 commit: CommitPoint::default(),
                 progress: Progress::start(self.graph.training.epochs),
+                totals: Totals::default(),
             })
         });
+        let totals = ledger.totals;
+        if is_first {
+            let rewinds = totals.rewinds + self.totals.rewinds;
+            self.totals = Totals {
+                rewinds,
+                generation: None,
+                ..totals
+            };
+        }
+        if let Some(written_by) = totals.generation {
+            self.totals.rewinds = totals.rewinds + (generation.0 - written_by.0);
+        }
         if let Some(reason) = self.reason.take() {
             effects.push(Effect::Report(Event::Rewound {
                 generation,
@@ -121,6 +135,7 @@ impl Trainer {
             return;
         }
         let ledger = (**ledger).clone();
+        self.began.get_or_insert(now);
         effects.push(Effect::Report(Event::Started {
             generation: self.generation,
             from: ledger.commit,
@@ -140,6 +155,15 @@ impl Trainer {
             commits_since_rewind: 0,
         }));
         self.issue(now, effects);
+    }
+
+    /// Figures of the run until now.
+    pub(super) fn totals(&self, now: Duration) -> Totals {
+        let began = self.began.unwrap_or(now);
+        Totals {
+            elapsed: self.totals.elapsed + now.saturating_sub(began),
+            ..self.totals
+        }
     }
 
     /// Somebody says that it cannot work.

@@ -13,8 +13,8 @@ use cuttlefish_core::protocol::{Envelope, Message, NeuronState, TickHeader, Work
 use cuttlefish_core::synapse::Synapse;
 use cuttlefish_core::trainer::{Timing, Trainer};
 use cuttlefish_core::view::{
-    Dropped, Gathering, PendingCommit, SynapseView, TrainerPhase, TrainerView, UnitState, UnitView,
-    View,
+    Dropped, Gathering, OutputFigures, Outputs, PendingCommit, SynapseView, TrainerPhase,
+    TrainerView, UnitState, UnitView, View,
 };
 use ndarray::{Array2, array};
 
@@ -174,14 +174,15 @@ fn a_unit_shows_its_last_training_batch_once_it_is_applied() {
     let batch = view.neurons[0].last_batch.as_ref().unwrap();
     assert_eq!(batch.tick, Tick(10));
     // 1 + 0.5; -2 + 0.5 is below zero.
-    assert_eq!(batch.activations, [1.5, 0.0]);
-    assert!(batch.activations[1].is_sign_positive());
-    let figures = batch.activation;
+    assert!(matches!(batch.outputs, Outputs::Activations { .. }));
+    assert_eq!(batch.outputs.values(), [1.5, 0.0]);
+    assert!(batch.outputs.values()[1].is_sign_positive());
+    let figures = batch.outputs.figures();
     assert_eq!((figures.min, figures.max), (0.0, 1.5));
     assert_eq!((figures.mean, figures.zeros), (0.75, 0.5));
     assert_eq!((batch.gradient.mean, batch.gradient.norm), (2.0, 4.0));
     let batch = view.neurons[1].last_batch.as_ref().unwrap();
-    assert_eq!(batch.activations, [0.0, 0.75]);
+    assert_eq!(batch.outputs.values(), [0.0, 0.75]);
     assert_eq!((batch.gradient.mean, batch.gradient.norm), (4.0, 8.0));
     // Rows that are only looked at leave the training batch to be seen.
     let evaluate = TickHeader {
@@ -321,6 +322,52 @@ fn a_trainer_shows_where_it_stands() {
     assert_eq!((progress.epoch, progress.part), (1, Part::Train));
     assert_eq!((progress.index, progress.step), (1, 1));
     assert_eq!(progress.tick, Tick(1));
+    // Rows of zeros are answered with the same probability for both classes.
+    let probabilities = trainer_view(&trainer).probabilities.unwrap();
+    assert_eq!(probabilities.tick, Tick(1));
+    let half = OutputFigures::new(&[0.5, 0.5]).unwrap();
+    assert_eq!(probabilities.neurons, [half, half]);
+}
+
+#[test]
+fn a_neuron_before_a_softmax_shows_its_logits_by_that_name() {
+    let case = case();
+    let mut unit = Unit::new(case.graph, case.batches, 1, 0);
+    let commit = CommitPoint {
+        number: 4,
+        tick: Tick(9),
+    };
+    hears(&mut unit, Message::Rewind(commit));
+    let state = NeuronState {
+        weights: vec![2.0, 0.0, 5.0],
+        moments: vec![0.0; 3],
+    };
+    let restored = StoreReply::Commit {
+        generation: Generation(5),
+        states: Ok(vec![state]),
+    };
+    gets(&mut unit, Input::Stored(restored));
+    let rows = array![[1.0, -4.0], [0.0, 0.0]];
+    let forward = Message::Forward {
+        header: train(10),
+        inputs: Some(Arc::new(Inputs::new(Panels::pack(rows.view())))),
+    };
+    hears(&mut unit, forward);
+    let backward = Message::Backward {
+        tick: Tick(10),
+        next: None,
+        first: 0,
+        errors: Arc::new(array![[0.25, -0.25]]),
+    };
+    hears(&mut unit, backward);
+    let view = unit_view(&unit);
+    let batch = serde_json::to_value(view.neurons[0].last_batch.as_ref().unwrap()).unwrap();
+    assert_eq!(batch["logits"], serde_json::json!([7.0, -3.0]));
+    assert_eq!(batch["logit"]["mean"], 2.0);
+    assert_eq!(
+        (batch.get("activation"), batch.get("activations")),
+        (None, None)
+    );
 }
 
 #[test]

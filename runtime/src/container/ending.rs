@@ -29,7 +29,7 @@ pub async fn tell(end: &End, run: &str, store: DynamoStore) {
         Ok(weights_sha256) => {
             let test = progress.test.as_ref();
             let (loss, accuracy) = (test.map(|t| t.loss), test.and_then(|t| t.accuracy));
-            let rewinds = outcome.rewinds;
+            let rewinds = outcome.totals.rewinds;
             info!(
                 run,
                 tick, rewinds, loss, accuracy, weights_sha256, "training has ended"

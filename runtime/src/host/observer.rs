@@ -46,11 +46,12 @@ struct State {
 pub struct RunSnapshot {
     /// Number of the observer: another one after its process was started anew.
     pub observer: u32,
-    /// How long the observer has been at work.
+    /// Time since the observer's process began; the run may be older.
     pub elapsed: Duration,
     /// The newest finished tick.
     pub latest: Option<Event>,
-    /// Rows of all training ticks in this process, repeated ones included.
+    /// Rows of all training ticks in this process, repeated ones included; those of the run are in the
+    /// trainer's view and in its outcome.
     pub rows_trained: u64,
     /// Commits that this process has written to the store.
     #[serde(default)]

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use cuttlefish_core::ids::{Address, NeuronRange};
-use cuttlefish_core::topology::{Graph, Head, names};
+use cuttlefish_core::topology::{Graph, names};
 
 /// Who is behind a server.
 #[derive(Clone, Debug)]
@@ -37,8 +37,8 @@ pub struct LayerAbout {
     pub fan_in: usize,
     /// What becomes of a neuron's sum, whoever computes it.
     pub activation: String,
-    /// Whether the trainer computes that, so that a neuron passes its sums on.
-    pub is_applied_by_trainer: bool,
+    /// Logits instead of activations: the trainer computes those.
+    pub has_logits: bool,
     /// Height and width of the images that it sees, where it sees images; of a filter its kernels, one
     /// below the other.
     pub image: Option<(usize, usize)>,
@@ -96,13 +96,12 @@ impl LayerAbout {
 }
 
 fn layers(graph: &Graph, image: Option<(usize, usize)>) -> Vec<LayerAbout> {
-    let last = graph.layers.len() - 1;
     let about = |(index, layer): (usize, &cuttlefish_core::topology::Layer)| LayerAbout {
         name: layer.name.clone(),
         units: layer.units,
         fan_in: layer.fan_in,
         activation: graph.activation_words(index),
-        is_applied_by_trainer: index == last && graph.head != Head::Identity,
+        has_logits: graph.has_logits(index),
         image: layer.kind.picture().or_else(|| {
             image.filter(|(height, width)| index == 0 && height * width == layer.fan_in)
         }),
@@ -123,7 +122,7 @@ mod tests {
                 units: 1,
                 fan_in,
                 activation: String::new(),
-                is_applied_by_trainer: false,
+                has_logits: false,
                 image,
                 map: None,
             };

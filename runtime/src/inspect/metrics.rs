@@ -3,7 +3,9 @@
 use cuttlefish_core::data::Part;
 use cuttlefish_core::ids::Address;
 use cuttlefish_core::protocol::Evaluation;
-use cuttlefish_core::view::{NeuronView, TrainerView, UnitState, UnitView, View};
+use cuttlefish_core::view::{
+    NeuronView, OutputFigures, Outputs, TrainerView, UnitState, UnitView, View,
+};
 
 use super::About;
 use super::process::Process;
@@ -105,7 +107,7 @@ fn general(text: &mut Text, view: &View) {
     if let Some(tick) = view.tick() {
         text.gauge(
             "cuttlefish_tick",
-            "Last tick that the actor has worked on.",
+            "Last tick that a unit has applied, a synapse has heard of, or the trainer has counted.",
             tick.0 as f64,
         );
     }
@@ -113,17 +115,17 @@ fn general(text: &mut Text, view: &View) {
     let counters = [
         (
             "cuttlefish_messages_foreign_total",
-            "Messages left alone because nobody of the run sends such.",
+            "Messages left alone since the actor booted because nobody of the run sends such.",
             dropped.foreign,
         ),
         (
             "cuttlefish_messages_stale_total",
-            "Messages left alone because they are of another timeline.",
+            "Messages left alone since the actor booted because they are of another timeline.",
             dropped.stale,
         ),
         (
             "cuttlefish_messages_duplicate_total",
-            "Messages left alone because what they are for is done.",
+            "Messages left alone since the actor booted because what they are for is done.",
             dropped.duplicate,
         ),
     ];
@@ -136,7 +138,7 @@ fn general(text: &mut Text, view: &View) {
 type Figure = fn(&NeuronView) -> Option<f64>;
 
 /// The figures of each neuron, with what they are.
-const FIGURES: [(&str, &str, Figure); 9] = [
+const FIGURES: [(&str, &str, Figure); 10] = [
     (
         "cuttlefish_weight_norm",
         "Square root of the sum of the squares of a neuron's weights.",
@@ -167,20 +169,35 @@ const FIGURES: [(&str, &str, Figure); 9] = [
     ),
     (
         "cuttlefish_activation_mean",
-        "Mean activation of a neuron over its last training batch.",
-        |neuron| Some(neuron.last_batch.as_ref()?.activation.mean),
+        "Mean activation of a neuron over its last training batch, of a filter before its pool.",
+        |neuron| Some(activation(neuron)?.mean),
     ),
     (
         "cuttlefish_activation_zeros_ratio",
         "Share of the same activations that are 0.",
-        |neuron| Some(neuron.last_batch.as_ref()?.activation.zeros),
+        |neuron| Some(activation(neuron)?.zeros),
+    ),
+    (
+        "cuttlefish_logit_mean",
+        "Mean of the sums that a neuron hands to the trainer, which applies softmax or sigmoid, over its last training batch.",
+        |neuron| match &neuron.last_batch.as_ref()?.outputs {
+            Outputs::Logits { logit, .. } => Some(logit.mean),
+            Outputs::Activations { .. } => None,
+        },
     ),
     (
         "cuttlefish_gradient_norm",
-        "Norm of dLoss/dz of a neuron over the rows of its last training batch.",
+        "Norm of dLoss/dz of a neuron over the rows of its last training batch: of the error, not of the weights' gradient.",
         |neuron| Some(neuron.last_batch.as_ref()?.gradient.norm),
     ),
 ];
+
+fn activation(neuron: &NeuronView) -> Option<&OutputFigures> {
+    match &neuron.last_batch.as_ref()?.outputs {
+        Outputs::Activations { activation, .. } => Some(activation),
+        Outputs::Logits { .. } => None,
+    }
+}
 
 fn neurons(text: &mut Text, unit: &UnitView) {
     let running = f64::from(u8::from(unit.state == UnitState::Running));
@@ -201,11 +218,32 @@ fn neurons(text: &mut Text, unit: &UnitView) {
 }
 
 fn progress(text: &mut Text, trainer: &TrainerView) {
-    text.counter(
-        "cuttlefish_rewinds_total",
-        "Times that everybody went back to the last commit.",
-        trainer.rewinds,
-    );
+    let counters = [
+        (
+            "cuttlefish_rewinds_total",
+            "Times that everybody went back to the last commit, since the run began.",
+            trainer.rewinds,
+        ),
+        (
+            "cuttlefish_trained_rows_total",
+            "Rows of all training ticks since the run began, repeated ones included.",
+            trainer.rows,
+        ),
+    ];
+    for (name, help, count) in counters {
+        if let Some(count) = count {
+            text.counter(name, help, count);
+        }
+    }
+    if let Some(batch) = &trainer.probabilities {
+        let name = "cuttlefish_probability_mean";
+        let help = "Mean probability that the trainer has made of a neuron's logits over the last training batch.";
+        text.family(name, "gauge", help);
+        for (neuron, figures) in batch.neurons.iter().enumerate() {
+            let neuron = neuron.to_string();
+            text.sample(name, Some(("neuron", &neuron)), figures.mean);
+        }
+    }
     if let Some(commit) = trainer.committed {
         text.gauge(
             "cuttlefish_commit",
@@ -216,14 +254,13 @@ fn progress(text: &mut Text, trainer: &TrainerView) {
 }
 
 fn learning(text: &mut Text, look: &RunSnapshot) {
-    text.counter(
-        "cuttlefish_trained_rows_total",
-        "Rows of all training ticks, repeated ones included.",
-        look.rows_trained,
-    );
     if let Some(tick) = look.newest_tick() {
         let epoch = f64::from(tick.epoch);
-        text.gauge("cuttlefish_epoch", "Epoch of the last tick.", epoch);
+        text.gauge(
+            "cuttlefish_epoch",
+            "Epoch of the last tick, for test rows the last epoch.",
+            epoch,
+        );
         let now = [(part_word(tick.part), tick.running)];
         quality(text, "cuttlefish", "the current part so far", &now);
     }
@@ -269,12 +306,12 @@ fn part_word(part: Part) -> &'static str {
 fn store(text: &mut Text, look: &RunSnapshot) {
     text.counter(
         "cuttlefish_commits_written_total",
-        "Commits written to the store: of a unit its neurons, of the trainer the ledger.",
+        "Commits written to the store since the process began: of a unit its neurons, of the trainer the ledger.",
         look.commits_written,
     );
     text.counter(
         "cuttlefish_store_failures_total",
-        "Tries of store requests that failed; most are tried again.",
+        "Tries of store requests that failed since the process began; most are tried again.",
         look.store_failures,
     );
 }
@@ -283,7 +320,7 @@ fn broker(text: &mut Text, link: &LinkView) {
     let counters = [
         (
             "cuttlefish_messages_sent_total",
-            "Messages sent over the broker.",
+            "Messages sent over the broker since the process began.",
             link.messages_sent,
         ),
         (
@@ -293,7 +330,7 @@ fn broker(text: &mut Text, link: &LinkView) {
         ),
         (
             "cuttlefish_messages_received_total",
-            "Messages received from the broker, refused ones included.",
+            "Messages received from the broker since the process began, refused ones included.",
             link.messages_received,
         ),
         (
@@ -303,12 +340,12 @@ fn broker(text: &mut Text, link: &LinkView) {
         ),
         (
             "cuttlefish_messages_refused_total",
-            "Messages that were not ours to understand.",
+            "Messages since the process began that were not ours to understand.",
             link.messages_refused,
         ),
         (
             "cuttlefish_broker_sessions_total",
-            "Times that the broker was connected to.",
+            "Times that the broker was connected to since the process began.",
             link.sessions,
         ),
     ];

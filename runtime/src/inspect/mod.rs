@@ -5,7 +5,7 @@
 //! | [`about`] | what stays the same for as long as a machine runs |
 //! | [`access`] | who may ask: token, `Host`, `Origin` |
 //! | [`routes`] | which address answers what |
-//! | [`neurons`] | single neurons as JSON, their weights as JSON, NumPy array or picture |
+//! | [`neurons`] | single neurons as JSON, their weights as JSON, NumPy array or picture, their probabilities |
 //! | [`problem`] | every answer that is no answer, with its status |
 //! | [`page`] | the page for people |
 //! | [`picture`] | weights as a heat map |

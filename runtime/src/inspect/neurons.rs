@@ -5,7 +5,7 @@ use actix_web::web::{self, Data};
 use actix_web::{HttpRequest, HttpResponse};
 use cuttlefish_core::ids::{Generation, Tick};
 use cuttlefish_core::math::normalization::Normalizer;
-use cuttlefish_core::view::{NeuronBatch, NeuronView, UnitState, UnitView, View};
+use cuttlefish_core::view::{NeuronBatch, NeuronView, OutputFigures, UnitState, UnitView, View};
 use ndarray::{Array1, Array2};
 use ndarray_npy::WriteNpyExt as _;
 use serde::Serialize;
@@ -45,6 +45,9 @@ struct NeuronDocument<'a> {
     generation: Generation,
     tick: Option<Tick>,
     activation: &'a str,
+    /// Address of the probabilities that the trainer makes of logits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    probabilities: Option<&'static str>,
     fan_in: usize,
     bias: Option<f32>,
     #[serde(flatten)]
@@ -80,6 +83,7 @@ pub async fn state(
         generation: unit.generation,
         tick: unit.tick,
         activation: &layer.activation,
+        probabilities: layer.has_logits.then_some("/probabilities of the trainer"),
         fan_in: layer.fan_in,
         bias: neuron.map(|n| n.bias),
         normalizer: neuron.and_then(|n| n.normalizer),
@@ -152,14 +156,47 @@ pub async fn map(
             tick: batch.tick,
             height,
             width,
-            activations: &batch.activations,
+            activations: batch.outputs.values(),
         }),
         Format::Npy => {
             let name = format!("{}-{}-{index}-map.npy", served.about().run, layer.name);
-            array(&batch.activations, layer.map, &name)?
+            array(batch.outputs.values(), layer.map, &name)?
         }
-        Format::Png => picture(&batch.activations, (height, width))?,
+        Format::Png => picture(batch.outputs.values(), (height, width))?,
     })
+}
+
+#[derive(Serialize)]
+struct ProbabilitiesDocument<'a> {
+    run: &'a str,
+    layer: &'a str,
+    activation: &'a str,
+    tick: Tick,
+    neurons: &'a [OutputFigures],
+}
+
+/// Probabilities of the last training batch, of each neuron of the last layer.
+///
+/// # Errors
+/// When this is not the trainer, there was no batch yet, the last layer has none, or the trainer does
+/// not answer.
+pub async fn probabilities(served: Data<Served>) -> Result<HttpResponse, Problem> {
+    let about = served.about();
+    let View::Trainer(trainer) = served.view().await? else {
+        return Err(Problem::NotTrainer {
+            here: format!("`{}`", about.name),
+        });
+    };
+    let layer = about.layers.last().filter(|layer| layer.has_logits);
+    let layer = layer.ok_or(Problem::NotFound)?;
+    let batch = trainer.probabilities.ok_or(Problem::NoBatch)?;
+    Ok(HttpResponse::Ok().json(ProbabilitiesDocument {
+        run: &about.run,
+        layer: &layer.name,
+        activation: &layer.activation,
+        tick: batch.tick,
+        neurons: &batch.neurons,
+    }))
 }
 
 /// Numbers as a picture of a height and width.

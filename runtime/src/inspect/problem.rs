@@ -30,7 +30,7 @@ pub enum Problem {
         /// How much of the run the unit knows.
         state: UnitState,
     },
-    /// A filter has no map yet.
+    /// What is asked for needs a batch.
     #[error("no training batch in this timeline yet (try again)")]
     NoBatch,
     /// The machine did not answer in time.

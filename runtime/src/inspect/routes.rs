@@ -119,6 +119,7 @@ pub fn routes(config: &mut ServiceConfig) {
         .route("/neurons/{neuron}", web::to(neurons::state))
         .route("/neurons/{neuron}/weights", web::to(neurons::weights))
         .route("/neurons/{neuron}/map", web::to(neurons::map))
+        .route("/probabilities", web::to(neurons::probabilities))
         .route("/run", web::to(run))
         .route("/metrics", web::to(measure))
         .default_service(web::to(nothing));

@@ -250,15 +250,7 @@ impl Error {
                 table: table.to_owned(),
             };
         }
-        let status = error
-            .raw_response()
-            .map_or(0, |response| response.status().as_u16());
-        let later = match &error {
-            SdkError::TimeoutError(_) | SdkError::ResponseError(_) => true,
-            SdkError::DispatchFailure(failure) => !failure.is_user(),
-            SdkError::ServiceError(_) => status >= 500 || THROTTLED.contains(&code),
-            _ => false,
-        };
+        let later = is_transient(&error);
         let denied = DENIED.contains(&code);
         let message = describe(&error);
         let source = error.into();
@@ -287,6 +279,21 @@ impl Error {
                 source,
             }
         }
+    }
+}
+
+/// True for a failed SDK call that may succeed later.
+pub fn is_transient<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
+    let status = error
+        .raw_response()
+        .map_or(0, |response| response.status().as_u16());
+    match error {
+        SdkError::TimeoutError(_) | SdkError::ResponseError(_) => true,
+        SdkError::DispatchFailure(failure) => !failure.is_user(),
+        SdkError::ServiceError(_) => {
+            status >= 500 || THROTTLED.contains(&error.code().unwrap_or_default())
+        }
+        _ => false,
     }
 }
 

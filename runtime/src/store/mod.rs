@@ -29,7 +29,7 @@ pub use client::{
     connect_with_key, credentials_from_environment, region_from_environment, sdk_from_environment,
 };
 pub use dynamodb::DynamoStore;
-pub use error::{Error, describe};
+pub use error::{Error, describe, is_transient};
 
 /// Name of the table unless another one is configured.
 pub const DEFAULT_TABLE: &str = "cuttlefish";

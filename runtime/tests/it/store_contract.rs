@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use cuttlefish_core::ids::{CommitPoint, Generation, NeuronRange, Tick};
-use cuttlefish_core::protocol::{Ledger, NeuronState, Progress};
+use cuttlefish_core::protocol::{Ledger, NeuronState, Progress, Totals};
 use cuttlefish_runtime::store::{Error, Store, Written};
 
 /// A place that keeps stores of several runs.
@@ -57,6 +58,12 @@ pub fn ledger(number: u64) -> Ledger {
     Ledger {
         commit: commit(number),
         progress,
+        totals: Totals {
+            rows: 10 * number,
+            rewinds: number,
+            elapsed: Duration::from_millis(number),
+            generation: Some(Generation(number)),
+        },
     }
 }
 

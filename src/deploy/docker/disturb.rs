@@ -15,6 +15,7 @@ use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
 use super::desired::Container;
 use super::{Docker, Error, error, render, text};
+use crate::attempts::for_each;
 
 /// What Docker gives a container that is to end, before it kills it.
 const END_WITHIN_SECONDS: i32 = 20;
@@ -188,22 +189,25 @@ impl Docker {
     /// Undoes [`Docker::cut`]; one that is connected is no error.
     pub async fn reconnect(&self, container: &Container) -> Result<(), Error> {
         let name = container.name.as_str();
-        for network in &container.networks {
+        let connect = |network: String| async move {
             let request = NetworkConnectRequest {
                 container: name.to_owned(),
                 endpoint_config: Some(render::endpoint(container)),
             };
-            match self.client.connect_network(network, request).await {
+            match self.client.connect_network(&network, request).await {
                 Err(error)
                     if !error::says(&error, "already exists in network")
                         && !error::is_gone(&error) =>
                 {
-                    return Err(Error::api(&format!("connect {name} to {network}"), error));
+                    Err(Error::api(&format!("connect {name} to {network}"), error))
                 }
-                _ => {}
+                _ => Ok(()),
             }
-        }
-        Ok(())
+        };
+        let networks = container.networks.clone();
+        let total = networks.len();
+        let left = for_each(networks, 1, connect, |_| {}, &|| true).await;
+        Error::of_many(&format!("connect {name} to"), "network", total, left)
     }
 
     /// Runs a command in a container; one that fails is an error with what it wrote.

@@ -3,6 +3,7 @@
 use bollard::errors::Error as ClientError;
 
 use super::desired::{Container, Role};
+use crate::attempts::{Failures, Retry, Retryable};
 
 /// Why a container host did not do what it was asked. The text continues "failed to".
 #[derive(Debug, thiserror::Error)]
@@ -132,6 +133,9 @@ pub enum Error {
         /// What it wrote.
         written: String,
     },
+    /// Items of many that are left.
+    #[error(transparent)]
+    Several(Failures),
     /// Anything else that the daemon said.
     #[error("{what}: {source}")]
     Api {
@@ -162,6 +166,19 @@ impl Error {
         }
     }
 
+    /// Outcome of many items.
+    ///
+    /// # Errors
+    /// When some are left.
+    pub fn of_many(
+        verb: &str,
+        noun: &str,
+        total: usize,
+        left: Vec<(String, Self)>,
+    ) -> Result<(), Self> {
+        Failures::outcome(verb, noun, total, left, Self::Several)
+    }
+
     pub(super) fn creating(container: &Container, source: ClientError) -> Self {
         let name = container.name.clone();
         match status(&source) {
@@ -181,6 +198,42 @@ impl Error {
                 name,
             },
             _ => Self::api(&format!("create {name}"), source),
+        }
+    }
+}
+
+impl Retryable for Error {
+    fn retry(&self) -> Retry {
+        match self {
+            // A process that does not die at once, a daemon that has too much to do.
+            Self::Api { source, .. } => match status(source) {
+                Some(400..=408 | 410..=428 | 430..=499) => Retry::Never,
+                _ => Retry::Later,
+            },
+            Self::Endless { .. } => Retry::Later,
+            Self::Unreachable { .. }
+            | Self::Denied
+            | Self::Silent { .. }
+            | Self::TooOld { .. }
+            | Self::NoImage { .. }
+            | Self::DiskFull { .. }
+            | Self::Files { .. } => Retry::Stop,
+            // After containers, whose ends Docker may count late.
+            Self::InUse { .. } => Retry::Later,
+            Self::Taken { .. }
+            | Self::Pull { .. }
+            | Self::Program { .. }
+            | Self::Process { .. }
+            | Self::Network { .. }
+            | Self::Command { .. }
+            | Self::Several(_) => Retry::Never,
+        }
+    }
+
+    fn reason(&self) -> String {
+        match self {
+            Self::Api { source, .. } => source.to_string(),
+            other => other.to_string(),
         }
     }
 }

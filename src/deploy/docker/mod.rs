@@ -17,6 +17,7 @@
 //! | [`render`] | a container as a request to the API; pure |
 //! | [`reconcile`] | steps from what is there to what should be; pure |
 //! | [`image`] | the neuron image: found, or built without a base image |
+//! | `networks` | a run's networks, made and removed |
 //! | [`disturb`] | faults that are done to a container on purpose |
 //! | `once` | a container run to its end |
 //! | [`error`] | errors of the daemon, and what to do about them |
@@ -35,6 +36,7 @@ pub mod facts;
 pub mod image;
 pub mod inspection;
 pub mod limits;
+mod networks;
 pub mod neuron;
 mod once;
 pub mod outlook;
@@ -47,16 +49,16 @@ pub mod status;
 pub mod up;
 pub mod watch;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use bollard::container::LogOutput;
-use bollard::models::{ContainerSummary, NetworkConnectRequest, NetworkCreateRequest};
+use bollard::models::{ContainerSummary, NetworkConnectRequest};
 use bollard::query_parameters::{
-    CreateContainerOptions, KillContainerOptions, ListContainersOptions, ListNetworksOptions,
-    LogsOptions, RemoveContainerOptions, StartContainerOptions,
+    CreateContainerOptions, KillContainerOptions, ListContainersOptions, LogsOptions,
+    RemoveContainerOptions, StartContainerOptions,
 };
-use futures_util::stream::{BoxStream, FuturesUnordered, StreamExt};
+use futures_util::stream::{BoxStream, StreamExt};
 
 pub use deployment::Deployment;
 use desired::Container;
@@ -66,6 +68,8 @@ use reconcile::{Action, Observed};
 use render::label;
 pub use run::{DockerRun, DockerTarget};
 pub use up::Services;
+
+use crate::attempts::for_each;
 
 /// Requests to the daemon at once. It works on few containers at a time, and more only make each
 /// of them slower.
@@ -131,105 +135,48 @@ impl Docker {
         Ok(found)
     }
 
-    /// Makes the networks that are not there. Returns whether any was made.
-    pub async fn ensure_networks(
-        &self,
-        networks: &[String],
-        run: &str,
-        owner: &str,
-    ) -> Result<bool, Error> {
-        let mut made = false;
-        for name in networks {
-            let options = ListNetworksOptions {
-                filters: Some(HashMap::from([("name".to_owned(), vec![name.clone()])])),
-            };
-            let listed = self.client.list_networks(Some(options)).await;
-            let listed = listed.map_err(|error| Error::api("list networks", error))?;
-            // The filter also finds names that contain this one.
-            if let Some(found) = listed
-                .iter()
-                .find(|found| found.name.as_ref() == Some(name))
-            {
-                let labels = found.labels.clone().unwrap_or_default();
-                if labels.get(label::OWNER).map(String::as_str) != Some(owner) {
-                    return Err(Error::Taken {
-                        what: "network",
-                        name: name.clone(),
-                    });
-                }
-                continue;
-            }
-            let request = NetworkCreateRequest {
-                name: name.clone(),
-                driver: Some("bridge".to_owned()),
-                labels: Some(render::labels(run, owner)),
-                ..NetworkCreateRequest::default()
-            };
-            let created = self.client.create_network(request).await;
-            created.map_err(|error| Error::api(&format!("create network {name}"), error))?;
-            made = true;
-        }
-        Ok(made)
-    }
-
-    /// Takes steps, several at a time; `done` is told after each, and says whether to go on.
+    /// Takes steps, several at a time; `done` is told after each, and `goes_on` says whether to begin
+    /// others.
     ///
     /// # Errors
-    /// The first error. Steps that are under way are finished in any case: one that is given up
-    /// half way could leave a container that nobody has seen yet.
+    /// Says which steps are left; one that fails does not keep the others from being taken. Steps that
+    /// are under way are finished in any case: one that is given up half way could leave a container that
+    /// nobody has seen yet.
     pub async fn apply(
         &self,
         actions: Vec<Action>,
         run: &str,
         owner: &str,
-        done: &(dyn Fn(&str) -> bool + Send + Sync),
+        done: &(dyn Fn(&str) + Send + Sync),
+        goes_on: &(dyn Fn() -> bool + Send + Sync),
     ) -> Result<(), Error> {
-        let mut waiting = actions.into_iter();
-        let mut under_way = FuturesUnordered::new();
-        let mut result = Ok(());
-        let mut goes_on = true;
-        loop {
-            while goes_on
-                && under_way.len() < AT_ONCE
-                && let Some(action) = waiting.next()
-            {
-                under_way.push(self.step(action, run, owner));
-            }
-            match under_way.next().await {
-                None => return result,
-                Some(Ok(name)) => goes_on &= done(&name),
-                Some(Err(error)) => {
-                    goes_on = false;
-                    result = result.and(Err(error));
-                }
-            }
-        }
+        let total = actions.len();
+        let verbs = BTreeSet::from_iter(actions.iter().map(Action::verb));
+        let verb = Vec::from_iter(verbs).join(" or ");
+        let step = |action| self.step(action, run, owner);
+        let name = |action: &Action| action.name().to_owned();
+        let left = for_each(actions, AT_ONCE, step, |one| done(one.name()), goes_on).await;
+        let left = left.into_iter().map(|(one, error)| (name(&one), error));
+        Error::of_many(&verb, "container", total, left.collect())
     }
 
-    async fn step(&self, action: Action, run: &str, owner: &str) -> Result<String, Error> {
+    async fn step(&self, action: Action, run: &str, owner: &str) -> Result<(), Error> {
         match action {
             Action::Create {
                 container,
                 instead_of,
             } => {
                 for id in instead_of {
-                    self.remove(&id).await?;
+                    self.remove(&id, &container.name).await?;
                 }
-                self.create(&container, run, owner).await?;
-                Ok(container.name)
+                self.create(&container, run, owner).await.map(drop)
             }
-            Action::Start { id, name, .. } => {
-                self.start(&id, &name).await?;
-                Ok(name)
-            }
-            Action::Remove { id, name } => {
-                self.remove(&id).await?;
-                Ok(name)
-            }
+            Action::Start { id, name, .. } => self.start(&id, &name).await,
+            Action::Remove { id, name } => self.remove(&id, &name).await,
         }
     }
 
-    /// Makes and starts a container. Returns Docker's number of it.
+    /// Makes and starts a container, and returns its ID. One that cannot be started is removed again.
     async fn create(&self, container: &Container, run: &str, owner: &str) -> Result<String, Error> {
         let name = container.name.as_str();
         let options = CreateContainerOptions {
@@ -241,17 +188,26 @@ impl Docker {
         let id = created
             .map_err(|error| Error::creating(container, error))?
             .id;
+        let begun = self.connect_and_start(container, &id).await;
+        if begun.is_err() {
+            // So that it can be tried again: the name is free.
+            let _ = self.remove(&id, name).await;
+        }
+        begun.map(|()| id)
+    }
+
+    async fn connect_and_start(&self, container: &Container, id: &str) -> Result<(), Error> {
+        let name = container.name.as_str();
         for network in container.networks.iter().skip(1) {
             let request = NetworkConnectRequest {
-                container: id.clone(),
+                container: id.to_owned(),
                 endpoint_config: Some(render::endpoint(container)),
             };
             let connected = self.client.connect_network(network, request).await;
             connected
                 .map_err(|error| Error::api(&format!("connect {name} to {network}"), error))?;
         }
-        self.start(&id, name).await?;
-        Ok(id)
+        self.start(id, name).await
     }
 
     /// Starts a container that is there.
@@ -272,7 +228,7 @@ impl Docker {
         sent.map_err(|error| Error::api(&format!("send {signal} to {name}"), error))
     }
 
-    async fn remove(&self, id: &str) -> Result<(), Error> {
+    async fn remove(&self, id: &str, name: &str) -> Result<(), Error> {
         let options = RemoveContainerOptions {
             force: true,
             // Volumes that its image asked for.
@@ -280,18 +236,22 @@ impl Docker {
             ..RemoveContainerOptions::default()
         };
         match self.client.remove_container(id, Some(options)).await {
-            Err(error) if !error::is_gone(&error) => Err(Error::api("remove a container", error)),
+            Err(error) if !error::is_gone(&error) => {
+                Err(Error::api(&format!("remove {name}"), error))
+            }
             _ => Ok(()),
         }
     }
 
-    /// Removes everything that carries the label of the run and its owner; `done` is told of each
-    /// container.
-    pub async fn remove_run(
+    /// Removes the containers that carry the label of the run and its owner; `done` is told of each.
+    ///
+    /// # Errors
+    /// Says which are left.
+    pub async fn remove_containers(
         &self,
         run: &str,
         owner: &str,
-        done: &(dyn Fn(&str) -> bool + Send + Sync),
+        done: &(dyn Fn(&str) + Send + Sync),
     ) -> Result<(), Error> {
         let found = self.observe(Some(run)).await?;
         let actions = found
@@ -302,29 +262,7 @@ impl Docker {
                 name: observed.name,
             })
             .collect();
-        self.apply(actions, run, owner, done).await?;
-        let options = ListNetworksOptions {
-            filters: Some(of_run(Some(run))),
-        };
-        let mut in_use = None;
-        let listed = self.client.list_networks(Some(options)).await;
-        for network in listed.map_err(|error| Error::api("list networks", error))? {
-            let labels = network.labels.unwrap_or_default();
-            let name = network.name.unwrap_or_default();
-            if labels.get(label::OWNER).map(String::as_str) != Some(owner) {
-                continue;
-            }
-            match self.client.remove_network(&name).await {
-                Err(error) if error::is_in_use(&error) => {
-                    in_use = Some(Error::InUse { network: name });
-                }
-                Err(error) if !error::is_gone(&error) => {
-                    return Err(Error::api(&format!("remove network {name}"), error));
-                }
-                _ => {}
-            }
-        }
-        in_use.map_or(Ok(()), Err)
+        self.apply(actions, run, owner, done, &|| true).await
     }
 
     /// The lines that a container has written, and with `follow` those to come.
@@ -407,3 +345,6 @@ fn observed(summary: &ContainerSummary) -> Observed {
             .collect(),
     }
 }
+
+#[cfg(test)]
+mod tests;

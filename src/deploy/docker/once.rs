@@ -6,6 +6,7 @@ use bollard::query_parameters::{InspectContainerOptions, LogsOptions};
 use futures_util::StreamExt;
 
 use super::desired::Container;
+use super::reconcile::Action;
 use super::{Docker, Error, text};
 
 const POLL_EVERY: Duration = Duration::from_millis(100);
@@ -33,12 +34,14 @@ impl Docker {
         let created = self.create(container, run, owner).await;
         if created.is_err() {
             // It may be there all the same: made, but not started.
-            let _ = self.remove(&container.name).await;
+            let _ = self.remove(&container.name, &container.name).await;
         }
         let id = created?;
         let deadline = Instant::now() + within;
         let ended = self.ended(&id, &container.name, deadline, goes_on).await;
-        self.remove(&id).await?;
+        let name = container.name.clone();
+        let remove = vec![Action::Remove { id, name }];
+        self.apply(remove, run, owner, &|_| {}, &|| true).await?;
         ended
     }
 

@@ -61,6 +61,23 @@ pub enum Action {
 }
 
 impl Action {
+    /// Name of its container.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Create { container, .. } => &container.name,
+            Self::Start { name, .. } | Self::Remove { name, .. } => name,
+        }
+    }
+
+    /// Verb that says what is done to the container.
+    pub fn verb(&self) -> &'static str {
+        match self {
+            Self::Create { .. } => "create",
+            Self::Start { .. } => "start",
+            Self::Remove { .. } => "remove",
+        }
+    }
+
     /// The step in words.
     pub fn sentence(&self) -> String {
         match self {

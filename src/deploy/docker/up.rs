@@ -247,18 +247,24 @@ impl DockerRun {
         }
         monitor.begin(what, actions.len());
         let (run, owner) = (self.dir.name(), self.deployment.owner.as_str());
-        let done = |name: &str| {
-            monitor.done(name);
-            !monitor.is_cancelled()
-        };
-        let applied = self.docker.apply(actions, run, owner, &done).await;
+        let done = |name: &str| monitor.done(name);
+        let goes_on = || !monitor.is_cancelled();
+        let applied = self.docker.apply(actions, run, owner, &done, &goes_on);
+        let applied = applied.await;
         monitor.end();
         monitor.check_cancelled()?;
         Ok(applied?)
     }
 
-    /// Starts again what has ended, as long as somebody watches. Returns the names.
-    pub async fn revive(&self, desired: &[Container]) -> Result<Vec<String>, Error> {
+    /// Starts again what has ended, as long as somebody watches; `started` hears of each by name.
+    ///
+    /// # Errors
+    /// Says what could not be started.
+    pub async fn revive(
+        &self,
+        desired: &[Container],
+        started: &(dyn Fn(&str) + Send + Sync),
+    ) -> Result<(), Error> {
         let observed = self.observe().await?;
         let has_left = trainer_has_left(&observed);
         let actions: Vec<Action> = reconcile(desired, &observed)
@@ -269,14 +275,9 @@ impl DockerRun {
                 Action::Remove { .. } => false,
             })
             .collect();
-        let names = actions.iter().map(|action| match action {
-            Action::Create { container, .. } => container.name.clone(),
-            Action::Start { name, .. } | Action::Remove { name, .. } => name.clone(),
-        });
-        let names = names.collect();
         let (run, owner) = (self.dir.name(), self.deployment.owner.as_str());
-        self.docker.apply(actions, run, owner, &|_| true).await?;
-        Ok(names)
+        let applied = self.docker.apply(actions, run, owner, started, &|| true);
+        Ok(applied.await?)
     }
 
     /// Whether a person has ended the run, or taken it down.

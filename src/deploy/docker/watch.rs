@@ -1,5 +1,6 @@
 //! Training in containers, followed through the trainer's inspection; what has ended is started again meanwhile.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -65,9 +66,15 @@ impl<'a> DockerSession<'a> {
         if !self.run.is_there() {
             return;
         }
-        match self.run.revive(&self.desired).await {
-            Ok(names) => self.started.extend(names),
-            Err(error) => tracing::warn!("cannot start containers: {error}"),
+        let started = Mutex::new(std::mem::take(&mut self.started));
+        let note = |name: &str| {
+            let mut started = started.lock().unwrap_or_else(PoisonError::into_inner);
+            started.push(name.to_owned());
+        };
+        let revived = self.run.revive(&self.desired, &note).await;
+        self.started = started.into_inner().unwrap_or_else(PoisonError::into_inner);
+        if let Err(error) = revived {
+            tracing::warn!("cannot start containers: {error}");
         }
     }
 

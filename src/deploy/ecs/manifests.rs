@@ -104,6 +104,7 @@ fn asked(requests: &Requests, operation: &str) -> Result<Value, Error> {
         what: format!("write down {operation}"),
         problem: "the SDK has not asked for it once (a defect of this program: please report it)"
             .to_owned(),
+        is_transient: false,
     })
 }
 

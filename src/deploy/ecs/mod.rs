@@ -7,6 +7,7 @@
 //! | [`cost`] | what that costs, and AWS's quotas; pure |
 //! | [`reconcile`] | what differs from those that are there; pure |
 //! | [`render`] | task definitions as the API wants them said, and back; pure |
+//! | [`error`] | what can go wrong at AWS |
 //! | [`manifests`] | the same requests as files that others send |
 //! | [`run`] | the target, and a run there |
 //! | [`deployment`] | the document of such a run |
@@ -22,6 +23,7 @@ pub mod bundle;
 pub mod cost;
 pub mod deployment;
 pub mod desired;
+pub mod error;
 pub mod manifests;
 pub mod reconcile;
 pub mod render;
@@ -35,7 +37,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use aws_sdk_ecs::Client;
-use aws_sdk_ecs::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_ecs::error::ProvideErrorMetadata;
 use aws_sdk_ecs::types::{
     self, DeploymentConfiguration, NetworkConfiguration, NetworkMode, PropagateTags, ServiceField,
     Tag,
@@ -43,9 +45,12 @@ use aws_sdk_ecs::types::{
 
 pub use deployment::Deployment;
 use desired::{Network, Service, TaskDefinition, prefix};
+pub use error::Error;
+use error::{of_many, request};
 use reconcile::{Action, Changes, Observed};
-use stack::{Stack, StackError};
+use stack::Stack;
 
+use crate::attempts::for_each;
 use crate::store;
 
 /// DescribeServices takes so many at once.
@@ -54,52 +59,12 @@ const POLL_EVERY: Duration = Duration::from_secs(1);
 /// Tasks have 30 s to end, after which ECS kills them.
 const GONE_WITHIN: Duration = Duration::from_secs(180);
 
+/// Codes of ECS for a service that is not there.
+const GONE: [&str; 2] = ["ServiceNotFoundException", "ServiceNotActiveException"];
+
 /// Tags of everything of a run.
 const RUN_TAG: &str = "cuttlefish:run";
 const OWNER_TAG: &str = "cuttlefish:owner";
-
-/// What can go wrong at AWS. The text continues "failed to".
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// A request was refused or lost.
-    #[error("{what}: {problem}")]
-    Request {
-        /// What we wanted.
-        what: String,
-        /// What AWS or the SDK said.
-        problem: String,
-    },
-    /// The account is not prepared.
-    #[error(transparent)]
-    Stack(#[from] StackError),
-    /// A task was not started, or did not do what it was for.
-    #[error("run a task of {family}: {problem}")]
-    Task {
-        /// Its task definition.
-        family: String,
-        /// What ECS said.
-        problem: String,
-    },
-    /// It takes too long.
-    #[error("{what} within {} s", .within.as_secs())]
-    Late {
-        /// What we waited for.
-        what: String,
-        /// How long.
-        within: Duration,
-    },
-}
-
-fn request<E>(what: impl Into<String>) -> impl FnOnce(SdkError<E>) -> Error
-where
-    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
-{
-    let what = what.into();
-    |error| Error::Request {
-        what,
-        problem: store::describe(&error),
-    }
-}
 
 /// A client of the account and region that the environment names.
 pub async fn client_from_environment() -> Client {
@@ -236,6 +201,58 @@ impl Ecs {
         Ok(found.task_definition().and_then(render::read))
     }
 
+    /// Takes steps, one after the other; `done` is told after each, and `goes_on` says whether to begin
+    /// others.
+    ///
+    /// # Errors
+    /// Says which steps are left; one that fails does not keep the others from being taken.
+    pub async fn apply_all(
+        &self,
+        actions: &[Action],
+        done: &(dyn Fn(&str) + Send + Sync),
+        goes_on: &(dyn Fn() -> bool + Send + Sync),
+    ) -> Result<(), Error> {
+        let step = |action: Action| async move { self.apply(&action).await };
+        let done = |action: &Action| done(action.service());
+        let left = for_each(actions.to_vec(), 1, step, done, goes_on).await;
+        let left = left
+            .into_iter()
+            .map(|(one, error)| (one.service().to_owned(), error));
+        of_many("change", "service", actions.len(), left.collect())
+    }
+
+    /// Removes services and waits until they and their tasks are gone; `done` is told after each.
+    ///
+    /// # Errors
+    /// Says which are left.
+    pub async fn remove_all(
+        &self,
+        services: Vec<Observed>,
+        done: &(dyn Fn(&str) + Send + Sync),
+    ) -> Result<(), Error> {
+        let total = services.len();
+        let goes_on = || true;
+        let (leaving, staying): (Vec<_>, Vec<_>) =
+            services.into_iter().partition(|one| one.is_leaving);
+        let names = |services: Vec<Observed>| services.into_iter().map(|one| one.name);
+        let mut leaving: BTreeSet<String> = names(leaving).collect();
+        leaving.extend(staying.iter().map(|one| one.name.clone()));
+        let delete = |name: String| async move { self.delete(&name).await };
+        let staying = names(staying).collect();
+        let mut left = for_each(staying, 1, delete, |_| {}, &goes_on).await;
+        for (name, _) in &left {
+            leaving.remove(name);
+        }
+        // One after the other, so that a person sees how far it is.
+        let wait = |name: String| async move {
+            self.wait_until_gone(std::slice::from_ref(&name)).await?;
+            self.wait_until_empty(&name).await
+        };
+        let leaving = leaving.into_iter().collect();
+        left.extend(for_each(leaving, 1, wait, |name| done(name), &goes_on).await);
+        of_many("remove", "service", total, left)
+    }
+
     /// Takes a step.
     ///
     /// # Errors
@@ -321,6 +338,7 @@ impl Ecs {
         let container = render::container(definition).map_err(|error| Error::Request {
             what: what.clone(),
             problem: error.to_string(),
+            is_transient: false,
         })?;
         let registered = self
             .client
@@ -342,18 +360,19 @@ impl Ecs {
         arn.map(str::to_owned).ok_or_else(|| Error::Request {
             what,
             problem: "ECS told no ARN".to_owned(),
+            is_transient: false,
         })
     }
 
     async fn delete(&self, service: &str) -> Result<(), Error> {
         let delete = self.client.delete_service().cluster(&self.stack.cluster);
-        delete
-            .service(service)
-            .force(true)
-            .send()
-            .await
-            .map_err(request(format!("delete service {service}")))?;
-        Ok(())
+        match delete.service(service).force(true).send().await {
+            // One that is gone is no error: this may be a second try.
+            Err(error) if GONE.contains(&error.code().unwrap_or_default()) => Ok(()),
+            deleted => deleted
+                .map(drop)
+                .map_err(request(format!("delete service {service}"))),
+        }
     }
 
     fn tags(&self) -> Vec<Tag> {
@@ -368,6 +387,7 @@ fn network(network: &Network, what: &str) -> Result<NetworkConfiguration, Error>
     render::network(network).map_err(|error| Error::Request {
         what: what.to_owned(),
         problem: error.to_string(),
+        is_transient: false,
     })
 }
 

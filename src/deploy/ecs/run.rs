@@ -14,6 +14,7 @@ use super::{Deployment, Ecs};
 use crate::container;
 use crate::data::prepared;
 use crate::deploy::docker::endpoints::from_containers;
+use crate::deploy::removal::{all_removed, remove_items};
 use crate::deploy::{self, Actors, Changes, Error, Kind, Session, Target, Workload, secrets};
 use crate::host::RunSnapshot;
 use crate::import;
@@ -238,17 +239,12 @@ impl EcsRun {
             return Ok(());
         }
         monitor.begin(what, actions.len());
-        for action in actions {
-            let applied = self.ecs.apply(action).await;
-            if applied.is_err() || monitor.is_cancelled() {
-                monitor.end();
-            }
-            applied?;
-            monitor.check_cancelled()?;
-            monitor.done(action.service());
-        }
+        let done = |service: &str| monitor.done(service);
+        let goes_on = || !monitor.is_cancelled();
+        let applied = self.ecs.apply_all(actions, &done, &goes_on).await;
         monitor.end();
-        Ok(())
+        monitor.check_cancelled()?;
+        Ok(applied?)
     }
 
     /// The services of the run as they are, for a network that it has or should have.
@@ -325,12 +321,14 @@ impl EcsRun {
         let graph = record.graph(record.grouping);
         let graph = graph?;
         let observed = self.own(self.observe(&graph).await?)?;
-        let names: Vec<String> = observed.iter().map(|found| found.name.clone()).collect();
-        if !names.is_empty() {
-            monitor.begin("removing services", names.len());
-            let removed = self.remove_services(&observed, monitor).await;
+        let run = self.dir.name();
+        if !observed.is_empty() {
+            monitor.begin("removing services", observed.len());
+            let done = |service: &str| monitor.done(service);
+            let removed = self.ecs.remove_all(observed, &done).await;
             monitor.end();
-            removed?;
+            // Tasks of one that is left could write again what is removed after it.
+            all_removed([removed.map_err(Error::from)], run)?;
         }
         let trainer = trainer_service(self.dir.name());
         if self.ecs.is_defined(&trainer).await? {
@@ -344,29 +342,9 @@ impl EcsRun {
                 ));
             }
         }
-        let retired = self.ecs.retire_definitions().await;
-        retired?;
-        match self.store().await?.remove_run().await {
-            Ok(_) | Err(store::Error::NoTable { .. }) => {}
-            Err(error) => return Err(error.into()),
-        }
-        Ok(())
-    }
-
-    async fn remove_services(&self, observed: &[Observed], monitor: &Monitor) -> Result<(), Error> {
-        for found in observed.iter().filter(|found| !found.is_leaving) {
-            let removed = self.ecs.apply(&Action::Delete(found.name.clone())).await;
-            removed?;
-        }
-        // One after the other, so that a person sees how far it is.
-        for found in observed {
-            let gone = self.ecs.wait_until_gone(std::slice::from_ref(&found.name));
-            gone.await?;
-            let empty = self.ecs.wait_until_empty(&found.name).await;
-            empty?;
-            monitor.done(&found.name);
-        }
-        Ok(())
+        let retired = self.ecs.retire_definitions().await.map_err(Error::from);
+        let items = remove_items(&self.store().await?).await;
+        all_removed([retired, items], run)
     }
 }
 

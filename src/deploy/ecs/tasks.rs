@@ -5,7 +5,9 @@ use std::time::Duration;
 use aws_sdk_ecs::types::{ContainerOverride, DesiredStatus, TaskDefinitionStatus, TaskOverride};
 
 use super::desired::{Network, prefix};
-use super::{Ecs, Error, GONE_WITHIN, POLL_EVERY, network, render, request, within};
+use super::error::{of_many, request};
+use super::{Ecs, Error, GONE_WITHIN, POLL_EVERY, network, render, within};
+use crate::attempts::for_each;
 
 /// A task of our own has to be placed and started first.
 const TASK_WITHIN: Duration = Duration::from_secs(300);
@@ -173,12 +175,15 @@ impl Ecs {
                 }
             }
         }
-        for arn in arns {
+        let total = arns.len();
+        let retire = |arn: String| async move {
             let retire = self.client.deregister_task_definition();
             let retired = retire.task_definition(&arn).send().await;
-            retired.map_err(request(format!("deregister task definition {arn}")))?;
-        }
-        Ok(())
+            let what = format!("deregister task definition {arn}");
+            retired.map(drop).map_err(request(what))
+        };
+        let left = for_each(arns, 1, retire, |_| {}, &|| true).await;
+        of_many("deregister", "task definition", total, left)
     }
 }
 

@@ -72,6 +72,10 @@ fn a_run_that_is_interrupted_and_killed_ends_with_the_bits_of_an_undisturbed_one
         "metrics are those of the whole run"
     );
     assert_eq!(rough["train"], calm["train"]);
+    // As are its other figures: it went back to a commit after each kill, and took the time of all four.
+    assert!(rough["rewinds"].as_u64() >= Some(2), "{rough}");
+    let seconds = |result: &Value| result["wall_seconds"].as_f64().expect("a number");
+    assert!(seconds(&rough) > seconds(&stopped), "{rough}");
 }
 
 #[test]
@@ -101,6 +105,8 @@ fn a_finished_run_can_be_given_more_epochs() {
     // Resuming what is complete changes nothing.
     let again = program.json(&["train", "--resume", "parts", "--json"]);
     assert_eq!(again["weights_sha256"], whole["weights_sha256"]);
+    assert_eq!(again["rewinds"], parts["rewinds"]);
+    assert!(again["samples_per_second"].as_f64() > Some(0.0), "{again}");
     let (code, stderr) = program.fails(&["train", "--resume", "parts", "--epochs", "3"]);
     assert_eq!(code, 2);
     assert!(stderr.contains("has begun epoch 6"), "{stderr}");

@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use cuttlefish_core::math::Loss;
-use cuttlefish_core::protocol::Envelope;
+use cuttlefish_core::protocol::{Envelope, Outcome};
 use cuttlefish_core::topology::Head;
 
 use super::random::Calm;
@@ -147,4 +147,33 @@ fn any_message_lost_or_repeated_and_any_request_half_done_changes_nothing() {
             );
         }
     }
+}
+
+#[test]
+fn every_rewind_is_counted_whoever_was_lost() {
+    let case = tiny();
+    let mut world = World::new(&case, Calm);
+    world.run().expect("an undisturbed run ends");
+    let rewinds =
+        |outcome: &Option<Outcome>| outcome.as_ref().expect("it has ended").totals.rewinds;
+    assert_eq!(rewinds(&world.outcome), 0);
+    let mut most = 0;
+    for first in 0..world.statistics.effects {
+        let plan = Planned {
+            // The second one is lost soon after the first, or long after.
+            kill: [Some(first), Some(first + 20 + first % 7 * 20)],
+            ..Planned::default()
+        };
+        let mut world = World::new(&case, plan);
+        world.run().expect("a run whose machines were lost ends");
+        let rewinds = rewinds(&world.outcome);
+        // A trainer that is lost before the first commit, or after the last one, loses nothing.
+        let counted = world.store.interruptions..world.store.generations();
+        assert!(
+            counted.contains(&rewinds),
+            "kill at {first}: {rewinds} not in {counted:?}"
+        );
+        most = most.max(rewinds);
+    }
+    assert!(most >= 2, "{most}");
 }

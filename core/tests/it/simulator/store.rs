@@ -20,6 +20,8 @@ pub struct Store {
     counter: u64,
     ledger: Option<Ledger>,
     items: BTreeMap<(usize, usize, u8), Item>,
+    /// Generations drawn while the ledger said that the run goes on.
+    pub interruptions: u64,
     /// Breaks the rule that older generations are refused.
     pub without_fence: bool,
 }
@@ -30,6 +32,8 @@ impl Store {
         match request {
             StoreRequest::BeginGeneration => {
                 self.counter += 1;
+                let goes_on = |ledger: &Ledger| ledger.totals.generation.is_some();
+                self.interruptions += u64::from(self.ledger.as_ref().is_some_and(goes_on));
                 StoreReply::Generation {
                     generation: Generation(self.counter),
                     ledger: self.ledger.clone().map(Box::new),
@@ -39,6 +43,16 @@ impl Store {
                 let accepted = generation.0 == self.counter || self.without_fence;
                 let commit = ledger.commit;
                 if accepted {
+                    if let Some(Ledger { totals, .. }) = self.ledger.as_ref()
+                        && !self.without_fence
+                    {
+                        assert!(
+                            totals.rewinds <= ledger.totals.rewinds,
+                            "rewinds are forgotten"
+                        );
+                        assert!(totals.rows <= ledger.totals.rows, "rows are forgotten");
+                        assert!(totals.elapsed <= ledger.totals.elapsed, "time is forgotten");
+                    }
                     self.ledger = Some(*ledger);
                 }
                 StoreReply::Ledger {
@@ -89,6 +103,11 @@ impl Store {
                 }
             }
         }
+    }
+
+    /// Generations that were drawn.
+    pub fn generations(&self) -> u64 {
+        self.counter
     }
 
     /// The state of one neuron at a commit point.

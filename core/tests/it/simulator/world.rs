@@ -115,7 +115,7 @@ pub struct World<'a, F> {
     actors: Vec<Actor>,
     pending: Vec<Pending>,
     now: Duration,
-    outcome: Option<Outcome>,
+    pub outcome: Option<Outcome>,
     fault: Option<Fault>,
     next_incarnation: u64,
     pub statistics: Statistics,

@@ -11,13 +11,16 @@ use crate::numbers::{duration, figure, percent, thousands};
 /// Epochs in the table, the newest first.
 const MAX_EPOCHS: usize = 8;
 
+/// Neurons in the table of probabilities.
+const MAX_PROBABILITIES: usize = 32;
+
 /// Notes in the list, the newest first.
 const MAX_NOTES: usize = 12;
 
 pub fn render(seen: &Seen<'_>, trainer: &TrainerView) -> String {
     let nothing = RunSnapshot::default();
     let look = seen.look.unwrap_or(&nothing);
-    let epochs: Vec<&EpochRecord> = look.epochs().collect();
+    let epochs = epochs(trainer, look);
     let mut text = String::new();
     match &look.end {
         Some(End::Failed(fault)) => text += &notice(&fault.to_string()),
@@ -26,14 +29,14 @@ pub fn render(seen: &Seen<'_>, trainer: &TrainerView) -> String {
     }
     text += &tiles(&[
         epoch_tile(seen, look),
-        tick_tile(look),
+        tick_tile(trainer, look),
         loss_tile(look),
         quality_tile(look),
         commit_tile(trainer, look),
         tile(
             "generation",
             &trainer.generation.to_string(),
-            &format!("{} rewinds", trainer.rewinds),
+            &counted(trainer.rewinds, "rewinds"),
         ),
     ]);
     if trainer.phase == TrainerPhase::Gathering {
@@ -44,7 +47,18 @@ pub fn render(seen: &Seen<'_>, trainer: &TrainerView) -> String {
             meter(ready, trainer.members)
         );
     }
-    text + &learning(&epochs) + &happened(&look.notes)
+    text + &learning(&epochs) + &probabilities(seen, trainer) + &happened(&look.notes)
+}
+
+/// Epochs of the run: those that the ledger remembers, and what this trainer has seen beyond them.
+fn epochs<'a>(trainer: &'a TrainerView, look: &'a RunSnapshot) -> Vec<&'a EpochRecord> {
+    let history = match &look.end {
+        Some(End::Finished(outcome)) => &outcome.ledger.progress.history,
+        _ => &trainer.history,
+    };
+    let known = history.last().map_or(0, |record| record.epoch);
+    let newer = look.epochs().filter(|record| record.epoch > known);
+    history.iter().chain(newer).collect()
 }
 
 fn part_words(part: Part) -> &'static str {
@@ -57,20 +71,25 @@ fn part_words(part: Part) -> &'static str {
 
 fn epoch_tile(seen: &Seen<'_>, look: &RunSnapshot) -> String {
     let epoch = match look.newest_tick() {
-        // The test rows come after the last epoch.
-        Some(newest) => (newest.epoch - u32::from(newest.part == Part::Test)).to_string(),
+        Some(newest) => newest.epoch.to_string(),
         None => "–".to_owned(),
     };
     tile("epoch", &epoch, &format!("of {}", seen.about.epochs))
 }
 
-fn tick_tile(look: &RunSnapshot) -> String {
+fn tick_tile(trainer: &TrainerView, look: &RunSnapshot) -> String {
     let tick = match look.newest_tick() {
         Some(newest) => thousands(newest.tick.0),
         None => "–".to_owned(),
     };
-    let rows = format!("{} rows trained", thousands(look.rows_trained));
-    tile("tick", &tick, &rows)
+    tile("tick", &tick, &counted(trainer.rows, "rows trained"))
+}
+
+/// A count of the run, once it is known.
+fn counted(count: Option<u64>, what: &str) -> String {
+    count.map_or(String::new(), |count| {
+        format!("{} {what}", thousands(count))
+    })
 }
 
 fn loss_tile(look: &RunSnapshot) -> String {
@@ -172,13 +191,17 @@ fn curves(epochs: &[&EpochRecord], quality: &Quality) -> String {
 }
 
 fn table(epochs: &[&EpochRecord], quality: &Quality) -> String {
+    // Of rows that it did not learn from, where there are some.
+    let judged = match epochs.last().and_then(|record| record.validation.as_ref()) {
+        Some(_) => "validation",
+        None => "training",
+    };
     let mut text = format!(
         "<table>\n<tr><th>epoch</th><th>learning rate</th><th>training loss</th>\
-         <th>validation loss</th><th>{}</th></tr>\n",
+         <th>validation loss</th><th>{judged} {}</th></tr>\n",
         quality.name
     );
     for record in epochs.iter().rev().take(MAX_EPOCHS) {
-        // Of rows that it did not learn from, where there are some.
         let judged = record.validation.as_ref().unwrap_or(&record.train);
         let dash = || "–".to_owned();
         text += &format!(
@@ -196,6 +219,26 @@ fn table(epochs: &[&EpochRecord], quality: &Quality) -> String {
     text + "</table>\n"
 }
 
+/// Probabilities of the last layer's neurons, as a table.
+fn probabilities(seen: &Seen<'_>, trainer: &TrainerView) -> String {
+    let (Some(layer), Some(batch)) = (seen.about.layers.last(), &trainer.probabilities) else {
+        return String::new();
+    };
+    let mut text = format!(
+        "<article>\n<h2>Probabilities of {} in the training batch of tick {}</h2>\n<table>\n\
+         <tr><th>neuron</th><th>mean</th><th>smallest</th><th>largest</th></tr>\n",
+        escaped(&layer.name),
+        thousands(batch.tick.0),
+    );
+    for (neuron, figures) in batch.neurons.iter().enumerate().take(MAX_PROBABILITIES) {
+        let [min, max] = [figures.min, figures.max].map(|value| figure(f64::from(value)));
+        let mean = figure(figures.mean);
+        text += &format!("<tr><td>{neuron}</td><td>{mean}</td><td>{min}</td><td>{max}</td></tr>\n");
+    }
+    let all = seen.anchor("/probabilities", "", "all of them as JSON");
+    text + &format!("</table>\n<p class=\"links\">{all}</p>\n</article>\n")
+}
+
 /// What happened, without what happens all the time.
 fn happened(notes: &[Note]) -> String {
     let items: String = notes
@@ -211,7 +254,9 @@ fn happened(notes: &[Note]) -> String {
     if items.is_empty() {
         return String::new();
     }
-    format!("<article>\n<h2>What happened</h2>\n<ol class=\"notes\">\n{items}</ol>\n</article>\n")
+    format!(
+        "<article>\n<h2>What happened since this trainer began</h2>\n<ol class=\"notes\">\n{items}</ol>\n</article>\n"
+    )
 }
 
 fn sentence(event: &Event) -> Option<String> {

@@ -1,6 +1,6 @@
 //! A unit: its neurons with their weights and their last batch.
 
-use cuttlefish_core::view::{NeuronBatch, NeuronView, UnitState, UnitView};
+use cuttlefish_core::view::{NeuronBatch, NeuronView, Outputs, UnitState, UnitView};
 
 use super::{Seen, chart, tile, tiles};
 use crate::inspect::about::LayerAbout;
@@ -18,7 +18,7 @@ pub fn render(seen: &Seen<'_>, unit: &UnitView) -> String {
     let tick = unit.tick.map_or("–".to_owned(), |tick| thousands(tick.0));
     let batch = unit.neurons.iter().find_map(|n| n.last_batch.as_ref());
     let rows = batch.map_or("none yet".to_owned(), |batch| {
-        thousands(batch.activations.len() as u64)
+        thousands(batch.outputs.values().len() as u64)
     });
     let what = if layer.map.is_some() {
         "places of its first row"
@@ -167,27 +167,42 @@ fn batch(layer: &LayerAbout, batch: Option<&NeuronBatch>) -> String {
     let Some(batch) = batch else {
         return "<p class=\"quiet\">No training batch in this timeline yet.</p>\n".to_owned();
     };
-    let (outputs, title) = if layer.is_applied_by_trainer {
-        // A normalization before it is the neuron's own.
-        let last = layer.activation.rsplit(", ").next().unwrap_or_default();
-        let title = format!("Sums of the last batch, before the {last}");
-        ("sums", title)
-    } else {
-        ("activations", "Activations of the last batch".to_owned())
+    // A normalization before it is the neuron's own.
+    let last = layer.activation.rsplit(", ").next().unwrap_or_default();
+    let (outputs, title, note) = match &batch.outputs {
+        Outputs::Logits { .. } => (
+            "logits",
+            format!("Logits of the last batch, before the {last}"),
+            format!(
+                "<p class=\"quiet\">The trainer applies the {last}: its page has this neuron's probabilities.</p>\n"
+            ),
+        ),
+        Outputs::Activations { .. } if layer.map.is_some() => (
+            "activations",
+            "Activations of the last batch's first row".to_owned(),
+            String::new(),
+        ),
+        Outputs::Activations { .. } => (
+            "activations",
+            "Activations of the last batch".to_owned(),
+            String::new(),
+        ),
     };
+    let figures = batch.outputs.figures();
     let range = format!(
         "{} to {}",
-        figure(f64::from(batch.activation.min)),
-        figure(f64::from(batch.activation.max))
+        figure(f64::from(figures.min)),
+        figure(f64::from(figures.max))
     );
     let mut facts = list(&[
         (outputs, range),
-        ("mean", figure(batch.activation.mean)),
-        ("exactly 0", percent(batch.activation.zeros)),
-        ("gradient norm", figure(batch.gradient.norm)),
-        ("gradient mean", figure(batch.gradient.mean)),
+        ("mean", figure(figures.mean)),
+        ("exactly 0", percent(figures.zeros)),
+        ("dLoss/dz norm", figure(batch.gradient.norm)),
+        ("dLoss/dz mean", figure(batch.gradient.mean)),
     ]);
-    facts += &format!("<h3>{title}</h3>\n{}", chart::histogram(&batch.activations));
+    let histogram = chart::histogram(batch.outputs.values());
+    facts += &format!("<h3>{title}</h3>\n{histogram}{note}");
     facts
 }
 

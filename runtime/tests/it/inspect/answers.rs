@@ -116,6 +116,37 @@ fn a_neuron_tells_what_it_did_with_its_last_batch() {
 }
 
 #[test]
+fn a_neuron_before_the_softmax_tells_its_logits_and_the_trainer_the_probabilities() {
+    let state = get(RUN.unit(1, 0), "/neurons/0").json();
+    assert_eq!(state["activation"], "softmax");
+    assert_eq!(state["probabilities"], "/probabilities of the trainer");
+    let batch = &state["last_batch"];
+    assert_eq!(floats(&batch["logits"]).len(), 8);
+    assert_eq!(batch["activation"], Value::Null);
+    let trainer = RUN.server(Address::Trainer);
+    let told = get(trainer, "/probabilities").json();
+    assert_eq!(
+        (&told["layer"], &told["tick"]),
+        (&json!("shape"), &batch["tick"])
+    );
+    let neurons = told["neurons"].as_array().unwrap();
+    let mean = |neuron: &Value| neuron["mean"].as_f64().unwrap();
+    assert_eq!(neurons.len(), 3);
+    let sum: f64 = neurons.iter().map(mean).sum();
+    assert!((sum - 1.0).abs() < 1e-6, "{neurons:?}");
+    for neuron in neurons {
+        assert!(neuron["min"].as_f64() >= Some(0.0) && neuron["max"].as_f64() <= Some(1.0));
+    }
+    // A neuron of another layer has no probabilities, nor does a unit know any.
+    let hidden = get(RUN.unit(0, 1), "/neurons/2").json();
+    assert_eq!(hidden.get("probabilities"), None);
+    assert_eq!(
+        get(RUN.unit(1, 0), "/probabilities").problem(404),
+        "only the trainer knows the run (this is `shape.0`)"
+    );
+}
+
+#[test]
 fn a_neuron_that_is_not_hosted_here_is_not_found() {
     for neuron in ["4", "1", "-1", "2.0", "x", "99999999999999999999", "%2e%2e"] {
         let answer = get(RUN.unit(0, 1), &format!("/neurons/{neuron}"));

@@ -109,6 +109,23 @@ fn a_unit_measures_its_neurons_and_its_link() {
 }
 
 #[test]
+fn the_sums_before_a_softmax_are_called_logits() {
+    let metrics = Metrics::of(RUN.unit(1, 0));
+    let labels = "run=\"shapes\",layer=\"shape\",unit=\"shape.0\",neuron=\"1\"";
+    let state = get(RUN.unit(1, 0), "/neurons/1").json();
+    let mean = state["last_batch"]["logit"]["mean"].as_f64();
+    let value = metrics.value(&format!("cuttlefish_logit_mean{{{labels}}}"));
+    assert_eq!(Some(value), mean);
+    let activation = "cuttlefish_activation_mean{".to_owned();
+    assert!(
+        !metrics
+            .samples
+            .keys()
+            .any(|sample| sample.starts_with(&activation))
+    );
+}
+
+#[test]
 fn the_trainer_measures_the_run() {
     let metrics = Metrics::of(RUN.server(Address::Trainer));
     let labels = "run=\"shapes\",layer=\"\",unit=\"trainer\"";
@@ -120,6 +137,14 @@ fn the_trainer_measures_the_run() {
     assert_eq!(value("commits_written_total"), 6.0 * commits);
     assert_eq!(value("store_failures_total"), 0.0);
     assert_eq!(value("rewinds_total"), 0.0);
+    let probability = |neuron: usize| {
+        let labels = format!("{labels},neuron=\"{neuron}\"");
+        metrics.value(&format!("cuttlefish_probability_mean{{{labels}}}"))
+    };
+    let sum: f64 = (0..3).map(probability).sum();
+    assert!((sum - 1.0).abs() < 1e-6);
+    // Test rows come behind the last epoch.
+    assert_eq!(value("epoch"), 4.0);
     let progress = &RUN.outcome.ledger.progress;
     let part = |name: &str, part: &str| {
         metrics.value(&format!("cuttlefish_{name}{{{labels},part=\"{part}\"}}"))

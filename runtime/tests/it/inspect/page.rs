@@ -60,9 +60,11 @@ fn the_page_of_a_unit_shows_its_neurons() {
         assert!(html.contains(text), "no {text} in {html}");
     }
     assert!(!html.contains("token"));
-    // The output layer's neurons pass their sums on.
+    // The output layer's neurons hand on logits.
     let html = page(RUN.unit(1, 0), "/");
-    assert!(html.contains("Sums of the last batch, before the softmax"));
+    assert!(html.contains("Logits of the last batch, before the softmax"));
+    assert!(html.contains("The trainer applies the softmax"));
+    assert!(!html.contains("ctivations"));
 }
 
 #[test]
@@ -87,6 +89,10 @@ fn the_page_of_the_trainer_shows_the_run() {
         "<svg class=\"curve\"",
         "generation 1 began with the initial weights",
         "128 rows trained",
+        "0 rewinds",
+        "<h2>Probabilities of shape in the training batch of tick 19</h2>",
+        "<a href=\"/probabilities\">",
+        "<th>validation accuracy</th>",
     ] {
         assert!(html.contains(text), "no {text} in {html}");
     }

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use cuttlefish_core::ids::Generation;
 use cuttlefish_core::machine::{Effect, Input, Machine, StoreRequest};
-use cuttlefish_core::protocol::{Envelope, Message, TickHeader};
+use cuttlefish_core::protocol::{Envelope, Ledger, Message, TickHeader};
+use cuttlefish_core::view::View;
 
 /// A machine, of which every word is checked.
 pub struct Said<M> {
@@ -12,6 +13,8 @@ pub struct Said<M> {
     pub now: Duration,
     /// The last tick that it sent on.
     pub issued: Option<TickHeader>,
+    /// The last ledger that it has written.
+    pub ledger: Option<Box<Ledger>>,
 }
 
 impl<M: Machine> Said<M> {
@@ -20,6 +23,7 @@ impl<M: Machine> Said<M> {
             machine,
             now: Duration::ZERO,
             issued: None,
+            ledger: None,
         }
     }
 
@@ -27,6 +31,10 @@ impl<M: Machine> Said<M> {
     pub fn dropped(&self) -> [u64; 3] {
         let dropped = self.machine.view().dropped();
         [dropped.stale, dropped.duplicate, dropped.foreign]
+    }
+
+    pub fn view(&self) -> View {
+        self.machine.view()
     }
 
     /// Gives an input, and expects these effects.
@@ -43,6 +51,9 @@ impl<M: Machine> Said<M> {
                 } = envelope.message
             {
                 self.issued = Some(header);
+            }
+            if let Effect::Store(StoreRequest::WriteLedger { ledger, .. }) = effect {
+                self.ledger = Some(ledger.clone());
             }
         }
         let effects: Vec<String> = effects.iter().map(brief).collect();

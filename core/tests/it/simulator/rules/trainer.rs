@@ -1,5 +1,7 @@
 //! What a trainer does, and what it leaves alone.
 
+mod totals;
+
 use std::sync::Arc;
 use std::time::Duration;
 
