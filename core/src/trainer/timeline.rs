@@ -67,6 +67,9 @@ impl Trainer {
                 ..totals
             };
         }
+        // Another trainer may have gone on with the run since this one wrote its last ledger.
+        self.totals.rows = self.totals.rows.max(totals.rows);
+        self.totals.elapsed = self.totals.elapsed.max(totals.elapsed);
         if let Some(written_by) = totals.generation {
             self.totals.rewinds = totals.rewinds + (generation.0 - written_by.0);
         }
