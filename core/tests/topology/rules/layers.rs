@@ -336,23 +336,47 @@ fn numbers_in_a_row_are_steps_of_one_channel() {
         (vec![9, 10], 9, 1, 1, 10),
     ];
     assert_eq!(numbers.collect::<Vec<_>>(), expected);
-    // Images are steps once they are flat.
+    // Images are steps of one channel once they are flat, and before that their rows are steps.
     let flat = [FLATTEN, &conv1d(", kernel_size: 2"), FLATTEN, SOFTMAX];
     let flat = graph(&file(&flat, SPARSE, ""), &IMAGES, Grouping::FromFile);
     assert_eq!(flat.layers[0].positions(), 63);
+    let reshape = "{type: reshape, target_shape: [16, 4]}";
+    let conv = conv1d(", kernel_size: 3, strides: 2");
+    for (before, shape, channels, positions) in [("", &IMAGES, 8, 3), (reshape, &DIGITS, 4, 7)] {
+        let layers = [
+            before,
+            &conv,
+            "{type: max_pooling1d}",
+            &conv1d(", kernel_size: 1"),
+            FLATTEN,
+            SOFTMAX,
+        ];
+        let layers: Vec<&str> = layers
+            .into_iter()
+            .filter(|layer| !layer.is_empty())
+            .collect();
+        let layers = graph(&file(&layers, SPARSE, ""), shape, Grouping::FromFile).layers;
+        assert_eq!(layers[0].keras_shape(), [3, channels, 3]);
+        assert_eq!(
+            (layers[0].positions(), layers[0].fan_out()),
+            (positions, 9 * channels)
+        );
+        let above: Vec<usize> = layers[1].weights_as_keras(Some(&layers[0])).collect();
+        assert_eq!(above, [0, 1, 2]);
+        assert_eq!(layers[1].positions(), positions / 2);
+    }
 }
 
 #[test]
 fn a_convolution_over_steps_needs_steps() {
     let conv1d = conv1d(", kernel_size: 65");
-    let help = "(it goes right on the data or behind another `conv1d`; images become steps by `{type: flatten}`)";
+    let help = "(it goes right on the data or behind another `conv1d`)";
     let given = |layers: &[&str], shape, path: &str, given: &str| {
         let expected =
             format!("{path}: a convolution over steps needs steps, and is given {given} {help}");
         check_fit(&file(layers, SPARSE, ""), shape, &[&expected]);
     };
     let behind = [&*conv1d, FLATTEN, SOFTMAX];
-    given(&behind, &IMAGES, "5:7: network.layers[0]", "8 x 8");
     let dense = [HIDDEN, &conv1d, FLATTEN, SOFTMAX];
     given(
         &dense,
@@ -413,5 +437,46 @@ fn steps_and_maps_do_not_mix() {
     check(
         &file(&[&steps, causal, FLATTEN, SOFTMAX], SPARSE, ""),
         &["6:38: network.layers[1].padding: unknown value `causal` (valid: `valid`, `same`)"],
+    );
+}
+
+#[test]
+fn a_row_is_reshaped_before_the_first_layer_with_weights_and_keeps_its_numbers() {
+    let square = "{type: reshape, target_shape: [8, 8]}";
+    let filters = conv(", kernel_size: 2");
+    let layers = [square, &filters, FLATTEN, SOFTMAX];
+    let layers = graph(&file(&layers, SPARSE, ""), &DIGITS, Grouping::FromFile).layers;
+    assert_eq!(layers[0].positions(), 49);
+    check(
+        &file(&[HIDDEN, square, SOFTMAX], SPARSE, ""),
+        &[
+            "6:7: network.layers[1]: reshape behind a layer with weights (put it first: it says what a row of the data is)",
+        ],
+    );
+    check(
+        &file(
+            &[square, "{type: batch_normalization}", SOFTMAX],
+            SPARSE,
+            "",
+        ),
+        &[
+            "6:7: network.layers[1]: batch normalization before the first layer with weights (neurons normalize what they say themselves, and inputs are not neurons)",
+        ],
+    );
+    check_fit(
+        &file(
+            &[
+                "{type: reshape, target_shape: [9, 7]}",
+                &filters,
+                FLATTEN,
+                SOFTMAX,
+            ],
+            SPARSE,
+            "",
+        ),
+        &DIGITS,
+        &[
+            "5:37: network.layers[0].target_shape: a row of 64 numbers is not 9 x 7 (the product of both is the number of features)",
+        ],
     );
 }
