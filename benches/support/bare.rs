@@ -7,11 +7,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use cuttlefish::transport::amqp::connection::{LARGE_FRAMES, SMALL_FRAMES};
-use cuttlefish::transport::amqp::{Broker, Wiring, routes};
+use cuttlefish::transport::amqp::{Broker, Wiring};
 use cuttlefish_core::ids::Address;
-use cuttlefish_core::topology::names::{self, Queue};
 use cuttlefish_core::topology::traffic::{Kind, Traffic};
-use cuttlefish_core::topology::{Graph, Plan};
+use cuttlefish_core::topology::{Graph, Plan, Roster, names};
 use futures_util::{FutureExt, StreamExt};
 use lapin::options::{BasicConsumeOptions, BasicPublishOptions};
 use lapin::types::FieldTable;
@@ -62,27 +61,26 @@ fn of_one_kind(graph: &Graph, traffic: &Traffic) -> Parcels {
         Address::Synapse(index)
     };
     let payload = vec![0; (traffic.wire_bytes / traffic.messages) as usize];
-    let queue = match traffic.kind {
-        Kind::Forward => {
-            return Parcels {
-                exchange: names::layer_exchange(run, &layer.name),
-                keys: vec![(below, String::new())],
-                payload,
-            };
-        }
-        Kind::Backward => Queue::In,
-        Kind::Activation => Queue::Out,
-        Kind::Contribution | Kind::Propagated => Queue::Back,
-    };
-    let key = |unit| {
-        let sender = match queue {
-            Queue::In => above,
-            _ => Address::Unit {
-                layer: index,
-                index: unit,
-            },
+    if traffic.kind == Kind::Forward {
+        return Parcels {
+            exchange: names::layer_exchange(run, &layer.name),
+            keys: vec![(below, String::new())],
+            payload,
         };
-        (sender, names::unit_queue(run, layer, unit, queue))
+    }
+    let roster = Roster::new(graph);
+    let key = |unit| {
+        let unit = Address::Unit {
+            layer: index,
+            index: unit,
+        };
+        let queues = roster.actor(unit).queues;
+        let (sender, queue) = match traffic.kind {
+            Kind::Forward | Kind::Backward => (above, Some(queues.inbound)),
+            Kind::Activation => (unit, queues.out),
+            Kind::Contribution | Kind::Propagated => (unit, queues.back),
+        };
+        (sender, queue.unwrap_or_default())
     };
     Parcels {
         exchange: names::exchange(run),
@@ -108,16 +106,16 @@ impl Places {
             let publisher = places.channel(broker, "bare publisher").await?;
             pair = Some((publisher, places.channel(broker, "bare consumer").await?));
         }
-        for actor in names::actors(graph) {
+        for actor in Roster::new(graph).actors() {
             let channels = match &pair {
                 Some(pair) => pair.clone(),
                 None => {
-                    let name = format!("bare {}", names::actor(graph, actor));
+                    let name = format!("bare {}", actor.name);
                     let channel = places.channel(broker, &name).await?;
                     (channel.clone(), channel)
                 }
             };
-            places.channels.insert(actor, channels);
+            places.channels.insert(actor.address, channels);
         }
         Ok(places)
     }
@@ -154,14 +152,19 @@ pub async fn ticks_per_second(
     let wiring = Wiring::new(&graph);
     wiring.declare(&connection).await?;
     let (received, progress) = (Arc::new(AtomicU64::new(0)), Arc::new(Notify::new()));
-    for (&actor, (_, channel)) in &places.channels {
-        for queue in routes::inbox(&graph, actor) {
+    for actor in Roster::new(&graph).actors() {
+        let (_, channel) = &places.channels[&actor.address];
+        for queue in &actor.inbox {
             let options = BasicConsumeOptions {
                 no_ack: true,
                 ..BasicConsumeOptions::default()
             };
-            let consumer =
-                channel.basic_consume(queue.into(), "".into(), options, FieldTable::default());
+            let consumer = channel.basic_consume(
+                queue.as_str().into(),
+                "".into(),
+                options,
+                FieldTable::default(),
+            );
             let mut consumer = consumer.await?;
             let (received, progress) = (received.clone(), progress.clone());
             let per_tick = plan.per_tick.messages;

@@ -11,7 +11,7 @@ use cuttlefish_core::layers::{Dense, LayerKind};
 use cuttlefish_core::math::stream::{Purpose, stream};
 use cuttlefish_core::math::{Activation, Initializer, Optimizer, Regularizer, Step};
 use cuttlefish_core::neuron::Neurons;
-use cuttlefish_core::topology::Layer;
+use cuttlefish_core::topology::{ContainerResources, Layer};
 use ndarray_rand::rand::RngCore;
 
 const ROWS: usize = 60_000;
@@ -121,5 +121,9 @@ fn layer(units: usize) -> Layer {
         normalization: None,
         dropout: 0.0,
         neurons_per_unit: units,
+        resources: ContainerResources {
+            cpu: 0.1,
+            memory: 64 << 20,
+        },
     }
 }

@@ -64,7 +64,7 @@ pub enum Effect {
     /// Something that people may want to see.
     Report(Event),
     /// The run is over.
-    Finish(Outcome),
+    Finish(Box<Outcome>),
     /// The run cannot go on, and starting again would not help.
     Fail(Fault),
 }

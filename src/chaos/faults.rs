@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use cuttlefish_core::topology::Graph;
+use cuttlefish_core::topology::{ActorKind, Graph};
 
 use super::replay::Replay;
 use super::schedule::{Fault, Kind, Victim};
@@ -68,7 +68,7 @@ impl Hand {
     /// Why a kind of fault cannot be carried out here, if it cannot.
     pub async fn obstacle(&self, kind: Kind) -> Option<String> {
         let target = match kind.victim() {
-            Victim::Actor | Victim::Everybody => "trainer",
+            Victim::Actor | Victim::Everybody => ActorKind::Trainer.word(),
             Victim::Broker => BROKER,
             Victim::Store => STORE,
         };

@@ -5,11 +5,10 @@ use std::time::Duration;
 
 use cuttlefish_core::ids::{Address, Generation};
 use cuttlefish_core::protocol::{Envelope, Message, codec};
-use cuttlefish_core::topology::{Graph, names};
+use cuttlefish_core::topology::{Actor, Graph, Roster, names};
 use tokio::time::Instant;
 
 use crate::transport::amqp::Broker;
-use crate::transport::amqp::routes::inbox;
 use crate::transport::amqp::tap::{Delivery, Tap};
 
 /// Messages that are sent a third time: fewer than would push others out of a queue.
@@ -21,46 +20,23 @@ const REWOUND_WITHIN: Duration = Duration::from_millis(500);
 /// What tells a copy from what it is a copy of, as the copies are copied too.
 const MARK: &str = "chaos";
 
-/// An actor as messages reach it.
-#[derive(Debug)]
-struct Inbox {
-    address: Address,
-    /// Its queues, which the run's direct exchange knows by their names.
-    queues: Vec<String>,
-    /// The exchange that fans out to the first of them.
-    fan_out: Option<String>,
-}
-
 /// Repeats what actors of a run are told.
 #[derive(Debug)]
 pub struct Replay {
     exchange: String,
     trainer: String,
-    inboxes: BTreeMap<String, Inbox>,
+    /// By name.
+    actors: BTreeMap<String, Actor>,
 }
 
 impl Replay {
     /// For the run of a network.
     pub fn new(graph: &Graph) -> Self {
-        let run = graph.name.as_str();
-        let inboxes = names::actors(graph).map(|address| {
-            let fan_out = match address {
-                Address::Unit { layer, .. } => {
-                    Some(names::layer_exchange(run, &graph.layers[layer].name))
-                }
-                _ => None,
-            };
-            let inbox = Inbox {
-                address,
-                queues: inbox(graph, address),
-                fan_out,
-            };
-            (names::actor(graph, address), inbox)
-        });
+        let roster = Roster::new(graph);
         Self {
-            exchange: names::exchange(run),
-            trainer: names::trainer_queue(run),
-            inboxes: inboxes.collect(),
+            exchange: names::exchange(&graph.name),
+            trainer: roster.actor(Address::Trainer).queues.inbound,
+            actors: roster.actors().map(|of| (of.name.clone(), of)).collect(),
         }
     }
 
@@ -72,15 +48,15 @@ impl Replay {
         actor: &str,
         lasts: Duration,
     ) -> anyhow::Result<()> {
-        let Some(inbox) = self.inboxes.get(actor) else {
+        let Some(of) = self.actors.get(actor) else {
             anyhow::bail!("the run has no actor {actor}");
         };
-        let by_name = inbox.queues.iter().map(|queue| (&*self.exchange, &**queue));
-        let fanned_out = inbox.fan_out.iter().map(|exchange| (&**exchange, ""));
+        let by_name = of.inbox.iter().map(|queue| (&*self.exchange, &**queue));
+        let fanned_out = of.fan_out.iter().map(|exchange| (&**exchange, ""));
         let bindings = by_name.chain(fanned_out);
         let mut tap = Tap::open(broker, "chaos repeats", &self.exchange, MARK, bindings).await?;
-        let last = echo(&mut tap, inbox, lasts).await?;
-        self.say_hello(&tap, inbox.address).await?;
+        let last = echo(&mut tap, of, lasts).await?;
+        self.say_hello(&tap, of.address).await?;
         tokio::time::sleep(REWOUND_WITHIN).await;
         for copy in last.iter().rev() {
             tap.send(&copy.queue, &copy.message).await?;
@@ -106,13 +82,13 @@ impl Replay {
 }
 
 /// Sends copies of all that an actor is told for so long, and returns the last ones.
-async fn echo(tap: &mut Tap, inbox: &Inbox, lasts: Duration) -> anyhow::Result<VecDeque<Delivery>> {
+async fn echo(tap: &mut Tap, of: &Actor, lasts: Duration) -> anyhow::Result<VecDeque<Delivery>> {
     let until = Instant::now() + lasts;
     let mut last = VecDeque::with_capacity(KEPT);
     while let Ok(next) = tokio::time::timeout_at(until, tap.next()).await {
         let Some(mut copy) = next? else { break };
         if copy.queue.is_empty() {
-            copy.queue.clone_from(&inbox.queues[0]);
+            copy.queue.clone_from(&of.queues.inbound);
         }
         tap.send(&copy.queue, &copy.message).await?;
         if last.len() == KEPT {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 use cuttlefish_core::ids::Address;
-use cuttlefish_core::topology::{Graph, names};
+use cuttlefish_core::topology::{Actor, Graph, Roster};
 use serde::{Serialize, Serializer};
 
 use crate::deploy::docker::desired::{BROKER, STORE};
@@ -78,8 +78,10 @@ pub struct Fault {
 #[derive(Clone, Debug)]
 pub struct Schedule {
     draws: Draws,
+    trainer: String,
     units: Vec<String>,
-    synapses: Vec<String>,
+    /// Actors that host no neurons, without the trainer.
+    others: Vec<String>,
     kinds: Vec<Kind>,
     /// The kinds of this round that are left: every kind comes once a round.
     deck: Vec<Kind>,
@@ -153,19 +155,15 @@ impl Schedule {
     /// Faults of the given kinds, of which there must be one, for the run of a network.
     pub fn new(seed: u64, graph: &Graph, kinds: &[Kind], pause: Duration) -> Self {
         assert!(!kinds.is_empty(), "there is a kind to draw from");
-        let (mut units, mut synapses) = (Vec::new(), Vec::new());
-        for address in names::actors(graph) {
-            let name = names::actor(graph, address);
-            match address {
-                Address::Unit { .. } => units.push(name),
-                Address::Synapse(_) => synapses.push(name),
-                Address::Trainer | Address::Layer(_) => {}
-            }
-        }
+        let roster = Roster::new(graph);
+        let members = roster.members().map(|address| roster.actor(address));
+        let (units, others) = members.partition::<Vec<_>, _>(|actor| actor.neurons.is_some());
+        let names = |actors: Vec<Actor>| actors.into_iter().map(|actor| actor.name).collect();
         Self {
             draws: Draws(seed),
-            units,
-            synapses,
+            trainer: roster.actor(Address::Trainer).name,
+            units: names(units),
+            others: names(others),
             kinds: kinds.to_vec(),
             deck: Vec::new(),
             pause,
@@ -178,8 +176,8 @@ impl Schedule {
         let (who, which) = (self.draws.below(5), self.draws.next());
         let one_of = |names: &[String]| names[scaled(which, names.len())].clone();
         match who {
-            0 => "trainer".to_owned(),
-            1 if !self.synapses.is_empty() => one_of(&self.synapses),
+            0 => self.trainer.clone(),
+            1 if !self.others.is_empty() => one_of(&self.others),
             _ => one_of(&self.units),
         }
     }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use cuttlefish_core::ids::CommitPoint;
 use cuttlefish_core::protocol::Event;
+use cuttlefish_core::topology::ActorKind;
 use cuttlefish_core::trainer::Timing;
 use tokio::task::JoinHandle;
 
@@ -212,7 +213,7 @@ async fn watch(deployed: Arc<DockerRun>, seen: Arc<Mutex<Seen>>) {
     loop {
         if inspection.is_none() {
             // Its port is another one whenever the container is started.
-            inspection = deployed.inspect("trainer").await.ok();
+            inspection = deployed.inspect(ActorKind::Trainer.word()).await.ok();
             if inspection.is_none() && matches!(deployed.has_been_left().await, Ok(true)) {
                 lock().leave(Instant::now());
             }

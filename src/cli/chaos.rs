@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use clap::ValueEnum;
+use cuttlefish_core::topology::ActorKind;
 use futures_util::stream::{self, StreamExt};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -105,7 +106,10 @@ pub async fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
     let deployed = DockerRun::open(dir).await.map_err(Error::from)?;
     let deployed = Arc::new(deployed);
     let run = deployed.dir.name();
-    let trainer = deployed.inspect("trainer").await.map_err(Error::from)?;
+    let trainer = deployed
+        .inspect(ActorKind::Trainer.word())
+        .await
+        .map_err(Error::from)?;
     let look = trainer.look(0).await.map_err(anyhow::Error::from)?;
     if look.end.is_some() {
         let text = format_args!(

@@ -182,7 +182,7 @@ fn with_compose(run: &str, place: &Path, services: usize) -> String {
 fn with_kubernetes(run: &str, place: &Path, notes: &[String]) -> String {
     let place = place.display();
     let notes: String = notes.iter().map(|note| format!("note: {note}\n")).collect();
-    let trainer = kubernetes::Names::new(run).of_part(Role::Trainer.word());
+    let trainer = kubernetes::Names::new(run).of_part(Role::TRAINER.word());
     format!(
         "run {run} is rendered in `{place}`\n{notes}\
          bring it up with `kubectl apply -f {place}`, see it train with `kubectl logs -f {trainer}-0`, and \

@@ -7,10 +7,9 @@ use actix_rt::Arbiter;
 use anyhow::Context as _;
 use async_trait::async_trait;
 use cuttlefish_core::data::{BatchSource, Batches, Feed, Task};
-use cuttlefish_core::ids::Address;
+use cuttlefish_core::ids::{Address, NeuronRange};
 use cuttlefish_core::machine::Input;
-use cuttlefish_core::protocol::IN_FLIGHT_BOUND;
-use cuttlefish_core::topology::{Graph, names};
+use cuttlefish_core::topology::{Actor, Graph, Roster};
 use cuttlefish_core::trainer::Timing;
 
 use super::{
@@ -179,7 +178,8 @@ impl LocalRun {
         let began = Instant::now();
         let arbiters = start_arbiters(graph)?;
         let mut mailboxes = Vec::new();
-        for (address, place) in placement(graph, arbiters.len()) {
+        for actor in Roster::new(graph).actors() {
+            let address = actor.address;
             let machine = machine(address, graph, batches, task, timing, Feed::Reference);
             let mailbox = ActorMailbox::default();
             let host = Host::new(
@@ -191,7 +191,8 @@ impl LocalRun {
                 mailbox.replies(),
                 began,
             );
-            mailbox.start(host, mailbox_capacity(graph, address), &arbiters[place]);
+            let arbiter = &arbiters[thread(graph, &actor, arbiters.len())];
+            mailbox.start(host, actor.mailbox_bound, arbiter);
             mailboxes.push((address, mailbox));
         }
         let routes = mailboxes
@@ -290,30 +291,9 @@ fn start_arbiters(graph: &Graph) -> anyhow::Result<Vec<Arbiter>> {
         .collect()
 }
 
-/// Every actor of a run, and which thread it is on: the units of a layer in blocks, so that
-/// neighbours share a cache, everybody else on the first thread.
-fn placement(graph: &Graph, n_arbiters: usize) -> impl Iterator<Item = (Address, usize)> + '_ {
-    names::actors(graph).map(move |address| match address {
-        Address::Unit { layer, index } => {
-            let n_units = graph.layers[layer].unit_ranges().len();
-            (address, index * n_arbiters / n_units)
-        }
-        _ => (address, 0),
-    })
-}
-
-/// The most messages that can wait for an actor: all senders times the ticks in flight, and room
-/// for what is said around a rewind.
-fn mailbox_capacity(graph: &Graph, address: Address) -> usize {
-    let units = |layer: usize| graph.layers[layer].unit_ranges().len();
-    let in_flight = IN_FLIGHT_BOUND as usize;
-    let control = 16;
-    match address {
-        Address::Trainer => {
-            let all: usize = (0..graph.layers.len()).map(units).sum();
-            units(graph.layers.len() - 1) * in_flight + 4 * (all + graph.layers.len()) + control
-        }
-        Address::Synapse(below) => (units(below) + units(below + 1)) * in_flight + control,
-        Address::Unit { .. } | Address::Layer(_) => 2 * in_flight + control,
-    }
+/// Thread of an actor: the units of a layer are in blocks, so that neighbours share a cache, everybody
+/// else is on the first thread.
+fn thread(graph: &Graph, actor: &Actor, n_threads: usize) -> usize {
+    let block = |of: NeuronRange| of.first * n_threads / graph.layers[of.layer].units;
+    actor.neurons.map_or(0, block)
 }

@@ -193,7 +193,7 @@ fn notes(
         ));
     }
     if is_data_claimed {
-        let trainer = names.of_part(Role::Trainer.word());
+        let trainer = names.of_part(Role::TRAINER.word());
         notes.push(format!(
             "the trainer waits for the data set: `kubectl exec -i {trainer}-0 -- /{PROGRAM} receive \
              <{DATA_FILE}`, in the directory of the manifests"
@@ -220,9 +220,9 @@ fn containers(rendering: &Rendering, store: &str, user: String) -> Vec<Container
         per_bridge: rendering.per_bridge,
     };
     let record = bundle::here(bundle::RECORD).join(bundle::RECORD_FILE);
-    let mut containers = vec![desired::recorder(&rendering.workload.graph, &site, &record)];
-    let spec = &rendering.workload.record.topology;
-    containers.extend(desired::containers(&rendering.workload.graph, spec, &site));
+    let graph = &rendering.workload.graph;
+    let mut containers = vec![desired::recorder(graph, &site, &record)];
+    containers.extend(desired::containers(graph, &site));
     containers
 }
 

@@ -3,7 +3,7 @@ use std::io::Cursor;
 use ::safetensors::{Dtype, SafeTensors};
 use cuttlefish_core::layers::{Dense, LayerKind};
 use cuttlefish_core::math::{Activation, Initializer, Loss, Optimizer, Regularizer, Schedule};
-use cuttlefish_core::topology::{Head, Training};
+use cuttlefish_core::topology::{ContainerResources, Head, Training};
 use ndarray::{Array1, Array2, array};
 use ndarray_npy::NpzReader;
 
@@ -24,6 +24,10 @@ fn layer(name: &str, fan_in: usize, units: usize, use_bias: bool) -> Layer {
         normalization: None,
         dropout: 0.0,
         neurons_per_unit: 1,
+        resources: ContainerResources {
+            cpu: 0.1,
+            memory: 64 << 20,
+        },
     }
 }
 

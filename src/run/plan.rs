@@ -84,9 +84,8 @@ pub async fn plan(
                 Ok(docker) => (Some(docker), None),
                 Err(error) => (None, Some(format!("failed to {error}"))),
             };
-            let (graph, spec) = (&workload.graph, &workload.record.topology);
-            let docker = docker.as_ref();
-            let outlook = Outlook::new(docker, graph, spec, &plan, &services, before);
+            let (graph, docker) = (&workload.graph, docker.as_ref());
+            let outlook = Outlook::new(docker, graph, &plan, &services, before);
             Estimate::Docker(Box::new(outlook.await?), problem)
         }
         Kind::Ecs => {
@@ -121,8 +120,7 @@ fn planned_services(workload: &Workload, data_bytes: u64) -> Result<Vec<Service>
         endpoint: None,
         data_bytes,
     };
-    let spec = &workload.record.topology;
-    let services = ecs::desired::services(&workload.graph, spec, &site);
+    let services = ecs::desired::services(&workload.graph, &site);
     services.map_err(Error::Unfit)
 }
 

@@ -87,7 +87,7 @@ fn shapes(stack: &Stack) -> Vec<Service> {
         endpoint: None,
         data_bytes: shape.bytes(),
     };
-    services(&graph, document.spec(), &site).unwrap()
+    services(&graph, &site).unwrap()
 }
 
 #[tokio::test]

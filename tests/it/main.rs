@@ -4,6 +4,7 @@ mod cli;
 mod docker;
 mod ecs;
 mod ecs_manifests;
+mod examples;
 mod imports;
 mod keras;
 mod snapshot;

@@ -17,6 +17,7 @@ mod emulator;
 mod encrypted;
 mod given_services;
 mod killed_command;
+mod library;
 mod life;
 mod poison;
 mod reach;

@@ -6,6 +6,7 @@ use serde::Serialize;
 use super::LayerKind;
 use super::batch_normalization::{INITIAL, Normalization, OPTIMIZED};
 use super::neuron_keys::NeuronSpec;
+use super::resources::{ContainerResources, Resources};
 use crate::math::conv::{Pool, Size};
 use crate::math::{Activation, Initializer, Regularizer};
 
@@ -41,6 +42,9 @@ pub struct Layer {
     pub dropout: f32,
     /// Neurons hosted by one unit; at least 1, at most `units`.
     pub neurons_per_unit: usize,
+    /// Resources of the container of one unit. Not serialized: they are no part of what neurons compute.
+    #[serde(skip_serializing)]
+    pub resources: ContainerResources,
 }
 
 impl Layer {
@@ -62,6 +66,7 @@ impl Layer {
             normalization: None,
             dropout: 0.0,
             neurons_per_unit: 1,
+            resources: (&Resources::default()).into(),
         }
     }
 

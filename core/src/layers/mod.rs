@@ -36,7 +36,7 @@ pub use layer::Layer;
 pub use neuron_keys::{NeuronKeys, NeuronLayer, NeuronSpec};
 pub use pooling::{average_pooling1d, average_pooling2d, max_pooling1d, max_pooling2d};
 pub use reshape::reshape;
-pub use resources::Resources;
+pub use resources::{ContainerResources, Resources};
 pub use stack::{Flow, Misfit, Stack};
 
 use crate::math::conv::PoolKind;

@@ -1,4 +1,4 @@
-//! Resources of a container.
+//! Resources of a container: as the file says them, and as a checked network has them.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -28,6 +28,24 @@ impl Resources {
         };
         // The schema lets only digits through, so that an error means too many of them.
         digits.parse().unwrap_or(u64::MAX).saturating_mul(scale)
+    }
+}
+
+/// Resources of the container of one unit, or of another actor.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ContainerResources {
+    /// Processors, as a weight against other containers.
+    pub cpu: f64,
+    /// Limit of memory in bytes.
+    pub memory: u64,
+}
+
+impl From<&Resources> for ContainerResources {
+    fn from(resources: &Resources) -> Self {
+        Self {
+            cpu: resources.cpu,
+            memory: resources.memory_bytes(),
+        }
     }
 }
 

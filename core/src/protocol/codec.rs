@@ -49,6 +49,7 @@
 //! | 1, f32 | `[features, rows]` |
 //! | 2, u8 | scale: f32, finite and not 0; then one byte a value, `[rows, features]`, each standing for `byte * scale` |
 
+mod address;
 mod check;
 mod error;
 mod read;
@@ -121,11 +122,6 @@ mod kind {
 }
 
 mod tag {
-    pub const TRAINER: u8 = 0;
-    pub const SYNAPSE: u8 = 1;
-    pub const UNIT: u8 = 2;
-    pub const LAYER: u8 = 3;
-
     pub const PART_TRAIN: u8 = 0;
     pub const PART_VALIDATION: u8 = 1;
     pub const PART_TEST: u8 = 2;

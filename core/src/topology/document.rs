@@ -119,18 +119,25 @@ impl Document {
     }
 }
 
-/// The layers that fit, with their neurons put into units.
+/// The layers that fit, with their neurons put into units that have their resources.
 fn grouped(spec: &Spec, layers: Vec<Option<Layer>>, grouping: Grouping) -> Vec<Layer> {
     let grouped = |(layer, keys): (Option<Layer>, Weighted<'_>)| {
         let layer = layer?;
-        let own = keys.neurons.keys.neurons_per_unit;
+        let keys = keys.neurons.keys;
         let neurons_per_unit = match grouping {
             Grouping::WholeLayers => layer.units,
-            Grouping::FromFile => own.unwrap_or(spec.deployment.neurons_per_unit),
+            Grouping::FromFile => keys
+                .neurons_per_unit
+                .unwrap_or(spec.deployment.neurons_per_unit),
             Grouping::Units(size) => size,
         };
         Some(Layer {
             neurons_per_unit: neurons_per_unit.clamp(1, layer.units),
+            resources: keys
+                .resources
+                .as_ref()
+                .unwrap_or(&spec.deployment.resources)
+                .into(),
             ..layer
         })
     };

@@ -4,9 +4,11 @@ use serde::Serialize;
 
 use super::data_shape::DataShape;
 use super::graph::Graph;
-use super::names::{self, Queue};
+use super::names;
+use super::roster::{ActorCounts, Roster};
 use super::traffic::{Traffic, traffic};
 use crate::data::{Augmentation, Feed};
+use crate::ids::Address;
 use crate::layers::Layer;
 
 /// Bytes of a neuron's state that one item of the store takes: 400 KB less room for the names
@@ -24,8 +26,8 @@ pub struct Plan {
     pub layers: Vec<LayerPlan>,
     /// Sums over the layers.
     pub totals: Totals,
-    /// Who takes part.
-    pub actors: Actors,
+    /// Actors by kind: one container each when deployed.
+    pub actors: ActorCounts,
     /// How the units of the first layer come by their inputs.
     pub feed: Feed,
     /// Messages of one training tick with a full batch.
@@ -80,17 +82,6 @@ pub struct Totals {
     pub state_bytes: usize,
     /// Items of the store for each of the two commit slots.
     pub store_items: usize,
-}
-
-/// Who takes part in a run: one container each when deployed.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Actors {
-    /// Always one.
-    pub trainers: usize,
-    /// One between any two adjacent layers.
-    pub synapses: usize,
-    /// Hosts of neurons.
-    pub units: usize,
 }
 
 /// Sums of a training tick's messages.
@@ -157,6 +148,7 @@ impl Plan {
     /// Expands a graph. `deployed` says whether units talk through a broker, `feed` how those of
     /// the first layer come by their inputs.
     pub fn new(graph: &Graph, shape: &DataShape, deployed: bool, feed: Feed) -> Self {
+        let roster = Roster::new(graph);
         let moments = graph.training.optimizer.moments();
         let layers: Vec<LayerPlan> = graph
             .layers
@@ -189,11 +181,7 @@ impl Plan {
         Self {
             run: graph.name.clone(),
             inputs: graph.inputs,
-            actors: Actors {
-                trainers: 1,
-                synapses: layers.len().saturating_sub(1),
-                units: totals.units,
-            },
+            actors: roster.counts(),
             memory: Memory {
                 state: totals.state_bytes as u64,
                 in_flight: 2 * (per_tick.bytes + read as u64),
@@ -206,7 +194,7 @@ impl Plan {
             ticks: Ticks::new(graph, shape),
             augmentation: graph.training.augmentation,
             feed,
-            broker: deployed.then(|| BrokerPlan::new(graph, totals.units)),
+            broker: deployed.then(|| BrokerPlan::new(graph, roster)),
             layers,
             totals,
             traffic,
@@ -252,36 +240,35 @@ impl Ticks {
 }
 
 impl BrokerPlan {
-    fn new(graph: &Graph, units: usize) -> Self {
+    fn new(graph: &Graph, roster: Roster<'_>) -> Self {
         let run = graph.name.as_str();
-        let synapses = graph.layers.len() - 1;
-        let units_above = units - graph.layers[0].unit_ranges().len();
         let mut exchanges = vec![names::exchange(run)];
-        let mut queues = vec![names::trainer_queue(run)];
-        for (index, layer) in graph.layers.iter().enumerate() {
-            exchanges.push(names::layer_exchange(run, &layer.name));
-            let last = layer.unit_ranges().len() - 1;
-            queues.push(names::unit_queue(run, layer, 0, Queue::In));
-            queues.push(names::unit_queue(run, layer, last, Queue::Out));
-            if index > 0 {
-                queues.push(names::unit_queue(run, layer, last, Queue::Back));
-            }
-            if index < synapses {
-                queues.push(names::synapse_queue(graph, index));
-            }
+        let mut examples = vec![roster.actor(Address::Trainer).queues.inbound];
+        for (layer, of) in graph.layers.iter().enumerate() {
+            exchanges.push(names::layer_exchange(run, &of.name));
+            let unit = |index| roster.actor(Address::Unit { layer, index }).queues;
+            let last = unit(of.unit_ranges().len() - 1);
+            examples.push(unit(0).inbound);
+            examples.extend(last.out.into_iter().chain(last.back));
+            let above = roster.get(Address::Synapse(layer));
+            examples.extend(above.map(|synapse| synapse.queues.inbound));
         }
-        let own = 1 + synapses;
+        let (mut queues, mut fanned_out) = (0, 0);
+        for actor in roster.actors() {
+            queues += actor.queues.iter().count();
+            fanned_out += usize::from(actor.fan_out.is_some());
+        }
         Self {
             exchanges: Named {
                 count: exchanges.len(),
                 examples: exchanges,
             },
             queues: Named {
-                count: own + 2 * units + units_above,
-                examples: queues,
+                count: queues,
+                examples,
             },
             // Every queue is bound to the run's exchange, inbound ones to their layer's as well.
-            bindings: own + 3 * units + units_above,
+            bindings: queues + fanned_out,
         }
     }
 }

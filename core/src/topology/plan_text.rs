@@ -21,14 +21,7 @@ impl fmt::Display for Plan {
             grouped(self.totals.parameters as u64),
         )?;
         table(f, &self.layer_rows())?;
-        let actors = &self.actors;
-        writeln!(
-            f,
-            "\nactors    trainer {}, synapses {}, units {}",
-            actors.trainers,
-            actors.synapses,
-            grouped(actors.units as u64)
-        )?;
+        writeln!(f, "\nactors    {}", self.actors)?;
         let ticks = &self.ticks;
         writeln!(
             f,
@@ -157,7 +150,7 @@ fn table(f: &mut fmt::Formatter<'_>, rows: &[Vec<String>]) -> fmt::Result {
 }
 
 /// 1234567 as `1,234,567`.
-fn grouped(number: u64) -> String {
+pub(super) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut out = String::new();
     for (index, digit) in digits.chars().enumerate() {

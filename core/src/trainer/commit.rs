@@ -6,6 +6,7 @@ use super::{Phase, Trainer};
 use crate::ids::{Address, CommitPoint, Generation};
 use crate::machine::{Effect, Effects, Fault, StoreRequest};
 use crate::protocol::{Event, Ledger, Totals};
+use crate::topology::Roster;
 
 impl Trainer {
     pub(super) fn committed(
@@ -20,7 +21,7 @@ impl Trainer {
         };
         if let Some(pending) = &mut running.pending
             && pending.commit == commit
-            && self.members.contains(&from)
+            && Roster::new(&self.graph).has_member(from)
         {
             pending.written_by.insert(from);
             self.last_heard = now;

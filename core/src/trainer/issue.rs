@@ -25,11 +25,11 @@ impl Trainer {
                 self.stop_asked.then_some(Verdict::Stopped)
             };
             if let Some(verdict) = verdict {
-                effects.push(Effect::Finish(Outcome {
+                effects.push(Effect::Finish(Box::new(Outcome {
                     verdict,
                     ledger: running.ledger.clone(),
                     totals: self.totals(now),
-                }));
+                })));
                 self.phase = Phase::Over;
                 return;
             }

@@ -20,7 +20,7 @@ use crate::protocol::{
     Envelope, Event, Ledger, Message, Progress, Tally, TickHeader, Totals, Work,
 };
 use crate::scatter::scatter_errors;
-use crate::topology::Graph;
+use crate::topology::{Graph, Roster};
 use crate::view::{Dropped, View};
 
 /// The trainer's patience. None of it changes a bit of the result.
@@ -59,18 +59,17 @@ pub struct Trainer {
     batches: Arc<dyn BatchSource>,
     feed: Feed,
     timing: Timing,
-    /// Everybody who must be ready: all units and synapses.
-    members: BTreeSet<Address>,
+    n_members: usize,
     n_units: usize,
     tally: Tally,
     generation: Generation,
     phase: Phase,
     stop_asked: bool,
-    /// Figures of the run, its time up to this trainer; before the ledger is read, of this trainer alone.
+    /// Figures of the run, its time up to `began`; before the ledger is read, of this trainer alone.
     totals: Totals,
     /// Outputs of the last training tick `[outputs, rows]`, kept for those who look.
     last_outputs: Option<(Tick, Array2<f32>)>,
-    /// When this trainer's first tick went out.
+    /// Time from which on this trainer's work is not in `totals` yet; none before its first tick.
     began: Option<Duration>,
     dropped: Dropped,
     /// Rewinds because of silence since a commit point was last reached.
@@ -137,22 +136,15 @@ impl Trainer {
         task: &Task,
         timing: Timing,
     ) -> Self {
-        let mut members: BTreeSet<Address> = (0..graph.layers.len())
-            .flat_map(|layer| {
-                let units = graph.layers[layer].unit_ranges().len();
-                (0..units).map(move |index| Address::Unit { layer, index })
-            })
-            .collect();
-        let n_units = members.len();
-        members.extend((1..graph.layers.len()).map(|layer| Address::Synapse(layer - 1)));
+        let counts = Roster::new(&graph).counts();
         Self {
             tally: Tally::new(task),
             graph,
             batches,
             feed: Feed::default(),
             timing,
-            members,
-            n_units,
+            n_members: counts.members(),
+            n_units: counts.units,
             generation: Generation(0),
             phase: Phase::Opening,
             stop_asked: false,
@@ -350,7 +342,7 @@ impl Machine for Trainer {
             }
             Input::Stored(StoreReply::Generation { generation, ledger }) => {
                 self.last_heard = now;
-                self.opened(generation, ledger, effects);
+                self.opened(now, generation, ledger, effects);
             }
             Input::Stored(StoreReply::Ledger {
                 generation,

@@ -8,7 +8,7 @@ use crate::data::Part;
 use crate::ids::{Address, CommitPoint, Generation, Tick};
 use crate::machine::{Effect, Effects, Fault, StoreRequest};
 use crate::protocol::{Event, Ledger, Message, Progress, Totals};
-use crate::topology::names;
+use crate::topology::Roster;
 
 /// A deadline is doubled after each rewind for silence that brought nothing, this often at most.
 const MAX_DOUBLINGS: u32 = 6;
@@ -33,6 +33,7 @@ impl Trainer {
 
     pub(super) fn opened(
         &mut self,
+        now: Duration,
         generation: Generation,
         ledger: Option<Box<Ledger>>,
         effects: &mut dyn Effects,
@@ -59,20 +60,19 @@ impl Trainer {
             })
         });
         let totals = ledger.totals;
-        if is_first {
-            let rewinds = totals.rewinds + self.totals.rewinds;
-            self.totals = Totals {
-                rewinds,
-                generation: None,
-                ..totals
-            };
-        }
-        // Another trainer may have gone on with the run since this one wrote its last ledger.
-        self.totals.rows = self.totals.rows.max(totals.rows);
-        self.totals.elapsed = self.totals.elapsed.max(totals.elapsed);
-        if let Some(written_by) = totals.generation {
-            self.totals.rewinds = totals.rewinds + (generation.0 - written_by.0);
-        }
+        // It may be another trainer's, who has come further than this one.
+        let own = self.totals(now);
+        self.totals = Totals {
+            rows: own.rows.max(totals.rows),
+            rewinds: match totals.generation {
+                Some(written_by) => totals.rewinds + (generation.0 - written_by.0),
+                None if is_first => totals.rewinds + own.rewinds,
+                None => own.rewinds.max(totals.rewinds),
+            },
+            elapsed: own.elapsed.max(totals.elapsed),
+            generation: None,
+        };
+        self.began = self.began.map(|_| now);
         if let Some(reason) = self.reason.take() {
             effects.push(Effect::Report(Event::Rewound {
                 generation,
@@ -80,7 +80,7 @@ impl Trainer {
                 reason,
             }));
         }
-        for &member in &self.members {
+        for member in Roster::new(&self.graph).members() {
             self.send(member, Message::Rewind(ledger.commit), effects);
         }
         self.phase = Phase::Gathering {
@@ -96,7 +96,7 @@ impl Trainer {
         from: Address,
         effects: &mut dyn Effects,
     ) {
-        if !self.members.contains(&from) {
+        if !Roster::new(&self.graph).has_member(from) {
             self.dropped.foreign += 1;
             return;
         }
@@ -129,12 +129,12 @@ impl Trainer {
         let Phase::Gathering { ledger, ready } = &mut self.phase else {
             return;
         };
-        if !self.members.contains(&from) {
+        if !Roster::new(&self.graph).has_member(from) {
             self.dropped.foreign += 1;
             return;
         }
         ready.insert(from);
-        if ready.len() < self.members.len() {
+        if ready.len() < self.n_members {
             return;
         }
         let ledger = (**ledger).clone();
@@ -177,11 +177,11 @@ impl Trainer {
         problem: String,
         effects: &mut dyn Effects,
     ) {
-        if !self.members.contains(&from) {
+        if !Roster::new(&self.graph).has_member(from) {
             self.dropped.foreign += 1;
             return;
         }
-        let at = names::actor(&self.graph, from);
+        let at = Roster::new(&self.graph).actor(from).name;
         self.suspect(now, Fault::Unable { at, problem }, effects);
     }
 
@@ -194,15 +194,15 @@ impl Trainer {
         tick: Tick,
         effects: &mut dyn Effects,
     ) {
-        let layer = match from {
-            Address::Unit { layer, .. } if self.members.contains(&from) => layer,
-            _ => {
-                self.dropped.foreign += 1;
-                return;
-            }
+        let Some(neurons) = Roster::new(&self.graph)
+            .get(from)
+            .and_then(|actor| actor.neurons)
+        else {
+            self.dropped.foreign += 1;
+            return;
         };
         let fault = Fault::NotFinite {
-            layer: self.graph.layers[layer].name.clone(),
+            layer: self.graph.layers[neurons.layer].name.clone(),
             neuron,
             tick: tick.0,
         };
@@ -237,8 +237,8 @@ impl Trainer {
             Phase::Opening => "the store".to_owned(),
             Phase::Gathering { ready, .. } => format!(
                 "{} of {} units and synapses",
-                self.members.len() - ready.len(),
-                self.members.len()
+                self.n_members - ready.len(),
+                self.n_members
             ),
             Phase::Running(running) => match &running.pending {
                 Some(pending) if running.unfinished.is_empty() => format!(

@@ -12,7 +12,7 @@ impl Trainer {
             generation: self.generation,
             phase: TrainerPhase::Opening,
             missing: 0,
-            members: self.members.len(),
+            members: self.n_members,
             progress: None,
             history: Vec::new(),
             committed: None,
@@ -26,7 +26,7 @@ impl Trainer {
             Phase::Opening => {}
             Phase::Gathering { ledger, ready } => {
                 view.phase = TrainerPhase::Gathering;
-                view.missing = self.members.len() - ready.len();
+                view.missing = self.n_members - ready.len();
                 view.progress = Some(place(&ledger.progress));
                 view.history = ledger.progress.history.clone();
                 view.committed = Some(ledger.commit);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use cuttlefish_core::data::{
     BatchRef, BatchSource, Batches, Dataset, Feed, Part, Split, Targets, Task, Values,
 };
-use cuttlefish_core::layers::{Conv2d, Dense, LayerKind};
+use cuttlefish_core::layers::{ContainerResources, Conv2d, Dense, LayerKind};
 use cuttlefish_core::math::conv::{Convolution, Padding, Pool, PoolKind, Size, Window};
 use cuttlefish_core::math::stream::{Purpose, stream};
 use cuttlefish_core::math::{
@@ -119,6 +119,10 @@ pub fn classifier(seed: u64, widths: &[usize]) -> Graph {
             normalization: None,
             dropout: 0.0,
             neurons_per_unit: 1,
+            resources: ContainerResources {
+                cpu: 0.1,
+                memory: 64 << 20,
+            },
         }
     });
     Graph {

@@ -3,12 +3,17 @@
 use cuttlefish_core::layers::{Dense, LayerKind};
 use cuttlefish_core::math::{Activation, Initializer, Loss, Optimizer, Regularizer, Schedule};
 use cuttlefish_core::topology::{
-    DataShape, EarlyStopping, Graph, Grouping, Head, Layer, Monitor, Training,
+    ContainerResources, DataShape, EarlyStopping, Graph, Grouping, Head, Layer, Monitor, Training,
 };
 
 use crate::{
     BCE, BINARY, DIGITS, DROPOUT, HIDDEN, MSE, REGRESSION, SOFTMAX, SPARSE, VALID, document, file,
     graph,
+};
+
+const RESOURCES: ContainerResources = ContainerResources {
+    cpu: 0.1,
+    memory: 64 << 20,
 };
 
 #[test]
@@ -34,6 +39,7 @@ fn the_defaults_are_those_of_the_specification() {
                     normalization: None,
                     dropout: 0.0,
                     neurons_per_unit: 1,
+                    resources: RESOURCES,
                 },
                 Layer {
                     name: "out".to_owned(),
@@ -49,6 +55,7 @@ fn the_defaults_are_those_of_the_specification() {
                     normalization: None,
                     dropout: 0.0,
                     neurons_per_unit: 1,
+                    resources: RESOURCES,
                 },
             ],
             loss: Loss::SparseCategoricalCrossentropy,
@@ -72,6 +79,20 @@ fn the_defaults_are_those_of_the_specification() {
     let spec = document(VALID, &[]);
     let resources = &spec.spec().deployment.resources;
     assert_eq!((resources.cpu, resources.memory_bytes()), (0.1, 64 << 20));
+}
+
+#[test]
+fn a_layer_has_its_own_resources_or_those_of_the_deployment() {
+    let own = "{type: dense, units: 8, resources: {cpu: 0.5, memory: 96MiB}}";
+    let more = "deployment: {resources: {cpu: 0.2, memory: 48MiB}}\n";
+    let text = file(&[own, DROPOUT, SOFTMAX], SPARSE, more);
+    let layers = graph(&text, &DIGITS, Grouping::FromFile).layers;
+    let resources = |cpu, mib: u64| ContainerResources {
+        cpu,
+        memory: mib << 20,
+    };
+    assert_eq!(layers[0].resources, resources(0.5, 96));
+    assert_eq!(layers[1].resources, resources(0.2, 48));
 }
 
 #[test]

@@ -1,7 +1,6 @@
 //! The expansion of a graph, against numbers worked out by hand.
 
 use cuttlefish_core::data::Feed;
-use cuttlefish_core::topology::names::{Queue, layer_exchange, synapse_queue, unit_queue};
 use cuttlefish_core::topology::traffic::Kind;
 use cuttlefish_core::topology::{DataShape, Graph, Grouping, Plan};
 
@@ -114,24 +113,6 @@ fn a_neuron_too_large_for_an_item_is_split() {
         8 * 3,
         "1.2 MB of state a neuron"
     );
-}
-
-#[test]
-fn names_at_the_broker_sort_by_unit() {
-    let graph = small(Grouping::Units(1));
-    let queue = |layer: usize, unit, queue| unit_queue("test", &graph.layers[layer], unit, queue);
-    assert_eq!(queue(0, 7, Queue::In), "cf.test.hidden.7.in");
-    assert_eq!(
-        queue(1, 7, Queue::Out),
-        "cf.test.out.7.out",
-        "ten units need one digit"
-    );
-    let mut graph = graph.clone();
-    graph.layers[1].units = 11;
-    let queue = unit_queue("test", &graph.layers[1], 7, Queue::Back);
-    assert_eq!(queue, "cf.test.out.07.back");
-    assert_eq!(layer_exchange("test", "hidden"), "cf.test.hidden");
-    assert_eq!(synapse_queue(&graph, 0), "cf.test.synapse.hidden-out.in");
 }
 
 #[test]

@@ -13,7 +13,6 @@ use anyhow::{Context as _, bail};
 use async_trait::async_trait;
 use cuttlefish_core::ids::Address;
 use cuttlefish_core::protocol::Verdict;
-use cuttlefish_core::topology::names;
 use cuttlefish_core::view::View;
 use tracing::{info, warn};
 
@@ -101,14 +100,15 @@ pub async fn run(config: &ContainerConfig) -> anyhow::Result<EndSignal> {
         actor = boot(config, link, observer) => actor?,
         signal = signals.next() => return Ok(signal),
     };
-    let name = names::actor(&actor.graph, actor.address);
+    let about = About::new(&actor.graph, actor.address, actor.image, actor.began);
+    let name = about.name.clone();
     info!(run = config.run, actor = name, "booting");
     if config.shows_in_store {
         let (observer, store) = (actor.observer.clone(), actor.store.clone());
         actix_rt::spawn(show_in_store(observer, store));
     }
     let subject = Arc::new(ActorSubject {
-        about: About::new(&actor.graph, actor.address, actor.image, actor.began),
+        about,
         link: actor.link.clone(),
         observer: actor.observer.clone(),
         mailbox: Mutex::default(),

@@ -38,6 +38,9 @@ use crate::{log, store};
 const LOG: &str =
     "warn,cuttlefish=info,lapin=off,rustls_native_certs=off,aws_smithy_http_client=error";
 
+/// Command of the containers of actors.
+pub const ACTOR: &str = "actor";
+
 /// The command that removes a run's queues.
 pub const UNWIRE: &str = "unwire";
 
@@ -53,7 +56,7 @@ pub fn main() -> ExitCode {
     let role = std::env::args().nth(1).unwrap_or_default();
     let result = actix_rt::System::new().block_on(async {
         match role.as_str() {
-            "actor" => {
+            ACTOR => {
                 let config = ContainerConfig::from_process().map_err(anyhow::Error::msg)?;
                 Ok(life::run(&config).await?.exit_code())
             }

@@ -9,7 +9,7 @@ use cuttlefish_core::data::{Feed, Task};
 use cuttlefish_core::ids::Address;
 use cuttlefish_core::machine::{Fault, Input, Machine};
 use cuttlefish_core::neuron::StandIn;
-use cuttlefish_core::topology::{Graph, names};
+use cuttlefish_core::topology::{Graph, Roster};
 use cuttlefish_core::trainer::Timing;
 use futures_util::future::BoxFuture;
 use tokio::sync::mpsc;
@@ -194,7 +194,7 @@ impl Actor {
     }
 
     async fn fail_until_data_is_back(&self, problem: String) {
-        let at = names::actor(&self.graph, self.address);
+        let at = Roster::new(&self.graph).actor(self.address).name;
         self.link.set(LinkState::Lost(problem.clone()));
         // Whatever ended the session before, this is what keeps the next one from beginning.
         self.observer.reopen();

@@ -6,10 +6,10 @@ use std::os::fd::AsRawFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use cuttlefish_core::data::{BatchRef, BatchSource, Batches, Part, Targets};
+use cuttlefish_core::data::{BatchRef, BatchSource, Batches, Feed, Part, Targets};
 use cuttlefish_core::ids::Address;
 use cuttlefish_core::math::Inputs;
-use cuttlefish_core::topology::Graph;
+use cuttlefish_core::topology::{Graph, Roster};
 
 use crate::data::prepared;
 
@@ -56,7 +56,9 @@ impl Source {
     /// # Errors
     /// Says what is wrong with the data set.
     pub fn batches(&self, graph: &Graph, address: Address) -> Result<Arc<dyn BatchSource>, String> {
-        let reads_data = matches!(address, Address::Trainer | Address::Unit { layer: 0, .. });
+        let reads_data = Roster::new(graph)
+            .actor(address)
+            .reads_data(Feed::Reference);
         let Some(path) = self.path.as_deref().filter(|_| reads_data) else {
             return Ok(Arc::new(NoBatches));
         };

@@ -103,7 +103,7 @@ impl Effects for Outside {
             }
             Effect::Store(request) => self.request(request),
             Effect::Report(event) => self.observer.report(&event),
-            Effect::Finish(outcome) => self.observer.end(End::Finished(Box::new(outcome))),
+            Effect::Finish(outcome) => self.observer.end(End::Finished(outcome)),
             Effect::Fail(fault) => self.observer.end(End::Failed(fault)),
         }
     }

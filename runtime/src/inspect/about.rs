@@ -1,18 +1,18 @@
-//! What stays the same for as long as a machine runs.
+//! The description of a machine: what stays the same for as long as it runs.
 
 use std::time::Instant;
 
 use cuttlefish_core::ids::{Address, NeuronRange};
-use cuttlefish_core::topology::{Graph, names};
+use cuttlefish_core::topology::{Graph, Roster};
 
-/// Who is behind a server.
+/// Description of the machine behind a server.
 #[derive(Clone, Debug)]
 pub struct About {
     /// Name of the run.
     pub run: String,
-    /// Who it is in the run.
+    /// Its address in the run.
     pub address: Address,
-    /// The same as the broker's dashboard calls it: `hidden.003`, `synapse.hidden-digit`, `trainer`.
+    /// Its name, as the broker's dashboard has it: `hidden.003`, `synapse.hidden-digit`, `trainer`.
     pub name: String,
     /// The layers of the network, input side first.
     pub layers: Vec<LayerAbout>,
@@ -26,7 +26,7 @@ pub struct About {
     pub started: Instant,
 }
 
-/// What people want to know of a layer.
+/// Description of a layer.
 #[derive(Clone, Debug)]
 pub struct LayerAbout {
     /// Its name.
@@ -35,7 +35,7 @@ pub struct LayerAbout {
     pub units: usize,
     /// Weights of each.
     pub fan_in: usize,
-    /// What becomes of a neuron's sum, whoever computes it.
+    /// Its activation, whoever computes it.
     pub activation: String,
     /// Logits instead of activations: the trainer computes those.
     pub has_logits: bool,
@@ -54,23 +54,13 @@ impl About {
         image: Option<(usize, usize)>,
         started: Instant,
     ) -> Self {
-        let neurons = match address {
-            Address::Unit { layer, index } => {
-                let range = graph.layers[layer].unit_ranges().nth(index);
-                range.map(|range| NeuronRange {
-                    layer,
-                    first: range.start,
-                    count: range.len(),
-                })
-            }
-            _ => None,
-        };
+        let actor = Roster::new(graph).actor(address);
         Self {
             run: graph.name.clone(),
             address,
-            name: names::actor(graph, address),
+            name: actor.name,
             layers: layers(graph, image),
-            neurons,
+            neurons: actor.neurons,
             epochs: graph.training.epochs,
             inputs: graph.inputs,
             started,

@@ -1,4 +1,4 @@
-//! Who may ask.
+//! The check of those who ask.
 //!
 //! Three checks, for three kinds of stranger:
 //!
@@ -18,7 +18,7 @@ use sha2::{Digest, Sha256};
 
 use super::problem::Problem;
 
-/// Who may ask.
+/// Check of those who ask.
 #[derive(Clone)]
 pub struct Access {
     /// SHA-256 of the token: comparing digests takes a time that tells nothing about the token,

@@ -8,49 +8,36 @@ use cuttlefish_core::view::{
 };
 
 use super::About;
-use super::process::Process;
+use super::reading::Reading;
 use crate::host::RunSnapshot;
 use crate::transport::{LinkState, LinkView};
 
-/// What there is to measure at a moment.
-pub struct Measured<'a> {
-    /// Who is measured.
-    pub about: &'a About,
-    /// `None` if it did not answer.
-    pub view: Option<&'a View>,
-    /// What the process has reported.
-    pub look: &'a RunSnapshot,
-    /// Where messages go over a broker.
-    pub link: Option<&'a LinkView>,
-    /// The process.
-    pub process: Process,
-}
-
 /// All metrics of a machine and its process.
-pub fn render(measured: &Measured<'_>) -> String {
-    let mut text = Text::new(measured.about);
-    let answered = f64::from(u8::from(measured.view.is_some()));
+pub fn render(reading: &Reading<'_>) -> String {
+    let mut text = Text::new(reading.about);
+    let answered = f64::from(u8::from(reading.view.is_ok()));
     text.gauge(
         "cuttlefish_answered",
         "Whether the actor answers.",
         answered,
     );
-    if let Some(view) = measured.view {
+    if let Ok(view) = &reading.view {
         general(&mut text, view);
         match view {
             View::Unit(unit) => neurons(&mut text, unit),
-            View::Synapse(_) => {}
             View::Trainer(trainer) => progress(&mut text, trainer),
+            // Others have no figures of their own.
+            _ => {}
         }
     }
-    if measured.about.address == Address::Trainer {
-        learning(&mut text, measured.look);
+    if reading.about.address == Address::Trainer {
+        learning(&mut text, &reading.snapshot);
     }
-    store(&mut text, measured.look);
-    if let Some(link) = measured.link {
+    store(&mut text, &reading.snapshot);
+    if let Some(link) = &reading.link {
         broker(&mut text, link);
     }
-    text.text += &measured.process.metrics();
+    text.text += &reading.process.metrics();
     text.text
 }
 
@@ -253,8 +240,8 @@ fn progress(text: &mut Text, trainer: &TrainerView) {
     }
 }
 
-fn learning(text: &mut Text, look: &RunSnapshot) {
-    if let Some(tick) = look.newest_tick() {
+fn learning(text: &mut Text, snapshot: &RunSnapshot) {
+    if let Some(tick) = snapshot.newest_tick() {
         let epoch = f64::from(tick.epoch);
         text.gauge(
             "cuttlefish_epoch",
@@ -264,7 +251,7 @@ fn learning(text: &mut Text, look: &RunSnapshot) {
         let now = [(part_word(tick.part), tick.running)];
         quality(text, "cuttlefish", "the current part so far", &now);
     }
-    if let Some(record) = look.epochs().next_back() {
+    if let Some(record) = snapshot.epochs().next_back() {
         let mut parts = vec![(part_word(Part::Train), &record.train)];
         let validation = record.validation.as_ref();
         parts.extend(validation.map(|validation| (part_word(Part::Validation), validation)));
@@ -303,16 +290,16 @@ fn part_word(part: Part) -> &'static str {
     }
 }
 
-fn store(text: &mut Text, look: &RunSnapshot) {
+fn store(text: &mut Text, snapshot: &RunSnapshot) {
     text.counter(
         "cuttlefish_commits_written_total",
         "Commits written to the store since the process began: of a unit its neurons, of the trainer the ledger.",
-        look.commits_written,
+        snapshot.commits_written,
     );
     text.counter(
         "cuttlefish_store_failures_total",
         "Tries of store requests that failed since the process began; most are tried again.",
-        look.store_failures,
+        snapshot.store_failures,
     );
 }
 

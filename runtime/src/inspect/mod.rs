@@ -3,6 +3,7 @@
 //! | module | responsibility |
 //! |---|---|
 //! | [`about`] | what stays the same for as long as a machine runs |
+//! | [`reading`] | a machine and its process at one moment |
 //! | [`access`] | who may ask: token, `Host`, `Origin` |
 //! | [`routes`] | which address answers what |
 //! | [`neurons`] | single neurons as JSON, their weights as JSON, NumPy array or picture, their probabilities |
@@ -24,6 +25,7 @@ pub mod page;
 pub mod picture;
 pub mod problem;
 pub mod process;
+pub mod reading;
 pub mod routes;
 
 use std::io;
@@ -42,7 +44,7 @@ use crate::transport::Link;
 
 pub use about::About;
 pub use access::Access;
-use routes::Served;
+use routes::Inspection;
 
 /// Connections at once; more wait until one is closed.
 const MAX_CONNECTIONS: usize = 64;
@@ -50,37 +52,37 @@ const MAX_CONNECTIONS: usize = 64;
 /// From the first byte of a request to the last one of its head. A slower client is cut off.
 const REQUEST_WITHIN: Duration = Duration::from_secs(5);
 
-/// How long a client may take no byte of its answers. Sixty-four that ask on and on, and read
+/// Time in which a client must take a byte of its answers. Sixty-four that ask on and on, and read
 /// nothing, would shut everybody else out.
 const READ_WITHIN: Duration = Duration::from_secs(5);
 
-/// How long a connection may be idle between two requests.
+/// Time that a connection may be idle between two requests.
 const IDLE_WITHIN: Duration = Duration::from_secs(15);
 
-/// How long a client may take to close its side of a connection.
+/// Time that a client may take to close its side of a connection.
 const CLOSE_WITHIN: Duration = Duration::from_secs(1);
 
-/// How long a stop waits for answers that are under way.
+/// Time that a stop waits for answers that are under way.
 const STOP_WITHIN: Duration = Duration::from_secs(1);
 
-/// What a server shows.
+/// Machine that a server shows.
 #[async_trait]
 pub trait Subject: Send + Sync {
-    /// What stays the same.
+    /// Its description, which stays the same.
     fn about(&self) -> &About;
 
-    /// What there is to see of the machine now; `None` if it does not answer. The server stops
+    /// View of the machine now; `None` if it does not answer. The server stops
     /// waiting after [`routes::VIEW_WITHIN`].
     async fn view(&self) -> Option<View>;
 
-    /// Whether all is well, or what is not. The text is shown to everybody, so it must hold no
+    /// Health of the machine, or what is wrong. The text is shown to everybody, so it must hold no
     /// secret.
     ///
     /// # Errors
     /// What is wrong, in words for people.
     fn health(&self) -> Result<(), String>;
 
-    /// What has been reported, with the notes after number `after`. Only a trainer reports much.
+    /// Snapshot of the run, with the notes after number `after`. Only a trainer's shows much.
     fn snapshot(&self, after: u64) -> RunSnapshot;
 
     /// The link to the broker; `None` where messages stay in the process.
@@ -98,10 +100,10 @@ pub fn serve(
     access: Access,
 ) -> io::Result<Server> {
     cut_off_who_does_not_read(&listener)?;
-    let served = web::Data::new(Served::new(subject, access));
+    let inspection = web::Data::new(Inspection::new(subject, access));
     let app = move || {
         App::new()
-            .app_data(served.clone())
+            .app_data(inspection.clone())
             .wrap(from_fn(routes::admit))
             .configure(routes::routes)
     };

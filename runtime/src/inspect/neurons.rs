@@ -1,4 +1,4 @@
-//! What is told of single neurons: which are here, how they are, and their weights.
+//! Single neurons: which are here, their state, and their weights.
 
 use actix_web::http::header;
 use actix_web::web::{self, Data};
@@ -13,7 +13,7 @@ use serde::Serialize;
 use super::About;
 use super::picture;
 use super::problem::Problem;
-use super::routes::{Format, Served, query};
+use super::routes::{Format, Inspection, query};
 use crate::transport::{Link, LinkView};
 
 #[derive(Serialize)]
@@ -24,9 +24,9 @@ struct NeuronsDocument<'a> {
     neurons: Vec<usize>,
 }
 
-/// Which neurons are hosted here.
-pub async fn list(served: Data<Served>) -> HttpResponse {
-    let about = served.about();
+/// List of the neurons that are hosted here.
+pub async fn list(inspection: Data<Inspection>) -> HttpResponse {
+    let about = inspection.about();
     HttpResponse::Ok().json(NeuronsDocument {
         run: &about.run,
         unit: &about.name,
@@ -63,16 +63,16 @@ fn find(unit: &UnitView, index: usize) -> Option<&NeuronView> {
     unit.neurons.iter().find(|neuron| neuron.index == index)
 }
 
-/// How a neuron is.
+/// State of a neuron.
 ///
 /// # Errors
 /// When it is not hosted here, or the unit does not answer.
 pub async fn state(
-    served: Data<Served>,
+    inspection: Data<Inspection>,
     neuron: web::Path<String>,
 ) -> Result<HttpResponse, Problem> {
-    let (unit, index) = unit_with(&served, &neuron).await?;
-    let about = served.about();
+    let (unit, index) = unit_with(&inspection, &neuron).await?;
+    let about = inspection.about();
     let layer = about.layer().ok_or(Problem::NotFound)?;
     let neuron = find(&unit, index);
     Ok(HttpResponse::Ok().json(NeuronDocument {
@@ -91,7 +91,7 @@ pub async fn state(
         weight_min: neuron.map(|n| n.weight_min),
         weight_max: neuron.map(|n| n.weight_max),
         last_batch: neuron.and_then(|n| n.last_batch.as_ref()),
-        counters: served.subject.link().map(Link::view),
+        counters: inspection.subject.link().map(Link::view),
     }))
 }
 
@@ -106,13 +106,13 @@ struct WeightsDocument<'a> {
 /// # Errors
 /// When it is not hosted here, has no weights yet, or the unit does not answer.
 pub async fn weights(
-    served: Data<Served>,
+    inspection: Data<Inspection>,
     neuron: web::Path<String>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
     let format = query(&request)?.format;
-    let (unit, index) = unit_with(&served, &neuron).await?;
-    let layer = served.about().layer().ok_or(Problem::NotFound)?;
+    let (unit, index) = unit_with(&inspection, &neuron).await?;
+    let layer = inspection.about().layer().ok_or(Problem::NotFound)?;
     let neuron = find(&unit, index).ok_or(Problem::NoWeights { state: unit.state })?;
     Ok(match format {
         Format::Json => HttpResponse::Ok().json(WeightsDocument {
@@ -120,7 +120,7 @@ pub async fn weights(
             bias: neuron.bias,
         }),
         Format::Npy => {
-            let name = format!("{}-{}-{index}.npy", served.about().run, layer.name);
+            let name = format!("{}-{}-{index}.npy", inspection.about().run, layer.name);
             array(&neuron.weights, layer.image, &name)?
         }
         Format::Png => picture(&neuron.weights, layer.picture())?,
@@ -141,13 +141,13 @@ struct MapDocument<'a> {
 /// # Errors
 /// When it is not hosted here or no filter, has not seen a batch, or the unit does not answer.
 pub async fn map(
-    served: Data<Served>,
+    inspection: Data<Inspection>,
     neuron: web::Path<String>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
     let format = query(&request)?.format;
-    let (unit, index) = unit_with(&served, &neuron).await?;
-    let layer = served.about().layer().ok_or(Problem::NotFound)?;
+    let (unit, index) = unit_with(&inspection, &neuron).await?;
+    let layer = inspection.about().layer().ok_or(Problem::NotFound)?;
     let (height, width) = layer.map.ok_or(Problem::NotFound)?;
     let batch = find(&unit, index).and_then(|neuron| neuron.last_batch.as_ref());
     let batch = batch.ok_or(Problem::NoBatch)?;
@@ -159,7 +159,7 @@ pub async fn map(
             activations: batch.outputs.values(),
         }),
         Format::Npy => {
-            let name = format!("{}-{}-{index}-map.npy", served.about().run, layer.name);
+            let name = format!("{}-{}-{index}-map.npy", inspection.about().run, layer.name);
             array(batch.outputs.values(), layer.map, &name)?
         }
         Format::Png => picture(batch.outputs.values(), (height, width))?,
@@ -180,9 +180,9 @@ struct ProbabilitiesDocument<'a> {
 /// # Errors
 /// When this is not the trainer, there was no batch yet, the last layer has none, or the trainer does
 /// not answer.
-pub async fn probabilities(served: Data<Served>) -> Result<HttpResponse, Problem> {
-    let about = served.about();
-    let View::Trainer(trainer) = served.view().await? else {
+pub async fn probabilities(inspection: Data<Inspection>) -> Result<HttpResponse, Problem> {
+    let about = inspection.about();
+    let View::Trainer(trainer) = inspection.view().await? else {
         return Err(Problem::NotTrainer {
             here: format!("`{}`", about.name),
         });
@@ -235,21 +235,21 @@ fn npy(
 }
 
 /// The unit with a neuron that is hosted here, and the neuron's index.
-async fn unit_with(served: &Served, neuron: &str) -> Result<(UnitView, usize), Problem> {
-    let hosted = served.about().neurons.map(|neurons| neurons.indices());
+async fn unit_with(inspection: &Inspection, neuron: &str) -> Result<(UnitView, usize), Problem> {
+    let hosted = inspection.about().neurons.map(|neurons| neurons.indices());
     let index = neuron.parse().ok();
     let index = index.filter(|index| hosted.is_some_and(|hosted| hosted.contains(index)));
     let index = index.ok_or_else(|| Problem::NotHosted {
         neuron: neuron.to_owned(),
-        here: here(served.about()),
+        here: here(inspection.about()),
     })?;
-    match served.view().await? {
+    match inspection.view().await? {
         View::Unit(unit) => Ok((unit, index)),
-        View::Synapse(_) | View::Trainer(_) => Err(Problem::NotFound),
+        _ => Err(Problem::NotFound),
     }
 }
 
-/// Who this is, for those who came to the wrong one.
+/// Description of this unit, for those who came to the wrong one.
 fn here(about: &About) -> String {
     match (about.neurons, about.layer()) {
         (Some(neurons), Some(layer)) if neurons.count == 1 => {

@@ -14,84 +14,43 @@ use cuttlefish_core::view::{TrainerPhase, UnitState, View};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::About;
-use super::process::Memory;
-use crate::host::{End, RunSnapshot};
+use super::reading::Reading;
+use crate::host::End;
 use crate::numbers::{duration, size, thousands};
-use crate::transport::LinkView;
 
 /// Seconds after which a browser loads the page again.
 const REFRESH: u32 = 5;
 
 const STYLE: &str = include_str!("page/style.css");
 
-/// What there is to show.
-pub struct Seen<'a> {
-    /// Who it is.
-    pub about: &'a About,
-    /// How it is, or why that is not known.
-    pub view: Result<&'a View, String>,
-    /// What a trainer has reported.
-    pub look: Option<&'a RunSnapshot>,
-    /// Where messages go over a broker.
-    pub link: Option<&'a LinkView>,
-    /// Whether all is well.
-    pub health: Result<(), String>,
-    /// Memory of the process.
-    pub memory: Option<Memory>,
+/// The page of a reading.
+pub struct Page<'a> {
+    /// Its content.
+    pub reading: &'a Reading<'a>,
     /// The token, if it came in the address.
     pub token: Option<&'a str>,
     /// The first neuron to show.
     pub from: Option<usize>,
 }
 
-/// How something is, and the colour of that.
+/// State of the machine in a word, with its colour.
 struct Status {
     class: &'static str,
     text: String,
 }
 
-/// The whole document.
-pub fn render(seen: &Seen<'_>) -> String {
-    let about = seen.about;
-    let status = status(seen);
-    let mut body = String::new();
-    if let Err(reason) = &seen.health {
-        body += &notice(reason);
-    }
-    match &seen.view {
-        Ok(View::Unit(view)) => body += &unit::render(seen, view),
-        Ok(View::Synapse(view)) => body += &synapse::render(seen, view),
-        Ok(View::Trainer(view)) => body += &trainer::render(seen, view),
-        Err(problem) => body += &notice(problem),
-    }
-    format!(
-        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <meta name=\"color-scheme\" content=\"light dark\">\n\
-         <meta http-equiv=\"refresh\" content=\"{REFRESH}\">\n\
-         <title>{name} · {run}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n\
-         <header>\n<p class=\"run\">{run}</p>\n\
-         <h1>{name} <span class=\"status {class}\">{text}</span></h1>\n<p class=\"what\">{what}</p>\n\
-         {network}</header>\n<main>\n{body}</main>\n{footer}</body>\n</html>\n",
-        name = escaped(&about.name),
-        run = escaped(&about.run),
-        class = status.class,
-        text = escaped(&status.text),
-        what = what(about),
-        network = network(about),
-        footer = footer(seen),
-    )
-}
-
-fn status(seen: &Seen<'_>) -> Status {
-    let (class, text) = match (&seen.view, seen.look.and_then(|look| look.end.as_ref())) {
+fn status(reading: &Reading<'_>) -> Status {
+    let (class, text) = match (
+        &reading.view,
+        reading.run().and_then(|run| run.end.as_ref()),
+    ) {
         (Err(_), _) => ("bad", "no answer"),
         (_, Some(End::Failed(_) | End::StoreFailed(_))) => ("bad", "failed"),
         (_, Some(End::Finished(outcome))) => match outcome.verdict {
             Verdict::Completed => ("good", "completed"),
             Verdict::Stopped => ("calm", "stopped"),
         },
-        _ if seen.health.is_err() => ("bad", "unwell"),
+        _ if reading.health.is_err() => ("bad", "unwell"),
         (Ok(View::Unit(unit)), _) => match unit.state {
             UnitState::Blank => ("calm", "waiting for the trainer"),
             UnitState::Restoring => ("calm", "restoring"),
@@ -158,16 +117,22 @@ fn network(about: &About) -> String {
     text + "</ol>\n"
 }
 
-fn footer(seen: &Seen<'_>) -> String {
-    let mut facts = vec![format!("up {}", duration(seen.about.started.elapsed()))];
-    if let Some(memory) = seen.memory {
+fn footer(page: &Page<'_>) -> String {
+    let Reading {
+        about,
+        link,
+        process,
+        ..
+    } = page.reading;
+    let mut facts = vec![format!("up {}", duration(about.started.elapsed()))];
+    if let Some(memory) = process.memory {
         let resident = format!("{} in memory", size(memory.resident));
         facts.push(match memory.private {
             Some(private) => format!("{resident}, {} of it its own", size(private)),
             None => resident,
         });
     }
-    if let Some(link) = seen.link {
+    if let Some(link) = link {
         facts.push(format!("broker: {}", escaped(&link.state.to_string())));
         facts.push(format!(
             "{} messages ({}) sent, {} ({}) received",
@@ -178,14 +143,14 @@ fn footer(seen: &Seen<'_>) -> String {
         ));
     }
     let mut links = vec![("metrics", "/metrics"), ("health", "/healthz")];
-    match seen.about.address {
+    match about.address {
         Address::Trainer => links.insert(0, ("run as JSON", "/run")),
         Address::Unit { .. } => links.insert(0, ("neurons as JSON", "/neurons")),
         _ => {}
     }
     let links: Vec<String> = links
         .iter()
-        .map(|(text, path)| seen.anchor(path, "", text))
+        .map(|(text, path)| page.anchor(path, "", text))
         .collect();
     format!(
         "<footer>\n<p>{}</p>\n<p>{}</p>\n<p>Loads itself again every {REFRESH} seconds.</p>\n</footer>\n",
@@ -194,7 +159,45 @@ fn footer(seen: &Seen<'_>) -> String {
     )
 }
 
-impl Seen<'_> {
+impl Page<'_> {
+    /// The whole document.
+    pub fn render(&self) -> String {
+        let Reading {
+            about,
+            view,
+            health,
+            ..
+        } = self.reading;
+        let status = status(self.reading);
+        let mut body = String::new();
+        if let Err(reason) = health {
+            body += &notice(reason);
+        }
+        match view {
+            Ok(View::Unit(view)) => body += &unit::render(self, view),
+            Ok(View::Synapse(view)) => body += &synapse::render(self, view),
+            Ok(View::Trainer(view)) => body += &trainer::render(self, view),
+            Err(problem) => body += &notice(problem),
+        }
+        format!(
+            "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+             <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+             <meta name=\"color-scheme\" content=\"light dark\">\n\
+             <meta http-equiv=\"refresh\" content=\"{REFRESH}\">\n\
+             <title>{name} · {run}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n\
+             <header>\n<p class=\"run\">{run}</p>\n\
+             <h1>{name} <span class=\"status {class}\">{text}</span></h1>\n<p class=\"what\">{what}</p>\n\
+             {network}</header>\n<main>\n{body}</main>\n{footer}</body>\n</html>\n",
+            name = escaped(&about.name),
+            run = escaped(&about.run),
+            class = status.class,
+            text = escaped(&status.text),
+            what = what(about),
+            network = network(about),
+            footer = footer(self),
+        )
+    }
+
     /// An address of this server, with the token if the page came with one.
     fn address(&self, path: &str, query: &str) -> String {
         let token = self.token.map(|token| {
@@ -235,7 +238,7 @@ fn tiles(tiles: &[String]) -> String {
     )
 }
 
-/// How much of a whole is there.
+/// Bar that shows a part of a whole.
 fn meter(part: usize, whole: usize) -> String {
     let share = 100.0 * part as f64 / whole.max(1) as f64;
     format!("<span class=\"meter\"><span style=\"width:{share:.1}%\"></span></span>")

@@ -13,30 +13,30 @@ pub enum Problem {
     /// A neuron that is somewhere else, or nowhere.
     #[error("neuron `{neuron}` is not hosted here (this is {here})")]
     NotHosted {
-        /// What was asked for.
+        /// The neuron that was asked for.
         neuron: String,
-        /// Who this is, and what it hosts.
+        /// Description of this unit.
         here: String,
     },
     /// Only the trainer knows that.
     #[error("only the trainer knows the run (this is {here})")]
     NotTrainer {
-        /// Who this is.
+        /// Description of this machine.
         here: String,
     },
-    /// What is asked for needs weights.
+    /// A request that needs weights.
     #[error("there are no weights yet: the unit is {} (try again in a second)", word(*state))]
     NoWeights {
-        /// How much of the run the unit knows.
+        /// State of the unit.
         state: UnitState,
     },
-    /// What is asked for needs a batch.
+    /// A request that needs a batch.
     #[error("no training batch in this timeline yet (try again)")]
     NoBatch,
     /// The machine did not answer in time.
     #[error("no answer within {seconds} s (it computes, or has ended; try again)")]
     Unanswered {
-        /// How long the server waited.
+        /// Length of the wait.
         seconds: u64,
     },
     /// Not all is well.
@@ -57,7 +57,7 @@ pub enum Problem {
     /// An address beyond all that is answered.
     #[error("an address has at most {max} characters here")]
     TooLong {
-        /// How many.
+        /// The limit.
         max: usize,
     },
     /// Not exactly one `Host`.

@@ -1,4 +1,4 @@
-//! What a process knows of itself: when it began, and its memory.
+//! The process: when it began, and its memory.
 
 use std::fs;
 
@@ -9,7 +9,7 @@ use super::metrics::number;
 pub struct Process {
     /// When it began, in seconds since 1970.
     pub started: f64,
-    /// Where the system tells.
+    /// Its memory; None where the system does not tell.
     pub memory: Option<Memory>,
 }
 
@@ -18,8 +18,8 @@ pub struct Process {
 pub struct Memory {
     /// All of it, whoever else maps it too: the program and the mapped data with it.
     pub resident: u64,
-    /// What no other process maps, which its end would free (the "unique set size"). Where the system
-    /// tells.
+    /// Memory that no other process maps, which its end would free (the "unique set size"); None where the
+    /// system does not tell.
     pub private: Option<u64>,
 }
 
@@ -40,7 +40,7 @@ impl Memory {
     }
 }
 
-/// What a file of `/proc` says in kilobytes.
+/// Bytes that a file of `/proc` says in kilobytes.
 fn bytes(text: &str, name: &str) -> Option<u64> {
     let mut lines = text.lines();
     let line = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;

@@ -1,4 +1,4 @@
-//! Which address answers what.
+//! HTTP routes, and what every request and answer must keep to.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -15,14 +15,15 @@ use cuttlefish_core::view::View;
 use serde::Deserialize;
 use tokio::sync::Mutex;
 
-use super::metrics::{self, Measured};
-use super::page::{self, Seen};
+use super::metrics;
+use super::page::Page;
 use super::problem::Problem;
 use super::process::{Memory, Process};
+use super::reading::Reading;
 use super::{About, Access, Subject, neurons};
 use crate::transport::Link;
 
-/// How long the machine may take to show itself, its turn included. A unit that computes a large
+/// Time that the machine may take to answer, its turn included. A unit that computes a large
 /// tick is no reason to wait longer: nobody is served while somebody waits.
 pub const VIEW_WITHIN: Duration = Duration::from_secs(5);
 
@@ -44,8 +45,8 @@ const HEADERS: [(HeaderName, &str); 6] = [
     ),
 ];
 
-/// What the answers are made from.
-pub struct Served {
+/// The inspection of one machine, which all answers are made from.
+pub struct Inspection {
     pub(super) subject: Arc<dyn Subject>,
     access: Access,
     /// In seconds since 1970.
@@ -54,12 +55,12 @@ pub struct Served {
     asking: Mutex<()>,
 }
 
-/// What may stand behind the question mark.
+/// Query of an address.
 #[derive(Deserialize)]
 pub(super) struct Query {
-    /// Who asks.
+    /// Token of the one who asks.
     token: Option<String>,
-    /// How weights are wanted.
+    /// Form of numbers.
     #[serde(default)]
     pub(super) format: Format,
     /// The last note that is known already.
@@ -69,7 +70,7 @@ pub(super) struct Query {
     from: Option<usize>,
 }
 
-/// How weights are written.
+/// Form of numbers in an answer.
 #[derive(Clone, Copy, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Format {
@@ -79,7 +80,7 @@ pub(super) enum Format {
     Png,
 }
 
-impl Served {
+impl Inspection {
     /// Serves `subject` to those whom `access` admits.
     pub fn new(subject: Arc<dyn Subject>, access: Access) -> Self {
         let age = subject.about().started.elapsed();
@@ -97,7 +98,23 @@ impl Served {
         self.subject.about()
     }
 
-    /// What the machine shows now, when it is this question's turn.
+    /// Reading of the machine and its process now.
+    async fn read(&self) -> Reading<'_> {
+        let view = self.view().await;
+        Reading {
+            about: self.about(),
+            view: view.map_err(|problem| problem.to_string()),
+            snapshot: self.subject.snapshot(0),
+            link: self.subject.link().map(Link::view),
+            health: self.subject.health(),
+            process: Process {
+                started: self.started,
+                memory: Memory::now(),
+            },
+        }
+    }
+
+    /// View of the machine now, when it is this question's turn.
     pub(super) async fn view(&self) -> Result<View, Problem> {
         let ask = async {
             let _turn = self.asking.lock().await;
@@ -130,11 +147,11 @@ pub fn routes(config: &mut ServiceConfig) {
 /// # Errors
 /// None of its own.
 pub async fn admit(
-    served: Data<Served>,
+    inspection: Data<Inspection>,
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
-    let mut response = match check(&served, request.request()) {
+    let mut response = match check(&inspection, request.request()) {
         Ok(()) => next.call(request).await?.map_into_boxed_body(),
         Err(problem) => request.into_response(problem.error_response()),
     };
@@ -145,9 +162,9 @@ pub async fn admit(
     Ok(response)
 }
 
-fn check(served: &Served, request: &HttpRequest) -> Result<(), Problem> {
+fn check(inspection: &Inspection, request: &HttpRequest) -> Result<(), Problem> {
     let headers = request.headers();
-    served.access.check_sender(headers)?;
+    inspection.access.check_sender(headers)?;
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         return Err(Problem::Method);
     }
@@ -169,7 +186,7 @@ fn check(served: &Served, request: &HttpRequest) -> Result<(), Problem> {
     let token = web::Query::<Vec<(String, String)>>::from_query(request.query_string());
     let mut token = token.map_or(Vec::new(), web::Query::into_inner).into_iter();
     let token = token.find_map(|(key, value)| (key == "token").then_some(value));
-    served.access.check_token(headers, token.as_deref())
+    inspection.access.check_token(headers, token.as_deref())
 }
 
 fn has_body(headers: &HeaderMap) -> bool {
@@ -177,7 +194,7 @@ fn has_body(headers: &HeaderMap) -> bool {
     length.is_some_and(|length| length != "0") || headers.contains_key(header::TRANSFER_ENCODING)
 }
 
-/// What stands behind the question mark.
+/// Query of a request's address.
 pub(super) fn query(request: &HttpRequest) -> Result<Query, Problem> {
     let query = web::Query::<Query>::from_query(request.query_string());
     // What exactly is wrong is not said with the query's own words: a token may be among them.
@@ -190,57 +207,37 @@ async fn nothing() -> Result<HttpResponse, Problem> {
     Err(Problem::NotFound)
 }
 
-async fn health(served: Data<Served>) -> Result<HttpResponse, Problem> {
-    served.subject.health().map_err(Problem::Unhealthy)?;
+async fn health(inspection: Data<Inspection>) -> Result<HttpResponse, Problem> {
+    inspection.subject.health().map_err(Problem::Unhealthy)?;
     Ok(HttpResponse::Ok()
         .content_type("text/plain; charset=utf-8")
         .body("ok\n"))
 }
 
-async fn page(served: Data<Served>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+async fn page(inspection: Data<Inspection>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let query = query(&request)?;
-    let view = served.view().await;
-    let look = matches!(view, Ok(View::Trainer(_))).then(|| served.subject.snapshot(0));
-    let link = served.subject.link().map(Link::view);
-    let seen = Seen {
-        about: served.about(),
-        view: view.as_ref().map_err(ToString::to_string),
-        look: look.as_ref(),
-        link: link.as_ref(),
-        health: served.subject.health(),
-        memory: Memory::now(),
+    let page = Page {
+        reading: &inspection.read().await,
         token: query.token.as_deref(),
         from: query.from,
     };
     Ok(HttpResponse::Ok()
         .content_type("text/html; charset=utf-8")
-        .body(page::render(&seen)))
+        .body(page.render()))
 }
 
-async fn run(served: Data<Served>, request: HttpRequest) -> Result<HttpResponse, Problem> {
-    if served.about().address != Address::Trainer {
+async fn run(inspection: Data<Inspection>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    if inspection.about().address != Address::Trainer {
         return Err(Problem::NotTrainer {
-            here: format!("`{}`", served.about().name),
+            here: format!("`{}`", inspection.about().name),
         });
     }
-    let look = served.subject.snapshot(query(&request)?.after);
-    Ok(HttpResponse::Ok().json(look))
+    let snapshot = inspection.subject.snapshot(query(&request)?.after);
+    Ok(HttpResponse::Ok().json(snapshot))
 }
 
-async fn measure(served: Data<Served>) -> HttpResponse {
-    let view = served.view().await.ok();
-    let look = served.subject.snapshot(0);
-    let link = served.subject.link().map(Link::view);
-    let text = metrics::render(&Measured {
-        about: served.about(),
-        view: view.as_ref(),
-        look: &look,
-        link: link.as_ref(),
-        process: Process {
-            started: served.started,
-            memory: Memory::now(),
-        },
-    });
+async fn measure(inspection: Data<Inspection>) -> HttpResponse {
+    let text = metrics::render(&inspection.read().await);
     HttpResponse::Ok()
         .content_type("text/plain; version=0.0.4; charset=utf-8")
         .body(text)

@@ -4,18 +4,17 @@
 //! Docker 20.10 (fuse-overlayfs), Linux 6.18 and RabbitMQ 4.0. `docs/adr/0010-*.md` says how.
 
 use cuttlefish_core::ids::Address;
-use cuttlefish_core::topology::graph::Graph;
-use cuttlefish_core::topology::spec::Spec;
+use cuttlefish_core::topology::roster::COORDINATOR;
 use cuttlefish_core::topology::traffic::Kind;
-use cuttlefish_core::topology::{Plan, names};
+use cuttlefish_core::topology::{Graph, Plan, Roster};
 use serde::Serialize;
 
-use super::desired::{self, COORDINATOR_MEMORY};
+use super::desired;
 
 /// What a unit's process has of its own, before any neuron (`Pss_Anon` 2.3 MiB).
 const UNIT: u64 = 5 << 19;
 /// The same of a synapse or trainer, which listens to hundreds of queues (6.5 and 8.0 MiB).
-const COORDINATOR: u64 = 8 << 20;
+const GATHERER: u64 = 8 << 20;
 /// The store's process, with its database's cache and a connection of every actor (34 MiB).
 const STORE: u64 = 40 << 20;
 /// A value in flight is in the buffers of the connection as well, as bytes.
@@ -116,8 +115,9 @@ pub struct BrokerCost {
 
 impl Cost {
     /// What a network costs that is laid out so. The plan is that of the graph, deployed.
-    pub fn new(graph: &Graph, spec: &Spec, plan: &Plan, layout: Layout) -> Self {
-        let actors = names::actors(graph).count() as u64;
+    pub fn new(graph: &Graph, plan: &Plan, layout: Layout) -> Self {
+        let roster = Roster::new(graph);
+        let actors = roster.counts().all() as u64;
         let n_companions = u64::from(layout.own_broker) + u64::from(layout.own_store);
         let containers = actors + n_companions;
         let queues = plan.broker.as_ref().map_or(0, |broker| broker.queues.count) as u64;
@@ -132,9 +132,9 @@ impl Cost {
             processes: at_broker(BROKER_PROCESSES),
             memory: at_broker(BROKER_MEMORY),
         };
-        let mut memory = of_actors(graph, spec, plan);
+        let mut memory = of_actors(graph, roster, plan);
         if layout.own_store {
-            memory.push(MemoryUse::one("store", STORE, Some(COORDINATOR_MEMORY)));
+            memory.push(MemoryUse::one("store", STORE, Some(COORDINATOR.memory)));
         }
         if layout.own_broker {
             memory.push(MemoryUse::one("broker", broker.memory, None));
@@ -180,6 +180,12 @@ impl Cost {
 }
 
 impl MemoryUse {
+    /// A synapse or trainer that holds so many bytes of values.
+    fn gatherer(roster: Roster<'_>, address: Address, held: u64) -> Self {
+        let actor = roster.actor(address);
+        Self::one(&actor.name, GATHERER + held, Some(actor.resources.memory))
+    }
+
     fn one(what: &str, each: u64, limit: Option<u64>) -> Self {
         Self {
             what: what.to_owned(),
@@ -202,7 +208,7 @@ fn largest_message(plan: &Plan) -> u64 {
 
 /// Units by layer, synapses, the trainer: their state, and the values of the two ticks that are in
 /// flight at most.
-fn of_actors(graph: &Graph, spec: &Spec, plan: &Plan) -> Vec<MemoryUse> {
+fn of_actors(graph: &Graph, roster: Roster<'_>, plan: &Plan) -> Vec<MemoryUse> {
     let rows = graph.training.batch_size as u64;
     let values = |layer: usize, kinds: &[Kind]| -> u64 {
         let name = &graph.layers[layer].name;
@@ -234,26 +240,17 @@ fn of_actors(graph: &Graph, spec: &Spec, plan: &Plan) -> Vec<MemoryUse> {
             what: format!("units of {}", layer.name),
             count: units,
             each: UNIT + (layer.state_bytes as u64 + held) / units,
-            limit: Some(desired::resources(graph, spec, index).memory_bytes()),
+            limit: Some(layer_of_graph.resources.memory),
             is_unit: true,
         });
     }
     for below in 0..graph.layers.len() - 1 {
         let handed_on = 4 * rows * graph.layers[below].features() as u64;
         let held = held(values(below, &answers) + handed_on, errors(below + 1));
-        let name = names::actor(graph, Address::Synapse(below));
-        uses.push(MemoryUse::one(
-            &name,
-            COORDINATOR + held,
-            Some(COORDINATOR_MEMORY),
-        ));
+        uses.push(MemoryUse::gatherer(roster, Address::Synapse(below), held));
     }
     let last = values(graph.layers.len() - 1, &answers);
-    let name = names::actor(graph, Address::Trainer);
-    uses.push(MemoryUse::one(
-        &name,
-        COORDINATOR + held(last, 0),
-        Some(COORDINATOR_MEMORY),
-    ));
+    let held = held(last, 0);
+    uses.push(MemoryUse::gatherer(roster, Address::Trainer, held));
     uses
 }

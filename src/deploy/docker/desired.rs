@@ -5,16 +5,14 @@ mod errand;
 use std::path::{Path, PathBuf};
 
 use cuttlefish_core::data::Feed;
-use cuttlefish_core::ids::Address;
-use cuttlefish_core::topology::graph::Graph;
-use cuttlefish_core::topology::names;
-use cuttlefish_core::topology::spec::{Resources, Spec};
+use cuttlefish_core::topology::roster::COORDINATOR;
+use cuttlefish_core::topology::{Actor, ActorKind, Graph, Roster};
 use serde::Serialize;
-use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::image;
 use crate::config::{BROADCAST, ContainerConfig, StoreConfig};
+use crate::container::ACTOR;
 use crate::data::prepared::data_file;
 pub use errand::{probe, recorder};
 
@@ -45,9 +43,6 @@ pub const DASHBOARD_PORT: u16 = 15672;
 const SECRETS: &str = "/run/cuttlefish";
 const DATA: &str = "/data";
 const STORE_DIR: &str = "/store";
-
-/// A synapse or a trainer gathers whole layers, so it needs more than a neuron.
-pub(crate) const COORDINATOR_MEMORY: u64 = 512 << 20;
 
 /// The broker's threads for half of the processors: the others are busy with the run.
 const HALF_OF_THE_PROCESSORS: &str = "+SP 50:50";
@@ -121,8 +116,9 @@ pub struct Container {
     pub open_files: Option<u64>,
     /// User and group; the image's without.
     pub user: Option<String>,
-    /// SHA-256 of what else it was started from: the part of the network that it knows.
-    pub knows: String,
+    /// Fingerprint of its actor; empty for others. `knows` is its name in fingerprints of containers.
+    #[serde(rename = "knows")]
+    pub actor_fingerprint: String,
 }
 
 /// Kinds of containers.
@@ -137,25 +133,38 @@ pub enum Role {
     Store,
     /// The broker that the run brings along.
     Broker,
-    /// Hosts neurons.
-    Unit,
-    /// Between two layers.
-    Synapse,
-    /// Drives the run.
-    Trainer,
+    /// An actor.
+    #[serde(untagged)]
+    Actor(ActorKind),
 }
 
 impl Role {
+    /// Role of a unit.
+    pub const UNIT: Self = Self::Actor(ActorKind::Unit);
+    /// Role of the trainer.
+    pub const TRAINER: Self = Self::Actor(ActorKind::Trainer);
+
+    /// The role with this word.
+    pub fn parse(word: &str) -> Option<Self> {
+        let services = [Self::Probe, Self::Record, Self::Store, Self::Broker];
+        let actors = ActorKind::ALL.map(Self::Actor);
+        let mut all = services.into_iter().chain(actors);
+        all.find(|role| role.word() == word)
+    }
+
+    /// Whether it is an actor of the run, and not what actors need.
+    pub fn is_actor(self) -> bool {
+        matches!(self, Self::Actor(_))
+    }
+
     /// The word for labels and people.
     pub fn word(self) -> &'static str {
         match self {
             Self::Probe => PROBE,
             Self::Record => RECORD,
-            Self::Store => "store",
-            Self::Broker => "broker",
-            Self::Unit => "unit",
-            Self::Synapse => "synapse",
-            Self::Trainer => "trainer",
+            Self::Store => STORE,
+            Self::Broker => BROKER,
+            Self::Actor(kind) => kind.word(),
         }
     }
 }
@@ -201,47 +210,37 @@ pub fn networks(run: &str, n_actors: usize, per_bridge: usize) -> Vec<String> {
 }
 
 /// Every container of a run.
-pub fn containers(graph: &Graph, spec: &Spec, site: &Site) -> Vec<Container> {
-    let actors: Vec<Address> = names::actors(graph).collect();
-    let networks = networks(&graph.name, actors.len(), site.per_bridge);
-    let mut containers: Vec<Container> = actors
-        .into_iter()
+pub fn containers(graph: &Graph, site: &Site) -> Vec<Container> {
+    let roster = Roster::new(graph);
+    let n_actors = roster.counts().all();
+    let networks = networks(&graph.name, n_actors, site.per_bridge);
+    let mut containers: Vec<Container> = roster
+        .actors()
         .enumerate()
-        .map(|(index, address)| {
+        .map(|(index, of)| {
             let network = networks[index / site.per_bridge].clone();
-            actor(graph, spec, site, address, network)
+            actor(graph, site, of, network)
         })
         .collect();
     if site.own_store {
-        containers.push(store(graph, site, networks.clone()));
+        containers.push(store(graph, site, networks.clone(), n_actors));
     }
     if let Some(image) = &site.broker_image {
-        containers.push(broker(graph, site, image, networks));
+        containers.push(broker(graph, site, image, networks, n_actors));
     }
     containers.sort_by(|a, b| (a.role, &a.name).cmp(&(b.role, &b.name)));
     containers
 }
 
-fn actor(graph: &Graph, spec: &Spec, site: &Site, address: Address, network: String) -> Container {
-    let name = names::actor(graph, address);
-    let is_trainer = address == Address::Trainer;
-    let (role, cpu, memory) = match address {
-        Address::Unit { layer, .. } => {
-            let resources = resources(graph, spec, layer);
-            (Role::Unit, resources.cpu, resources.memory_bytes())
-        }
-        Address::Synapse(_) => (Role::Synapse, 1.0, COORDINATOR_MEMORY),
-        Address::Trainer | Address::Layer(_) => (Role::Trainer, 1.0, COORDINATOR_MEMORY),
-    };
-    let is_first = matches!(address, Address::Unit { layer: 0, .. });
-    let reads_data = is_trainer || is_first && site.feed == Feed::Reference;
+fn actor(graph: &Graph, site: &Site, actor: Actor, network: String) -> Container {
+    let is_trainer = actor.kind == ActorKind::Trainer;
     let secrets = site
         .secrets_dir
         .join(if is_trainer { "trainer" } else { "actor" });
     let mut mounts = vec![read_only(&secrets, SECRETS)];
     mounts.extend(program(site));
-    let mut environment = environment(graph, site, &name);
-    if reads_data {
+    let mut environment = environment(graph, site, &actor.name);
+    if actor.reads_data(site.feed) {
         mounts.push(read_only(&site.data_dir, DATA));
         let file = data_file(Path::new(DATA)).display().to_string();
         environment.push((ContainerConfig::DATA.to_owned(), file));
@@ -250,20 +249,20 @@ fn actor(graph: &Graph, spec: &Spec, site: &Site, address: Address, network: Str
         environment.push((ContainerConfig::FEED.to_owned(), BROADCAST.to_owned()));
     }
     Container {
-        name: container_name(&graph.name, &name),
-        actor: name,
-        role,
+        name: container_name(&graph.name, &actor.name),
+        role: Role::Actor(actor.kind),
         image: site.image.clone(),
-        command: vec!["actor".to_owned()],
+        command: vec![ACTOR.to_owned()],
         environment,
         mounts,
         networks: vec![network],
         ports: vec![ContainerConfig::DEFAULT_PORT],
-        cpu,
-        memory: Some(memory),
+        cpu: actor.resources.cpu,
+        memory: Some(actor.resources.memory),
         open_files: None,
         user: Some(site.user.clone()),
-        knows: knows(graph, address),
+        actor_fingerprint: actor.fingerprint(graph),
+        actor: actor.name,
     }
 }
 
@@ -289,48 +288,13 @@ fn environment(graph: &Graph, site: &Site, actor: &str) -> Vec<(String, String)>
         .collect()
 }
 
-/// What a unit of a layer needs: as the layer says, or the whole deployment.
-pub(crate) fn resources<'a>(graph: &Graph, spec: &'a Spec, layer: usize) -> &'a Resources {
-    let layers = spec.network.layers.iter();
-    let mut of_layers = layers
-        .filter_map(|layer| layer.neurons())
-        .map(|neurons| neurons.keys.resources.as_ref());
-    debug_assert!(layer < graph.layers.len(), "the graph has this layer");
-    let own = of_layers.nth(layer).flatten();
-    own.unwrap_or(&spec.deployment.resources)
-}
-
-/// The part of a network that an actor computes with; when it changes, the actor has to start anew.
-pub(crate) fn knows(graph: &Graph, address: Address) -> String {
-    let training = &graph.training;
-    let part = match address {
-        Address::Trainer | Address::Layer(_) => json!(graph),
-        Address::Synapse(below) => json!([
-            &graph.layers[below..=below + 1],
-            training.batch_size,
-            graph.layers.len(),
-        ]),
-        Address::Unit { layer, index } => json!([
-            index,
-            &graph.layers[layer],
-            graph.layers.len(),
-            graph.seed,
-            training.batch_size,
-            training.shuffle,
-            training.augmentation,
-            training.optimizer,
-        ]),
-    };
-    sha256(&part.to_string())
-}
-
 /// The mounted program.
 fn program(site: &Site) -> Option<Mount> {
     let target = format!("/{}", image::PROGRAM);
     site.program.as_ref().map(|path| read_only(path, &target))
 }
 
-fn store(graph: &Graph, site: &Site, networks: Vec<String>) -> Container {
+fn store(graph: &Graph, site: &Site, networks: Vec<String>, n_actors: usize) -> Container {
     let secrets = site.secrets_dir.join("store");
     Container {
         name: container_name(&graph.name, STORE),
@@ -359,14 +323,20 @@ fn store(graph: &Graph, site: &Site, networks: Vec<String>) -> Container {
         networks,
         ports: vec![StoreConfig::DEFAULT_PORT],
         cpu: 1.0,
-        memory: Some(COORDINATOR_MEMORY),
-        open_files: Some(service_files(names::actors(graph).count())),
+        memory: Some(COORDINATOR.memory),
+        open_files: Some(service_files(n_actors)),
         user: Some(site.user.clone()),
-        knows: String::new(),
+        actor_fingerprint: String::new(),
     }
 }
 
-fn broker(graph: &Graph, site: &Site, image: &str, networks: Vec<String>) -> Container {
+fn broker(
+    graph: &Graph,
+    site: &Site,
+    image: &str,
+    networks: Vec<String>,
+    n_actors: usize,
+) -> Container {
     let file =
         |name: &str, target: &str| read_only(&site.secrets_dir.join("broker").join(name), target);
     Container {
@@ -390,9 +360,9 @@ fn broker(graph: &Graph, site: &Site, image: &str, networks: Vec<String>) -> Con
         ports: vec![BROKER_PORT, DASHBOARD_PORT],
         cpu: 4.0,
         memory: None,
-        open_files: Some(service_files(names::actors(graph).count())),
+        open_files: Some(service_files(n_actors)),
         user: None,
-        knows: String::new(),
+        actor_fingerprint: String::new(),
     }
 }
 

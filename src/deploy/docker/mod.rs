@@ -61,7 +61,7 @@ use bollard::query_parameters::{
 use futures_util::stream::{BoxStream, StreamExt};
 
 pub use deployment::Deployment;
-use desired::Container;
+use desired::{Container, Role};
 pub use error::Error;
 pub use once::Ended;
 use reconcile::{Action, Observed};
@@ -334,7 +334,7 @@ fn observed(summary: &ContainerSummary) -> Observed {
             name.trim_start_matches('/').to_owned()
         }),
         actor: label(label::ACTOR),
-        role: label(label::ROLE),
+        role: Role::parse(&label(label::ROLE)),
         fingerprint: label(label::FINGERPRINT),
         state: summary
             .state

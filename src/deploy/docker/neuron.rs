@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use cuttlefish_core::ids::Address;
-use cuttlefish_core::topology::{Graph, names};
+use cuttlefish_core::topology::{Graph, Roster};
 use serde_json::Value;
 
 use super::run::DockerRun;
@@ -29,7 +29,9 @@ impl DockerRun {
         index: usize,
     ) -> (String, Result<LiveNeuron, String>) {
         let unit = index / graph.layers[layer].neurons_per_unit;
-        let actor = names::actor(graph, Address::Unit { layer, index: unit });
+        let actor = Roster::new(graph)
+            .actor(Address::Unit { layer, index: unit })
+            .name;
         let asked = self.ask_neuron(&actor, index).await;
         (actor, asked.map_err(|problem| problem.to_string()))
     }

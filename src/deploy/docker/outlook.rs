@@ -1,7 +1,6 @@
 //! Cost of a run beside what its host and broker can carry, looked at before anything is made.
 
 use cuttlefish_core::topology::graph::Graph;
-use cuttlefish_core::topology::spec::Spec;
 use cuttlefish_core::topology::{DataShape, Plan};
 use serde_json::Value;
 
@@ -31,12 +30,11 @@ impl Outlook {
     pub async fn new(
         docker: Option<&Docker>,
         graph: &Graph,
-        spec: &Spec,
         plan: &Plan,
         services: &Services,
         before: Option<&Deployment>,
     ) -> Result<Self, Error> {
-        let cost = Cost::new(graph, spec, plan, services.layout(before));
+        let cost = Cost::new(graph, plan, services.layout(before));
         let host = match docker {
             Some(docker) => Some(docker.host(&graph.name).await?),
             None => None,
@@ -76,10 +74,10 @@ pub(super) async fn check(
     services: &Services,
     before: Option<&Deployment>,
 ) -> Result<Outlook, Error> {
-    let (graph, spec) = (&workload.graph, &workload.record.topology);
+    let graph = &workload.graph;
     let shape = DataShape::from(&*workload.dataset);
     let plan = Plan::new(graph, &shape, true, services.feed(before));
-    let outlook = Outlook::new(Some(docker), graph, spec, &plan, services, before).await?;
+    let outlook = Outlook::new(Some(docker), graph, &plan, services, before).await?;
     let limits: String = outlook
         .that(Standing::Exceeded)
         .map(|limit| format!("\n  {limit}"))

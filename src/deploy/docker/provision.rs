@@ -149,8 +149,7 @@ impl DockerRun {
 
     /// The containers that the run should have.
     pub fn desired(&self, graph: &Graph) -> Result<Vec<Container>, Error> {
-        let spec = &self.deployment.record.topology;
-        Ok(desired::containers(graph, spec, &self.site()?))
+        Ok(desired::containers(graph, &self.site()?))
     }
 
     pub(super) fn site(&self) -> Result<Site, Error> {

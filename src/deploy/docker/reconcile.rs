@@ -13,8 +13,8 @@ pub struct Observed {
     pub name: String,
     /// Its name within the run.
     pub actor: String,
-    /// What kind it is, by its label.
-    pub role: String,
+    /// Kind of container by its label; none for a label that is none of ours.
+    pub role: Option<Role>,
     /// What it was made from, by its label.
     pub fingerprint: String,
     /// `running`, `exited`, ...
@@ -138,7 +138,7 @@ mod tests {
         Container {
             name: format!("cf.run.{actor}"),
             actor: actor.to_owned(),
-            role: Role::Unit,
+            role: Role::UNIT,
             image: "image:1".to_owned(),
             command: Vec::new(),
             environment: Vec::new(),
@@ -149,7 +149,7 @@ mod tests {
             memory: Some(memory),
             open_files: None,
             user: None,
-            knows: String::new(),
+            actor_fingerprint: String::new(),
         }
     }
 
@@ -158,7 +158,7 @@ mod tests {
             id: id.to_owned(),
             name: container.name.clone(),
             actor: container.actor.clone(),
-            role: container.role.word().to_owned(),
+            role: Some(container.role),
             fingerprint: container.fingerprint(),
             state: state.to_owned(),
             status: String::new(),
@@ -202,7 +202,7 @@ mod tests {
             Action::Start {
                 id: "2".to_owned(),
                 name: desired[1].name.clone(),
-                role: Role::Unit,
+                role: Role::UNIT,
             },
             create(2, &[]),
         ];

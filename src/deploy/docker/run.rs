@@ -163,7 +163,7 @@ impl Target for DockerTarget {
 
     async fn worker(&self) -> Option<String> {
         let observed = self.run().ok()?.observe().await.ok()?;
-        let is_at_work = |one: &&Observed| one.role == Role::Trainer.word() && one.is_running();
+        let is_at_work = |one: &&Observed| one.role == Some(Role::TRAINER) && one.is_running();
         observed.iter().find(is_at_work)?;
         let running = observed.iter().filter(|one| one.is_running()).count();
         Some(format!("{running} of {} containers", observed.len()))

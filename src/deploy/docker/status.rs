@@ -1,10 +1,12 @@
 //! State of each container of a run, with what it says of itself.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 
 use futures_util::stream::{self, StreamExt};
 use serde_json::{Value, json};
 
+use super::desired::Role;
 use super::inspection::Inspection;
 use super::reconcile::Observed;
 use super::run::DockerRun;
@@ -67,7 +69,7 @@ impl DockerRun {
             .buffered(AT_ONCE)
             .collect()
             .await;
-        units.sort_by_key(|unit| order(&unit.observed.role));
+        units.sort_by_key(|unit| Reverse(unit.observed.role));
         Ok(units)
     }
 
@@ -86,14 +88,6 @@ impl DockerRun {
     }
 }
 
-fn order(role: &str) -> usize {
-    let roles = ["trainer", "synapse", "unit", "broker", "store"];
-    roles
-        .iter()
-        .position(|one| *one == role)
-        .unwrap_or(roles.len())
-}
-
 impl ContainerStatus {
     /// One of its metrics.
     pub fn figure(&self, name: &str) -> Option<f64> {
@@ -110,7 +104,7 @@ impl ContainerStatus {
     pub fn document(&self) -> Value {
         json!({
             "unit": self.observed.actor,
-            "role": self.observed.role,
+            "role": self.observed.role.map_or("", Role::word),
             "container": self.observed.name,
             "state": self.state(),
             "status": self.observed.status,

@@ -152,7 +152,7 @@ fn creation(name: &str) -> Action {
         container: Box::new(Container {
             name: name.to_owned(),
             actor: name.to_owned(),
-            role: Role::Unit,
+            role: Role::UNIT,
             image: "image:1".to_owned(),
             command: Vec::new(),
             environment: Vec::new(),
@@ -163,7 +163,7 @@ fn creation(name: &str) -> Action {
             memory: None,
             open_files: None,
             user: None,
-            knows: String::new(),
+            actor_fingerprint: String::new(),
         }),
         instead_of: Vec::new(),
     }

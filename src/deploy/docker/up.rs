@@ -181,7 +181,7 @@ impl DockerRun {
         let (run, owner) = (self.dir.name(), self.deployment.owner.as_str());
         let desired = self.desired(&workload.graph)?;
         self.admit(services).await?;
-        let n_actors = desired.iter().filter(|c| c.role >= Role::Unit).count();
+        let n_actors = desired.iter().filter(|c| c.role.is_actor()).count();
         let networks = desired::networks(run, n_actors, self.deployment.containers_per_bridge);
         self.docker.ensure_networks(&networks, run, owner).await?;
         let actions = reconcile(&desired, &self.observe().await?);
@@ -223,7 +223,7 @@ impl DockerRun {
 
     /// A trainer that has failed does not go on by itself, whatever has been mended since.
     async fn restart_failed_trainer(&self, monitor: &Monitor) -> Result<(), Error> {
-        let actor = Role::Trainer.word();
+        let actor = Role::TRAINER.word();
         let Ok(inspection) = self.inspect(actor).await else {
             return Ok(());
         };
@@ -271,7 +271,7 @@ impl DockerRun {
             .into_iter()
             .filter(|action| match action {
                 Action::Create { .. } => true,
-                Action::Start { role, .. } => *role != Role::Trainer || !has_left,
+                Action::Start { role, .. } => *role != Role::TRAINER || !has_left,
                 Action::Remove { .. } => false,
             })
             .collect();
@@ -331,7 +331,7 @@ impl DockerRun {
 
 /// A trainer ends well only when a person asks it to (`container/signals.rs`).
 fn trainer_has_left(observed: &[Observed]) -> bool {
-    let is_trainer = |found: &&Observed| found.role == Role::Trainer.word();
+    let is_trainer = |found: &&Observed| found.role == Some(Role::TRAINER);
     let trainer = observed.iter().find(is_trainer);
     trainer.is_some_and(|trainer| trainer.status.starts_with("Exited (0)"))
 }
@@ -339,8 +339,8 @@ fn trainer_has_left(observed: &[Observed]) -> bool {
 /// Broker and store, which everybody else needs; and what is in the way.
 fn is_first(action: &Action) -> bool {
     match action {
-        Action::Create { container, .. } => container.role < Role::Unit,
-        Action::Start { role, .. } => *role < Role::Unit,
+        Action::Create { container, .. } => !container.role.is_actor(),
+        Action::Start { role, .. } => !role.is_actor(),
         Action::Remove { name, .. } => name.ends_with(&format!(".{}", desired::PROBE)),
     }
 }
@@ -348,8 +348,8 @@ fn is_first(action: &Action) -> bool {
 /// The trainer, who would only wait for the others.
 fn is_last(action: &Action) -> bool {
     match action {
-        Action::Create { container, .. } => container.role == Role::Trainer,
-        Action::Start { role, .. } => *role == Role::Trainer,
+        Action::Create { container, .. } => container.role == Role::TRAINER,
+        Action::Start { role, .. } => *role == Role::TRAINER,
         Action::Remove { .. } => false,
     }
 }

@@ -50,7 +50,7 @@ impl<'a> DockerSession<'a> {
     async fn ask(&mut self, after: u64) -> anyhow::Result<RunSnapshot> {
         let trainer = match self.trainer.take() {
             Some(trainer) => trainer,
-            None => self.run.inspect(Role::Trainer.word()).await?,
+            None => self.run.inspect(Role::TRAINER.word()).await?,
         };
         let look = trainer.look(after).await?;
         self.trainer = Some(trainer);
@@ -83,7 +83,7 @@ impl<'a> DockerSession<'a> {
         let observed = self.run.observe().await?;
         let mut trainers = observed
             .iter()
-            .filter(|one| one.role == Role::Trainer.word());
+            .filter(|one| one.role == Some(Role::TRAINER));
         if trainers.any(|trainer| trainer.is_running()) {
             return Ok(None);
         }
@@ -127,7 +127,7 @@ impl Session for DockerSession<'_> {
 
     async fn stop(&mut self) -> Result<(), Error> {
         self.is_stopping = true;
-        let name = container_name(self.run.dir.name(), Role::Trainer.word());
+        let name = container_name(self.run.dir.name(), Role::TRAINER.word());
         let asked = self.run.docker.signal(&name, "SIGINT").await;
         if let Err(error) = asked
             // It may have ended by itself, with the same outcome.

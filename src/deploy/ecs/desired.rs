@@ -6,14 +6,14 @@
 
 use std::collections::BTreeSet;
 
-use cuttlefish_core::ids::Address;
-use cuttlefish_core::topology::graph::Graph;
-use cuttlefish_core::topology::spec::Spec;
+use cuttlefish_core::data::Feed;
+use cuttlefish_core::topology::roster::COORDINATOR;
+use cuttlefish_core::topology::{Actor, ActorKind, Graph, Roster};
 use serde::{Deserialize, Serialize};
 
 use super::stack::{Capacity, Stack};
 use crate::config::{BROADCAST, CERTIFICATES, ContainerConfig, IN_STORE};
-use crate::deploy::docker::desired::{COORDINATOR_MEMORY, knows, resources};
+use crate::container::ACTOR;
 
 /// CPU units of a processor.
 pub(super) const UNITS_PER_CPU: f64 = 1024.0;
@@ -124,74 +124,65 @@ pub fn prefix(run: &str) -> String {
 
 /// The service of the trainer.
 pub fn trainer_service(run: &str) -> String {
-    format!("{}trainer", prefix(run))
+    format!("{}{}", prefix(run), ActorKind::Trainer.word())
 }
 
 /// Every service of a run: the trainer, the synapses, the layers.
 ///
 /// # Errors
 /// Says which layer wants more than Fargate has.
-pub fn services(graph: &Graph, spec: &Spec, site: &Site<'_>) -> Result<Vec<Service>, String> {
+pub fn services(graph: &Graph, site: &Site<'_>) -> Result<Vec<Service>, String> {
+    let actors: Vec<Actor> = Roster::new(graph).actors().collect();
+    let groups = actors.chunk_by(|a, b| a.kind == b.kind && a.group == b.group);
+    groups.map(|group| service(graph, site, group)).collect()
+}
+
+/// The service of a group of actors, whose tasks are told the group alone.
+fn service(graph: &Graph, site: &Site<'_>, group: &[Actor]) -> Result<Service, String> {
+    let first = &group[0];
     let run = graph.name.as_str();
-    let mut services = Vec::new();
-    let mut add = |name: String, group: &str, count: usize, size: (u32, u32), knows: String| {
-        let is_trainer = group == "trainer";
-        let definition = definition(site, run, &name, group, size, is_trainer, knows);
-        services.push(Service {
-            name,
-            count: count as u32,
-            definition,
-            network: Network::of(site.stack),
-        });
+    let is_layer = first.neurons.is_some();
+    let name = match is_layer {
+        true => format!("{}{}_{}", prefix(run), first.kind.word(), first.group),
+        false => format!("{}{}", prefix(run), first.group),
     };
-    let coordinator = |memory| size(site.stack.capacity, 1.0, memory);
-    let trainer = trainer_service(run);
-    add(
-        trainer,
-        "trainer",
-        1,
-        coordinator(trainer_memory(site.data_bytes))
-            .map_err(|problem| format!("the data set: {problem}"))?,
-        knows(graph, Address::Trainer),
-    );
-    let synapses = graph.layers.len() - 1;
-    if synapses > 0 {
-        let name = format!("{}synapse", prefix(run));
-        let all: String = (0..synapses)
-            .map(|below| knows(graph, Address::Synapse(below)))
-            .collect();
-        let size = coordinator(COORDINATOR_MEMORY)?;
-        add(name, "synapse", synapses, size, all);
-    }
-    for (layer, plan) in graph.layers.iter().enumerate() {
-        let wanted = resources(graph, spec, layer);
-        let size = size(site.stack.capacity, wanted.cpu, wanted.memory_bytes())
-            .map_err(|problem| format!("layer `{}`: {problem}", plan.name))?;
-        // All units of a layer know the same but their number.
-        let knows = knows(graph, Address::Unit { layer, index: 0 });
-        let name = format!("{}unit_{}", prefix(run), plan.name);
-        add(name, &plan.name, plan.unit_ranges().len(), size, knows);
-    }
-    Ok(services)
+    let (memory, whose) = if first.reads_data(Feed::Broadcast) {
+        (trainer_memory(site.data_bytes), "the data set: ".to_owned())
+    } else if is_layer {
+        (first.resources.memory, format!("layer `{}`: ", first.group))
+    } else {
+        (first.resources.memory, String::new())
+    };
+    let size = size(site.stack.capacity, first.resources.cpu, memory)
+        .map_err(|problem| format!("{whose}{problem}"))?;
+    // All units of a layer compute with the same but their number.
+    let different = if is_layer { &group[..1] } else { group };
+    let fingerprint = different.iter().map(|actor| actor.fingerprint(graph));
+    Ok(Service {
+        count: group.len() as u32,
+        definition: definition(site, run, &name, first, size, fingerprint.collect()),
+        network: Network::of(site.stack),
+        name,
+    })
 }
 
 fn definition(
     site: &Site<'_>,
     run: &str,
     family: &str,
-    group: &str,
+    actor: &Actor,
     (cpu, memory): (u32, u32),
-    is_trainer: bool,
-    knows: String,
+    fingerprint: String,
 ) -> TaskDefinition {
     let stack = site.stack;
+    let is_trainer = actor.kind == ActorKind::Trainer;
     let mut environment = vec![
         (ContainerConfig::RUN, run.to_owned()),
-        (ContainerConfig::ACTOR, group.to_owned()),
+        (ContainerConfig::ACTOR, actor.group.clone()),
         (ContainerConfig::TABLE, stack.table.clone()),
         ("AWS_REGION", site.region.to_owned()),
         // Nothing reads it: what changes with it has to be started anew.
-        ("CUTTLEFISH_KNOWS", knows),
+        ("CUTTLEFISH_KNOWS", fingerprint),
     ];
     if let Some(endpoint) = site.endpoint {
         environment.push(("AWS_ENDPOINT_URL_DYNAMODB", endpoint.to_owned()));
@@ -218,7 +209,7 @@ fn definition(
         cpu,
         memory,
         image: site.image.to_owned(),
-        command: vec!["actor".to_owned()],
+        command: vec![ACTOR.to_owned()],
         environment,
         secrets: vec![
             named((ContainerConfig::SECRET_BROKER, broker.clone())),
@@ -237,7 +228,9 @@ fn definition(
 /// Bytes for a trainer that has the data set in memory: packed, while it is unpacked into a buffer that
 /// may be moved as it grows.
 fn trainer_memory(data_bytes: u64) -> u64 {
-    COORDINATOR_MEMORY.max(COORDINATOR_MEMORY / 2 + 3 * data_bytes)
+    COORDINATOR
+        .memory
+        .max(COORDINATOR.memory / 2 + 3 * data_bytes)
 }
 
 /// CPU units and MiB for so many processors and bytes: exactly that on instances, the smallest size
@@ -297,7 +290,7 @@ pub(super) mod tests {
             endpoint: None,
             data_bytes: shape.bytes(),
         };
-        services(&graph, document.spec(), &site).unwrap()
+        services(&graph, &site).unwrap()
     }
 
     #[test]

@@ -358,8 +358,7 @@ pub(super) fn services(deployment: &Deployment, graph: &Graph) -> Result<Vec<Ser
         endpoint: endpoint.as_deref(),
         data_bytes: deployment.data_bytes,
     };
-    let spec = &deployment.record.topology;
-    desired::services(graph, spec, &site).map_err(Error::Unusable)
+    desired::services(graph, &site).map_err(Error::Unusable)
 }
 
 /// Stack, region and image of the run: those of before, as far as it was up.

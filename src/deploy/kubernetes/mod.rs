@@ -149,7 +149,7 @@ fn sets(containers: &[Container]) -> Vec<Set<'_>> {
 /// A unit's layer, anybody else's own name.
 fn set_name(container: &Container) -> &str {
     match (container.role, container.actor.rsplit_once('.')) {
-        (Role::Unit, Some((layer, _))) => layer,
+        (Role::UNIT, Some((layer, _))) => layer,
         _ => &container.actor,
     }
 }
@@ -162,12 +162,12 @@ fn stateful_set(
 ) -> Result<StatefulSet, Error> {
     let name = names.of_set(set.name)?;
     let labels = names.labels(Some(set.name));
-    let is_service = set.first.role < Role::Unit;
+    let is_service = !set.first.role.is_actor();
     // Without its record a run has nothing to train; the trainer is the one that has to wait anyway.
-    let before = recorder.filter(|_| set.first.role == Role::Trainer);
+    let before = recorder.filter(|_| set.first.role == Role::TRAINER);
     let claims = match set.first.role {
         Role::Store => Some(vec![claim(metadata_of(bundle::STORE), run.store_bytes)]),
-        Role::Trainer => match run.data {
+        Role::TRAINER => match run.data {
             Data::Claimed(bytes) => Some(vec![claim(metadata_of(bundle::DATA), bytes)]),
             Data::Inside(..) => None,
         },

@@ -128,7 +128,7 @@ fn environment(container: &Container) -> Vec<EnvVar> {
         value: Some(value.clone()),
         value_from: None,
     });
-    let pod = (container.role == Role::Unit).then(|| EnvVar {
+    let pod = (container.role == Role::UNIT).then(|| EnvVar {
         name: ContainerConfig::POD.to_owned(),
         value: None,
         value_from: Some(EnvVarSource {
@@ -223,7 +223,7 @@ fn mounted(run: &Run, mount: &Mount) -> VolumeMount {
 /// Processors and bytes of memory that are reserved for a container.
 pub(super) fn asked(container: &Container) -> (f64, u64) {
     let cpu = match container.role {
-        Role::Unit => container.cpu,
+        Role::UNIT => container.cpu,
         _ => container.cpu.min(MOST_CPU_OF_OTHERS),
     };
     (cpu, container.memory.unwrap_or(BROKER_MEMORY_AT_FIRST))
@@ -275,9 +275,7 @@ fn readiness(role: Role) -> Option<Probe> {
         ..Probe::default()
     };
     match role {
-        Role::Unit | Role::Synapse | Role::Trainer => {
-            Some(probe(Some(healthz(ContainerConfig::DEFAULT_PORT)), None))
-        }
+        Role::Actor(_) => Some(probe(Some(healthz(ContainerConfig::DEFAULT_PORT)), None)),
         Role::Store => Some(probe(Some(healthz(StoreConfig::DEFAULT_PORT)), None)),
         Role::Broker => Some(probe(
             None,

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use cuttlefish::deploy::docker::desired::{
-    CONTAINERS_PER_BRIDGE, Container, Role, Site, container_name, networks, probe,
+    CONTAINERS_PER_BRIDGE, Container, Site, container_name, networks, probe,
 };
 use cuttlefish_core::data::Feed;
 use serde_json::{Value, json};
@@ -28,9 +28,12 @@ fn shown(containers: &[Container]) -> Value {
             memory,
             open_files,
             user,
-            knows,
+            actor_fingerprint,
         } = container;
-        assert!(matches!(knows.len(), 0 | 64), "a SHA-256, or nothing");
+        assert!(
+            matches!(actor_fingerprint.len(), 0 | 64),
+            "a SHA-256, or nothing"
+        );
         let environment = environment
             .iter()
             .map(|(name, value)| format!("{name}={value}"));
@@ -51,7 +54,7 @@ fn shown(containers: &[Container]) -> Value {
             "memory": memory.map(|bytes| format!("{} MiB", bytes >> 20)),
             "open_files": open_files,
             "user": user,
-            "knows": if knows.is_empty() { "nothing" } else { "(sha256)" },
+            "knows": if actor_fingerprint.is_empty() { "nothing" } else { "(sha256)" },
         });
         (name.clone(), shown)
     });
@@ -82,7 +85,7 @@ fn one_bridge_too_few_means_a_second_one_that_reaches_broker_and_store() {
         for network in &container.networks {
             *on.entry(network).or_default() += 1;
         }
-        if container.role >= Role::Unit {
+        if container.role.is_actor() {
             assert_eq!(container.networks.len(), 1, "{}", container.name);
         }
     }
@@ -105,6 +108,42 @@ fn one_bridge_too_few_means_a_second_one_that_reaches_broker_and_store() {
     assert_eq!(
         networks("shapes", 0, CONTAINERS_PER_BRIDGE),
         ["cf.shapes.0"]
+    );
+}
+
+/// With others, an `up` of a run that is there would replace all of its containers.
+#[test]
+fn fingerprints_of_actors_stay_as_they_are() {
+    let containers = shapes(&[], &with_given_services());
+    let fingerprints = containers
+        .iter()
+        .map(|one| (one.actor.as_str(), one.actor_fingerprint.as_str()));
+    let expected = [
+        (
+            "hidden.0",
+            "0807b9d39cf362c3d46423d65150455a3a2d9ad4c2f8ecd69127e98cca5ba3a1",
+        ),
+        (
+            "hidden.1",
+            "c9a90c93511ee5436d1e1a6cc0cfd8a1a8b3405b3a13f67d0c803df15323b2ec",
+        ),
+        (
+            "shape.0",
+            "09afb37c8e5aa7a65578b7307e502dd2a88f29013319928cdf7ebb05bed4363b",
+        ),
+        (
+            "synapse.hidden-shape",
+            "539764f3480122d394048266c6aee1ca9c7d8460c7c49cbbd3c1d068de096c03",
+        ),
+        (
+            "trainer",
+            "b409b367fa58774ece36983d209fd7d01b4cb9f58125155d5a901c4a760977a3",
+        ),
+    ];
+    assert_eq!(fingerprints.collect::<Vec<_>>(), expected);
+    assert_eq!(
+        containers[0].fingerprint(),
+        "e3de110322c9e847952cb2716bd09250133e157b1ad99e580d2cff0be41cc86b"
     );
 }
 

@@ -33,7 +33,7 @@ fn of(sets: &[&str]) -> Vec<Container> {
     let document = document(sets);
     let graph = graph(&document);
     let mut all = vec![recorder(&graph, &site, Path::new("./record/record.json"))];
-    all.extend(containers(&graph, document.spec(), &site));
+    all.extend(containers(&graph, &site));
     all
 }
 

@@ -106,5 +106,5 @@ fn with_given_services() -> Site {
 /// The containers of [`SHAPES`] with changes.
 fn shapes(sets: &[&str], site: &Site) -> Vec<Container> {
     let document = document(sets);
-    containers(&graph(&document), document.spec(), site)
+    containers(&graph(&document), site)
 }

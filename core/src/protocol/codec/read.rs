@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use ndarray::Array2;
 
+use super::address::address;
 use super::check::{at_most, below, mark_of, of_batch, scale_of, unused, within, work_of};
 use super::{Error, Limits, MAGIC, MAX_COUNTER, MAX_PROBLEM_LEN, VERSION, fixed_len, kind, tag};
 use crate::data::{BatchRef, Part};
@@ -209,33 +210,10 @@ impl<'a> Reader<'a> {
     }
 
     fn address(&mut self) -> Result<Address, Error> {
-        let [who] = self.take()?;
+        let [kind] = self.take()?;
         self.zeros("reserved")?;
         let (layer, index) = (self.u32()?, self.u32()?);
-        if who > tag::LAYER {
-            return Err(Error::Tag {
-                field: "address",
-                max: tag::LAYER,
-                found: who,
-            });
-        }
-        if who == tag::TRAINER {
-            unused("layer", u64::from(layer))?;
-        } else {
-            below("layer", layer, self.limits.max_layers)?;
-        }
-        if who == tag::UNIT {
-            below("index", index, self.limits.max_neurons)?;
-        } else {
-            unused("index", u64::from(index))?;
-        }
-        let (layer, index) = (layer as usize, index as usize);
-        Ok(match who {
-            tag::TRAINER => Address::Trainer,
-            tag::SYNAPSE => Address::Synapse(layer),
-            tag::UNIT => Address::Unit { layer, index },
-            _ => Address::Layer(layer),
-        })
+        address(kind, layer, index, self.limits)
     }
 
     fn tick_header(&mut self) -> Result<TickHeader, Error> {

@@ -2,7 +2,7 @@
 
 use ndarray::Array2;
 
-use super::{MAGIC, MAX_PROBLEM_LEN, VERSION, fixed_len, kind, tag};
+use super::{MAGIC, MAX_PROBLEM_LEN, VERSION, address, fixed_len, kind, tag};
 use crate::data::Part;
 use crate::ids::{Address, CommitPoint};
 use crate::math::{Inputs, LANES, Panels};
@@ -112,13 +112,8 @@ impl Writer<'_> {
     }
 
     fn address(&mut self, address: Address) {
-        let (who, layer, index) = match address {
-            Address::Trainer => (tag::TRAINER, 0, 0),
-            Address::Synapse(layer) => (tag::SYNAPSE, layer, 0),
-            Address::Unit { layer, index } => (tag::UNIT, layer, index),
-            Address::Layer(layer) => (tag::LAYER, layer, 0),
-        };
-        self.bytes(&[who, 0, 0, 0]);
+        let (kind, layer, index) = address::parts(address);
+        self.bytes(&[kind, 0, 0, 0]);
         self.sizes([layer, index]);
     }
 

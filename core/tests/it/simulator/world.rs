@@ -8,6 +8,7 @@ use cuttlefish_core::machine::{Effect, Fault, Input, Machine, StoreReply, StoreR
 use cuttlefish_core::neuron::Unit;
 use cuttlefish_core::protocol::{Envelope, Message, NeuronState, Outcome, Progress, Verdict};
 use cuttlefish_core::synapse::Synapse;
+use cuttlefish_core::topology::Roster;
 use cuttlefish_core::trainer::{Timing, Trainer};
 
 use super::store::Store;
@@ -122,10 +123,13 @@ pub struct World<'a, F> {
     /// Breaks the rule that sums run in neuron order: places contributions as they arrive.
     pub in_arrival_order: bool,
     arrivals: BTreeMap<(Address, u64, u64, u8), usize>,
+    /// Whom each actor tells by the roster, from which transports have their routes.
+    tells: BTreeMap<Address, Vec<Address>>,
 }
 
 impl<'a, F: Fate> World<'a, F> {
     pub fn new(case: &'a Case, fate: F) -> Self {
+        let actors = Roster::new(&case.graph).actors();
         Self {
             case,
             fate,
@@ -139,6 +143,7 @@ impl<'a, F: Fate> World<'a, F> {
             statistics: Statistics::default(),
             in_arrival_order: false,
             arrivals: BTreeMap::new(),
+            tells: actors.map(|actor| (actor.address, actor.tells)).collect(),
         }
     }
 
@@ -345,6 +350,7 @@ impl<'a, F: Fate> World<'a, F> {
     ) -> bool {
         match effect {
             Effect::Send { to, envelope } => {
+                assert!(self.tells[&from].contains(&to), "{from} tells {to}");
                 let units = |layer: usize| self.case.graph.layers[layer].unit_ranges().len();
                 let receivers: Vec<Address> = match to {
                     Address::Layer(layer) => (0..units(layer))
@@ -367,7 +373,7 @@ impl<'a, F: Fate> World<'a, F> {
             Effect::Report(_) => {}
             Effect::Finish(outcome) => {
                 // A zombie trainer may find the run finished by its successor.
-                self.outcome = Some(outcome);
+                self.outcome = Some(*outcome);
             }
             Effect::Fail(Fault::Superseded { .. }) if from == Address::Trainer => {
                 if !is_zombie {

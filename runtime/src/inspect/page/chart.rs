@@ -12,7 +12,7 @@ const HEIGHT: f64 = 120.0;
 /// Points of a curve beyond which only some are drawn: there are no more pixels.
 const MAX_POINTS: usize = 400;
 
-/// How often values occur, from the smallest to the largest one.
+/// Histogram of values, from the smallest to the largest one.
 pub fn histogram(values: &[f32]) -> String {
     let finite = || values.iter().copied().filter(|value| value.is_finite());
     let (Some(low), Some(high)) = (finite().reduce(f32::min), finite().reduce(f32::max)) else {
@@ -102,7 +102,7 @@ pub fn curves(title: &str, curves: &[Vec<(f64, f64)>; 2], written: fn(f64) -> St
     )
 }
 
-/// Where a value lies between two ends, in the middle if they are the same.
+/// Place of a value between two ends, in the middle if they are the same.
 fn place(value: f64, (low, high): (f64, f64)) -> f64 {
     if high > low {
         (value - low) / (high - low)

@@ -2,11 +2,11 @@
 
 use cuttlefish_core::view::{Gathering, SynapseView};
 
-use super::{Seen, escaped, meter, tile, tiles};
+use super::{Page, escaped, meter, tile, tiles};
 use crate::numbers::thousands;
 
-pub fn render(seen: &Seen<'_>, synapse: &SynapseView) -> String {
-    let layers = &seen.about.layers;
+pub fn render(page: &Page<'_>, synapse: &SynapseView) -> String {
+    let layers = &page.reading.about.layers;
     let (below, above) = (&layers[synapse.below], &layers[synapse.below + 1]);
     let tick = synapse
         .tick

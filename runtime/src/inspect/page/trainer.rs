@@ -4,7 +4,7 @@ use cuttlefish_core::data::Part;
 use cuttlefish_core::protocol::{EpochRecord, Evaluation, Event};
 use cuttlefish_core::view::{TrainerPhase, TrainerView};
 
-use super::{Seen, chart, escaped, meter, notice, tile, tiles};
+use super::{Page, chart, escaped, meter, notice, tile, tiles};
 use crate::host::{End, Note, RunSnapshot};
 use crate::numbers::{duration, figure, percent, thousands};
 
@@ -17,22 +17,21 @@ const MAX_PROBABILITIES: usize = 32;
 /// Notes in the list, the newest first.
 const MAX_NOTES: usize = 12;
 
-pub fn render(seen: &Seen<'_>, trainer: &TrainerView) -> String {
-    let nothing = RunSnapshot::default();
-    let look = seen.look.unwrap_or(&nothing);
-    let epochs = epochs(trainer, look);
+pub fn render(page: &Page<'_>, trainer: &TrainerView) -> String {
+    let run = &page.reading.snapshot;
+    let epochs = epochs(trainer, run);
     let mut text = String::new();
-    match &look.end {
+    match &run.end {
         Some(End::Failed(fault)) => text += &notice(&fault.to_string()),
         Some(End::StoreFailed(reason)) => text += &notice(reason),
         Some(End::Finished(_)) | None => {}
     }
     text += &tiles(&[
-        epoch_tile(seen, look),
-        tick_tile(trainer, look),
-        loss_tile(look),
-        quality_tile(look),
-        commit_tile(trainer, look),
+        epoch_tile(page, run),
+        tick_tile(trainer, run),
+        loss_tile(run),
+        quality_tile(run),
+        commit_tile(trainer, run),
         tile(
             "generation",
             &trainer.generation.to_string(),
@@ -47,17 +46,17 @@ pub fn render(seen: &Seen<'_>, trainer: &TrainerView) -> String {
             meter(ready, trainer.members)
         );
     }
-    text + &learning(&epochs) + &probabilities(seen, trainer) + &happened(&look.notes)
+    text + &learning(&epochs) + &probabilities(page, trainer) + &happened(&run.notes)
 }
 
 /// Epochs of the run: those that the ledger remembers, and what this trainer has seen beyond them.
-fn epochs<'a>(trainer: &'a TrainerView, look: &'a RunSnapshot) -> Vec<&'a EpochRecord> {
-    let history = match &look.end {
+fn epochs<'a>(trainer: &'a TrainerView, run: &'a RunSnapshot) -> Vec<&'a EpochRecord> {
+    let history = match &run.end {
         Some(End::Finished(outcome)) => &outcome.ledger.progress.history,
         _ => &trainer.history,
     };
     let known = history.last().map_or(0, |record| record.epoch);
-    let newer = look.epochs().filter(|record| record.epoch > known);
+    let newer = run.epochs().filter(|record| record.epoch > known);
     history.iter().chain(newer).collect()
 }
 
@@ -69,16 +68,20 @@ fn part_words(part: Part) -> &'static str {
     }
 }
 
-fn epoch_tile(seen: &Seen<'_>, look: &RunSnapshot) -> String {
-    let epoch = match look.newest_tick() {
+fn epoch_tile(page: &Page<'_>, run: &RunSnapshot) -> String {
+    let epoch = match run.newest_tick() {
         Some(newest) => newest.epoch.to_string(),
         None => "–".to_owned(),
     };
-    tile("epoch", &epoch, &format!("of {}", seen.about.epochs))
+    tile(
+        "epoch",
+        &epoch,
+        &format!("of {}", page.reading.about.epochs),
+    )
 }
 
-fn tick_tile(trainer: &TrainerView, look: &RunSnapshot) -> String {
-    let tick = match look.newest_tick() {
+fn tick_tile(trainer: &TrainerView, run: &RunSnapshot) -> String {
+    let tick = match run.newest_tick() {
         Some(newest) => thousands(newest.tick.0),
         None => "–".to_owned(),
     };
@@ -92,8 +95,8 @@ fn counted(count: Option<u64>, what: &str) -> String {
     })
 }
 
-fn loss_tile(look: &RunSnapshot) -> String {
-    match look.newest_tick() {
+fn loss_tile(run: &RunSnapshot) -> String {
+    match run.newest_tick() {
         Some(newest) => tile(
             "loss",
             &figure(newest.running.loss),
@@ -103,8 +106,8 @@ fn loss_tile(look: &RunSnapshot) -> String {
     }
 }
 
-fn quality_tile(look: &RunSnapshot) -> String {
-    let Some(newest) = look.newest_tick() else {
+fn quality_tile(run: &RunSnapshot) -> String {
+    let Some(newest) = run.newest_tick() else {
         return tile("accuracy", "–", "");
     };
     let known = |quality: Quality| {
@@ -114,8 +117,8 @@ fn quality_tile(look: &RunSnapshot) -> String {
     known(ACCURACY).or_else(|| known(ERROR)).unwrap_or_default()
 }
 
-fn commit_tile(trainer: &TrainerView, look: &RunSnapshot) -> String {
-    let ended = match &look.end {
+fn commit_tile(trainer: &TrainerView, run: &RunSnapshot) -> String {
+    let ended = match &run.end {
         Some(End::Finished(outcome)) => Some(outcome.ledger.commit),
         _ => None,
     };
@@ -132,7 +135,7 @@ fn commit_tile(trainer: &TrainerView, look: &RunSnapshot) -> String {
     tile("commit", &commit.number.to_string(), &note)
 }
 
-/// What a person calls good, how it is found, and how it is written.
+/// Measure of how good a network is, with its form in text.
 struct Quality {
     name: &'static str,
     of: fn(&Evaluation) -> Option<f64>,
@@ -220,8 +223,9 @@ fn table(epochs: &[&EpochRecord], quality: &Quality) -> String {
 }
 
 /// Probabilities of the last layer's neurons, as a table.
-fn probabilities(seen: &Seen<'_>, trainer: &TrainerView) -> String {
-    let (Some(layer), Some(batch)) = (seen.about.layers.last(), &trainer.probabilities) else {
+fn probabilities(page: &Page<'_>, trainer: &TrainerView) -> String {
+    let (Some(layer), Some(batch)) = (page.reading.about.layers.last(), &trainer.probabilities)
+    else {
         return String::new();
     };
     let mut text = format!(
@@ -235,11 +239,11 @@ fn probabilities(seen: &Seen<'_>, trainer: &TrainerView) -> String {
         let mean = figure(figures.mean);
         text += &format!("<tr><td>{neuron}</td><td>{mean}</td><td>{min}</td><td>{max}</td></tr>\n");
     }
-    let all = seen.anchor("/probabilities", "", "all of them as JSON");
+    let all = page.anchor("/probabilities", "", "all of them as JSON");
     text + &format!("</table>\n<p class=\"links\">{all}</p>\n</article>\n")
 }
 
-/// What happened, without what happens all the time.
+/// Notes of a run, without those of what happens all the time.
 fn happened(notes: &[Note]) -> String {
     let items: String = notes
         .iter()

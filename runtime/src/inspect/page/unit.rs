@@ -2,7 +2,7 @@
 
 use cuttlefish_core::view::{NeuronBatch, NeuronView, Outputs, UnitState, UnitView};
 
-use super::{Seen, chart, tile, tiles};
+use super::{Page, chart, tile, tiles};
 use crate::inspect::about::LayerAbout;
 use crate::inspect::picture;
 use crate::numbers::{figure, percent, thousands};
@@ -10,8 +10,8 @@ use crate::numbers::{figure, percent, thousands};
 /// Neurons on one page: each brings a picture with it.
 const MAX_NEURONS: usize = 24;
 
-pub fn render(seen: &Seen<'_>, unit: &UnitView) -> String {
-    let Some(layer) = seen.about.layer() else {
+pub fn render(page: &Page<'_>, unit: &UnitView) -> String {
+    let Some(layer) = page.reading.about.layer() else {
         return String::new();
     };
     let generation = unit.generation.to_string();
@@ -45,22 +45,22 @@ pub fn render(seen: &Seen<'_>, unit: &UnitView) -> String {
         tile("last batch", &rows, &of),
         tile(weights, &fan_in, "of each neuron"),
     ]);
-    let shown = shown(seen, unit);
+    let shown = shown(page, unit);
     for neuron in shown {
-        text += &card(seen, layer, neuron);
+        text += &card(page, layer, neuron);
     }
-    text + &more(seen, unit, shown)
+    text + &more(page, unit, shown)
 }
 
 /// The neurons from the one that was asked for, as many as one page has room for.
-fn shown<'a>(seen: &Seen<'_>, unit: &'a UnitView) -> &'a [NeuronView] {
-    let from = seen.from.unwrap_or(unit.first).saturating_sub(unit.first);
+fn shown<'a>(page: &Page<'_>, unit: &'a UnitView) -> &'a [NeuronView] {
+    let from = page.from.unwrap_or(unit.first).saturating_sub(unit.first);
     let from = from.min(unit.neurons.len());
     &unit.neurons[from..(from + MAX_NEURONS).min(unit.neurons.len())]
 }
 
 /// The way to the neurons that are not on this page.
-fn more(seen: &Seen<'_>, unit: &UnitView, shown: &[NeuronView]) -> String {
+fn more(page: &Page<'_>, unit: &UnitView, shown: &[NeuronView]) -> String {
     let count = unit.neurons.len();
     if count <= MAX_NEURONS {
         return String::new();
@@ -72,10 +72,10 @@ fn more(seen: &Seen<'_>, unit: &UnitView, shown: &[NeuronView]) -> String {
     let mut links = Vec::new();
     if first > unit.first {
         let from = first.saturating_sub(MAX_NEURONS).max(unit.first);
-        links.push(seen.anchor("/", &format!("from={from}"), "← the ones before"));
+        links.push(page.anchor("/", &format!("from={from}"), "← the ones before"));
     }
     if next < unit.first + count {
-        links.push(seen.anchor("/", &format!("from={next}"), "the next ones →"));
+        links.push(page.anchor("/", &format!("from={next}"), "the next ones →"));
     }
     format!(
         "<p class=\"more\">{} of {count} neurons. {}</p>\n",
@@ -84,25 +84,25 @@ fn more(seen: &Seen<'_>, unit: &UnitView, shown: &[NeuronView]) -> String {
     )
 }
 
-fn card(seen: &Seen<'_>, layer: &LayerAbout, neuron: &NeuronView) -> String {
+fn card(page: &Page<'_>, layer: &LayerAbout, neuron: &NeuronView) -> String {
     let path = format!("/neurons/{}", neuron.index);
     let weights = format!("{path}/weights");
     let (height, width) = layer.picture();
     let mut links = vec![
-        seen.anchor(&path, "", "state"),
-        seen.anchor(&weights, "format=json", "weights"),
-        seen.anchor(&weights, "format=npy", "NumPy"),
-        seen.anchor(&weights, "format=png", "PNG"),
+        page.anchor(&path, "", "state"),
+        page.anchor(&weights, "format=json", "weights"),
+        page.anchor(&weights, "format=npy", "NumPy"),
+        page.anchor(&weights, "format=png", "PNG"),
     ];
     let map = layer.map.filter(|_| neuron.last_batch.is_some());
     let map = map.map_or(String::new(), |(height, width)| {
         let map = format!("{path}/map");
-        links.push(seen.anchor(&map, "format=npy", "map as NumPy"));
+        links.push(page.anchor(&map, "format=npy", "map as NumPy"));
         format!(
             "<figure>\n<img src=\"{source}\" alt=\"what filter {index} has made of the first row of the \
              last batch\" style=\"aspect-ratio:{width}/{height}\">\n<figcaption><span class=\"shape\">\
              {height} × {width} places of the last batch's first row</span></figcaption>\n</figure>\n",
-            source = seen.address(&map, "format=png"),
+            source = page.address(&map, "format=png"),
             index = neuron.index,
         )
     });
@@ -113,7 +113,7 @@ fn card(seen: &Seen<'_>, layer: &LayerAbout, neuron: &NeuronView) -> String {
          {map}<div class=\"numbers\">\n{numbers}{batch}</div>\n</div>\n<p class=\"links\">{links}</p>\n\
          </article>\n",
         index = neuron.index,
-        source = seen.address(&weights, "format=png"),
+        source = page.address(&weights, "format=png"),
         legend = legend(&neuron.weights, layer),
         numbers = numbers(neuron),
         batch = batch(layer, neuron.last_batch.as_ref()),
@@ -121,7 +121,7 @@ fn card(seen: &Seen<'_>, layer: &LayerAbout, neuron: &NeuronView) -> String {
     )
 }
 
-/// What the colours of the heat map mean.
+/// Legend of the heat map's colours.
 fn legend(weights: &[f32], layer: &LayerAbout) -> String {
     let strongest = figure(f64::from(picture::strongest(weights)));
     let stops: Vec<String> = picture::STOPS

@@ -9,7 +9,7 @@
 use std::time::Duration;
 
 use cuttlefish_core::ids::Address;
-use cuttlefish_core::topology::{Graph, names};
+use cuttlefish_core::topology::{Graph, Roster};
 use futures_util::future::try_join_all;
 use lapin::options::{BasicCancelOptions, QueueDeclareOptions};
 use lapin::types::FieldTable;
@@ -17,7 +17,7 @@ use lapin::{Channel, Consumer};
 
 use super::connection::{Connection, SMALL_FRAMES};
 use super::session::{consume, is_not_found};
-use super::{Broker, Error, routes};
+use super::{Broker, Error};
 
 /// Between two rounds in which nobody was missing.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -78,9 +78,10 @@ async fn claim_one(
     graph: &Graph,
     candidates: &[Address],
 ) -> lapin::Result<Option<(Address, Consumer)>> {
+    let roster = Roster::new(graph);
     let queues: Vec<String> = candidates
         .iter()
-        .map(|&address| routes::inbox(graph, address).swap_remove(0))
+        .map(|&address| roster.actor(address).queues.inbound)
         .collect();
     let counted = queues.iter().map(|queue| consumers(channel, queue));
     let counted = try_join_all(counted).await?;
@@ -116,15 +117,13 @@ pub(super) async fn consumers(channel: &Channel, queue: &str) -> lapin::Result<u
     Ok(found.consumer_count())
 }
 
-/// Who may be meant by `name`: the actor of that name, or else those of a group, which share the
-/// name's first part (`hidden` for `hidden.000` and its like).
+/// Actors that `name` may mean: the one of that name, or else those of the group (`hidden` for
+/// `hidden.000` and its like).
 pub fn candidates(graph: &Graph, name: &str) -> Vec<Address> {
-    let is_named = |address: &Address| names::actor(graph, *address) == name;
-    if let Some(address) = names::actors(graph).find(is_named) {
-        return vec![address];
+    let roster = Roster::new(graph);
+    if let Some(actor) = roster.actors().find(|actor| actor.name == name) {
+        return vec![actor.address];
     }
-    let group = format!("{name}.");
-    names::actors(graph)
-        .filter(|&address| names::actor(graph, address).starts_with(&group))
-        .collect()
+    let group = roster.actors().filter(|actor| actor.group == name);
+    group.map(|actor| actor.address).collect()
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use cuttlefish_core::ids::Address;
 use cuttlefish_core::protocol::codec::{self, Limits};
 use cuttlefish_core::protocol::{Envelope, codec::Error as CodecError};
-use cuttlefish_core::topology::{Graph, names};
+use cuttlefish_core::topology::{Actor, Graph, Roster};
 use futures_util::future::{self, FutureExt, try_join_all};
 use futures_util::stream::{self, BoxStream, StreamExt};
 use lapin::message::Delivery;
@@ -20,7 +20,7 @@ use tokio::sync::Notify;
 use tracing::{debug, warn};
 
 use super::connection::{Connection, LARGE_FRAMES, SMALL_FRAMES};
-use super::routes::{self, Routes};
+use super::routes::Routes;
 use super::worker::Worker;
 use super::{Broker, Error, Wiring, claim};
 use crate::transport::{self, Link, LinkState, Transport};
@@ -131,17 +131,17 @@ impl Session {
         link: &Arc<Link>,
         wire: bool,
     ) -> Result<Self, Error> {
-        let name = format!("cf.{}.{}", graph.name, names::actor(graph, address));
+        let actor = Roster::new(graph).actor(address);
+        let name = format!("cf.{}.{}", graph.name, actor.name);
         let wired = if wire {
             Some(Wired::connect(broker, graph, &name).await?)
         } else {
             None
         };
         let (worker, kit) = Worker::new()?;
-        let frames = frame_max(graph, address);
+        let frames = frame_max(&actor);
         let connection = broker.connect_with(kit.into(), &name, frames).await?;
-        let queues = routes::inbox(graph, address);
-        let listen = consume_once_wired(&connection, &queues, link);
+        let listen = consume_once_wired(&connection, &actor.inbox, link);
         let (channel, consumers) = within("listening to the run's queues", listen).await?;
         let end = SessionEnd {
             notify: Arc::new(Notify::new()),
@@ -153,12 +153,12 @@ impl Session {
         let inbox = inbox(consumers, limits(graph), link.clone(), end.notify.clone());
         let place = Place {
             channel: channel.clone(),
-            queue: queues.into_iter().next().unwrap_or_default(),
+            queue: actor.queues.inbound.clone(),
         };
         let transport = AmqpTransport {
             channel,
             connection,
-            routes: Routes::new(graph, address),
+            routes: Routes::new(graph, &actor),
             buffer: Mutex::default(),
             link: link.clone(),
             end: end.clone(),
@@ -177,18 +177,9 @@ impl Session {
     }
 }
 
-/// Frames as large as most of the machine's messages are.
-fn frame_max(graph: &Graph, address: Address) -> u32 {
-    let rows = graph.training.batch_size;
-    let largest = match address {
-        Address::Trainer | Address::Layer(_) => rows * graph.outputs(),
-        Address::Synapse(below) => rows * graph.layers[below].features(),
-        Address::Unit { layer: 0, .. } => {
-            rows * graph.layers[0].neurons_per_unit * graph.layers[0].outputs()
-        }
-        Address::Unit { layer, .. } => rows * graph.layers[layer].inputs(),
-    };
-    if 4 * largest > 2 * SMALL_FRAMES as usize {
+/// Frames as large as most of the actor's messages are.
+fn frame_max(actor: &Actor) -> u32 {
+    if 4 * actor.message_values > 2 * SMALL_FRAMES as usize {
         LARGE_FRAMES
     } else {
         SMALL_FRAMES

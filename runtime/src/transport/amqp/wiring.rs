@@ -6,8 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use cuttlefish_core::topology::Graph;
-use cuttlefish_core::topology::names::{self, Queue};
+use cuttlefish_core::topology::{Graph, Roster, names};
 use lapin::options::{
     ExchangeDeclareOptions, ExchangeDeleteOptions, QueueBindOptions, QueueDeclareOptions,
     QueueDeleteOptions,
@@ -37,29 +36,18 @@ pub struct Wiring {
 impl Wiring {
     /// The wiring of a network.
     pub fn new(graph: &Graph) -> Self {
-        let run = graph.name.as_str();
         let mut wiring = Self {
-            exchange: names::exchange(run),
+            exchange: names::exchange(&graph.name),
             fan_outs: BTreeSet::new(),
-            queues: BTreeSet::from([names::trainer_queue(run)]),
+            queues: BTreeSet::new(),
             fan_out_bindings: BTreeSet::new(),
         };
-        for (index, layer) in graph.layers.iter().enumerate() {
-            let fan_out = names::layer_exchange(run, &layer.name);
-            for unit in 0..layer.unit_ranges().len() {
-                let queue = |queue| names::unit_queue(run, layer, unit, queue);
-                wiring.queues.insert(queue(Queue::Out));
-                if index > 0 {
-                    wiring.queues.insert(queue(Queue::Back));
-                }
-                wiring.queues.insert(queue(Queue::In));
-                wiring
-                    .fan_out_bindings
-                    .insert((fan_out.clone(), queue(Queue::In)));
-            }
-            wiring.fan_outs.insert(fan_out);
-            if index > 0 {
-                wiring.queues.insert(names::synapse_queue(graph, index - 1));
+        for actor in Roster::new(graph).actors() {
+            wiring.queues.extend(actor.queues.iter().cloned());
+            if let Some(fan_out) = actor.fan_out {
+                let binding = (fan_out.clone(), actor.queues.inbound);
+                wiring.fan_out_bindings.insert(binding);
+                wiring.fan_outs.insert(fan_out);
             }
         }
         wiring

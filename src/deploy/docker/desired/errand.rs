@@ -5,8 +5,8 @@ use std::path::Path;
 use cuttlefish_core::topology::graph::Graph;
 
 use super::{
-    COORDINATOR_MEMORY, Container, Role, SECRETS, Site, container_name, environment, networks,
-    program, read_only,
+    COORDINATOR, Container, Role, SECRETS, Site, container_name, environment, networks, program,
+    read_only,
 };
 use crate::config::ContainerConfig;
 
@@ -42,9 +42,9 @@ fn errand(graph: &Graph, site: &Site, role: Role) -> Container {
         networks: networks(&graph.name, 1, site.per_bridge),
         ports: Vec::new(),
         cpu: 1.0,
-        memory: Some(COORDINATOR_MEMORY),
+        memory: Some(COORDINATOR.memory),
         open_files: None,
         user: Some(site.user.clone()),
-        knows: String::new(),
+        actor_fingerprint: String::new(),
     }
 }

@@ -37,7 +37,7 @@ fn of_network(hidden: usize, per_bridge: usize) -> Vec<Container> {
         feed: Feed::Reference,
         per_bridge,
     };
-    containers(&graph, document.spec(), &site)
+    containers(&graph, &site)
 }
 
 #[test]
@@ -46,7 +46,7 @@ fn what_one_bridge_cannot_carry_is_spread_over_several() {
     for (hidden, most, bridges) in [(100, 900, 1), (888, 900, 1), (889, 900, 2), (12, 9, 3)] {
         let containers = of_network(hidden, most);
         let (companions, actors): (Vec<_>, Vec<_>) =
-            containers.iter().partition(|one| one.role < Role::Unit);
+            containers.iter().partition(|one| !one.role.is_actor());
         assert_eq!(actors.len(), hidden + 12);
         let names = networks("t", actors.len(), most);
         assert_eq!(names.len(), bridges);
@@ -69,7 +69,7 @@ fn what_one_bridge_cannot_carry_is_spread_over_several() {
 fn what_everybody_connects_to_may_open_enough_files() {
     for (hidden, files) in [(10, 4096), (490, 8192), (2000, 32_768), (9000, 65_536)] {
         for container in of_network(hidden, CONTAINERS_PER_BRIDGE) {
-            let is_service = container.role < Role::Unit;
+            let is_service = !container.role.is_actor();
             let expected = is_service.then_some(files);
             assert_eq!(container.open_files, expected, "{}", container.name);
         }

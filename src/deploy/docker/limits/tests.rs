@@ -36,7 +36,7 @@ fn cost_of(hidden: &str, batch_size: usize, layout: Layout, extra: &str) -> Cost
     };
     let graph = document.graph(&shape, Grouping::FromFile).expect("a graph");
     let plan = Plan::new(&graph, &shape, true, Feed::Reference);
-    Cost::new(&graph, document.spec(), &plan, layout)
+    Cost::new(&graph, &plan, layout)
 }
 
 #[test]
