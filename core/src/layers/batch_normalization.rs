@@ -78,14 +78,14 @@ pub struct Normalization {
 
 /// Problem with its place: it is a part of the neurons before it, as their pool is.
 pub(super) fn misplacement(before: &[LayerSpec]) -> Option<Misplacement> {
-    use LayerSpec::{BatchNormalization, Dropout, Flatten};
+    use LayerSpec::{BatchNormalization, Dropout, Flatten, Reshape};
     // A pool may stand between the neurons and their normalization.
     let unpooled = match before {
         [unpooled @ .., pool] if pool.is_pool() => unpooled,
         _ => before,
     };
     match before {
-        [] => Some((
+        [] | [.., Reshape(_)] => Some((
             "batch normalization before the first layer with weights",
             "neurons normalize what they say themselves, and inputs are not neurons",
         )),

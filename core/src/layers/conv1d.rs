@@ -1,7 +1,7 @@
-//! Convolutions over steps, as of a time series: maps of one row.
+//! Convolutions over steps, as of a time series.
 //!
-//! The numbers of a row of the data are steps of one channel, in their order. What a filter makes of them is a
-//! channel of what follows.
+//! The numbers of a row of the data are steps of one channel, in their order; where it is an image, its rows are
+//! steps and its columns channels. What a filter makes of them is a channel of what follows.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -81,19 +81,26 @@ impl Conv1dSpec {
 
     pub(super) fn add_to(&self, stack: &mut Stack) -> Result<(), Misfit> {
         let convolution = self.convolution(stack);
-        let kind = |convolution| LayerKind::Conv1d(Conv1d(convolution));
-        let flow = |channels, size: Size| Flow::Steps(channels, size.width);
+        let kernel_size = self.kernel_size;
+        let kind = |convolution| {
+            LayerKind::Conv1d(Conv1d {
+                convolution,
+                kernel_size,
+            })
+        };
+        let flow = |channels, size: Size| Flow::Steps(channels, size.area());
         convolution::add_to(stack, &self.neurons(), convolution, kind, flow)
     }
 
     /// Convolution of what flows in; `None` where that is unknown.
     fn convolution(&self, stack: &Stack) -> Result<Option<Convolution>, Misfit> {
         let flow = stack.flow;
-        let (channels, steps) = match flow {
-            Flow::Steps(channels, steps) => (channels, steps),
+        let convolution = match flow {
+            Flow::Steps(channels, steps) => self.over_channels(channels, steps),
+            Flow::Image(size) => self.over_rows(size),
             Flow::Row(0) | Flow::Unknown => return Ok(None),
             // Outputs of a dense layer have no order, and flattened maps are in another one than Keras's.
-            Flow::Row(features) if stack.is_empty() => (1, features),
+            Flow::Row(features) if stack.is_empty() => self.over_channels(1, features),
             _ => {
                 return Err(Misfit {
                     key: "",
@@ -101,52 +108,86 @@ impl Conv1dSpec {
                         "a convolution over steps needs steps, and is given {}",
                         flow.words()
                     ),
-                    help: "it goes right on the data or behind another `conv1d`; images become steps by \
-                           `{type: flatten}`",
+                    help: "it goes right on the data or behind another `conv1d`",
                 });
             }
         };
-        match self.window(steps) {
-            Some(window) => Ok(Some(Convolution { channels, window })),
-            None => Err(convolution::too_large(self.kernel_size, flow)),
-        }
+        let too_large = || convolution::too_large(self.kernel_size, flow);
+        convolution.map(Some).ok_or_else(too_large)
     }
 
-    /// The kernel over some steps; `None` if it is too large for them.
-    fn window(&self, steps: usize) -> Option<Window> {
-        let (map, size, strides) = (
-            Size::row(steps),
-            Size::row(self.kernel_size),
-            Size::row(self.strides),
-        );
+    /// Convolution of channels one after the other, each a map of one row; `None` if the kernel is too large.
+    fn over_channels(&self, channels: usize, steps: usize) -> Option<Convolution> {
+        let (positions, padding) = self.positions(steps)?;
+        let window = Window {
+            map: Size::row(steps),
+            size: Size::row(self.kernel_size),
+            strides: Size::row(self.strides),
+            padding: Size {
+                height: 0,
+                width: padding,
+            },
+            positions: Size::row(positions),
+        };
+        Some(Convolution { channels, window })
+    }
+
+    /// Convolution of steps one after the other, each with its channels side by side: one map, whose rows are the
+    /// steps; `None` if the kernel is too large.
+    fn over_rows(&self, map: Size) -> Option<Convolution> {
+        let (positions, padding) = self.positions(map.height)?;
+        let column = |height| Size { height, width: 1 };
+        let window = Window {
+            map,
+            size: Size {
+                height: self.kernel_size,
+                width: map.width,
+            },
+            strides: column(self.strides),
+            padding: Size {
+                height: padding,
+                width: 0,
+            },
+            positions: column(positions),
+        };
+        Some(Convolution {
+            channels: 1,
+            window,
+        })
+    }
+
+    /// Number of positions of the kernel over some steps, and steps of padding before the first of them; `None`
+    /// if the kernel is too large for them.
+    fn positions(&self, steps: usize) -> Option<(usize, usize)> {
+        let sized = |padding| {
+            let (kernel, strides) = (Size::row(self.kernel_size), Size::row(self.strides));
+            let window = Window::new(Size::row(steps), kernel, strides, padding)?;
+            Some((window.positions.width, window.padding.width))
+        };
         match self.padding {
-            StepPadding::Valid => Window::new(map, size, strides, Padding::Valid),
-            StepPadding::Same => Window::new(map, size, strides, Padding::Same),
-            StepPadding::Causal => Some(Window {
-                map,
-                size,
-                strides,
-                padding: Size {
-                    height: 0,
-                    width: self.kernel_size - 1,
-                },
-                positions: Size::row(steps.div_ceil(self.strides)),
-            }),
+            StepPadding::Valid => sized(Padding::Valid),
+            StepPadding::Same => sized(Padding::Same),
+            StepPadding::Causal => Some((steps.div_ceil(self.strides), self.kernel_size - 1)),
         }
     }
 }
 
 /// Kernel of a convolution over steps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct Conv1d(pub Convolution);
+pub struct Conv1d {
+    /// Convolution of one map whose rows are steps, or of a map of one row for each channel.
+    pub convolution: Convolution,
+    /// Steps that the kernel sees at once.
+    pub kernel_size: usize,
+}
 
 impl Filters for Conv1d {
     fn convolution(&self) -> &Convolution {
-        &self.0
+        &self.convolution
     }
 
     fn filters_shape(&self, units: usize) -> Vec<usize> {
-        let Convolution { channels, window } = self.0;
-        vec![window.size.width, channels, units]
+        let channels = self.convolution.fan_in() / self.kernel_size;
+        vec![self.kernel_size, channels, units]
     }
 }

@@ -43,7 +43,7 @@ pub(super) fn add_to(
     stack: &mut Stack,
     filters: &NeuronSpec<'_>,
     convolution: Result<Option<Convolution>, Misfit>,
-    kind: fn(Convolution) -> LayerKind,
+    kind: impl Fn(Convolution) -> LayerKind,
     flow: fn(usize, Size) -> Flow,
 ) -> Result<(), Misfit> {
     let (convolution, misfit) = match convolution {

@@ -16,6 +16,7 @@ pub mod kernel;
 pub mod layer;
 pub mod neuron_keys;
 pub mod pooling;
+pub mod reshape;
 pub mod resources;
 pub mod stack;
 
@@ -34,6 +35,7 @@ pub use kernel::Kernel;
 pub use layer::Layer;
 pub use neuron_keys::{NeuronKeys, NeuronLayer, NeuronSpec};
 pub use pooling::{average_pooling1d, average_pooling2d, max_pooling1d, max_pooling2d};
+pub use reshape::reshape;
 pub use resources::{ContainerResources, Resources};
 pub use stack::{Flow, Misfit, Stack};
 
@@ -68,6 +70,8 @@ pub enum LayerSpec {
     BatchNormalization(batch_normalization::BatchNormalizationSpec),
     /// Maps become numbers in a row, for a dense layer.
     Flatten(flatten::FlattenSpec),
+    /// Rows of the data become images, before the first layer with weights.
+    Reshape(reshape::ReshapeSpec),
     /// Sets a random share of the activations of the layer before it to 0, in training only.
     Dropout(dropout::DropoutSpec),
 }
@@ -106,6 +110,7 @@ impl LayerSpec {
             | Self::AveragePooling2d(_)
             | Self::BatchNormalization(_)
             | Self::Flatten(_)
+            | Self::Reshape(_)
             | Self::Dropout(_) => None,
         }
     }
@@ -134,6 +139,7 @@ impl LayerSpec {
             }
             Self::BatchNormalization(_) => batch_normalization::misplacement(before),
             Self::Flatten(_) => flatten::misplacement(after),
+            Self::Reshape(_) => reshape::misplacement(before),
             Self::Dropout(_) => dropout::misplacement(before, after),
         }
     }
@@ -159,6 +165,7 @@ impl LayerSpec {
                 flatten::add_to(stack);
                 Ok(())
             }
+            Self::Reshape(reshape) => reshape.add_to(stack),
             Self::Dropout(dropout) => {
                 dropout.add_to(stack);
                 Ok(())

@@ -2,15 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use super::{Neurons, Running, State, Unit};
-use crate::ids::{Address, CommitPoint, Generation, NeuronRange, Tick};
+use super::{Identity, Neurons, Running, State, Unit};
+use crate::ids::{Address, CommitPoint, Generation, Tick};
 use crate::machine::{Effect, Effects, StoreReply, StoreRequest};
 use crate::protocol::Message;
 
 impl Unit {
+    fn tell_trainer(&self, message: Message, effects: &mut dyn Effects) {
+        effects.push(Effect::send(Address::Trainer, self.generation, message));
+    }
+
     fn say_ready(&self, effects: &mut dyn Effects) {
-        let from = self.address;
-        self.send(Address::Trainer, Message::Ready { from }, effects);
+        let from = self.identity.address;
+        self.tell_trainer(Message::Ready { from }, effects);
     }
 
     pub(super) fn rewind(
@@ -33,25 +37,28 @@ impl Unit {
             self.state = State::Restoring(commit);
             effects.push(Effect::Store(StoreRequest::ReadCommit {
                 generation,
-                neurons: self.neurons,
+                neurons: self.identity.neurons,
                 commit,
             }));
         }
     }
 
     fn initial(&self) -> Neurons {
-        let NeuronRange { layer, .. } = self.neurons;
+        let Identity { neurons, graph, .. } = &self.identity;
+        let layer = neurons.layer;
         Neurons::initial(
-            &self.graph.layers[layer],
+            &graph.layers[layer],
             layer,
-            self.neurons.indices(),
-            self.graph.seed,
-            self.graph.training.optimizer,
+            neurons.indices(),
+            graph.seed,
+            graph.training.optimizer,
         )
     }
 
     fn run(&mut self, weights: Neurons, applied: Tick, effects: &mut dyn Effects) {
         self.state = State::Running(Box::new(Running {
+            identity: self.identity.clone(),
+            generation: self.generation,
             weights,
             applied,
             current: None,
@@ -72,10 +79,10 @@ impl Unit {
                     Ok(()) => self.run(weights, commit.tick, effects),
                     Err(problem) => {
                         self.state = State::Blank;
-                        let from = self.address;
+                        let from = self.identity.address;
                         let problem = format!("cannot restore commit {}: {problem}", commit.number);
                         let message = Message::Unable { from, problem };
-                        self.send(Address::Trainer, message, effects);
+                        self.tell_trainer(message, effects);
                     }
                 }
             }
@@ -85,9 +92,8 @@ impl Unit {
                 accepted,
             } if generation == self.generation => {
                 if accepted {
-                    let from = self.address;
-                    let message = Message::Committed { from, commit };
-                    self.send(Address::Trainer, message, effects);
+                    let from = self.identity.address;
+                    self.tell_trainer(Message::Committed { from, commit }, effects);
                 } else {
                     // A newer timeline owns these neurons now; what we hold is of no use.
                     self.state = State::Blank;

@@ -22,8 +22,8 @@ pub(super) struct LastBatch {
 impl Unit {
     pub(super) fn show(&self) -> UnitView {
         let mut view = UnitView {
-            layer: self.neurons.layer,
-            first: self.neurons.first,
+            layer: self.identity.neurons.layer,
+            first: self.identity.neurons.first,
             generation: self.generation,
             state: UnitState::Blank,
             dropped: self.dropped,
@@ -36,9 +36,9 @@ impl Unit {
             State::Running(running) => {
                 view.state = UnitState::Running;
                 view.tick = Some(running.applied);
-                let are_logits = self.graph.has_logits(self.neurons.layer);
+                let are_logits = self.identity.graph.has_logits(self.identity.neurons.layer);
                 let of = |row| running.last_batch.as_ref()?.of(row, are_logits);
-                let neurons = self.neurons.indices().zip(running.weights.each());
+                let neurons = self.identity.neurons.indices().zip(running.weights.each());
                 view.neurons = neurons
                     .enumerate()
                     .map(|(row, (index, (weights, bias)))| NeuronView {

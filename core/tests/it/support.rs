@@ -338,11 +338,16 @@ pub fn sequential(seed: u64, steps: usize, layers: &[String], classes: usize) ->
     }
 }
 
-/// Convolutions over at least 11 steps with every kind of end, stride and pool.
+/// Convolutions over 12 numbers with every kind of end, stride and pool.
 pub fn sequences() -> Vec<Vec<String>> {
     let pool = |text: &str| text.to_owned();
     vec![
         vec![conv1d("filters: 3, kernel_size: 4")],
+        vec![
+            "{type: reshape, target_shape: [6, 2]}".to_owned(),
+            conv1d("filters: 3, kernel_size: 3, strides: 2, padding: causal"),
+            conv1d("filters: 2, kernel_size: 2"),
+        ],
         vec![conv1d(
             "filters: 2, kernel_size: 5, strides: 3, padding: same",
         )],

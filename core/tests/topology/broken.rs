@@ -54,7 +54,7 @@ foo.yaml:6:44: network.layers[0].activation: unknown value `rleu` (did you mean 
 foo.yaml:7:14: network.layers[1].type: unknown type `dens` (did you mean `dense`?)
     7 |     - {type: dens, units: 10}
       |              ^
-foo.yaml:8:7: network.layers[2]: missing key `type` (one of `dense`, `conv1d`, `conv2d`, `max_pooling1d`, `average_pooling1d`, `max_pooling2d`, `average_pooling2d`, `batch_normalization`, `flatten`, `dropout`)
+foo.yaml:8:7: network.layers[2]: missing key `type` (one of `dense`, `conv1d`, `conv2d`, `max_pooling1d`, `average_pooling1d`, `max_pooling2d`, `average_pooling2d`, `batch_normalization`, `flatten`, `reshape`, `dropout`)
     8 |     - {units: 10}
       |       ^
 foo.yaml:9:28: network.layers[3].units: must be between 1 and 65536, found `0` (number of neurons)

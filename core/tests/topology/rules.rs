@@ -1,6 +1,7 @@
 //! The rules that no schema can state, each seen failing and passing.
 
 mod layers;
+mod steps;
 mod training;
 
 use cuttlefish_core::topology::{DataShape, Grouping};

@@ -31,7 +31,10 @@ fn window_places(window: &Window, position: usize) -> Vec<(usize, usize)> {
 pub fn links(layer: &Layer, position: usize) -> Vec<(usize, usize)> {
     let maps = match &layer.kind {
         LayerKind::Dense(_) => return (0..layer.fan_in).map(|i| (i, i)).collect(),
-        LayerKind::Conv1d(Conv1d(maps)) | LayerKind::Conv2d(Conv2d(maps)) => maps,
+        LayerKind::Conv1d(Conv1d {
+            convolution: maps, ..
+        })
+        | LayerKind::Conv2d(Conv2d(maps)) => maps,
     };
     let (kernel, map) = (maps.window.size.area(), maps.window.map.area());
     let mut links = Vec::new();

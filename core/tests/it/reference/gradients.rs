@@ -86,7 +86,7 @@ fn gradients_of_convolutions_are_those_of_finite_differences() {
 #[test]
 fn gradients_of_convolutions_over_steps_are_those_of_finite_differences() {
     for (number, convs) in sequences().iter().enumerate() {
-        let mut graph = sequential(11, 11, convs, 3);
+        let mut graph = sequential(11, 12, convs, 3);
         graph.training.batch_size = 5;
         graph.layers[0].kernel_regularizer = Regularizer { l1: 0.01, l2: 0.02 };
         graph.layers[0].dropout = 0.3;

@@ -78,13 +78,16 @@ fn ends(padding: &str, steps: usize, kernel: usize, stride: usize) -> (usize, us
 fn two_convolutions_over_steps_say_what_keras_says() {
     let paddings = ["valid", "same", "causal"];
     for (first, second) in paddings.iter().flat_map(|a| paddings.map(|b| (*a, b))) {
-        for (steps, kernel, stride) in [(13, 4, 1), (13, 3, 2), (12, 5, 3), (9, 1, 2)] {
+        for (steps, channels, kernel, stride) in
+            [(13, 1, 4, 1), (13, 3, 3, 2), (12, 2, 5, 3), (9, 1, 1, 2)]
+        {
             let keys = format!("kernel_size: {kernel}, strides: {stride}, padding: {first}");
             let convs = [
+                format!("{{type: reshape, target_shape: [{steps}, {channels}]}}"),
                 conv1d(&format!("filters: 3, bias_initializer: ones, {keys}")),
                 conv1d(&format!("filters: 5, kernel_size: 2, padding: {second}")),
             ];
-            let graph = sequential(3, steps, &convs, 2);
+            let graph = sequential(3, steps * channels, &convs, 2);
             let [one, two, _] = &graph.layers[..] else {
                 panic!("three layers");
             };
@@ -93,11 +96,14 @@ fn two_convolutions_over_steps_say_what_keras_says() {
             };
             let of = [neurons(one, 0), neurons(two, 1)];
             let mut rng = stream(5, Purpose::Split, 0, 0);
-            let x = Array2::from_shape_simple_fn((steps, 1), || rng.random_range(-1.0f32..1.0));
+            let x = Array2::from_shape_simple_fn((steps * channels, 1), || {
+                rng.random_range(-1.0f32..1.0)
+            });
             let (_, hidden) = of[0].forward(&Inputs::new(Panels::pack(x.view())), false);
             let (_, found) = of[1].forward(&Inputs::new(Panels::pack(hidden.view())), false);
 
-            let x: Sequence = x.iter().map(|&x| vec![f64::from(x)]).collect();
+            let x: Vec<f64> = x.iter().map(|&x| f64::from(x)).collect();
+            let x: Sequence = x.chunks(channels).map(<[f64]>::to_vec).collect();
             let (pad, n) = ends(first, steps, kernel, stride);
             let hidden = Kernel::of(one, None, &of[0]).apply(&x, stride, pad, n);
             let (pad, n) = ends(second, n, 2, 1);

@@ -168,7 +168,7 @@ fn convolutions_have_the_same_bits_in_every_grouping_and_the_numbers_of_the_refe
 #[test]
 fn convolutions_over_steps_have_the_same_bits_in_every_grouping_and_the_numbers_of_the_reference() {
     for (number, convs) in sequences().iter().enumerate() {
-        let mut graph = sequential(7, 11, convs, 4);
+        let mut graph = sequential(7, 12, convs, 4);
         graph.training.batch_size = 17;
         graph.training.optimizer = optimizers()[number];
         graph.layers[0].dropout = 0.25;

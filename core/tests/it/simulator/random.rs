@@ -245,7 +245,13 @@ fn random_convolutions(seed: u64, rng: &mut SmallRng, classes: usize) -> Graph {
 
 /// One or two convolutions over a few steps, with or without pools.
 fn random_sequences(seed: u64, rng: &mut SmallRng, classes: usize) -> Graph {
-    let mut layers = Vec::new();
+    let [steps, channels] = [rng.random_range(2..=8), rng.random_range(1..=2)];
+    let mut layers = vec![format!(
+        "{{type: reshape, target_shape: [{steps}, {channels}]}}"
+    )];
+    if channels == 1 && rng.random_bool(0.5) {
+        layers.clear();
+    }
     for _ in 0..rng.random_range(1..=2) {
         let padding = ["same", "causal"][rng.random_range(0..2)];
         let mut up_to = |most: usize| rng.random_range(1..=most);
@@ -261,7 +267,7 @@ fn random_sequences(seed: u64, rng: &mut SmallRng, classes: usize) -> Graph {
             layers.push(pool);
         }
     }
-    sequential(seed, rng.random_range(2..=8), &layers, classes)
+    sequential(seed, steps * channels, &layers, classes)
 }
 
 /// End of a case's network in whole layers, which read panels by themselves, with nothing going

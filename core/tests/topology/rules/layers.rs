@@ -57,11 +57,11 @@ fn dropout_belongs_to_the_layer_before_it() {
     );
 }
 
-const FLATTEN: &str = "{type: flatten}";
-const POOL: &str = "{type: max_pooling2d}";
+pub(super) const FLATTEN: &str = "{type: flatten}";
+pub(super) const POOL: &str = "{type: max_pooling2d}";
 
 /// A convolution with more keys.
-fn conv(keys: &str) -> String {
+pub(super) fn conv(keys: &str) -> String {
     format!("{{type: conv2d, filters: 3{keys}}}")
 }
 
@@ -299,119 +299,4 @@ fn heights_and_widths_are_one_number_or_two() {
         let expected = format!("5:47: network.layers[0].kernel_size: {problem}");
         check(&with(size), &[&expected]);
     }
-}
-
-/// A convolution over steps with more keys.
-fn conv1d(keys: &str) -> String {
-    format!("{{type: conv1d, filters: 3{keys}}}")
-}
-
-#[test]
-fn numbers_in_a_row_are_steps_of_one_channel() {
-    let layers = [
-        &conv1d(", kernel_size: 5, padding: causal, strides: 3"),
-        "{type: max_pooling1d}",
-        &conv1d(", kernel_size: 4, padding: same, name: second"),
-        "{type: average_pooling1d, pool_size: 4, strides: 3}",
-        DROPOUT,
-        FLATTEN,
-        SOFTMAX,
-    ];
-    let layers = graph(&file(&layers, SPARSE, ""), &DIGITS, Grouping::FromFile).layers;
-    let names: Vec<&str> = layers.iter().map(|layer| &*layer.name).collect();
-    assert_eq!(names, ["conv1d_1", "second", "dense_3"]);
-    let numbers = layers.iter().map(|layer| {
-        let (inputs, positions) = (layer.inputs(), layer.positions());
-        (
-            layer.keras_shape(),
-            inputs,
-            positions,
-            layer.outputs(),
-            layer.fan_out(),
-        )
-    });
-    let expected = [
-        (vec![5, 1, 3], 64, 22, 11, 15),
-        (vec![4, 3, 3], 33, 11, 3, 12),
-        (vec![9, 10], 9, 1, 1, 10),
-    ];
-    assert_eq!(numbers.collect::<Vec<_>>(), expected);
-    // Images are steps once they are flat.
-    let flat = [FLATTEN, &conv1d(", kernel_size: 2"), FLATTEN, SOFTMAX];
-    let flat = graph(&file(&flat, SPARSE, ""), &IMAGES, Grouping::FromFile);
-    assert_eq!(flat.layers[0].positions(), 63);
-}
-
-#[test]
-fn a_convolution_over_steps_needs_steps() {
-    let conv1d = conv1d(", kernel_size: 65");
-    let help = "(it goes right on the data or behind another `conv1d`; images become steps by `{type: flatten}`)";
-    let check_flow = |layers: &[&str], shape, path: &str, flow: &str| {
-        let expected =
-            format!("{path}: a convolution over steps needs steps, and is given {flow} {help}");
-        check_fit(&file(layers, SPARSE, ""), shape, &[&expected]);
-    };
-    let behind = [&*conv1d, FLATTEN, SOFTMAX];
-    check_flow(&behind, &IMAGES, "5:7: network.layers[0]", "8 x 8");
-    let dense = [HIDDEN, &conv1d, FLATTEN, SOFTMAX];
-    check_flow(
-        &dense,
-        &DIGITS,
-        "6:7: network.layers[1]",
-        "8 numbers in a row",
-    );
-    let maps = conv(", kernel_size: 2");
-    let maps = [&*maps, &conv1d, FLATTEN, SOFTMAX];
-    check_flow(&maps, &IMAGES, "6:7: network.layers[1]", "3 maps of 7 x 7");
-    check_fit(
-        &file(&behind, SPARSE, ""),
-        &DIGITS,
-        &[
-            "5:47: network.layers[0].kernel_size: a kernel of 65 is larger than what it is given: 64 numbers in a row (make it smaller, or use `padding: same`)",
-        ],
-    );
-}
-
-#[test]
-fn steps_and_maps_do_not_mix() {
-    let (steps, maps) = (conv1d(", kernel_size: 2"), conv(", kernel_size: 2"));
-    check_fit(
-        &file(&[&steps, &maps, FLATTEN, SOFTMAX], SPARSE, ""),
-        &DIGITS,
-        &[
-            "6:7: network.layers[1]: a convolution needs maps, and is given 3 channels of 63 steps (it goes before `flatten` and dense layers, and the data has to be images)",
-        ],
-    );
-    check_fit(
-        &file(&[&steps, SOFTMAX], SPARSE, ""),
-        &DIGITS,
-        &[
-            "6:7: network.layers[1]: a dense layer needs numbers in a row, and is given 3 channels of 63 steps (put `{type: flatten}` before it)",
-        ],
-    );
-    let pool = "{type: max_pooling1d, pool_size: 64}";
-    check_fit(
-        &file(&[&steps, pool, FLATTEN, SOFTMAX], SPARSE, ""),
-        &DIGITS,
-        &[
-            "6:40: network.layers[1].pool_size: a window of 64 is larger than the 63 steps (make it smaller, or leave the layer out)",
-        ],
-    );
-    check(
-        &file(&[&steps, POOL, FLATTEN, SOFTMAX], SPARSE, ""),
-        &[
-            "6:7: network.layers[1]: pooling that does not follow a convolution (filters pool their own maps: put it right behind a `conv2d` layer)",
-        ],
-    );
-    check(
-        &file(&[&maps, pool, FLATTEN, SOFTMAX], SPARSE, ""),
-        &[
-            "6:7: network.layers[1]: pooling that does not follow a convolution (filters pool their own steps: put it right behind a `conv1d` layer)",
-        ],
-    );
-    let causal = "{type: max_pooling1d, padding: causal}";
-    check(
-        &file(&[&steps, causal, FLATTEN, SOFTMAX], SPARSE, ""),
-        &["6:38: network.layers[1].padding: unknown value `causal` (valid: `valid`, `same`)"],
-    );
 }
