@@ -154,8 +154,14 @@ impl<'a> Roster<'a> {
 
     /// Row of the actor at an address, if the run has it.
     pub fn get(self, address: Address) -> Option<Actor> {
-        let is_there = address == Address::Trainer || self.has_member(address);
-        is_there.then(|| self.actor(address))
+        let graph = self.0;
+        let is_member = self.has_member(address);
+        match address {
+            Address::Trainer => Some(trainer(graph)),
+            Address::Synapse(below) => is_member.then(|| synapse(graph, below)),
+            Address::Unit { layer, index } => is_member.then(|| unit(graph, layer, index)),
+            Address::Layer(_) => None,
+        }
     }
 
     /// Row of the actor at an address.
@@ -163,12 +169,8 @@ impl<'a> Roster<'a> {
     /// # Panics
     /// When the run has no such actor.
     pub fn actor(self, address: Address) -> Actor {
-        match address {
-            Address::Trainer => trainer(self.0),
-            Address::Synapse(below) => synapse(self.0, below),
-            Address::Unit { layer, index } => unit(self.0, layer, index),
-            Address::Layer(_) => panic!("a layer is no actor"),
-        }
+        let found = self.get(address);
+        found.unwrap_or_else(|| panic!("the run has no {address}"))
     }
 
     /// Number of actors of each kind.
