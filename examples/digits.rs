@@ -2,7 +2,7 @@
 
 use cuttlefish::deploy::Options;
 use cuttlefish::layers::{NeuronLayer, dense};
-use cuttlefish::math::Activation;
+use cuttlefish::math::{Activation, Optimizer};
 use cuttlefish::monitor::{Monitor, RunEvent};
 use cuttlefish::{Config, Data, Run, Topology, block_on};
 use ndarray::Array2;
@@ -11,7 +11,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let topology = Topology::new("digits", Data::digits())
         .layer(dense(32).activation(Activation::Relu))
         .layer(dense(10).activation(Activation::Softmax))
-        .epochs(20);
+        .optimizer(Optimizer::Sgd {
+            learning_rate: 0.05,
+            momentum: 0.9,
+            nesterov: false,
+        });
     let runs = tempfile::tempdir()?;
     let config = Config::in_directory(&runs);
     let (monitor, _) = Monitor::new(|event| {
@@ -21,7 +25,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     });
     block_on(async {
         let (run, trained) = Run::train(&topology, Options::Local, &config, &monitor).await?;
-        println!("test {:?}", trained.progress.test);
+        let test = trained.progress.test.ok_or("the data has test rows")?;
+        println!("test: loss {:.4}, accuracy {:?}", test.loss, test.accuracy);
 
         // A vertical stroke, 8 x 8 pixels from 0 to 1.
         let stroke = |(_, pixel): (usize, usize)| f32::from(matches!(pixel % 8, 3 | 4));

@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use clap::ValueEnum;
 
 use super::screen::Screen;
-use super::services::{DEFAULT_BROKER_IMAGE, DataArg};
+use super::services::DataArg;
 use super::{Exit, Failure, FileArgs};
 use crate::config::Config;
 use crate::deploy::Kind;
 use crate::deploy::docker::desired::Role;
+use crate::deploy::docker::up::DEFAULT_BROKER_IMAGE;
 use crate::deploy::ecs::cost::EcsCost;
 use crate::deploy::ecs::manifests::{APPLY, README, REMOVE};
 use crate::deploy::kubernetes;

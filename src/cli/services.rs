@@ -7,11 +7,9 @@ use cuttlefish_core::data::Feed;
 use crate::config::{self, Config};
 use crate::deploy::docker::Services;
 use crate::deploy::docker::desired::CONTAINERS_PER_BRIDGE;
+use crate::deploy::docker::up::DEFAULT_BROKER_IMAGE;
 use crate::run::Error;
 use crate::transport::amqp::Broker;
-
-/// The official image, with the dashboard.
-pub const DEFAULT_BROKER_IMAGE: &str = "rabbitmq:4-management";
 
 const MOST_PER_BRIDGE: i64 = CONTAINERS_PER_BRIDGE as i64;
 

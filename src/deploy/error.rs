@@ -24,6 +24,9 @@ pub enum Error {
     /// The broker.
     #[error("failed to {0}")]
     Broker(#[from] amqp::Error),
+    /// The inspection of an actor.
+    #[error("{0}")]
+    Inspection(#[from] docker::inspection::InspectionError),
     /// The address of a broker.
     #[error("failed to {0}")]
     Address(#[from] AddressError),

@@ -28,7 +28,7 @@ const STORE_READY_WITHIN: Duration = Duration::from_secs(30);
 const POLL_EVERY: Duration = Duration::from_millis(200);
 
 /// Broker, store and images, as far as a person has named them.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Services {
     /// A broker that is there, with its management API if it is not at the usual port.
     pub broker: Option<(Broker, Option<String>)>,
@@ -46,6 +46,24 @@ pub struct Services {
     pub image: Option<String>,
     /// The program to build the neuron image from.
     pub program: Option<PathBuf>,
+}
+
+/// The official image, with the dashboard.
+pub const DEFAULT_BROKER_IMAGE: &str = "rabbitmq:4-management";
+
+impl Default for Services {
+    fn default() -> Self {
+        Self {
+            broker: None,
+            broker_image: DEFAULT_BROKER_IMAGE.to_owned(),
+            store: None,
+            table: None,
+            feed: None,
+            containers_per_bridge: None,
+            image: None,
+            program: None,
+        }
+    }
 }
 
 impl Services {

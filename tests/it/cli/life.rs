@@ -49,7 +49,8 @@ fn a_run_that_is_interrupted_and_killed_ends_with_the_bits_of_an_undisturbed_one
         "it committed when it was asked to stop"
     );
 
-    // kill -9, twice, each with another grouping.
+    // kill -9, twice, each with another grouping, and after a commit of its own.
+    tick = stopped["ticks"].as_u64().expect("a number");
     for neurons in ["5", "1"] {
         let args = [
             "train",

@@ -1,5 +1,8 @@
-//! Every command against a run on every target: a table of exit codes and of what is said. Neither Docker nor
-//! AWS answers here, so commands that need them must say so, and change nothing.
+//! Every command against a run on every target: a table of exit codes and of what is said. There is no Docker
+//! here, and AWS refuses everything, so commands that need them must say so, and change nothing.
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
 
 use cuttlefish::config::Config;
 use cuttlefish::deploy::docker::deployment::{BrokerPlace, StorePlace};
@@ -187,11 +190,16 @@ fn a_run_of_an_earlier_version_is_found_by_its_documents() {
 }
 
 /// Directories with a run in each of [`STATES`], to be copied.
-struct StateTemplates(TestProgram);
+struct StateTemplates {
+    program: TestProgram,
+    /// URL of an AWS that refuses everything.
+    aws: String,
+}
 
 /// A copy of one of them.
 struct StateCopy {
     program: TestProgram,
+    aws: String,
 }
 
 impl StateTemplates {
@@ -222,17 +230,23 @@ impl StateTemplates {
             dir.keep_document(&deployment).unwrap();
             drop(dir.lock().unwrap());
         }
-        Self(program)
+        Self {
+            program,
+            aws: refusing_aws(),
+        }
     }
 
     fn copy(&self, state: &str) -> StateCopy {
         let program = TestProgram::new();
-        copy_all(&self.0.home.path().join(state), program.home.path());
+        copy_all(&self.program.home.path().join(state), program.home.path());
         for file in ["weights.safetensors", "rows.csv"] {
-            let from = self.0.home.path().join(file);
+            let from = self.program.home.path().join(file);
             std::fs::copy(from, program.home.path().join(file)).unwrap();
         }
-        StateCopy { program }
+        StateCopy {
+            program,
+            aws: self.aws.clone(),
+        }
     }
 }
 
@@ -254,14 +268,34 @@ impl StateCopy {
         let mut command = self.program.command(&args);
         command
             .env("DOCKER_HOST", "unix:///nowhere/docker.sock")
-            .env("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+            .env("AWS_ENDPOINT_URL", &self.aws)
             .env("AWS_REGION", "nowhere-1")
             .env("AWS_ACCESS_KEY_ID", "k")
             .env("AWS_SECRET_ACCESS_KEY", "s")
-            .env("AWS_MAX_ATTEMPTS", "1")
             .output()
             .expect("the program starts")
     }
+}
+
+/// An HTTP server that refuses every request as AWS does, in a form that no client repeats.
+fn refusing_aws() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            std::thread::spawn(move || {
+                let _ = stream.read(&mut [0; 65536]);
+                let body = r#"{"__type": "AccessDeniedException", "message": "nobody may"}"#;
+                let _ = write!(
+                    stream,
+                    "HTTP/1.1 400 Bad Request\r\ncontent-type: application/x-amz-json-1.0\r\n\
+                     connection: close\r\ncontent-length: {}\r\n\r\n{body}",
+                    body.len()
+                );
+            });
+        }
+    });
+    url
 }
 
 /// The record of the example, as its run would have it.
