@@ -40,7 +40,7 @@ const FIGURES_EVERY: Duration = Duration::from_secs(6);
 /// Measures training in containers. Needs Docker, and a broker image that is there.
 #[derive(Parser)]
 struct Args {
-    /// Where the MNIST files are.
+    /// Directory of the MNIST files.
     #[arg(long)]
     data_dir: PathBuf,
     /// Turns of training and of bare messages: a machine that is shared is not as fast in one minute
@@ -53,7 +53,7 @@ struct Args {
     /// Neurons of the hidden layer; may be given several times.
     #[arg(long, default_values_t = [64, 128])]
     hidden: Vec<usize>,
-    /// How rows reach the first layer.
+    /// Way of the rows to the first layer.
     #[arg(long, default_value = "reference", value_parser = ["reference", "broadcast"])]
     data: String,
     /// Neurons of a container.

@@ -27,7 +27,7 @@ const LEARNING_RATE: f32 = 0.05;
 /// Measures training speed of a convolutional network.
 #[derive(Parser)]
 struct Args {
-    /// Where the MNIST files are.
+    /// Directory of the MNIST files.
     #[arg(long)]
     data_dir: PathBuf,
     /// Neurons hosted by one actor; whole layers by default.

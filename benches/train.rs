@@ -60,7 +60,7 @@ static COUNTING: CountingAllocator = CountingAllocator;
 /// Measures training speed.
 #[derive(Parser)]
 struct Args {
-    /// Where the MNIST files are.
+    /// Directory of the MNIST files.
     #[arg(long)]
     data_dir: PathBuf,
     /// Neurons hosted by one actor; whole layers by default.

@@ -88,6 +88,20 @@ pub enum Error {
         /// The problem.
         problem: String,
     },
+    /// A document that says where the run is, and cannot be read: what to remove with the run is unknown.
+    #[error(
+        "read run `{run}`: `{}`: {problem} (mend the file; or, once the run has no containers or services \
+         any more, remove the directory)",
+        path.display()
+    )]
+    Document {
+        /// The name.
+        run: String,
+        /// The document.
+        path: PathBuf,
+        /// The problem.
+        problem: String,
+    },
     /// The store refused.
     #[error(transparent)]
     Store(#[from] crate::store::Error),
@@ -254,9 +268,10 @@ impl RunDir {
         };
         serde_json::from_str(&json)
             .map(Some)
-            .map_err(|error| Error::Broken {
+            .map_err(|error| Error::Document {
                 run: self.name.clone(),
-                problem: format!("its `{file}`: {error}"),
+                path,
+                problem: error.to_string(),
             })
     }
 

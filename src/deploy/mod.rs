@@ -288,11 +288,11 @@ impl Deployment {
         };
         match deployment.version() {
             DOCUMENT_VERSION => Ok(Some(deployment)),
-            version => Err(run_dir::Error::Broken {
+            version => Err(run_dir::Error::Document {
                 run: dir.name().to_owned(),
+                path: dir.path().to_owned(),
                 problem: format!(
-                    "its document has version {version}, this program reads version \
-                     {DOCUMENT_VERSION}"
+                    "the run has version {version}, this program reads version {DOCUMENT_VERSION}"
                 ),
             }),
         }

@@ -264,7 +264,7 @@ mod tests {
         let rows = RowCounts::of(&dataset);
         let ended = follow("stuck", session, &graph, rows, &monitor);
         let ended = tokio::time::timeout(Duration::from_secs(60), ended).await;
-        let error = ended.expect("nobody waits").err().expect("it was left");
+        let error = ended.expect("nobody waits").expect_err("it was left");
         let is_left = |error: &Error| {
             matches!(
                 error,

@@ -13,7 +13,7 @@ use super::desired;
 
 /// Memory of a unit's process before any neuron (`Pss_Anon` 2.3 MiB), in bytes.
 const UNIT: u64 = 5 << 19;
-/// The same of a synapse or trainer, which listens to hundreds of queues (6.5 and 8.0 MiB).
+/// Memory of a synapse's or trainer's process, which listens to hundreds of queues (6.5 and 8.0 MiB), in bytes.
 const GATHERER: u64 = 8 << 20;
 /// The store's process, with its database's cache and a connection of every actor (34 MiB).
 const STORE: u64 = 40 << 20;
@@ -114,7 +114,7 @@ pub struct BrokerCost {
 }
 
 impl Cost {
-    /// What a network costs that is laid out so. The plan is that of the graph, deployed.
+    /// Cost of a network in a layout. The plan is that of the graph, deployed.
     pub fn new(graph: &Graph, plan: &Plan, layout: Layout) -> Self {
         let roster = Roster::new(graph);
         let actors = roster.counts().all() as u64;

@@ -152,7 +152,7 @@ impl Role {
         all.find(|role| role.word() == word)
     }
 
-    /// Whether it is an actor of the run, and not what actors need.
+    /// True for an actor of the run, and not for what actors need.
     pub fn is_actor(self) -> bool {
         matches!(self, Self::Actor(_))
     }

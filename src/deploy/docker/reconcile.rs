@@ -15,7 +15,7 @@ pub struct ObservedContainer {
     pub actor: String,
     /// Kind of container by its label; none for a label that is none of ours.
     pub role: Option<Role>,
-    /// What it was made from, by its label.
+    /// Fingerprint of what it was made from, by its label.
     pub fingerprint: String,
     /// `running`, `exited`, ...
     pub state: String,
