@@ -195,6 +195,11 @@ impl RunDir {
             .any(|file| self.path.join(file).exists())
     }
 
+    /// True if the directory has the store of a local run.
+    pub fn has_store(&self) -> bool {
+        self.path.join(STORE).exists()
+    }
+
     /// Creates the directory unless it is there.
     pub fn create(&self) -> Result<(), Error> {
         fs::create_dir_all(&self.path).map_err(|source| io(&self.path, source))
@@ -210,7 +215,11 @@ impl RunDir {
                 .read(true)
                 .write(true)
                 .open(&path)
-                .map_err(|source| io(&path, source))?;
+                .map_err(|source| match source.kind() {
+                    // Another process has removed the run.
+                    ErrorKind::NotFound => self.unknown(),
+                    _ => io(&path, source),
+                })?;
             match file.try_lock() {
                 // A run that was removed meanwhile took its lock file with it, and a lock on that
                 // one would keep nobody out.
@@ -229,6 +238,13 @@ impl RunDir {
             std::thread::sleep(LOCK_PAUSE);
         }
         unreachable!("the loop ends by returning")
+    }
+
+    fn unknown(&self) -> Error {
+        Error::Unknown {
+            run: self.name.clone(),
+            runs_dir: self.path.parent().unwrap_or(&self.path).to_owned(),
+        }
     }
 
     /// The process that works on the run, if one does. Changes nothing.

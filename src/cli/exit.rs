@@ -81,28 +81,31 @@ impl Failure {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        let exit = match &error {
-            Error::Unreadable(_)
-            | Error::NotUtf8 { .. }
-            | Error::Topology { .. }
-            | Error::Overrides { .. }
-            | Error::Unfit(_)
-            | Error::Change(_) => Exit::Usage,
-            Error::Data(_) | Error::DataChanged(_) | Error::NoRows { .. } => Exit::Data,
-            Error::Weights { .. } => Exit::Data,
-            Error::OtherTarget { .. } => Exit::Run,
-            Error::Directory(error) => of_directory(error),
-            Error::Store(error) => of_store(error),
-            Error::Target(error) => of_target(error),
-            Error::Fault(Fault::NotFinite { .. } | Fault::LossNotFinite { .. }) => Exit::Diverged,
-            Error::Cancelled { .. } | Error::Left { .. } => Exit::Interrupted,
-            Error::Fault(_)
-            | Error::Export(_)
-            | Error::Corrupt(_)
-            | Error::StoreLost { .. }
-            | Error::Curves(_) => Exit::Failed,
-        };
+        let exit = exit_of(&error);
         Self::with_hint(exit, error.to_string())
+    }
+}
+
+fn exit_of(error: &Error) -> Exit {
+    match error {
+        Error::Unreadable(_)
+        | Error::NotUtf8 { .. }
+        | Error::Topology { .. }
+        | Error::Overrides { .. }
+        | Error::Unfit(_)
+        | Error::Change(_) => Exit::Usage,
+        Error::Data(_) | Error::DataChanged(_) | Error::NoRows { .. } => Exit::Data,
+        Error::Weights { .. } => Exit::Data,
+        Error::OtherTarget { .. } | Error::ChangedMeanwhile(_) => Exit::Run,
+        Error::Directory(error) => of_directory(error),
+        Error::Store(error) => of_store(error),
+        Error::Target(error) => of_target(error),
+        Error::Fault(Fault::NotFinite { .. } | Fault::LossNotFinite { .. }) => Exit::Diverged,
+        Error::Cancelled { .. } | Error::Left { .. } => Exit::Interrupted,
+        Error::Fault(_) | Error::Export(_) | Error::Corrupt(_) | Error::StoreLost { .. } => {
+            Exit::Failed
+        }
+        Error::Remains { error, .. } => exit_of(error),
     }
 }
 

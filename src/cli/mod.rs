@@ -92,7 +92,7 @@ enum Command {
     Import(import::Args),
     /// Print the SHA-256 of a run's weights
     Digest(inspect::DigestArgs),
-    /// RunSnapshot at a run, a layer or one neuron
+    /// Look at a run, a layer or one neuron
     Inspect(inspect::Args),
     /// List runs, or what one run consists of
     Ps(ps::Args),

@@ -85,6 +85,9 @@ fn document(planned: &TargetPlan) -> Result<Value, Failure> {
     if let Some(differences) = &planned.differences {
         document["differs"] = json!(differences);
     }
+    if let Some(problem) = &planned.unknown {
+        document["differs_problem"] = json!(problem);
+    }
     if let Some(obstacle) = &planned.obstacle {
         document["obstacle"] = json!(obstacle);
     }
@@ -109,6 +112,9 @@ fn text(planned: &TargetPlan) -> String {
         if differences.is_empty() {
             text.push_str("  nothing\n");
         }
+    }
+    if let Some(problem) = &planned.unknown {
+        text.push_str(&format!("\nwhat `up` would change is unknown: {problem}\n"));
     }
     if let Some(obstacle) = &planned.obstacle {
         text.push_str(&format!("\nin the way: {obstacle}\n"));

@@ -42,7 +42,7 @@ impl LocalTarget {
 
     /// The run's store, which is opened only where there is a run: opening makes its file.
     fn existing_store(&self) -> Result<DynamoStore, Error> {
-        if !self.dir.exists() {
+        if !self.dir.has_store() {
             return Err(Error::NotUp {
                 run: self.dir.name().to_owned(),
             });
@@ -58,6 +58,9 @@ impl LocalTarget {
     /// True if the directory has a run. A store without a record is what a process leaves that was killed
     /// while it made one.
     pub async fn is_run(dir: &RunDir) -> bool {
+        if !dir.has_store() {
+            return false;
+        }
         match dir.existing_store() {
             Ok(store) => !matches!(
                 store.get_record().await,
@@ -78,6 +81,16 @@ impl Target for LocalTarget {
         Ok(self.saved().await?.record)
     }
 
+    async fn check(
+        &self,
+        workload: &Workload,
+        _is_replacing: bool,
+        _monitor: &Monitor,
+    ) -> Result<(), Error> {
+        workload.record.to_json()?;
+        Ok(())
+    }
+
     async fn up(&mut self, workload: &Workload, _monitor: &Monitor) -> Result<Changes, Error> {
         let store = self.dir.store().await?;
         // The record last: without it there is no run yet.
@@ -96,7 +109,7 @@ impl Target for LocalTarget {
         let saved = self.saved().await?;
         let mut differences = Vec::new();
         if saved.record.topology != workload.record.topology {
-            differences.push("train another network than the run's".to_owned());
+            differences.push("train with another topology than the run's".to_owned());
         } else if !saved.progress().finished {
             differences.push("train the run to its end".to_owned());
         }
@@ -234,9 +247,11 @@ impl Session for LocalRun {
     }
 
     fn abandon(mut self: Box<Self>) -> Left {
-        // The threads are not waited for: they end with the process, in the middle of the arithmetic
-        // if need be. The store is made for that.
-        self.arbiters.clear();
+        // The threads end after the step under way, and are not waited for: the process may end in the middle
+        // of the arithmetic. The store is made for that.
+        for arbiter in self.arbiters.drain(..) {
+            arbiter.stop();
+        }
         Left::Stopped
     }
 }

@@ -74,6 +74,18 @@ pub trait Target {
     /// When it cannot be read.
     async fn record(&self) -> Result<Record, Error>;
 
+    /// Refuses a workload that `up` could not bring up: changes nothing. With `is_replacing` a run that is there
+    /// is removed before.
+    ///
+    /// # Errors
+    /// Says what is missing, or too much.
+    async fn check(
+        &self,
+        workload: &Workload,
+        is_replacing: bool,
+        monitor: &Monitor,
+    ) -> Result<(), Error>;
+
     /// Brings the run up, or to what `workload` now asks for, and returns what was changed.
     ///
     /// # Errors
@@ -201,6 +213,22 @@ pub struct Workload {
     /// State of every neuron that a new run begins with, `[layer][neuron]`; None for the one that the
     /// topology and its seed say.
     pub weights: Option<Vec<Vec<NeuronState>>>,
+}
+
+impl Workload {
+    /// True if the run's store still has to get the weights that it begins with.
+    ///
+    /// # Errors
+    /// When an earlier `up` was ended before it had written them, and this workload has none.
+    fn awaits_weights(&self, run: &str, awaited_before: bool) -> Result<bool, Error> {
+        if awaited_before && self.weights.is_none() {
+            return Err(Error::Unusable(format!(
+                "run `{run}` was to begin with weights that were never written (remove it with \
+                 `cuttlefish down {run}`, and import them again)"
+            )));
+        }
+        Ok(self.weights.is_some())
+    }
 }
 
 /// Options of a run that is brought up: where it finds what a target needs.

@@ -109,11 +109,8 @@ pub enum Error {
         /// Advice how to go on, on a line of its own; empty where nothing is to be done here.
         hint: String,
     },
-    /// The curves cannot be drawn.
-    #[error("failed to draw the curves: {0}")]
-    Curves(String),
     /// The caller asked to stop while the run came up.
-    #[error("interrupted; {}", match .is_new {
+    #[error("interrupted; {}", match .is_removed {
         true => "what was made is removed again".to_owned(),
         false => format!("bring it up again, or remove it with `cuttlefish down {run}`"),
     })]
@@ -121,8 +118,19 @@ pub enum Error {
         /// The run.
         run: String,
         /// True if it was not there before, and has been removed.
-        is_new: bool,
+        is_removed: bool,
     },
+    /// Bringing the run up failed, and so did removing what was made.
+    #[error("{error}\n{remains}")]
+    Remains {
+        /// The first failure.
+        error: Box<Self>,
+        /// What remains, and how to remove it.
+        remains: Box<Self>,
+    },
+    /// The run is not what it was when it was prepared.
+    #[error("run `{0}` has been changed by another process meanwhile (say it again)")]
+    ChangedMeanwhile(String),
     /// The caller let go of the run.
     #[error("{}", words_of_left(run, *left))]
     Left {

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::{Error, Run};
 use crate::deploy::Kind;
 use crate::host::End;
+use crate::monitor::Monitor;
 use crate::report::plot;
 
 /// Results of a training.
@@ -71,6 +72,7 @@ impl Run {
         &self,
         end: End,
         graph: &Graph,
+        monitor: &Monitor,
     ) -> Result<TrainingResult, Error> {
         let outcome = match end {
             End::Finished(outcome) => *outcome,
@@ -92,7 +94,13 @@ impl Run {
             run: self.name().to_owned(),
             target: self.kind(),
             verdict: outcome.verdict,
-            curves: self.draw_curves(&progress.history)?,
+            curves: self
+                .draw_curves(&progress.history)
+                .unwrap_or_else(|problem| {
+                    // What was trained is not lost for that.
+                    monitor.note(format!("failed to draw the curves: {problem}"));
+                    None
+                }),
             progress,
             task: saved.record.rows.task(),
             parameters: graph.parameters(),
@@ -102,11 +110,11 @@ impl Run {
     }
 
     /// Draws the curves into the run's directory.
-    fn draw_curves(&self, history: &[EpochRecord]) -> Result<Option<PathBuf>, Error> {
+    fn draw_curves(&self, history: &[EpochRecord]) -> Result<Option<PathBuf>, String> {
         if history.is_empty() {
             return Ok(None);
         }
-        let failed = |error: &dyn std::fmt::Display| Error::Curves(error.to_string());
+        let failed = |error: &dyn std::fmt::Display| error.to_string();
         let path = self.dir.path().join("curves.svg");
         let svg = plot::svg(self.name(), history).map_err(|e| failed(&e))?;
         std::fs::write(&path, svg).map_err(|e| failed(&e))?;

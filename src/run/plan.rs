@@ -27,6 +27,8 @@ pub struct TargetPlan {
     pub estimate: Estimate,
     /// Changes that the target would see, a sentence each; None where no run of that name is there.
     pub differences: Option<Vec<String>>,
+    /// Reason why these are unknown; None where they are known, or there is no such run.
+    pub unknown: Option<String>,
     /// Reason why a run of that name is in the way; None where none is.
     pub obstacle: Option<String>,
 }
@@ -94,20 +96,22 @@ pub async fn plan(
             Estimate::Ecs(services, cost)
         }
     };
-    let is_unreachable = matches!(estimate, Estimate::Docker(_, Some(_)));
-    let (differences, obstacle) = match existing(&dir).await? {
-        None => (None, None),
-        // Nobody can tell.
-        Some(_) if is_unreachable => (None, None),
+    let (mut changes, mut unknown, mut obstacle) = (None, None, None);
+    match existing(&dir).await? {
+        None => {}
         Some(current) if current != target => {
-            (None, Some(exists(&dir, current, target).to_string()))
+            obstacle = Some(exists(&dir, current, target).to_string());
         }
-        Some(_) => (differences(dir, services, &workload).await?, None),
-    };
+        Some(_) => match differences(dir, services, &workload).await {
+            Ok(differences) => changes = Some(differences),
+            Err(problem) => unknown = Some(problem.to_string()),
+        },
+    }
     Ok(TargetPlan {
         plan,
         estimate,
-        differences,
+        differences: changes,
+        unknown,
         obstacle,
     })
 }
@@ -126,16 +130,16 @@ fn planned_services(workload: &Workload, data_bytes: u64) -> Result<Vec<Service>
     services.map_err(Error::Unfit)
 }
 
-/// Changes that the run's target would see; None where it cannot be asked.
+/// Changes that the run's target would see.
 async fn differences(
     dir: RunDir,
     services: Services,
     workload: &Workload,
-) -> Result<Option<Vec<String>>, Error> {
+) -> Result<Vec<String>, Error> {
     let run = Run::open_dir(dir.clone()).await?;
     if run.kind() != Kind::Docker {
-        return Ok(Some(run.target.differences(workload).await?));
+        return Ok(run.target.differences(workload).await?);
     }
     let target = crate::deploy::create(dir, Options::Docker(Box::new(services))).await?;
-    Ok(Some(target.differences(workload).await?))
+    Ok(target.differences(workload).await?)
 }

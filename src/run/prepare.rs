@@ -34,6 +34,8 @@ pub struct PreparedRun {
     pub target: Option<Kind>,
     /// The lock of a run that is resumed.
     pub(super) lock: Option<Lock>,
+    /// Record of a run that is there, as it was when this was prepared.
+    pub(super) before: Option<Record>,
 }
 
 /// A new run that is asked for.
@@ -70,17 +72,20 @@ impl PreparedRun {
         let usual = usual_grouping(request.target);
         let grouping = request.overrides.grouping(usual);
         let workload = read_workload(&file, grouping, file.base_dir(), data_dir, config)?;
+        let mut before = None;
         if target.is_some() {
             let run = Run::open_dir(dir.clone()).await?;
-            let before = run.target.record().await?;
-            check_data(&before.data_sha256, &workload.dataset)?;
-            check_change(&run, &before, &workload.record).await?;
+            let record = run.target.record().await?;
+            check_data(&record.data_sha256, &workload.dataset)?;
+            check_change(&run, &record, &workload.record).await?;
+            before = Some(record);
         }
         Ok(Self {
             dir,
             workload,
             is_replacing: request.overwrite && current.is_some(),
             target,
+            before,
             lock: None,
         })
     }
@@ -123,6 +128,7 @@ impl PreparedRun {
             },
             is_replacing: false,
             target: Some(run.kind()),
+            before: None,
             lock: Some(lock),
         })
     }

@@ -11,8 +11,12 @@ use super::{Error, Overrides, PreparedRun, Run, RunRequest, TopologySource, reco
 use crate::config::Config;
 use crate::deploy::{self, Changes, Kind, Options, Workload};
 use crate::monitor::Monitor;
-use crate::record::RowCounts;
-use crate::run_dir::{Lock, RunDir};
+use crate::record::{Record, RowCounts};
+use crate::run_dir::{self, Lock, RunDir};
+
+/// Longest wait for a process that repairs a run, and the pause between two tries.
+const LOCKED_FOR: Duration = Duration::from_secs(15);
+const LOCK_PAUSE: Duration = Duration::from_millis(200);
 
 /// A run that has been brought up, and what that took.
 pub struct LaunchedRun {
@@ -41,6 +45,7 @@ pub async fn bring_up(
         workload,
         is_replacing,
         target: expected,
+        before,
         lock,
     } = prepared;
     let kind = options.kind();
@@ -51,6 +56,9 @@ pub async fn bring_up(
             requested: kind,
         });
     }
+    // Refused before anything is made, and before the run that is replaced is removed.
+    let target = deploy::create(dir.clone(), options.clone()).await?;
+    target.check(&workload, is_replacing, monitor).await?;
     let lock = match lock {
         Some(lock) => lock,
         None => {
@@ -58,10 +66,10 @@ pub async fn bring_up(
             dir.lock()?
         }
     };
-    // Another process may have made a run, or removed it, while this one was prepared.
+    // Another process may have made a run, changed it or removed it, while this one was prepared.
     match existing(&dir).await? {
         Some(_) if is_replacing => remove(&dir, &lock, monitor).await?,
-        current if current == expected => {}
+        current if current == expected => check_unchanged(&dir, before.as_ref()).await?,
         Some(current) => return Err(exists(&dir, current, kind)),
         None => {
             return Err(Error::from(deploy::Error::TakenDown {
@@ -70,8 +78,8 @@ pub async fn bring_up(
         }
     }
     let is_new = is_replacing || expected.is_none();
-    if is_new {
-        // A process that was killed while it made a run may have left something.
+    if is_new && dir.exists() {
+        // A process that was killed while it made a run has left something.
         dir.clear(&lock)?;
     }
     let started = Instant::now();
@@ -90,6 +98,18 @@ pub async fn bring_up(
     })
 }
 
+/// Refuses to go on with a run that is not what it was when it was prepared.
+async fn check_unchanged(dir: &RunDir, before: Option<&Record>) -> Result<(), Error> {
+    let Some(before) = before else {
+        return Ok(());
+    };
+    let current = deploy::open(dir.clone()).await?.record().await?;
+    match current.to_json()? == before.to_json()? {
+        true => Ok(()),
+        false => Err(Error::ChangedMeanwhile(dir.name().to_owned())),
+    }
+}
+
 /// Removes what was made, if the run was not there before.
 async fn give_up(
     dir: &RunDir,
@@ -99,20 +119,24 @@ async fn give_up(
     monitor: &Monitor,
 ) -> Error {
     let run = dir.name().to_owned();
-    if is_new {
-        let removed = async {
-            remove(dir, &lock, monitor).await?;
-            Ok::<(), Error>(dir.remove(&lock)?)
-        };
-        if let Err(left) = removed.await {
-            monitor.note(format!(
-                "{left}\nwhat is left can be removed with `cuttlefish down {run}`"
-            ));
-        }
-    }
-    match error {
-        deploy::Error::Interrupted => Error::Cancelled { run, is_new },
+    let removed = match is_new {
+        false => Ok(()),
+        true => match remove(dir, &lock, monitor).await {
+            Ok(()) => dir.remove(&lock).map_err(Error::from),
+            Err(error) => Err(error),
+        },
+    };
+    let is_removed = is_new && removed.is_ok();
+    let error = match error {
+        deploy::Error::Interrupted => Error::Cancelled { run, is_removed },
         error => error.into(),
+    };
+    match removed {
+        Ok(()) => error,
+        Err(remains) => Error::Remains {
+            error: Box::new(error),
+            remains: Box::new(remains),
+        },
     }
 }
 
@@ -188,7 +212,7 @@ impl Run {
     ) -> Result<TrainingResult, Error> {
         let session = self.target.session(graph).await?;
         let end = follow(self.name(), session, graph, counts, monitor).await?;
-        self.training_result(end, graph).await
+        self.training_result(end, graph, monitor).await
     }
 
     /// Removes the run and everything that belongs to it.
@@ -198,9 +222,26 @@ impl Run {
     pub async fn down(self, monitor: &Monitor) -> Result<(), Error> {
         let lock = match self.lock {
             Some(lock) => lock,
-            None => self.dir.lock()?,
+            None if self.target.kind() == Kind::Local => self.dir.lock()?,
+            // A process that is attached takes it for the moments in which it repairs the run.
+            None => lock_patiently(&self.dir).await?,
         };
-        self.target.down(&lock, monitor).await?;
+        // Another process may have changed it before the lock was taken.
+        let target = deploy::open(self.dir.clone()).await?;
+        target.down(&lock, monitor).await?;
         Ok(self.dir.remove(&lock)?)
+    }
+}
+
+/// Takes a run for this process, as soon as others have let go of it.
+async fn lock_patiently(dir: &RunDir) -> Result<Lock, Error> {
+    let started = Instant::now();
+    loop {
+        match dir.lock() {
+            Err(run_dir::Error::Locked { .. }) if started.elapsed() < LOCKED_FOR => {
+                tokio::time::sleep(LOCK_PAUSE).await;
+            }
+            locked => return Ok(locked?),
+        }
     }
 }

@@ -30,6 +30,9 @@ pub struct Deployment {
     pub containers_per_bridge: usize,
     /// The run's record, as its store has it.
     pub record: Record,
+    /// True until the store has the weights that the run is to begin with.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub awaits_weights: bool,
 }
 
 /// Place of a run's broker.
@@ -88,6 +91,7 @@ impl Deployment {
             feed,
             containers_per_bridge: CONTAINERS_PER_BRIDGE,
             record,
+            awaits_weights: false,
         }
     }
 }

@@ -61,11 +61,11 @@ impl DockerRun {
         }
     }
 
-    /// True if the run is still there: another process may have taken it down.
+    /// True if the run is still there: another process may have taken it down, or replaced it.
     pub(super) fn is_there(&self) -> bool {
         matches!(
             deploy::Deployment::read(&self.dir),
-            Ok(Some(deploy::Deployment::Docker(_)))
+            Ok(Some(deploy::Deployment::Docker(current))) if current.owner == self.deployment.owner
         )
     }
 }
@@ -123,11 +123,22 @@ impl Target for DockerTarget {
         Ok(self.run()?.deployment.record.clone())
     }
 
+    async fn check(
+        &self,
+        workload: &Workload,
+        is_replacing: bool,
+        monitor: &Monitor,
+    ) -> Result<(), Error> {
+        let before = self.run.as_ref().filter(|_| !is_replacing);
+        let before = before.map(|run| &run.deployment);
+        let checked = estimate::check(&self.docker, workload, &self.services, before);
+        checked.await?.note(monitor);
+        Ok(())
+    }
+
     async fn up(&mut self, workload: &Workload, monitor: &Monitor) -> Result<Changes, Error> {
         let before = self.run.as_ref().map(|run| run.deployment.clone());
         let before = before.as_ref();
-        let checked = estimate::check(&self.docker, workload, &self.services, before);
-        checked.await?.note(monitor);
         // From here on the run may be there, whatever comes of this.
         let run = DockerRun::prepare(
             self.dir.clone(),

@@ -163,7 +163,11 @@ impl DockerRun {
         let image = neuron_image(&docker, image, program, monitor).await?;
         monitor.check_cancelled()?;
         let name = image.name.clone();
-        let deployment = external::deployment(&dir, workload, services, before, name).await?;
+        let mut deployment = external::deployment(&dir, workload, services, before, name).await?;
+        deployment.awaits_weights = workload.awaits_weights(
+            dir.name(),
+            before.is_some_and(|before| before.awaits_weights),
+        )?;
         refuse_foreign(&docker, dir.name(), &deployment.owner).await?;
         external::try_from_here(dir.name(), services, &deployment.table).await?;
         if let BrokerPlace::Companion { image } = &deployment.broker
@@ -221,6 +225,12 @@ impl DockerRun {
         // Before the record, without which containers wait.
         if let Some(weights) = &workload.weights {
             import::begin_with(&store, &workload.graph, weights).await?;
+            let deployment = Deployment {
+                awaits_weights: false,
+                ..self.deployment.clone()
+            };
+            self.dir
+                .keep_document(&deploy::Deployment::Docker(Box::new(deployment)))?;
         }
         store.put_record(&workload.record.to_json()?).await?;
         self.apply("starting containers", rest, monitor).await?;

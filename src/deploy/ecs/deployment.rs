@@ -29,6 +29,9 @@ pub struct Deployment {
     /// Bytes of the data set; 0 where a program wrote this that did not look at them.
     #[serde(default)]
     pub data_bytes: u64,
+    /// True until the store has the weights that the run is to begin with.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub awaits_weights: bool,
 }
 
 impl Deployment {
@@ -51,6 +54,7 @@ impl Deployment {
             endpoint,
             record,
             data_bytes: DataShape::from(dataset).bytes(),
+            awaits_weights: false,
         }
     }
 }

@@ -84,9 +84,23 @@ impl Target for EcsTarget {
         Ok(self.run()?.deployment.record.clone())
     }
 
+    async fn check(
+        &self,
+        workload: &Workload,
+        is_replacing: bool,
+        _monitor: &Monitor,
+    ) -> Result<(), Error> {
+        let before = self.run.as_ref().filter(|_| !is_replacing);
+        let before = before.map(|run| run.deployment.clone());
+        let deployment = deployment(workload, &self.options, before).await?;
+        services(&deployment, &workload.graph).map(drop)
+    }
+
     async fn up(&mut self, workload: &Workload, monitor: &Monitor) -> Result<Changes, Error> {
         let before = self.run.as_ref().map(|run| run.deployment.clone());
-        let deployment = deployment(workload, &self.options, before).await?;
+        let awaited = before.as_ref().is_some_and(|before| before.awaits_weights);
+        let mut deployment = deployment(workload, &self.options, before).await?;
+        deployment.awaits_weights = workload.awaits_weights(self.dir.name(), awaited)?;
         let run = EcsRun::of(self.dir.clone(), deployment).await;
         self.run.insert(run).up(workload, monitor).await
     }
@@ -154,11 +168,11 @@ impl EcsRun {
         }
     }
 
-    /// True if the run is still there: another process may have taken it down.
+    /// True if the run is still there: another process may have taken it down, or replaced it.
     pub(super) fn is_there(&self) -> bool {
         matches!(
             deploy::Deployment::read(&self.dir),
-            Ok(Some(deploy::Deployment::Ecs(_)))
+            Ok(Some(deploy::Deployment::Ecs(current))) if current.owner == self.deployment.owner
         )
     }
 
@@ -194,6 +208,12 @@ impl EcsRun {
         // Before the record, without which tasks wait.
         if let Some(weights) = &workload.weights {
             import::begin_with(&store, &workload.graph, weights).await?;
+            let deployment = Deployment {
+                awaits_weights: false,
+                ..self.deployment.clone()
+            };
+            self.dir
+                .keep_document(&deploy::Deployment::Ecs(Box::new(deployment)))?;
         }
         store.put_record(&record).await?;
         self.apply("changing services", &actions, monitor).await?;
@@ -340,7 +360,8 @@ impl EcsRun {
             all_removed([removed.map_err(Error::from)], run)?;
         }
         let trainer = trainer_service(self.dir.name());
-        if self.ecs.is_defined(&trainer).await? {
+        let is_defined = self.ecs.is_defined(&trainer).await;
+        if matches!(is_defined, Ok(true)) {
             // The broker need not be one that this machine reaches.
             monitor.note("removing queues");
             if let Err(error) = self.ecs.run_once(&trainer, container::UNWIRE).await {
@@ -353,7 +374,8 @@ impl EcsRun {
         }
         let retired = self.ecs.retire_definitions().await.map_err(Error::from);
         let items = remove_items(&self.store().await?).await;
-        all_removed([retired, items], run)
+        let defined = is_defined.map(drop).map_err(Error::from);
+        all_removed([defined, retired, items], run)
     }
 }
 

@@ -24,9 +24,12 @@ pub(super) struct EcsSession<'a> {
 
 impl<'a> EcsSession<'a> {
     pub(super) async fn new(run: &'a EcsRun) -> Result<Self, Error> {
+        let store = run.store().await?;
+        // A store that cannot be read at all is an error now, and waited for later.
+        store.get_snapshot().await?;
         Ok(Self {
             run,
-            store: run.store().await?,
+            store,
             last: RunSnapshot::default(),
             is_stopping: false,
         })
