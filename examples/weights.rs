@@ -1,6 +1,6 @@
 //! Starts a run from given weights, trains it on, and shows how far they went.
 
-use cuttlefish::deploy::{Kind, Options};
+use cuttlefish::deploy::{Options, TargetKind};
 use cuttlefish::layers::{NeuronLayer, dense};
 use cuttlefish::math::Activation;
 use cuttlefish::monitor::Monitor;
@@ -19,7 +19,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let request = RunRequest {
             topology: TopologySource::Program(&topology("second")),
             overrides: &Overrides::default(),
-            target: Kind::Local,
+            target: TargetKind::Local,
             overwrite: false,
         };
         let second = PreparedRun::from_topology(&request, &config)

@@ -6,7 +6,7 @@ use super::screen::Screen;
 use super::{Exit, Failure, print};
 use crate::deploy::docker::Docker;
 use crate::deploy::docker::up::neuron_image;
-use crate::deploy::{self, Kind};
+use crate::deploy::{self, TargetKind};
 use crate::run::Error;
 
 #[derive(Debug, clap::Subcommand)]
@@ -26,7 +26,7 @@ pub enum ImageCommand {
 
 pub async fn run(command: &ImageCommand) -> Result<Exit, Failure> {
     let ImageCommand::Build { program } = command;
-    let monitor = Screen::monitor(Kind::Docker);
+    let monitor = Screen::monitor(TargetKind::Docker);
     let built = async {
         let docker = Docker::connect().await?;
         neuron_image(&docker, None, program.as_deref(), &monitor).await

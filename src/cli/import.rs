@@ -8,7 +8,7 @@ use super::target::{EcsArgs, TargetArg, options};
 use super::up::show_changes;
 use super::{Exit, Failure, FileArgs, tell};
 use crate::config::Config;
-use crate::deploy::Kind;
+use crate::deploy::TargetKind;
 use crate::import;
 use crate::run::{Error, PreparedRun, RunRequest, TopologySource, bring_up};
 
@@ -53,7 +53,7 @@ pub async fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
     let refused = |problem: String| Error::Weights { problem };
     let file = std::fs::read(&args.weights)
         .map_err(|error| refused(format!("failed to read `{path}`: {error}")))?;
-    let target = Kind::from(args.target);
+    let target = TargetKind::from(args.target);
     let overrides = args.file_args.overrides();
     let request = RunRequest {
         topology: TopologySource::File(&args.into),
@@ -70,7 +70,7 @@ pub async fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
     let monitor = Screen::listening(false, target)?;
     let up = bring_up(prepared, options, &monitor).await?;
     show_changes(&up, &monitor);
-    if target == Kind::Local {
+    if target == TargetKind::Local {
         let run = up.run.name();
         tell(format_args!(
             "run {run} begins with the weights of {path} (`cuttlefish train --resume {run}` trains it)"

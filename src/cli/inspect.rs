@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Exit, Failure, print, print_json, tell};
 use crate::config::Config;
-use crate::deploy::Kind;
+use crate::deploy::TargetKind;
 use crate::deploy::docker::DockerRun;
 use crate::record::SavedRun;
 use crate::report::table::align;
@@ -54,7 +54,7 @@ pub async fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
     let run = Run::open(config, parts.next().unwrap_or_default()).await?;
     let (layer, index) = (parts.next(), parts.next());
     let document = match (layer, index) {
-        (Some(layer), Some(index)) if run.kind() == Kind::Docker && !args.committed => {
+        (Some(layer), Some(index)) if run.kind() == TargetKind::Docker && !args.committed => {
             match live(&run, layer, index).await? {
                 Some(live) if args.json => live,
                 Some(live) => flat(&live),

@@ -8,13 +8,14 @@ use serde_json::{Value, json};
 use super::services::ServiceArgs;
 use super::{Exit, Failure, FileArgs, print, print_json};
 use crate::config::Config;
-use crate::deploy::Kind;
+use crate::deploy::TargetKind;
 use crate::deploy::docker::cost::Cost;
 use crate::deploy::docker::estimate::DockerEstimate;
 use crate::deploy::docker::limits::{Limit, Standing};
+use crate::deploy::estimate::Estimate;
 use crate::report::numbers::{size, thousands};
 use crate::report::table::align;
-use crate::run::plan::{Estimate, TargetPlan, plan};
+use crate::run::plan::{TargetPlan, plan};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  cuttlefish plan topology/digits.yaml\n  \
@@ -51,9 +52,9 @@ enum PlanTarget {
 
 pub async fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
     let target = match args.target {
-        PlanTarget::Local => Kind::Local,
-        PlanTarget::Docker => Kind::Docker,
-        PlanTarget::Ecs => Kind::Ecs,
+        PlanTarget::Local => TargetKind::Local,
+        PlanTarget::Docker => TargetKind::Docker,
+        PlanTarget::Ecs => TargetKind::Ecs,
     };
     let overrides = args.file_args.overrides();
     let services = |is_up| args.services.resolve(config, is_up);
@@ -74,11 +75,11 @@ fn document(planned: &TargetPlan) -> Result<Value, Failure> {
     let mut document = document.map_err(|error| Failure::new(Exit::Failed, error))?;
     match &planned.estimate {
         Estimate::Local => {}
-        Estimate::Docker(outlook, problem) => {
-            document["cost"] = json!(outlook.cost);
-            document["host"] = json!(outlook.host);
+        Estimate::Docker(estimate, problem) => {
+            document["cost"] = json!(estimate.cost);
+            document["host"] = json!(estimate.host);
             document["host_problem"] = json!(problem);
-            document["limits"] = json!(outlook.limits);
+            document["limits"] = json!(estimate.limits);
         }
         Estimate::Ecs(_, cost) => document["ecs"] = json!(cost),
     }
@@ -98,8 +99,8 @@ fn text(planned: &TargetPlan) -> String {
     let mut text = planned.plan.to_string();
     match &planned.estimate {
         Estimate::Local => {}
-        Estimate::Docker(outlook, problem) => {
-            text.push_str(&docker_text(outlook, problem.as_deref()));
+        Estimate::Docker(estimate, problem) => {
+            text.push_str(&docker_text(estimate, problem.as_deref()));
         }
         Estimate::Ecs(services, cost) => text.push_str(&cost.text(services)),
     }
@@ -123,19 +124,19 @@ fn text(planned: &TargetPlan) -> String {
 }
 
 /// Memory and limits of the host, and what is said about them.
-fn docker_text(outlook: &DockerEstimate, problem: Option<&str>) -> String {
-    let host = outlook.host.as_ref().map_or("Docker".to_owned(), |host| {
+fn docker_text(estimate: &DockerEstimate, problem: Option<&str>) -> String {
+    let host = estimate.host.as_ref().map_or("Docker".to_owned(), |host| {
         format!("{}, {} processors", host.name, host.processors)
     });
     let mut text = format!(
         "\nmemory on the host\n\n{}\nlimits of {host}\n\n{}",
-        indent(&memory_rows(&outlook.cost), 1),
-        indent(&limit_rows(&outlook.limits), 2),
+        indent(&memory_rows(&estimate.cost), 1),
+        indent(&limit_rows(&estimate.limits), 2),
     );
-    for limit in outlook.limits_with(Standing::Noted) {
+    for limit in estimate.limits_with(Standing::Noted) {
         text.push_str(&format!("\nnote: {limit}\n"));
     }
-    let exceeded: Vec<&Limit> = outlook.limits_with(Standing::Exceeded).collect();
+    let exceeded: Vec<&Limit> = estimate.limits_with(Standing::Exceeded).collect();
     for limit in &exceeded {
         text.push_str(&format!("\nexceeded: {limit}\n"));
     }

@@ -7,7 +7,7 @@ use super::{Exit, Failure, print, print_json, tell};
 use crate::config::Config;
 use crate::deploy::docker::status::ContainerStatus;
 use crate::deploy::ecs::status::ServiceStatus;
-use crate::deploy::{Actors, Kind};
+use crate::deploy::{Actors, TargetKind};
 use crate::record::SavedRun;
 use crate::report::table::align;
 use crate::run::{Error, Run};
@@ -30,7 +30,7 @@ pub async fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
     let names = match &args.run {
         Some(name) => {
             let run = Run::open(config, name).await?;
-            if run.kind() != Kind::Local {
+            if run.kind() != TargetKind::Local {
                 return actors(&run, args.json).await;
             }
             vec![name.clone()]

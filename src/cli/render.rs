@@ -8,7 +8,7 @@ use super::screen::Screen;
 use super::services::DataArg;
 use super::{Exit, Failure, FileArgs};
 use crate::config::Config;
-use crate::deploy::Kind;
+use crate::deploy::TargetKind;
 use crate::deploy::docker::desired::Role;
 use crate::deploy::docker::up::DEFAULT_BROKER_IMAGE;
 use crate::deploy::ecs::cost::EcsCost;
@@ -110,7 +110,7 @@ pub async fn run(args: Args, config: &Config) -> Result<Exit, Failure> {
             None => stack.map(StackSource::Name),
         },
     };
-    let monitor = Screen::listening(false, Kind::Docker)?;
+    let monitor = Screen::listening(false, TargetKind::Docker)?;
     let rendered = match render(&request, config, &monitor).await {
         Err(Error::Target(crate::deploy::Error::Interrupted)) => {
             let text = "interrupted; nothing was rendered";

@@ -8,7 +8,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Exit, Failure, tell};
-use crate::deploy::Kind;
+use crate::deploy::TargetKind;
 use crate::monitor::{Interrupter, Monitor, RunEvent};
 use crate::report::progress_bar::ProgressDisplay;
 
@@ -20,7 +20,7 @@ pub struct Screen {
     is_quiet: bool,
     is_terminal: bool,
     /// The run's target, for the words about Ctrl-C.
-    target: Kind,
+    target: TargetKind,
     state: Mutex<ScreenState>,
 }
 
@@ -43,7 +43,7 @@ struct Steps {
 impl Screen {
     /// A monitor whose events are shown, except the quiet ones if `is_quiet`. From now on Ctrl-C and SIGTERM
     /// are wishes to stop.
-    pub fn listening(is_quiet: bool, target: Kind) -> Result<Monitor, Failure> {
+    pub fn listening(is_quiet: bool, target: TargetKind) -> Result<Monitor, Failure> {
         let screen = Arc::new(Self {
             is_quiet,
             is_terminal: std::io::stderr().is_terminal(),
@@ -57,7 +57,7 @@ impl Screen {
     }
 
     /// A monitor for work that Ctrl-C ends as it ends every process.
-    pub fn monitor(target: Kind) -> Monitor {
+    pub fn monitor(target: TargetKind) -> Monitor {
         let screen = Self {
             is_quiet: false,
             is_terminal: std::io::stderr().is_terminal(),
@@ -138,9 +138,9 @@ impl Screen {
                 "{at} was sent tick {tick} while it stood at {applied}"
             )),
             RunEvent::Stopping => self.note(match self.target {
-                Kind::Local => "committing; press Ctrl-C again to stop at once",
-                Kind::Docker => "committing; press Ctrl-C again to leave the run alone",
-                Kind::Ecs => "committing; press Ctrl-C again to leave that to the trainer",
+                TargetKind::Local => "committing; press Ctrl-C again to stop at once",
+                TargetKind::Docker => "committing; press Ctrl-C again to leave the run alone",
+                TargetKind::Ecs => "committing; press Ctrl-C again to leave that to the trainer",
             }),
             RunEvent::Training(status) => {
                 if let Some(view) = &mut self.state().training {

@@ -3,7 +3,7 @@
 use super::Failure;
 use super::services::ServiceArgs;
 use crate::config::Config;
-use crate::deploy::{Kind, Options, ecs};
+use crate::deploy::{Options, TargetKind, ecs};
 
 /// A place where actors live.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -16,7 +16,7 @@ pub enum TargetArg {
     Ecs,
 }
 
-impl From<TargetArg> for Kind {
+impl From<TargetArg> for TargetKind {
     fn from(target: TargetArg) -> Self {
         match target {
             TargetArg::Local => Self::Local,
@@ -35,7 +35,7 @@ pub enum ContainerTargetArg {
     Ecs,
 }
 
-impl From<ContainerTargetArg> for Kind {
+impl From<ContainerTargetArg> for TargetKind {
     fn from(target: ContainerTargetArg) -> Self {
         match target {
             ContainerTargetArg::Docker => Self::Docker,
@@ -56,16 +56,16 @@ pub struct EcsArgs {
 
 /// The options of a run on a target; `is_up` says whether it is there already, with places of its own.
 pub fn options(
-    target: Kind,
+    target: TargetKind,
     is_up: bool,
     services: &ServiceArgs,
     ecs: &EcsArgs,
     config: &Config,
 ) -> Result<Options, Failure> {
     Ok(match target {
-        Kind::Local => Options::Local,
-        Kind::Docker => Options::Docker(Box::new(services.resolve(config, is_up)?)),
-        Kind::Ecs => {
+        TargetKind::Local => Options::Local,
+        TargetKind::Docker => Options::Docker(Box::new(services.resolve(config, is_up)?)),
+        TargetKind::Ecs => {
             let services = services.resolve(config, is_up)?;
             // The environment is only for runs that are new, as with broker and store.
             let environment = config.services.stack.clone().filter(|_| !is_up);

@@ -10,7 +10,7 @@ use super::target::{EcsArgs, TargetArg, options};
 use super::up::show_changes;
 use super::{Exit, Failure, FileArgs, print, print_json, tell};
 use crate::config::Config;
-use crate::deploy::Kind;
+use crate::deploy::TargetKind;
 use crate::report::summary;
 use crate::run::{PreparedRun, RunRequest, TopologySource, TrainingResult, bring_up};
 
@@ -57,10 +57,10 @@ pub struct Args {
 
 pub async fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
     let overrides = args.file_args.overrides();
-    let requested = args.target.map(Kind::from);
+    let requested = args.target.map(TargetKind::from);
     let (prepared, target) = match (&args.file, &args.resume) {
         (Some(file), _) => {
-            let target = requested.unwrap_or(Kind::Local);
+            let target = requested.unwrap_or(TargetKind::Local);
             let request = RunRequest {
                 topology: TopologySource::File(file),
                 overrides: &overrides,
@@ -71,12 +71,12 @@ pub async fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
         }
         (None, Some(run)) => {
             let prepared = PreparedRun::from_run(run, &overrides, config).await?;
-            let target = requested.or(prepared.target).unwrap_or(Kind::Local);
+            let target = requested.or(prepared.target).unwrap_or(TargetKind::Local);
             (prepared, target)
         }
         (None, None) => unreachable!("clap asks for one of them"),
     };
-    if target == Kind::Local && (args.detach || args.down) {
+    if target == TargetKind::Local && (args.detach || args.down) {
         let text = "--detach and --down are for runs in containers (see --target)";
         return Err(Failure::new(Exit::Usage, text));
     }

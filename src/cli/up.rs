@@ -7,7 +7,7 @@ use super::services::ServiceArgs;
 use super::target::{ContainerTargetArg, EcsArgs, options};
 use super::{Exit, Failure, FileArgs};
 use crate::config::Config;
-use crate::deploy::Kind;
+use crate::deploy::TargetKind;
 use crate::monitor::Monitor;
 use crate::run::train::LaunchedRun;
 use crate::run::{PreparedRun, RunRequest, TopologySource, bring_up};
@@ -41,7 +41,7 @@ pub struct Args {
 }
 
 pub async fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
-    let target = Kind::from(args.target);
+    let target = TargetKind::from(args.target);
     let overrides = args.file_args.overrides();
     let request = RunRequest {
         topology: TopologySource::File(&args.file),
@@ -57,8 +57,8 @@ pub async fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
     show_changes(&up, &monitor);
     let run = up.run.name();
     let what = match target {
-        Kind::Ecs => "services",
-        Kind::Local | Kind::Docker => "containers",
+        TargetKind::Ecs => "services",
+        TargetKind::Local | TargetKind::Docker => "containers",
     };
     monitor.note(format!(
         "watch it with `cuttlefish attach {run}`, list its {what} with `cuttlefish ps {run}`"
@@ -68,7 +68,7 @@ pub async fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
 
 /// Notes the changes that brought a run up. In one process there are none.
 pub fn show_changes(up: &LaunchedRun, monitor: &Monitor) {
-    if up.run.kind() == Kind::Local {
+    if up.run.kind() == TargetKind::Local {
         return;
     }
     let (run, changes) = (up.run.name(), &up.changes);

@@ -13,7 +13,8 @@ use cuttlefish_core::topology::{Actor, Graph, Roster};
 use cuttlefish_core::trainer::Timing;
 
 use super::{
-    Actors, Changes, DOCUMENT_VERSION, Deployment, Error, Kind, Left, Session, Target, Workload,
+    Actors, Changes, DOCUMENT_VERSION, Deployment, Error, Left, Session, Target, TargetKind,
+    Workload,
 };
 use crate::host::actor::ActorMailbox;
 use crate::host::{Host, Observer, RunSnapshot, Storekeeper, machine};
@@ -73,8 +74,8 @@ impl LocalTarget {
 
 #[async_trait(?Send)]
 impl Target for LocalTarget {
-    fn kind(&self) -> Kind {
-        Kind::Local
+    fn kind(&self) -> TargetKind {
+        TargetKind::Local
     }
 
     async fn record(&self) -> Result<Record, Error> {

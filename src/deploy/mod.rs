@@ -12,18 +12,21 @@
 //! | [`bundle`] | places of the files that such manifests name |
 //! | [`staging`] | a directory that appears whole or not at all |
 //! | [`yaml`] | the YAML of manifests; pure |
+//! | [`estimate`] | a workload's expansion and cost on a target |
 //! | [`error`] | errors of targets |
 //!
 //! [`Target`] is the port, and its documentation the contract; `tests/support/target_contract.rs` is the suite
 //! that every target passes. Nothing here decides about training: that is the trainer's. A process that
 //! brings a run up may end at any moment and be started again: what is there is looked up each time, and
-//! brought to what should be. [`open`] and [`create`] are the only places that name every target.
+//! brought to what should be. [`open`], [`create`] and [`estimate`](mod@estimate) are
+//! where every target is chosen by name.
 
 pub mod bundle;
 pub mod compose;
 pub mod docker;
 pub mod ecs;
 pub mod error;
+pub mod estimate;
 pub mod kubernetes;
 pub mod local;
 pub mod manifests;
@@ -66,7 +69,7 @@ use local::LocalTarget;
 #[async_trait(?Send)]
 pub trait Target {
     /// The kind of place.
-    fn kind(&self) -> Kind;
+    fn kind(&self) -> TargetKind;
 
     /// The record that the run was last brought up with.
     ///
@@ -169,7 +172,7 @@ pub enum Left {
 
 /// The kinds of places.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Kind {
+pub enum TargetKind {
     /// This process, with nothing installed.
     Local,
     /// A Docker host, in a container an actor.
@@ -178,7 +181,7 @@ pub enum Kind {
     Ecs,
 }
 
-impl Kind {
+impl TargetKind {
     /// Every kind.
     pub const ALL: [Self; 3] = [Self::Local, Self::Docker, Self::Ecs];
 
@@ -244,11 +247,11 @@ pub enum Options {
 
 impl Options {
     /// The kind of target that they are for.
-    pub fn kind(&self) -> Kind {
+    pub fn kind(&self) -> TargetKind {
         match self {
-            Self::Local => Kind::Local,
-            Self::Docker(_) => Kind::Docker,
-            Self::Ecs(_) => Kind::Ecs,
+            Self::Local => TargetKind::Local,
+            Self::Docker(_) => TargetKind::Docker,
+            Self::Ecs(_) => TargetKind::Ecs,
         }
     }
 }
@@ -335,11 +338,11 @@ impl Deployment {
     }
 
     /// The kind of target.
-    pub fn kind(&self) -> Kind {
+    pub fn kind(&self) -> TargetKind {
         match self {
-            Self::Local { .. } => Kind::Local,
-            Self::Docker(_) => Kind::Docker,
-            Self::Ecs(_) => Kind::Ecs,
+            Self::Local { .. } => TargetKind::Local,
+            Self::Docker(_) => TargetKind::Docker,
+            Self::Ecs(_) => TargetKind::Ecs,
         }
     }
 }

@@ -6,7 +6,7 @@ use cuttlefish_core::machine::Fault;
 use cuttlefish_core::topology::Problems;
 
 use super::change::Refusal;
-use crate::deploy::{self, Kind, Left};
+use crate::deploy::{self, Left, TargetKind};
 use crate::{data, export, record, run_dir, store};
 
 /// Error of a run's use case. Texts are whole, and say what to do.
@@ -57,9 +57,9 @@ pub enum Error {
         /// The run.
         run: String,
         /// Target that the run is on.
-        current: Kind,
+        current: TargetKind,
         /// The target of the command.
-        requested: Kind,
+        requested: TargetKind,
     },
     /// The data set.
     #[error("failed to {0}")]

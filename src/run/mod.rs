@@ -34,7 +34,7 @@ pub mod weights;
 use cuttlefish_core::topology::Graph;
 
 use crate::config::Config;
-use crate::deploy::{self, Kind, Target};
+use crate::deploy::{self, Target, TargetKind};
 use crate::record::{Record, SavedRun};
 use crate::run_dir::{self, Lock, RunDir};
 pub use error::Error;
@@ -98,7 +98,7 @@ impl Run {
     }
 
     /// The kind of its target.
-    pub fn kind(&self) -> Kind {
+    pub fn kind(&self) -> TargetKind {
         self.target.kind()
     }
 

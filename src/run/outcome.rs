@@ -9,7 +9,7 @@ use cuttlefish_core::topology::Graph;
 use serde_json::{Value, json};
 
 use super::{Error, Run};
-use crate::deploy::Kind;
+use crate::deploy::TargetKind;
 use crate::host::End;
 use crate::monitor::Monitor;
 use crate::report::plot;
@@ -20,7 +20,7 @@ pub struct TrainingResult {
     /// Name of the run.
     pub run: String,
     /// Target that it was trained on.
-    pub target: Kind,
+    pub target: TargetKind,
     /// Completed, or stopped because somebody asked for it.
     pub verdict: Verdict,
     /// Position in the schedule, with every epoch's metrics.
@@ -79,11 +79,11 @@ impl Run {
             End::Failed(fault) => return Err(Error::Fault(fault)),
             End::StoreFailed(problem) => {
                 let hint = match self.kind() {
-                    Kind::Local => format!(
+                    TargetKind::Local => format!(
                         "\ngo on from the last commit with `cuttlefish train --resume {}`",
                         self.name()
                     ),
-                    Kind::Docker | Kind::Ecs => String::new(),
+                    TargetKind::Docker | TargetKind::Ecs => String::new(),
                 };
                 return Err(Error::StoreLost { problem, hint });
             }

@@ -3,20 +3,15 @@
 
 use std::path::Path;
 
-use cuttlefish_core::data::Feed;
-use cuttlefish_core::topology::{DataShape, Plan};
+use cuttlefish_core::topology::Plan;
 
 use super::prepare::{existing, exists, read_workload, usual_grouping};
 use super::topology_file::{Overrides, TopologyFile, TopologySource};
 use super::{Error, Run};
 use crate::config::Config;
-use crate::deploy::docker::estimate::DockerEstimate;
-use crate::deploy::docker::{Docker, Services};
-use crate::deploy::ecs;
-use crate::deploy::ecs::cost::EcsCost;
-use crate::deploy::ecs::desired::{Service, Site};
-use crate::deploy::ecs::stack::Stack;
-use crate::deploy::{Deployment, Kind, Options, Workload};
+use crate::deploy::docker::Services;
+use crate::deploy::estimate::{Estimate, estimate};
+use crate::deploy::{self, Deployment, Options, TargetKind, Workload};
 use crate::run_dir::RunDir;
 
 /// A topology file as it would be on a target.
@@ -33,16 +28,6 @@ pub struct TargetPlan {
     pub obstacle: Option<String>,
 }
 
-/// Cost of a run on its target.
-pub enum Estimate {
-    /// This process: the plan says it all.
-    Local,
-    /// A Docker host, and why its limits are unknown if they are.
-    Docker(Box<DockerEstimate>, Option<String>),
-    /// Amazon ECS, by the services of the run.
-    Ecs(Vec<Service>, EcsCost),
-}
-
 impl TargetPlan {
     /// True if bringing the run up and training it would change something.
     pub fn would_change(&self) -> bool {
@@ -57,7 +42,7 @@ impl TargetPlan {
 pub async fn plan(
     file: &Path,
     overrides: &Overrides,
-    target: Kind,
+    target: TargetKind,
     services: impl FnOnce(bool) -> Result<Services, Error>,
     config: &Config,
 ) -> Result<TargetPlan, Error> {
@@ -66,36 +51,17 @@ pub async fn plan(
     let grouping = overrides.grouping(usual_grouping(target));
     let (base_dir, data_dir) = (file.base_dir(), config.data_dir.clone());
     let workload = read_workload(&file, grouping, base_dir, data_dir, config)?;
-    let shape = DataShape::from(&*workload.dataset);
     let before = match Deployment::read(&dir)? {
         Some(Deployment::Docker(before)) => Some(before),
         _ => None,
     };
     let before = before.as_deref();
     let services = services(before.is_some())?;
-    let feed = match target {
-        // Tasks share no disk.
-        Kind::Ecs => Feed::Broadcast,
-        Kind::Local | Kind::Docker => services.feed(before),
-    };
-    let plan = Plan::new(&workload.graph, &shape, target != Kind::Local, feed);
-    let estimate = match target {
-        Kind::Local => Estimate::Local,
-        Kind::Docker => {
-            let (docker, problem) = match Docker::connect().await {
-                Ok(docker) => (Some(docker), None),
-                Err(error) => (None, Some(format!("failed to {error}"))),
-            };
-            let (graph, docker) = (&workload.graph, docker.as_ref());
-            let outlook = DockerEstimate::new(docker, graph, &plan, &services, before);
-            Estimate::Docker(Box::new(outlook.await?), problem)
-        }
-        Kind::Ecs => {
-            let services = planned_services(&workload, shape.bytes())?;
-            let cost = ecs::cost::cost(&services);
-            Estimate::Ecs(services, cost)
-        }
-    };
+    let estimated = estimate(target, &workload, &services, before).await;
+    let (plan, estimate) = estimated.map_err(|error| match error {
+        deploy::Error::Unusable(problem) => Error::Unfit(problem),
+        error => error.into(),
+    })?;
     let (mut changes, mut unknown, mut obstacle) = (None, None, None);
     match existing(&dir).await? {
         None => {}
@@ -116,20 +82,6 @@ pub async fn plan(
     })
 }
 
-/// The services of a run on a stack that need not be there.
-fn planned_services(workload: &Workload, data_bytes: u64) -> Result<Vec<Service>, Error> {
-    let stack = Stack::planned();
-    let site = Site {
-        stack: &stack,
-        image: "",
-        region: "",
-        endpoint: None,
-        data_bytes,
-    };
-    let services = ecs::desired::services(&workload.graph, &site);
-    services.map_err(Error::Unfit)
-}
-
 /// Changes that the run's target would see.
 async fn differences(
     dir: RunDir,
@@ -137,9 +89,9 @@ async fn differences(
     workload: &Workload,
 ) -> Result<Vec<String>, Error> {
     let run = Run::open_dir(dir.clone()).await?;
-    if run.kind() != Kind::Docker {
+    if run.kind() != TargetKind::Docker {
         return Ok(run.target.differences(workload).await?);
     }
-    let target = crate::deploy::create(dir, Options::Docker(Box::new(services))).await?;
+    let target = deploy::create(dir, Options::Docker(Box::new(services))).await?;
     Ok(target.differences(workload).await?)
 }

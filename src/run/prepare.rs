@@ -15,7 +15,7 @@ use super::{Error, Run, change};
 use crate::config::Config;
 use crate::data::{self, LoadedData};
 use crate::deploy::local::LocalTarget;
-use crate::deploy::{Deployment, Kind, Workload};
+use crate::deploy::{Deployment, TargetKind, Workload};
 use crate::import;
 use crate::record::Record;
 use crate::record::data_sha256;
@@ -31,7 +31,7 @@ pub struct PreparedRun {
     /// True if the run replaces another one of its name.
     pub is_replacing: bool,
     /// The target that the run is on; None for one that is new, or replaces another one.
-    pub target: Option<Kind>,
+    pub target: Option<TargetKind>,
     /// The lock of a run that is resumed.
     pub(super) lock: Option<Lock>,
     /// Record of a run that is there, as it was when this was prepared.
@@ -46,7 +46,7 @@ pub struct RunRequest<'a> {
     /// Differences from it.
     pub overrides: &'a Overrides,
     /// The target.
-    pub target: Kind,
+    pub target: TargetKind,
     /// True if a run of its name is replaced.
     pub overwrite: bool,
 }
@@ -64,7 +64,7 @@ impl PreparedRun {
         let current = existing(&dir).await?;
         let target = current.filter(|_| !request.overwrite);
         if let Some(current) = target
-            && (current != request.target || current == Kind::Local)
+            && (current != request.target || current == TargetKind::Local)
         {
             return Err(exists(&dir, current, request.target));
         }
@@ -163,10 +163,10 @@ impl PreparedRun {
 }
 
 /// The grouping of neurons into units that a target has, unless somebody says otherwise.
-pub fn usual_grouping(target: Kind) -> Grouping {
+pub fn usual_grouping(target: TargetKind) -> Grouping {
     match target {
-        Kind::Local => Grouping::WholeLayers,
-        Kind::Docker | Kind::Ecs => Grouping::FromFile,
+        TargetKind::Local => Grouping::WholeLayers,
+        TargetKind::Docker | TargetKind::Ecs => Grouping::FromFile,
     }
 }
 
@@ -236,14 +236,14 @@ async fn check_change(run: &Run, before: &Record, record: &Record) -> Result<(),
 }
 
 /// The target that the run in a directory is on, if there is one.
-pub(super) async fn existing(dir: &RunDir) -> Result<Option<Kind>, Error> {
+pub(super) async fn existing(dir: &RunDir) -> Result<Option<TargetKind>, Error> {
     Ok(match Deployment::read(dir)? {
         Some(Deployment::Local { .. }) if !LocalTarget::is_run(dir).await => None,
         current => current.map(|current| current.kind()),
     })
 }
 
-pub(super) fn exists(dir: &RunDir, current: Kind, requested: Kind) -> Error {
+pub(super) fn exists(dir: &RunDir, current: TargetKind, requested: TargetKind) -> Error {
     let place = if current == requested {
         ""
     } else {

@@ -9,7 +9,7 @@ use super::outcome::TrainingResult;
 use super::prepare::{dataset_of, existing, exists};
 use super::{Error, Overrides, PreparedRun, Run, RunRequest, TopologySource, recorded_graph};
 use crate::config::Config;
-use crate::deploy::{self, Changes, Kind, Options, Workload};
+use crate::deploy::{self, Changes, Options, TargetKind, Workload};
 use crate::monitor::Monitor;
 use crate::record::{Record, RowCounts};
 use crate::run_dir::{self, Lock, RunDir};
@@ -89,7 +89,7 @@ pub async fn bring_up(
         Err(error) => return Err(give_up(&dir, lock, is_new, error, monitor).await),
     };
     // In containers others may work on the run meanwhile: an attached command starts what has ended.
-    let lock = Some(lock).filter(|_| kind == Kind::Local);
+    let lock = Some(lock).filter(|_| kind == TargetKind::Local);
     Ok(LaunchedRun {
         run: Run { dir, target, lock },
         workload,
@@ -222,7 +222,7 @@ impl Run {
     pub async fn down(self, monitor: &Monitor) -> Result<(), Error> {
         let lock = match self.lock {
             Some(lock) => lock,
-            None if self.target.kind() == Kind::Local => self.dir.lock()?,
+            None if self.target.kind() == TargetKind::Local => self.dir.lock()?,
             // A process that is attached takes it for the moments in which it repairs the run.
             None => lock_patiently(&self.dir).await?,
         };

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use cuttlefish::config::Config;
-use cuttlefish::deploy::{self, Actors, Error, Kind, Options, Target, Workload};
+use cuttlefish::deploy::{self, Actors, Error, Options, Target, TargetKind, Workload};
 use cuttlefish::host::End;
 use cuttlefish::monitor::Monitor;
 use cuttlefish::record::SavedRun;
@@ -102,7 +102,7 @@ async fn is_not_up(target: &dyn Target, workload: &Workload) {
 }
 
 /// Any process finds the run in its directory, with its record, its store and its actors.
-async fn is_up(dir: &RunDir, kind: Kind, workload: &Workload) {
+async fn is_up(dir: &RunDir, kind: TargetKind, workload: &Workload) {
     let target = deploy::open(dir.clone()).await.unwrap();
     assert_eq!(target.kind(), kind);
     let record = target.record().await.unwrap();
@@ -110,11 +110,11 @@ async fn is_up(dir: &RunDir, kind: Kind, workload: &Workload) {
     let stored = target.store().await.unwrap().get_record().await.unwrap();
     assert_eq!(stored, Some(workload.record.to_json().unwrap()));
     match (target.actors().await.unwrap(), kind) {
-        (Actors::Process(_), Kind::Local) => {}
-        (Actors::Containers(containers), Kind::Docker) => {
+        (Actors::Process(_), TargetKind::Local) => {}
+        (Actors::Containers(containers), TargetKind::Docker) => {
             assert_eq!(containers[0].observed.actor, "trainer");
         }
-        (Actors::Services(status), Kind::Ecs) => assert_eq!(status.differences, [""; 0]),
+        (Actors::Services(status), TargetKind::Ecs) => assert_eq!(status.differences, [""; 0]),
         (actors, kind) => panic!("{kind:?} has {actors:?}"),
     }
 }
@@ -142,7 +142,7 @@ async fn undisturbed_digest(config: &Config, file: &Path) -> String {
     let request = RunRequest {
         topology: TopologySource::File(file),
         overrides: &Overrides::default(),
-        target: Kind::Local,
+        target: TargetKind::Local,
         overwrite: false,
     };
     let prepared = PreparedRun::from_topology(&request, config).await.unwrap();

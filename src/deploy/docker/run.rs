@@ -10,7 +10,7 @@ use super::up::Services;
 use super::watch::DockerSession;
 use super::{Deployment, Docker};
 use crate::deploy::secrets::Secrets;
-use crate::deploy::{self, Actors, Changes, Error, Kind, Session, Target, Workload};
+use crate::deploy::{self, Actors, Changes, Error, Session, Target, TargetKind, Workload};
 use crate::monitor::Monitor;
 use crate::record::Record;
 use crate::run_dir::{Lock, RunDir};
@@ -115,8 +115,8 @@ impl DockerTarget {
 
 #[async_trait(?Send)]
 impl Target for DockerTarget {
-    fn kind(&self) -> Kind {
-        Kind::Docker
+    fn kind(&self) -> TargetKind {
+        TargetKind::Docker
     }
 
     async fn record(&self) -> Result<Record, Error> {

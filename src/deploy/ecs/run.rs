@@ -15,7 +15,7 @@ use crate::container;
 use crate::data::prepared;
 use crate::deploy::docker::endpoints::from_containers;
 use crate::deploy::removal::{all_removed, remove_items};
-use crate::deploy::{self, Actors, Changes, Error, Kind, Session, Target, Workload, secrets};
+use crate::deploy::{self, Actors, Changes, Error, Session, Target, TargetKind, Workload, secrets};
 use crate::host::RunSnapshot;
 use crate::import;
 use crate::monitor::Monitor;
@@ -76,8 +76,8 @@ impl EcsTarget {
 
 #[async_trait(?Send)]
 impl Target for EcsTarget {
-    fn kind(&self) -> Kind {
-        Kind::Ecs
+    fn kind(&self) -> TargetKind {
+        TargetKind::Ecs
     }
 
     async fn record(&self) -> Result<Record, Error> {

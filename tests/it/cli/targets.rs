@@ -7,7 +7,7 @@ use std::net::TcpListener;
 use cuttlefish::config::Config;
 use cuttlefish::deploy::docker::deployment::{BrokerPlace, StorePlace};
 use cuttlefish::deploy::ecs::stack::Stack;
-use cuttlefish::deploy::{Deployment, Kind, docker, ecs};
+use cuttlefish::deploy::{Deployment, TargetKind, docker, ecs};
 use cuttlefish::record::Record;
 use cuttlefish::run::{Overrides, PreparedRun, RunRequest, TopologySource};
 use cuttlefish::run_dir::RunDir;
@@ -315,7 +315,7 @@ fn record(home: &Path) -> Record {
     let request = RunRequest {
         topology: TopologySource::File(Path::new(DIGITS)),
         overrides: &overrides,
-        target: Kind::Docker,
+        target: TargetKind::Docker,
         overwrite: false,
     };
     let prepared = actix_rt::System::new().block_on(PreparedRun::from_topology(&request, &config));
