@@ -40,6 +40,10 @@ const TABLE: &[(&str, [ExpectedExit; 4])] = &[
     ("plan FILE", [OK, OK, (0, "on Docker"), (0, "on ECS")]),
     (
         "plan FILE --detailed-exitcode",
+        [(2, ""), (2, ""), (2, ""), (2, "")],
+    ),
+    (
+        "plan FILE --detailed-exitcode --epochs 1",
         [(2, ""), OK, (2, ""), (2, "")],
     ),
     (
@@ -100,7 +104,7 @@ const TABLE: &[(&str, [ExpectedExit; 4])] = &[
         "up FILE --target ecs --image i",
         [NO_STACK, EXISTS_LOCAL, EXISTS_DOCKER, NO_AWS],
     ),
-    ("attach RUN", [NO_RUN, LOCAL, NO_DOCKER, NO_AWS]),
+    ("attach RUN", [NO_RUN, LOCAL, NO_DOCKER, NO_STORE]),
     ("chaos RUN", [NO_RUN, LOCAL, NO_DOCKER, ON_ECS]),
     ("logs RUN", [NO_RUN, LOCAL, NO_DOCKER, ON_ECS]),
     ("eval RUN", [NO_RUN, OK, NO_DOCKER, NO_STORE]),
