@@ -59,7 +59,8 @@ impl Wiring {
     /// When the broker refuses, or the connection is lost.
     pub async fn declare(&self, connection: &Connection) -> Result<(), Error> {
         let channel = connection.client.create_channel().await?;
-        self.declare_on(&channel).await
+        self.declare_on(&channel).await?;
+        close(channel).await
     }
 
     pub(super) async fn declare_on(&self, channel: &Channel) -> Result<(), Error> {
@@ -127,7 +128,12 @@ async fn remove(
         let name = exchange.as_str().into();
         channel.exchange_delete(name, options).await?;
     }
-    Ok(())
+    close(channel).await
+}
+
+/// Closes a channel and waits for that: a connection cannot be closed while one of its channels is closing.
+async fn close(channel: Channel) -> Result<(), Error> {
+    Ok(channel.close(200, "done".into()).await?)
 }
 
 async fn declare_exchange(channel: &Channel, name: &str, kind: ExchangeKind) -> Result<(), Error> {
