@@ -93,10 +93,15 @@ pub fn program_of(image: &str) -> Option<Program> {
     (program.image() == image).then_some(program)
 }
 
-/// The directory of this program.
+/// The directory of this program; for an example or a test, that of the programs that cargo built with it.
 fn directory() -> std::io::Result<PathBuf> {
     let this = std::env::current_exe()?;
-    Ok(this.parent().unwrap_or(Path::new("/")).to_owned())
+    let directory = this.parent().unwrap_or(Path::new("/"));
+    let is_below = directory.ends_with("examples") || directory.ends_with("deps");
+    Ok(match directory.parent().filter(|_| is_below) {
+        Some(programs) => programs.to_owned(),
+        None => directory.to_owned(),
+    })
 }
 
 /// Path of the containers' program: beside this one. In a checkout it is built when it is missing.
