@@ -186,6 +186,17 @@ fn what_a_killed_process_left_half_made_is_no_run() {
 }
 
 #[test]
+fn files_in_a_directory_that_is_no_run_are_left_alone() {
+    let program = TestProgram::new();
+    let dir = program.home.path().join("runs/digits");
+    std::fs::create_dir_all(&dir).expect("a directory");
+    std::fs::write(dir.join("thesis.tex"), "years of work").expect("a file");
+    program.ok(&["train", DIGITS, "--epochs", "1", "-q"]);
+    let kept = std::fs::read_to_string(dir.join("thesis.tex"));
+    assert_eq!(kept.expect("it is there"), "years of work");
+}
+
+#[test]
 fn an_end_that_would_change_the_bits_is_refused() {
     let program = TestProgram::new();
     let stopping = "training.early_stopping={monitor: validation_loss, patience: 1, min_delta: 9}";
