@@ -1,7 +1,7 @@
 //! Trains in a container a neuron on this machine's Docker, and asks one neuron about itself.
 
 use cuttlefish::deploy::Options;
-use cuttlefish::deploy::docker::{DockerRun, Services};
+use cuttlefish::deploy::docker::{DockerOptions, DockerRun};
 use cuttlefish::layers::{NeuronLayer, dense};
 use cuttlefish::math::Activation;
 use cuttlefish::monitor::{Monitor, RunEvent};
@@ -11,7 +11,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let topology = Topology::new("living", Data::digits())
         .layer(dense(4).name("hidden").activation(Activation::Relu))
         .layer(dense(10).activation(Activation::Softmax));
-    let mut services = Services::default();
+    let mut services = DockerOptions::default();
     // Another broker's image, where the official one cannot be pulled.
     services.broker_image = std::env::args().nth(1).unwrap_or(services.broker_image);
     let runs = tempfile::tempdir()?;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use cuttlefish_core::data::Feed;
 
 use crate::config::{self, Config};
-use crate::deploy::docker::Services;
+use crate::deploy::docker::DockerOptions;
 use crate::deploy::docker::desired::CONTAINERS_PER_BRIDGE;
 use crate::deploy::docker::up::DEFAULT_BROKER_IMAGE;
 use crate::run::Error;
@@ -77,7 +77,7 @@ pub struct ServiceArgs {
 impl ServiceArgs {
     /// Flags win over the environment. A run that is up keeps its broker and its store: a flag may
     /// say that it wants others, and is refused; the environment is only for runs that are new.
-    pub fn resolve(&self, config: &Config, is_up: bool) -> Result<Services, Error> {
+    pub fn resolve(&self, config: &Config, is_up: bool) -> Result<DockerOptions, Error> {
         let mut addresses = config.services.clone();
         if is_up {
             addresses = config::ServiceAddresses {
@@ -116,7 +116,7 @@ impl ServiceArgs {
             }
             None => addresses.dynamodb.clone().map(Some),
         };
-        Ok(Services {
+        Ok(DockerOptions {
             broker,
             broker_image: image
                 .map_or(DEFAULT_BROKER_IMAGE, String::as_str)
@@ -143,7 +143,7 @@ mod tests {
         services: ServiceArgs,
     }
 
-    fn resolve(flags: &[&str], is_up: bool) -> Services {
+    fn resolve(flags: &[&str], is_up: bool) -> DockerOptions {
         let variables = |name: &str| match name {
             "CUTTLEFISH_BROKER" => Some(OsString::from("amqp://u:p@environment/v")),
             "CUTTLEFISH_BROKER_API" => Some("http://environment:1".into()),

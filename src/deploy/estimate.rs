@@ -4,7 +4,7 @@ use cuttlefish_core::data::Feed;
 use cuttlefish_core::topology::{DataShape, Plan};
 
 use super::docker::estimate::DockerEstimate;
-use super::docker::{self, Docker, Services};
+use super::docker::{self, Docker, DockerOptions};
 use super::ecs::cost::EcsCost;
 use super::ecs::desired::{Service, Site};
 use super::ecs::stack::Stack;
@@ -27,7 +27,7 @@ pub enum Estimate {
 pub async fn estimate(
     target: TargetKind,
     workload: &Workload,
-    services: &Services,
+    options: &DockerOptions,
     before: Option<&docker::Deployment>,
 ) -> Result<(Plan, Estimate), Error> {
     let shape = DataShape::from(&*workload.dataset);
@@ -35,7 +35,7 @@ pub async fn estimate(
     let feed = match target {
         // Tasks share no disk.
         TargetKind::Ecs => Feed::Broadcast,
-        TargetKind::Local | TargetKind::Docker => services.feed(before),
+        TargetKind::Local | TargetKind::Docker => options.feed(before),
     };
     let plan = Plan::new(graph, &shape, target != TargetKind::Local, feed);
     let estimate = match target {
@@ -45,7 +45,7 @@ pub async fn estimate(
                 Ok(docker) => (Some(docker), None),
                 Err(error) => (None, Some(format!("failed to {error}"))),
             };
-            let estimate = DockerEstimate::new(docker.as_ref(), graph, &plan, services, before);
+            let estimate = DockerEstimate::new(docker.as_ref(), graph, &plan, options, before);
             Estimate::Docker(Box::new(estimate.await?), problem)
         }
         TargetKind::Ecs => {

@@ -5,6 +5,7 @@
 //! | [`local`] | all actors in this process |
 //! | [`docker`] | a container an actor, on a Docker host |
 //! | [`ecs`] | tasks of Amazon ECS |
+//! | [`deployment`] | document of a run's target, in the run's directory |
 //! | [`secrets`] | a run's secrets, as files |
 //! | [`manifests`] | a run as files for Docker Compose or Kubernetes |
 //! | [`compose`] | containers as a file for Docker Compose; pure |
@@ -23,6 +24,7 @@
 
 pub mod bundle;
 pub mod compose;
+pub mod deployment;
 pub mod docker;
 pub mod ecs;
 pub mod error;
@@ -43,17 +45,17 @@ use cuttlefish_core::data::Dataset;
 use cuttlefish_core::protocol::NeuronState;
 use cuttlefish_core::protocol::{Outcome, Verdict};
 use cuttlefish_core::topology::Graph;
-use serde::{Deserialize, Serialize};
 
 use crate::host::{End, RunSnapshot};
 use crate::monitor::Monitor;
 use crate::record::Record;
-use crate::run_dir::{self, DOCKER_DOCUMENT, ECS_DOCUMENT, Lock, RunDir};
+use crate::run_dir::{Lock, RunDir};
 use crate::store::{DynamoStore, Store};
+pub use deployment::{DOCUMENT_VERSION, Deployment};
 use docker::DockerTarget;
 use docker::status::ContainerStatus;
-use ecs::run::EcsTarget;
 use ecs::status::ServiceStatus;
+use ecs::target::{EcsOptions, EcsTarget};
 pub use error::Error;
 use local::LocalTarget;
 
@@ -240,9 +242,9 @@ pub enum Options {
     /// This process, which needs nothing.
     Local,
     /// Broker, store and images.
-    Docker(Box<docker::Services>),
+    Docker(Box<docker::DockerOptions>),
     /// Stack, image and store.
-    Ecs(ecs::run::EcsOptions),
+    Ecs(EcsOptions),
 }
 
 impl Options {
@@ -278,75 +280,6 @@ pub enum Actors {
     Services(ServiceStatus),
 }
 
-/// Document in a run's directory: the run's target, and its place there.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(tag = "target", rename_all = "snake_case")]
-pub enum Deployment {
-    /// A run in this process.
-    Local {
-        /// Version of this form.
-        version: u32,
-    },
-    /// A run on a Docker host.
-    Docker(Box<docker::Deployment>),
-    /// A run on Amazon ECS.
-    Ecs(Box<ecs::Deployment>),
-}
-
-/// The version of documents that this program writes, of each target.
-pub const DOCUMENT_VERSION: u32 = 1;
-
-impl Deployment {
-    /// Deployment of the run in a directory; None where there is none. Runs of earlier versions of this
-    /// program have a document of each target's own, or only a store.
-    ///
-    /// # Errors
-    /// When it cannot be read, or was written by a later version.
-    pub fn read(dir: &RunDir) -> Result<Option<Self>, run_dir::Error> {
-        if !dir.exists() {
-            return Ok(None);
-        }
-        let deployment = if let Some(deployment) = dir.document()? {
-            deployment
-        } else if let Some(docker) = dir.read_json(DOCKER_DOCUMENT)? {
-            Self::Docker(docker)
-        } else if let Some(ecs) = dir.read_json(ECS_DOCUMENT)? {
-            Self::Ecs(ecs)
-        } else {
-            Self::Local {
-                version: DOCUMENT_VERSION,
-            }
-        };
-        match deployment.version() {
-            DOCUMENT_VERSION => Ok(Some(deployment)),
-            version => Err(run_dir::Error::Document {
-                run: dir.name().to_owned(),
-                path: dir.path().to_owned(),
-                problem: format!(
-                    "the run has version {version}, this program reads version {DOCUMENT_VERSION}"
-                ),
-            }),
-        }
-    }
-
-    fn version(&self) -> u32 {
-        match self {
-            Self::Local { version } => *version,
-            Self::Docker(docker) => docker.version,
-            Self::Ecs(ecs) => ecs.version,
-        }
-    }
-
-    /// The kind of target.
-    pub fn kind(&self) -> TargetKind {
-        match self {
-            Self::Local { .. } => TargetKind::Local,
-            Self::Docker(_) => TargetKind::Docker,
-            Self::Ecs(_) => TargetKind::Ecs,
-        }
-    }
-}
-
 /// The target of a run that has been brought up.
 ///
 /// # Errors
@@ -360,11 +293,9 @@ pub async fn open(dir: RunDir) -> Result<Box<dyn Target>, Error> {
         }
         Some(Deployment::Local { .. }) => Box::new(LocalTarget::new(dir)),
         Some(Deployment::Docker(_)) => {
-            Box::new(DockerTarget::new(dir, docker::Services::default()).await?)
+            Box::new(DockerTarget::new(dir, docker::DockerOptions::default()).await?)
         }
-        Some(Deployment::Ecs(_)) => {
-            Box::new(EcsTarget::new(dir, ecs::run::EcsOptions::default()).await?)
-        }
+        Some(Deployment::Ecs(_)) => Box::new(EcsTarget::new(dir, EcsOptions::default()).await?),
     })
 }
 
@@ -375,7 +306,7 @@ pub async fn open(dir: RunDir) -> Result<Box<dyn Target>, Error> {
 pub async fn create(dir: RunDir, options: Options) -> Result<Box<dyn Target>, Error> {
     Ok(match options {
         Options::Local => Box::new(LocalTarget::new(dir)),
-        Options::Docker(services) => Box::new(DockerTarget::new(dir, *services).await?),
+        Options::Docker(options) => Box::new(DockerTarget::new(dir, *options).await?),
         Options::Ecs(options) => Box::new(EcsTarget::new(dir, options).await?),
     })
 }
@@ -400,3 +331,6 @@ async fn end_in_ledger(store: &DynamoStore) -> Result<End, Error> {
         ledger,
     })))
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,7 +9,7 @@ use super::prepare::{existing, exists, read_workload, usual_grouping};
 use super::topology_file::{Overrides, TopologyFile, TopologySource};
 use super::{Error, Run};
 use crate::config::Config;
-use crate::deploy::docker::Services;
+use crate::deploy::docker::DockerOptions;
 use crate::deploy::estimate::{Estimate, estimate};
 use crate::deploy::{self, Deployment, Options, TargetKind, Workload};
 use crate::run_dir::RunDir;
@@ -43,7 +43,7 @@ pub async fn plan(
     file: &Path,
     overrides: &Overrides,
     target: TargetKind,
-    services: impl FnOnce(bool) -> Result<Services, Error>,
+    options: impl FnOnce(bool) -> Result<DockerOptions, Error>,
     config: &Config,
 ) -> Result<TargetPlan, Error> {
     let file = TopologyFile::read(TopologySource::File(file), overrides)?;
@@ -56,8 +56,8 @@ pub async fn plan(
         _ => None,
     };
     let before = before.as_deref();
-    let services = services(before.is_some())?;
-    let estimated = estimate(target, &workload, &services, before).await;
+    let options = options(before.is_some())?;
+    let estimated = estimate(target, &workload, &options, before).await;
     let (plan, estimate) = estimated.map_err(|error| match error {
         deploy::Error::Unusable(problem) => Error::Unfit(problem),
         error => error.into(),
@@ -68,7 +68,7 @@ pub async fn plan(
         Some(current) if current != target => {
             obstacle = Some(exists(&dir, current, target).to_string());
         }
-        Some(_) => match differences(dir, services, &workload).await {
+        Some(_) => match differences(dir, options, &workload).await {
             Ok(differences) => changes = Some(differences),
             Err(problem) => unknown = Some(problem.to_string()),
         },
@@ -85,13 +85,13 @@ pub async fn plan(
 /// Changes that the run's target would see.
 async fn differences(
     dir: RunDir,
-    services: Services,
+    options: DockerOptions,
     workload: &Workload,
 ) -> Result<Vec<String>, Error> {
     let run = Run::open_dir(dir.clone()).await?;
     if run.kind() != TargetKind::Docker {
         return Ok(run.target.differences(workload).await?);
     }
-    let target = deploy::create(dir, Options::Docker(Box::new(services))).await?;
+    let target = deploy::create(dir, Options::Docker(Box::new(options))).await?;
     Ok(target.differences(workload).await?)
 }

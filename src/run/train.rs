@@ -245,3 +245,27 @@ async fn lock_patiently(dir: &RunDir) -> Result<Lock, Error> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_that_another_holds_for_a_moment_is_waited_for() {
+        let runs = tempfile::tempdir().unwrap();
+        let dir = RunDir::new(runs.path(), "digits").unwrap();
+        dir.create().unwrap();
+        let lock = dir.lock().unwrap();
+        // Longer than one call of `lock` waits.
+        let holder = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(700));
+            drop(lock);
+        });
+        assert!(
+            dir.lock().is_err(),
+            "one call of `lock` does not wait for it"
+        );
+        crate::block_on(lock_patiently(&dir)).unwrap();
+        holder.join().unwrap();
+    }
+}

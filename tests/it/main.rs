@@ -2,6 +2,7 @@
 
 mod cli;
 mod docker;
+mod documents;
 mod ecs;
 mod ecs_manifests;
 mod examples;

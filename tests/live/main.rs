@@ -10,6 +10,7 @@ mod claim;
 mod compose;
 mod convolutions;
 mod daemon;
+mod documents;
 mod doors;
 mod ecs;
 mod ecs_manifests;

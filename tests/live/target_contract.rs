@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use cuttlefish::config::Config;
-use cuttlefish::deploy::docker::Services;
+use cuttlefish::deploy::docker::DockerOptions;
 use cuttlefish::deploy::{Options, ecs};
 
 use crate::emulator::{Emulator, STACK};
@@ -25,10 +25,10 @@ fn config(runs_dir: impl Into<std::path::PathBuf>) -> Config {
 #[test]
 fn docker_keeps_the_contract() {
     let Some(live) = live() else { return };
-    let services = Services {
+    let services = DockerOptions {
         broker_image: service("CUTTLEFISH_BROKER_IMAGE"),
         image: Some(neuron_image(&live)),
-        ..Services::default()
+        ..DockerOptions::default()
     };
     actix_rt::System::new().block_on(async {
         let options = || Options::Docker(Box::new(services.clone()));
@@ -59,7 +59,7 @@ fn ecs_keeps_the_contract() {
 #[ignore = "the test before starts it with the emulator's account"]
 fn ecs_in_a_process_of_its_own() {
     let options = || {
-        Options::Ecs(ecs::run::EcsOptions {
+        Options::Ecs(ecs::target::EcsOptions {
             stack: Some(STACK.to_owned()),
             image: setting(IMAGE),
             endpoint: setting("AWS_ENDPOINT_URL_DYNAMODB"),

@@ -3,11 +3,10 @@
 use cuttlefish_core::data::Part;
 use cuttlefish_core::ids::Address;
 use cuttlefish_core::protocol::Evaluation;
-use cuttlefish_core::view::{
-    NeuronView, OutputFigures, Outputs, TrainerView, UnitState, UnitView, View,
-};
+use cuttlefish_core::view::{TrainerView, UnitState, UnitView, View};
 
 use super::About;
+use super::figures::{LAST_BATCH, PARAMETERS};
 use super::reading::Reading;
 use crate::host::RunSnapshot;
 use crate::transport::{LinkState, LinkView};
@@ -121,71 +120,6 @@ fn general(text: &mut Text, view: &View) {
     }
 }
 
-/// A figure of a neuron; one that it does not have is left out.
-type Figure = fn(&NeuronView) -> Option<f64>;
-
-/// The figures of each neuron, with what they are.
-const FIGURES: [(&str, &str, Figure); 10] = [
-    (
-        "cuttlefish_weight_norm",
-        "Square root of the sum of the squares of a neuron's weights.",
-        |neuron| Some(neuron.weight_norm),
-    ),
-    ("cuttlefish_bias", "Bias of a neuron.", |neuron| {
-        Some(f64::from(neuron.bias))
-    }),
-    (
-        "cuttlefish_gamma",
-        "What a neuron with batch normalization multiplies its normalized values with.",
-        |neuron| Some(f64::from(neuron.normalizer?.gamma)),
-    ),
-    (
-        "cuttlefish_beta",
-        "What a neuron with batch normalization adds to them.",
-        |neuron| Some(f64::from(neuron.normalizer?.beta)),
-    ),
-    (
-        "cuttlefish_moving_mean",
-        "Moving average of the means of the training batches of such a neuron.",
-        |neuron| Some(f64::from(neuron.normalizer?.moving_mean)),
-    ),
-    (
-        "cuttlefish_moving_variance",
-        "Moving average of their variances.",
-        |neuron| Some(f64::from(neuron.normalizer?.moving_variance)),
-    ),
-    (
-        "cuttlefish_activation_mean",
-        "Mean activation of a neuron over its last training batch, of a filter before its pool.",
-        |neuron| Some(activation(neuron)?.mean),
-    ),
-    (
-        "cuttlefish_activation_zeros_ratio",
-        "Share of the same activations that are 0.",
-        |neuron| Some(activation(neuron)?.zeros),
-    ),
-    (
-        "cuttlefish_logit_mean",
-        "Mean of the sums that a neuron hands to the trainer, which applies softmax or sigmoid, over its last training batch.",
-        |neuron| match &neuron.last_batch.as_ref()?.outputs {
-            Outputs::Logits { logit, .. } => Some(logit.mean),
-            Outputs::Activations { .. } => None,
-        },
-    ),
-    (
-        "cuttlefish_gradient_norm",
-        "Norm of dLoss/dz of a neuron over the rows of its last training batch: of the error, not of the weights' gradient.",
-        |neuron| Some(neuron.last_batch.as_ref()?.gradient.norm),
-    ),
-];
-
-fn activation(neuron: &NeuronView) -> Option<&OutputFigures> {
-    match &neuron.last_batch.as_ref()?.outputs {
-        Outputs::Activations { activation, .. } => Some(activation),
-        Outputs::Logits { .. } => None,
-    }
-}
-
 fn neurons(text: &mut Text, unit: &UnitView) {
     let running = f64::from(u8::from(unit.state == UnitState::Running));
     text.gauge(
@@ -193,12 +127,13 @@ fn neurons(text: &mut Text, unit: &UnitView) {
         "Whether the unit has weights.",
         running,
     );
-    for (name, help, figure) in FIGURES {
-        text.family(name, "gauge", help);
+    for figure in PARAMETERS.iter().chain(&LAST_BATCH) {
+        let name = format!("cuttlefish_{}", figure.name);
+        text.family(&name, "gauge", figure.help);
         for neuron in &unit.neurons {
-            if let Some(value) = figure(neuron) {
+            if let Some(value) = (figure.value)(neuron) {
                 let index = neuron.index.to_string();
-                text.sample(name, Some(("neuron", &index)), value);
+                text.sample(&name, Some(("neuron", &index)), value);
             }
         }
     }

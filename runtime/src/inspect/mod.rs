@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`about`] | description of a machine, the same for as long as a machine runs |
 //! | [`reading`] | a machine and its process at one moment |
+//! | [`figures`] | figures of a neuron, for the page and the metrics |
 //! | [`access`] | checks of a client: token, `Host`, `Origin` |
 //! | [`routes`] | HTTP routes |
 //! | [`neurons`] | single neurons as JSON, their weights as JSON, NumPy array or picture, their probabilities |
@@ -19,6 +20,7 @@
 
 pub mod about;
 pub mod access;
+pub mod figures;
 pub mod metrics;
 pub mod neurons;
 pub mod page;

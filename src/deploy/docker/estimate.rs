@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::cost::Cost;
 use super::limits::{BrokerLimits, HostLimits, Limit, Standing, Usage, limits};
-use super::up::Services;
+use super::options::DockerOptions;
 use super::{Deployment, Docker};
 use crate::deploy::{Error, Workload};
 use crate::monitor::Monitor;
@@ -31,15 +31,15 @@ impl DockerEstimate {
         docker: Option<&Docker>,
         graph: &Graph,
         plan: &Plan,
-        services: &Services,
+        options: &DockerOptions,
         before: Option<&Deployment>,
     ) -> Result<Self, Error> {
-        let cost = Cost::new(graph, plan, services.layout(before));
+        let cost = Cost::new(graph, plan, options.layout(before));
         let host = match docker {
             Some(docker) => Some(docker.host(&graph.name).await?),
             None => None,
         };
-        let broker = services.broker.as_ref().and_then(|(broker, base)| {
+        let broker = options.broker.as_ref().and_then(|(broker, base)| {
             let management = Management::new(base.as_deref(), broker);
             broker_limits(&management.get("/api/nodes").ok()?)
         });
@@ -71,13 +71,13 @@ impl DockerEstimate {
 pub(super) async fn check(
     docker: &Docker,
     workload: &Workload,
-    services: &Services,
+    options: &DockerOptions,
     before: Option<&Deployment>,
 ) -> Result<DockerEstimate, Error> {
     let graph = &workload.graph;
     let shape = DataShape::from(&*workload.dataset);
-    let plan = Plan::new(graph, &shape, true, services.feed(before));
-    let estimate = DockerEstimate::new(Some(docker), graph, &plan, services, before).await?;
+    let plan = Plan::new(graph, &shape, true, options.feed(before));
+    let estimate = DockerEstimate::new(Some(docker), graph, &plan, options, before).await?;
     let limits: String = estimate
         .limits_with(Standing::Exceeded)
         .map(|limit| format!("\n  {limit}"))

@@ -5,8 +5,8 @@ use std::time::Duration;
 use cuttlefish_core::topology::graph::Graph;
 
 use super::deployment::{BrokerPlace, Deployment, StorePlace};
+use super::options::DockerOptions;
 use super::run::{DockerRun, secrets_of};
-use super::up::Services;
 use super::{ContainerEnd, desired};
 use crate::deploy::{Error, Workload, secrets};
 use crate::monitor::Monitor;
@@ -23,7 +23,7 @@ const PROBE_WITHIN: Duration = Duration::from_secs(60);
 pub(super) async fn deployment(
     dir: &RunDir,
     workload: &Workload,
-    services: &Services,
+    options: &DockerOptions,
     before: Option<&Deployment>,
     image: String,
 ) -> Result<Deployment, Error> {
@@ -31,10 +31,10 @@ pub(super) async fn deployment(
         run: dir.name().to_owned(),
         what,
     };
-    let broker = match (&services.broker, before.map(|before| &before.broker)) {
+    let broker = match (&options.broker, before.map(|before| &before.broker)) {
         (None, Some(place)) => place.clone(),
         (None, None) => BrokerPlace::Companion {
-            image: services.broker_image.clone(),
+            image: options.broker_image.clone(),
         },
         (Some((broker, base)), Some(place)) => {
             if !is_there(dir, broker, base.as_deref(), place)? {
@@ -58,7 +58,7 @@ pub(super) async fn deployment(
             }
         }
     };
-    let store = match (&services.store, before.map(|before| &before.store)) {
+    let store = match (&options.store, before.map(|before| &before.store)) {
         (None, Some(place)) => place.clone(),
         (None, None) => StorePlace::Companion,
         (Some(endpoint), before) => {
@@ -73,7 +73,7 @@ pub(super) async fn deployment(
         }
     };
     let recorded = before.map(|before| &before.table);
-    let table = services.table.as_ref().or(recorded);
+    let table = options.table.as_ref().or(recorded);
     let table = table.map_or(DEFAULT_TABLE, String::as_str).to_owned();
     if recorded.is_some_and(|recorded| *recorded != table) {
         return Err(fixed("table"));
@@ -87,11 +87,11 @@ pub(super) async fn deployment(
         broker,
         store,
         table,
-        services.feed(before),
+        options.feed(before),
         workload.record.clone(),
     );
     Ok(Deployment {
-        containers_per_bridge: services.layout(before).per_bridge,
+        containers_per_bridge: options.layout(before).per_bridge,
         ..deployment
     })
 }
@@ -120,16 +120,16 @@ fn is_there(
 /// not be left tidily either.
 pub(super) async fn try_from_here(
     run: &str,
-    services: &Services,
+    options: &DockerOptions,
     table: &str,
 ) -> Result<(), Error> {
-    if let Some((broker, _)) = &services.broker {
+    if let Some((broker, _)) = &options.broker {
         let connection = broker
             .connect(&format!("cf.{run} command"), SMALL_FRAMES)
             .await;
         let _ = connection?.close().await;
     }
-    if let Some(endpoint) = &services.store {
+    if let Some(endpoint) = &options.store {
         let client = store::connect_from_environment_to(endpoint.as_deref()).await;
         let store = DynamoStore::new(client, table, run)?;
         store.ensure_table().await?;

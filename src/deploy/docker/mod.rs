@@ -2,7 +2,8 @@
 //!
 //! | module | responsibility |
 //! |---|---|
-//! | [`run`] | the target, and a run in containers |
+//! | [`target`], [`options`] | the host as a target, and what a person may choose there |
+//! | [`run`] | a run in containers |
 //! | [`deployment`] | the document of such a run |
 //! | [`up`], [`down`] | containers that train; the removal of everything of a run, and nothing else |
 //! | [`external`], [`own_services`] | a broker and store that were there; those that a run brings along |
@@ -40,12 +41,14 @@ pub mod limits;
 mod networks;
 pub mod neuron;
 mod once;
+pub mod options;
 pub mod own_services;
 pub mod provision;
 pub mod reconcile;
 pub mod render;
 pub mod run;
 pub mod status;
+pub mod target;
 pub mod up;
 pub mod watch;
 
@@ -64,10 +67,11 @@ pub use deployment::Deployment;
 use desired::{Container, Role};
 pub use error::Error;
 pub use once::ContainerEnd;
+pub use options::DockerOptions;
 use reconcile::{ContainerAction, ObservedContainer};
 use render::label;
-pub use run::{DockerRun, DockerTarget};
-pub use up::Services;
+pub use run::DockerRun;
+pub use target::DockerTarget;
 
 use crate::attempts::for_each;
 

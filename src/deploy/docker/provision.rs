@@ -10,9 +10,9 @@ use super::deployment::{BrokerPlace, StorePlace};
 use super::desired::{self, BROKER, CERTIFICATES, Container, STORE, Site};
 use super::endpoints::{from_containers, is_loopback};
 use super::image::{self, Program};
+use super::options::DockerOptions;
 use super::own_services::{self, BrokerNames, Passwords, READERS};
 use super::run::DockerRun;
-use super::up::Services;
 use crate::config::{ContainerConfig, StoreConfig};
 use crate::data::prepared;
 use crate::data::prepared::data_file;
@@ -29,7 +29,7 @@ impl DockerRun {
     pub(super) async fn provision(
         &self,
         workload: &Workload,
-        services: &Services,
+        options: &DockerOptions,
     ) -> Result<bool, Error> {
         let site = self.site()?;
         let made = self.secrets.make_dir(&site.store_dir);
@@ -46,13 +46,13 @@ impl DockerRun {
         };
         let files = own_services::reader_files(&token, &credentials);
         self.secrets.write_all(&files)?;
-        self.write_certificates(services).await?;
+        self.write_certificates(options).await?;
         Ok(is_new)
     }
 
     /// Writes down whom containers have to trust at the services that are given.
-    async fn write_certificates(&self, services: &Services) -> Result<(), Error> {
-        let broker = match (&self.deployment.broker, &services.broker) {
+    async fn write_certificates(&self, options: &DockerOptions) -> Result<(), Error> {
+        let broker = match (&self.deployment.broker, &options.broker) {
             (BrokerPlace::Companion { .. }, _) => None,
             (BrokerPlace::Given { .. }, Some((broker, _))) => Some(broker.clone()),
             (BrokerPlace::Given { .. }, None) => Some(self.broker().await?),
@@ -91,7 +91,7 @@ impl DockerRun {
     }
 
     /// Writes the secrets of the broker's users, and makes the users where that takes requests.
-    pub(super) async fn admit(&self, services: &Services) -> Result<(), Error> {
+    pub(super) async fn admit(&self, options: &DockerOptions) -> Result<(), Error> {
         let names = BrokerNames::new(self.dir.name());
         let passwords = || -> Result<Passwords, Error> {
             Ok(Passwords {
@@ -100,7 +100,7 @@ impl DockerRun {
                 actor: self.secrets.number("broker/actor-password")?,
             })
         };
-        match (&self.deployment.broker, &services.broker) {
+        match (&self.deployment.broker, &options.broker) {
             (BrokerPlace::Companion { .. }, _) => {
                 let files = own_services::broker_files(&names, &passwords()?, BROKER)?;
                 self.secrets.write_all(&files)?;

@@ -1,20 +1,9 @@
-//! A run in containers of a Docker host: the target's methods, a line each; the work is in its neighbours.
+//! A run in containers of a Docker host, as it is once it is up.
 
-use async_trait::async_trait;
-use cuttlefish_core::topology::Graph;
-
-use super::desired::Role;
-use super::estimate;
-use super::reconcile::{ContainerAction, ObservedContainer, reconcile};
-use super::up::Services;
-use super::watch::DockerSession;
 use super::{Deployment, Docker};
 use crate::deploy::secrets::Secrets;
-use crate::deploy::{self, Actors, Changes, Error, Session, Target, TargetKind, Workload};
-use crate::monitor::Monitor;
-use crate::record::Record;
-use crate::run_dir::{Lock, RunDir};
-use crate::store::DynamoStore;
+use crate::deploy::{self, Error};
+use crate::run_dir::RunDir;
 
 /// A run that has been brought up on a Docker host, and the daemon that its containers are on.
 pub struct DockerRun {
@@ -63,132 +52,11 @@ impl DockerRun {
 
     /// True if the run is still there: another process may have taken it down, or replaced it.
     pub(super) fn is_there(&self) -> bool {
-        matches!(
-            deploy::Deployment::read(&self.dir),
-            Ok(Some(deploy::Deployment::Docker(current))) if current.owner == self.deployment.owner
-        )
+        deploy::Deployment::is_still(&self.dir, &self.deployment.owner)
     }
 }
 
 /// The secrets of the run in a directory.
 pub(super) fn secrets_of(dir: &RunDir) -> Secrets {
     Secrets::ours(dir.path().join("secrets"))
-}
-
-/// A Docker host, for one run.
-pub struct DockerTarget {
-    dir: RunDir,
-    docker: Docker,
-    services: Services,
-    /// The run, once it is up.
-    run: Option<DockerRun>,
-}
-
-impl DockerTarget {
-    /// The host that this machine's Docker is, for the run in a directory. `services` say what `up` is to
-    /// use.
-    ///
-    /// # Errors
-    /// When there is no daemon that can be used, or the run cannot be read.
-    pub async fn new(dir: RunDir, services: Services) -> Result<Self, Error> {
-        let docker = Docker::connect().await?;
-        let run = match deploy::Deployment::read(&dir)? {
-            Some(deploy::Deployment::Docker(deployment)) => {
-                Some(DockerRun::of(dir.clone(), *deployment, docker.clone()))
-            }
-            _ => None,
-        };
-        Ok(Self {
-            dir,
-            docker,
-            services,
-            run,
-        })
-    }
-
-    fn run(&self) -> Result<&DockerRun, Error> {
-        self.run.as_ref().ok_or_else(|| Error::NotUp {
-            run: self.dir.name().to_owned(),
-        })
-    }
-}
-
-#[async_trait(?Send)]
-impl Target for DockerTarget {
-    fn kind(&self) -> TargetKind {
-        TargetKind::Docker
-    }
-
-    async fn record(&self) -> Result<Record, Error> {
-        Ok(self.run()?.deployment.record.clone())
-    }
-
-    async fn check(
-        &self,
-        workload: &Workload,
-        is_replacing: bool,
-        monitor: &Monitor,
-    ) -> Result<(), Error> {
-        let before = self.run.as_ref().filter(|_| !is_replacing);
-        let before = before.map(|run| &run.deployment);
-        let checked = estimate::check(&self.docker, workload, &self.services, before);
-        checked.await?.note(monitor);
-        Ok(())
-    }
-
-    async fn up(&mut self, workload: &Workload, monitor: &Monitor) -> Result<Changes, Error> {
-        let before = self.run.as_ref().map(|run| run.deployment.clone());
-        let before = before.as_ref();
-        // From here on the run may be there, whatever comes of this.
-        let run = DockerRun::prepare(
-            self.dir.clone(),
-            self.docker.clone(),
-            workload,
-            &self.services,
-            before,
-            monitor,
-        );
-        let (run, image) = run.await?;
-        let run = self.run.insert(run);
-        run.converge(workload, &self.services, &image, before, monitor)
-            .await
-    }
-
-    async fn differences(&self, workload: &Workload) -> Result<Vec<String>, Error> {
-        let run = self.run()?;
-        let mut deployment = run.deployment.clone();
-        deployment.record = workload.record.clone();
-        deployment.feed = self.services.feed(Some(&deployment));
-        let next_run = DockerRun::of(run.dir.clone(), deployment, run.docker.clone());
-        let actions = reconcile(&next_run.desired(&workload.graph)?, &run.observe().await?);
-        Ok(actions.iter().map(ContainerAction::sentence).collect())
-    }
-
-    async fn session<'a>(&'a self, graph: &Graph) -> Result<Box<dyn Session + 'a>, Error> {
-        Ok(Box::new(DockerSession::new(self.run()?, graph)?))
-    }
-
-    async fn actors(&self) -> Result<Actors, Error> {
-        Ok(Actors::Containers(self.run()?.status().await?))
-    }
-
-    async fn worker(&self) -> Option<String> {
-        let observed = self.run().ok()?.observe().await.ok()?;
-        let is_at_work =
-            |one: &&ObservedContainer| one.role == Some(Role::TRAINER) && one.is_running();
-        observed.iter().find(is_at_work)?;
-        let running = observed.iter().filter(|one| one.is_running()).count();
-        Some(format!("{running} of {} containers", observed.len()))
-    }
-
-    async fn store(&self) -> Result<DynamoStore, Error> {
-        self.run()?.store().await
-    }
-
-    async fn down(&self, _lock: &Lock, monitor: &Monitor) -> Result<(), Error> {
-        match &self.run {
-            Some(run) => run.down(monitor).await,
-            None => Ok(()),
-        }
-    }
 }

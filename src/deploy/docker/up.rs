@@ -27,67 +27,6 @@ const BROKER_READY_WITHIN: Duration = Duration::from_secs(90);
 const STORE_READY_WITHIN: Duration = Duration::from_secs(30);
 const POLL_EVERY: Duration = Duration::from_millis(200);
 
-/// Broker, store and images, as far as a person has named them.
-#[derive(Clone, Debug)]
-pub struct Services {
-    /// A broker that is there, with its management API if it is not at the usual port.
-    pub broker: Option<(Broker, Option<String>)>,
-    /// The image of the run's own broker otherwise.
-    pub broker_image: String,
-    /// A store that is there: `Some(None)` is the DynamoDB of the environment's region.
-    pub store: Option<Option<String>>,
-    /// Name of the table; None keeps the run's present one, or takes the usual one.
-    pub table: Option<String>,
-    /// Feed of the first layer; None keeps the run's present one, or takes references.
-    pub feed: Option<Feed>,
-    /// Actors on a bridge, at most; None keeps the run's present number, or takes [`CONTAINERS_PER_BRIDGE`].
-    pub containers_per_bridge: Option<usize>,
-    /// A neuron image that is there.
-    pub image: Option<String>,
-    /// The program to build the neuron image from.
-    pub program: Option<PathBuf>,
-}
-
-/// The official image, with the dashboard.
-pub const DEFAULT_BROKER_IMAGE: &str = "rabbitmq:4-management";
-
-impl Default for Services {
-    fn default() -> Self {
-        Self {
-            broker: None,
-            broker_image: DEFAULT_BROKER_IMAGE.to_owned(),
-            store: None,
-            table: None,
-            feed: None,
-            containers_per_bridge: None,
-            image: None,
-            program: None,
-        }
-    }
-}
-
-impl Services {
-    /// Feed of the first layer of a run whose present deployment is `before`.
-    pub fn feed(&self, before: Option<&Deployment>) -> Feed {
-        let recorded = before.map(|before| before.feed);
-        self.feed.or(recorded).unwrap_or_default()
-    }
-
-    /// Layout on its host of a run whose present deployment is `before`.
-    pub fn layout(&self, before: Option<&Deployment>) -> Layout {
-        let is_ours = |place: &BrokerPlace| matches!(place, BrokerPlace::Companion { .. });
-        let recorded = before.map(|before| before.containers_per_bridge);
-        let per_bridge = self.containers_per_bridge.or(recorded);
-        Layout {
-            own_broker: self.broker.is_none()
-                && before.is_none_or(|before| is_ours(&before.broker)),
-            own_store: self.store.is_none()
-                && before.is_none_or(|before| before.store == StorePlace::Companion),
-            per_bridge: per_bridge.unwrap_or(CONTAINERS_PER_BRIDGE),
-        }
-    }
-}
-
 /// The neuron image.
 pub struct NeuronImage {
     /// Its name.
@@ -155,21 +94,21 @@ impl DockerRun {
         dir: RunDir,
         docker: Docker,
         workload: &Workload,
-        services: &Services,
+        options: &DockerOptions,
         before: Option<&Deployment>,
         monitor: &Monitor,
     ) -> Result<(Self, NeuronImage), Error> {
-        let (image, program) = (services.image.as_deref(), services.program.as_deref());
+        let (image, program) = (options.image.as_deref(), options.program.as_deref());
         let image = neuron_image(&docker, image, program, monitor).await?;
         monitor.check_cancelled()?;
         let name = image.name.clone();
-        let mut deployment = external::deployment(&dir, workload, services, before, name).await?;
+        let mut deployment = external::deployment(&dir, workload, options, before, name).await?;
         deployment.awaits_weights = workload.awaits_weights(
             dir.name(),
             before.is_some_and(|before| before.awaits_weights),
         )?;
         refuse_foreign(&docker, dir.name(), &deployment.owner).await?;
-        external::try_from_here(dir.name(), services, &deployment.table).await?;
+        external::try_from_here(dir.name(), options, &deployment.table).await?;
         if let BrokerPlace::Companion { image } = &deployment.broker
             && !docker.has_image(image).await?
         {
@@ -187,12 +126,12 @@ impl DockerRun {
     pub(super) async fn converge(
         &self,
         workload: &Workload,
-        services: &Services,
+        options: &DockerOptions,
         image: &NeuronImage,
         before: Option<&Deployment>,
         monitor: &Monitor,
     ) -> Result<Changes, Error> {
-        let is_new_data = self.provision(workload, services).await?;
+        let is_new_data = self.provision(workload, options).await?;
         if is_new_data && before.is_some() {
             // A container that lacked it would make the trainer fail again until then.
             tokio::time::sleep(LOOKS_FOR_DATA_EVERY + POLL_EVERY).await;
@@ -202,7 +141,7 @@ impl DockerRun {
         self.keep_program(image.program.as_ref().filter(|_| !shares))?;
         let (run, owner) = (self.dir.name(), self.deployment.owner.as_str());
         let desired = self.desired(&workload.graph)?;
-        self.admit(services).await?;
+        self.admit(options).await?;
         let n_actors = desired.iter().filter(|c| c.role.is_actor()).count();
         let networks = desired::networks(run, n_actors, self.deployment.containers_per_bridge);
         self.docker.ensure_networks(&networks, run, owner).await?;

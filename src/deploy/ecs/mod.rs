@@ -9,7 +9,8 @@
 //! | [`render`] | task definitions as the API takes them, and back; pure |
 //! | [`error`] | errors of requests to AWS |
 //! | [`manifests`] | the requests as files that others send |
-//! | [`run`] | the target, and a run there |
+//! | [`target`] | ECS as a target |
+//! | [`run`] | a run there |
 //! | [`deployment`] | the document of such a run |
 //! | [`watch`], [`status`] | training followed; the services' state |
 //! | [`bundle`] | a run as files that others apply |
@@ -30,6 +31,7 @@ pub mod render;
 pub mod run;
 pub mod stack;
 pub mod status;
+pub mod target;
 mod tasks;
 pub mod watch;
 

@@ -1,11 +1,12 @@
 //! A unit: its neurons with their weights and their last batch.
 
-use cuttlefish_core::view::{NeuronBatch, NeuronView, Outputs, UnitState, UnitView};
+use cuttlefish_core::view::{NeuronView, Outputs, UnitState, UnitView};
 
 use super::{Page, chart, tile, tiles};
 use crate::inspect::about::LayerAbout;
+use crate::inspect::figures::{Figure, LAST_BATCH, PARAMETERS};
 use crate::inspect::picture;
-use crate::numbers::{figure, percent, thousands};
+use crate::numbers::{figure, thousands};
 
 /// Neurons on one page: each brings a picture with it.
 const MAX_NEURONS: usize = 24;
@@ -115,8 +116,8 @@ fn card(page: &Page<'_>, layer: &LayerAbout, neuron: &NeuronView) -> String {
         index = neuron.index,
         source = page.address(&weights, "format=png"),
         legend = legend(&neuron.weights, layer),
-        numbers = numbers(neuron),
-        batch = batch(layer, neuron.last_batch.as_ref()),
+        numbers = list(&PARAMETERS, neuron),
+        batch = batch(layer, neuron),
         links = links.join(" · "),
     )
 }
@@ -143,73 +144,35 @@ fn legend(weights: &[f32], layer: &LayerAbout) -> String {
     )
 }
 
-fn numbers(neuron: &NeuronView) -> String {
-    let range = format!(
-        "{} to {}",
-        figure(f64::from(neuron.weight_min)),
-        figure(f64::from(neuron.weight_max))
-    );
-    let number = |number: f32| figure(f64::from(number));
-    let (bias, norm) = (number(neuron.bias), figure(neuron.weight_norm));
-    let mut items = vec![("bias", bias), ("weights", range), ("weight norm", norm)];
-    if let Some(normalizer) = neuron.normalizer {
-        items.extend([
-            ("gamma", number(normalizer.gamma)),
-            ("beta", number(normalizer.beta)),
-            ("moving mean", number(normalizer.moving_mean)),
-            ("moving variance", number(normalizer.moving_variance)),
-        ]);
-    }
-    list(&items)
+/// Figures with their names.
+fn list(figures: &[Figure], neuron: &NeuronView) -> String {
+    let rows: String = figures
+        .iter()
+        .filter_map(|figure| Some((figure.label, figure.text(neuron)?)))
+        .map(|(label, value)| format!("<div><dt>{label}</dt><dd>{value}</dd></div>\n"))
+        .collect();
+    format!("<dl>\n{rows}</dl>\n")
 }
 
-fn batch(layer: &LayerAbout, batch: Option<&NeuronBatch>) -> String {
-    let Some(batch) = batch else {
+fn batch(layer: &LayerAbout, neuron: &NeuronView) -> String {
+    let Some(batch) = &neuron.last_batch else {
         return "<p class=\"quiet\">No training batch in this timeline yet.</p>\n".to_owned();
     };
     // A normalization before it is the neuron's own.
     let last = layer.activation.rsplit(", ").next().unwrap_or_default();
-    let (outputs, title, note) = match &batch.outputs {
+    let (title, note) = match &batch.outputs {
         Outputs::Logits { .. } => (
-            "logits",
             format!("Logits of the last batch, before the {last}"),
             format!(
                 "<p class=\"quiet\">The trainer applies the {last}: its page has this neuron's probabilities.</p>\n"
             ),
         ),
         Outputs::Activations { .. } if layer.map.is_some() => (
-            "activations",
             "Activations of the last batch's first row".to_owned(),
             String::new(),
         ),
-        Outputs::Activations { .. } => (
-            "activations",
-            "Activations of the last batch".to_owned(),
-            String::new(),
-        ),
+        Outputs::Activations { .. } => ("Activations of the last batch".to_owned(), String::new()),
     };
-    let figures = batch.outputs.figures();
-    let range = format!(
-        "{} to {}",
-        figure(f64::from(figures.min)),
-        figure(f64::from(figures.max))
-    );
-    let mut facts = list(&[
-        (outputs, range),
-        ("mean", figure(figures.mean)),
-        ("exactly 0", percent(figures.zeros)),
-        ("dLoss/dz norm", figure(batch.gradient.norm)),
-        ("dLoss/dz mean", figure(batch.gradient.mean)),
-    ]);
     let histogram = chart::histogram(batch.outputs.values());
-    facts += &format!("<h3>{title}</h3>\n{histogram}{note}");
-    facts
-}
-
-fn list(items: &[(&str, String)]) -> String {
-    let rows: String = items
-        .iter()
-        .map(|(name, value)| format!("<div><dt>{name}</dt><dd>{value}</dd></div>\n"))
-        .collect();
-    format!("<dl>\n{rows}</dl>\n")
+    list(&LAST_BATCH, neuron) + &format!("<h3>{title}</h3>\n{histogram}{note}")
 }
