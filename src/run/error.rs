@@ -125,7 +125,7 @@ pub enum Error {
     Remains {
         /// The first failure.
         error: Box<Self>,
-        /// What remains, and how to remove it.
+        /// The second one, of the removal: what remains, and how to remove it.
         remains: Box<Self>,
     },
     /// The run is not what it was when it was prepared.

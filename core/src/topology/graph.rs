@@ -54,7 +54,7 @@ pub struct Training {
     pub schedule: Schedule,
     /// Epochs in which the learning rate rises to its full value.
     pub warmup_epochs: f32,
-    /// When to stop before the last epoch.
+    /// Condition of a stop before the last epoch.
     pub early_stopping: Option<EarlyStopping>,
 }
 
