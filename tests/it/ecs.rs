@@ -12,7 +12,7 @@ use aws_sdk_ecs::Client;
 use aws_sdk_ecs::config::retry::RetryConfig;
 use aws_sdk_ecs::config::{BehaviorVersion, Credentials, Region};
 use cuttlefish::deploy::ecs::Ecs;
-use cuttlefish::deploy::ecs::desired::{Network, Service, TaskDefinition};
+use cuttlefish::deploy::ecs::desired::{Service, TaskDefinition, TaskNetwork};
 use cuttlefish::deploy::ecs::reconcile::{ServiceAction, reconcile};
 use cuttlefish::deploy::ecs::stack::{Capacity, Stack};
 use serde_json::{Value, json};
@@ -231,7 +231,7 @@ fn service(name: &str) -> Service {
             region: "eu-west-1".to_owned(),
             capacity: Capacity::Fargate,
         },
-        network: Network {
+        network: TaskNetwork {
             subnets: ["subnet-1", "subnet-2"].map(str::to_owned).into(),
             security_groups: ["sg-1".to_owned()].into(),
             is_public: false,

@@ -17,7 +17,7 @@ pub struct Graph {
     pub inputs: usize,
     /// The layers with weights, input side first; never empty.
     pub layers: Vec<Layer>,
-    /// Loss, which training makes small.
+    /// Loss, which training minimizes.
     pub loss: Loss,
     /// Function that the trainer applies to the last layer's outputs.
     pub head: Head,

@@ -25,10 +25,10 @@ pub struct Spec {
     /// Data set that the network learns from.
     pub data: Data,
     /// Layers and loss.
-    pub network: Network,
+    pub network: NetworkSpec,
     /// Training of the network.
     #[serde(default)]
-    pub training: Training,
+    pub training: TrainingSpec,
     /// Neurons and resources of each container; without effect on the weights.
     #[serde(default)]
     pub deployment: Deployment,
@@ -159,7 +159,7 @@ pub enum Missing {
 /// Layers and loss.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Network {
+pub struct NetworkSpec {
     /// The layers, input side first.
     #[schemars(length(min = 1, max = 64))]
     pub layers: Vec<LayerSpec>,
@@ -170,7 +170,7 @@ pub struct Network {
 /// Training of a network.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub struct Training {
+pub struct TrainingSpec {
     /// Passes over the training rows; 0 writes the initial weights.
     #[schemars(range(max = 1_000_000))]
     pub epochs: u32,
@@ -218,7 +218,7 @@ pub struct Deployment {
     pub resources: Resources,
 }
 
-impl Default for Training {
+impl Default for TrainingSpec {
     fn default() -> Self {
         Self {
             epochs: 10,

@@ -9,7 +9,7 @@ use cuttlefish_core::topology::Graph;
 use super::desired::{Container, Role, container_name};
 use super::inspection::Inspection;
 use super::run::DockerRun;
-use crate::deploy::{Error, Left, Session, end_in_ledger};
+use crate::deploy::{Error, Fate, Session, end_in_ledger};
 use crate::host::{End, RunSnapshot};
 
 /// Interval of looks for containers that have to be started again.
@@ -138,7 +138,7 @@ impl Session for DockerSession<'_> {
         Ok(())
     }
 
-    fn abandon(self: Box<Self>) -> Left {
-        Left::Running
+    fn abandon(self: Box<Self>) -> Fate {
+        Fate::Running
     }
 }

@@ -44,7 +44,7 @@ use aws_sdk_ecs::types::{
 };
 
 pub use deployment::Deployment;
-use desired::{Network, Service, TaskDefinition, prefix};
+use desired::{Service, TaskDefinition, TaskNetwork, prefix};
 pub use error::Error;
 use error::{of_many, request};
 use reconcile::{ObservedService, ServiceAction, ServiceChanges};
@@ -383,7 +383,7 @@ impl Ecs {
 }
 
 /// Network of tasks as the API takes it.
-fn network(network: &Network, what: &str) -> Result<NetworkConfiguration, Error> {
+fn network(network: &TaskNetwork, what: &str) -> Result<NetworkConfiguration, Error> {
     render::network(network).map_err(|error| Error::Request {
         what: what.to_owned(),
         problem: error.to_string(),

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::desired::{Network, Service, TaskDefinition};
+use super::desired::{Service, TaskDefinition, TaskNetwork};
 use super::stack::Capacity;
 
 /// A service as ECS describes it.
@@ -21,7 +21,7 @@ pub struct ObservedService {
     /// Task definition; None if it is not of the form that we write.
     pub definition: Option<TaskDefinition>,
     /// Network of its tasks.
-    pub network: Option<Network>,
+    pub network: Option<TaskNetwork>,
     /// Capacity that runs its tasks; None where that is left to capacity providers.
     pub launch_type: Option<Capacity>,
     /// Owner, by its tag.
@@ -147,7 +147,7 @@ fn step(service: &Service, observed: &ObservedService) -> Option<ServiceAction> 
 }
 
 /// Parts of a network that differ, in words.
-fn network_difference(observed: &Network, desired: &Network) -> String {
+fn network_difference(observed: &TaskNetwork, desired: &TaskNetwork) -> String {
     let list = |names: &BTreeSet<String>| Vec::from_iter(names.iter().cloned()).join(" ");
     let part = |what: &str, observed: &BTreeSet<String>, desired: &BTreeSet<String>| {
         let (desired_list, observed_list) = (list(desired), list(observed));
@@ -196,8 +196,8 @@ fn definition_difference(observed: &TaskDefinition, desired: &TaskDefinition) ->
 mod tests {
     use super::*;
 
-    fn network(subnet: &str) -> Network {
-        Network {
+    fn network(subnet: &str) -> TaskNetwork {
+        TaskNetwork {
             subnets: BTreeSet::from(["subnet-1".to_owned(), subnet.to_owned()]),
             security_groups: BTreeSet::from(["sg-1".to_owned()]),
             is_public: false,

@@ -9,7 +9,7 @@ use aws_sdk_ecs::types::{
     NetworkConfiguration, NetworkMode, PortMapping, Secret, TransportProtocol,
 };
 
-use super::desired::{Network, TaskDefinition};
+use super::desired::{TaskDefinition, TaskNetwork};
 use super::stack::Capacity;
 use crate::config::ContainerConfig;
 
@@ -46,7 +46,7 @@ pub fn read_launch_type(found: &LaunchType) -> Option<Capacity> {
 }
 
 /// Network of tasks as the API takes it.
-pub fn network(network: &Network) -> Result<NetworkConfiguration, BuildError> {
+pub fn network(network: &TaskNetwork) -> Result<NetworkConfiguration, BuildError> {
     let list = |names: &BTreeSet<String>| Some(names.iter().cloned().collect());
     let vpc = AwsVpcConfiguration::builder()
         .set_subnets(list(&network.subnets))
@@ -63,9 +63,9 @@ pub fn network(network: &Network) -> Result<NetworkConfiguration, BuildError> {
 }
 
 /// Network of tasks as the API describes it; None where it describes none.
-pub fn read_network(found: &NetworkConfiguration) -> Option<Network> {
+pub fn read_network(found: &NetworkConfiguration) -> Option<TaskNetwork> {
     let vpc = found.awsvpc_configuration()?;
-    Some(Network {
+    Some(TaskNetwork {
         subnets: vpc.subnets().iter().cloned().collect(),
         security_groups: vpc.security_groups().iter().cloned().collect(),
         is_public: vpc.assign_public_ip() == Some(&AssignPublicIp::Enabled),
