@@ -309,8 +309,8 @@ pub(super) mod tests {
         assert_eq!(named, expected);
         let hidden = &services[2].definition;
         let variable = |name: &str| {
-            let mut found = hidden.environment.iter().filter(|(one, _)| one == name);
-            found.next().map(|(_, value)| value.as_str())
+            let mut variables = hidden.environment.iter().filter(|(one, _)| one == name);
+            variables.next().map(|(_, value)| value.as_str())
         };
         assert_eq!(variable("CUTTLEFISH_ACTOR"), Some("hidden"));
         assert_eq!(

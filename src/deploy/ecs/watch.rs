@@ -52,7 +52,7 @@ impl Session for EcsSession<'_> {
         }
         match self.store.get_snapshot().await {
             Ok(Some(text)) => match serde_json::from_str(&text) {
-                Ok(look) => self.last = look,
+                Ok(snapshot) => self.last = snapshot,
                 Err(error) => tracing::info!("cannot read the trainer's figures: {error}"),
             },
             Ok(None) => {}
