@@ -191,8 +191,8 @@ impl Failures {
 
 impl fmt::Display for Failures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = self.items.iter().take(MAX_SHOWN);
-        let texts: Vec<String> = shown
+        let items = self.items.iter().take(MAX_SHOWN);
+        let texts: Vec<String> = items
             .map(|(name, reason)| format!("{name}: {reason}"))
             .collect();
         write!(f, "{}: {}", self.what, texts.join("; "))?;

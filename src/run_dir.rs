@@ -363,7 +363,7 @@ fn owner(mut file: File) -> String {
 /// True if an open file is still the one that its path leads to.
 fn is_at(file: &File, path: &Path) -> bool {
     match (file.metadata(), fs::metadata(path)) {
-        (Ok(open), Ok(found)) => (open.dev(), open.ino()) == (found.dev(), found.ino()),
+        (Ok(open), Ok(at_path)) => (open.dev(), open.ino()) == (at_path.dev(), at_path.ino()),
         _ => false,
     }
 }

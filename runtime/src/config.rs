@@ -21,7 +21,7 @@ pub struct ContainerConfig {
     /// The table of the store. Where that is, the AWS variables say.
     pub table: String,
     /// Secrets, which it must not show.
-    pub secrets: Secrets,
+    pub secrets: SecretSource,
     /// The prepared data set, unless batches come in messages.
     pub data: Option<DataPlace>,
     /// Way of the batches to the first layer, for the trainer.
@@ -45,7 +45,7 @@ pub enum DataPlace {
 
 /// Source of a container's secrets.
 #[derive(Clone, PartialEq, Eq)]
-pub enum Secrets {
+pub enum SecretSource {
     /// Files of their names in a directory.
     Dir(PathBuf),
     /// Variables, which a platform fills in that has no files for them.
@@ -57,7 +57,7 @@ pub enum Secrets {
     },
 }
 
-impl std::fmt::Debug for Secrets {
+impl std::fmt::Debug for SecretSource {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Dir(dir) => write!(f, "Dir({})", dir.display()),
@@ -66,7 +66,7 @@ impl std::fmt::Debug for Secrets {
     }
 }
 
-impl Secrets {
+impl SecretSource {
     /// The broker's address with user and password.
     ///
     /// # Errors
@@ -200,8 +200,8 @@ impl ContainerConfig {
             actor,
             table: text(Self::TABLE)?.unwrap_or_else(|| DEFAULT_TABLE.to_owned()),
             secrets: match text(Self::SECRETS_DIR)? {
-                Some(dir) => Secrets::Dir(dir.into()),
-                None => Secrets::Variables {
+                Some(dir) => SecretSource::Dir(dir.into()),
+                None => SecretSource::Variables {
                     broker: required(Self::SECRET_BROKER).map_err(|problem| {
                         format!("neither is {} set: {problem}", Self::SECRETS_DIR)
                     })?,

@@ -64,7 +64,7 @@ impl FaultInjector {
         container_name(self.run.dir.name(), actor)
     }
 
-    /// Why a kind of fault cannot be carried out here, if it cannot.
+    /// Reason why a kind of fault cannot be carried out here, if it cannot.
     pub async fn obstacle(&self, kind: FaultKind) -> Option<String> {
         let target = match kind.target() {
             FaultTarget::Actor | FaultTarget::Everybody => ActorKind::Trainer.word(),

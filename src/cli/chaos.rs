@@ -110,8 +110,8 @@ pub async fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
         .inspect(ActorKind::Trainer.word())
         .await
         .map_err(Error::from)?;
-    let look = trainer.look(0).await.map_err(anyhow::Error::from)?;
-    if look.end.is_some() {
+    let snapshot = trainer.look(0).await.map_err(anyhow::Error::from)?;
+    if snapshot.end.is_some() {
         let text = format_args!(
             "run `{run}` has ended: there is nothing to disturb (`cuttlefish train --resume {run} \
              --epochs N` goes on)"

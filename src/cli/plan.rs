@@ -23,7 +23,7 @@ use crate::run::plan::{TargetPlan, plan};
 pub struct Args {
     /// The topology file
     file: PathBuf,
-    /// What to expand for
+    /// Target that the plan is for
     #[arg(long, value_enum, default_value_t = PlanTarget::Local)]
     target: PlanTarget,
     #[command(flatten)]

@@ -34,7 +34,7 @@ use crate::run::render::{Contents, Platform, RenderRequest, StackSource, render}
 pub struct Args {
     /// The topology file
     file: PathBuf,
-    /// Who is to bring the run up
+    /// Platform that is to bring the run up
     #[arg(long, value_enum)]
     to: PlatformArg,
     /// The directory to write, which appears whole or not at all [default: NAME-compose,

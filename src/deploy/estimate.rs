@@ -6,7 +6,7 @@ use cuttlefish_core::topology::{DataShape, Plan};
 use super::docker::estimate::DockerEstimate;
 use super::docker::{self, Docker, DockerOptions};
 use super::ecs::cost::EcsCost;
-use super::ecs::desired::{Service, Site};
+use super::ecs::desired::{EcsSite, Service};
 use super::ecs::stack::Stack;
 use super::{Error, TargetKind, Workload, ecs};
 
@@ -51,7 +51,7 @@ pub async fn estimate(
         TargetKind::Ecs => {
             // A stack that need not be there.
             let stack = Stack::planned();
-            let site = Site {
+            let site = EcsSite {
                 stack: &stack,
                 image: "",
                 region: "",

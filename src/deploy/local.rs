@@ -13,7 +13,7 @@ use cuttlefish_core::topology::{Actor, Graph, Roster};
 use cuttlefish_core::trainer::Timing;
 
 use super::{
-    Actors, Changes, DOCUMENT_VERSION, Deployment, Error, Left, Session, Target, TargetKind,
+    Actors, Changes, DOCUMENT_VERSION, Deployment, Error, Fate, Session, Target, TargetKind,
     Workload,
 };
 use crate::host::actor::ActorMailbox;
@@ -247,13 +247,13 @@ impl Session for LocalRun {
         Ok(())
     }
 
-    fn abandon(mut self: Box<Self>) -> Left {
+    fn abandon(mut self: Box<Self>) -> Fate {
         // The threads end after the step under way, and are not waited for: the process may end in the middle
         // of the arithmetic. The store is made for that.
         for arbiter in self.arbiters.drain(..) {
             arbiter.stop();
         }
-        Left::Stopped
+        Fate::Stopped
     }
 }
 

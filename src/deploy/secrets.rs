@@ -107,7 +107,7 @@ impl Secrets {
 
     fn write_with_mode(&self, name: &str, content: &str, mode: u32) -> Result<(), Error> {
         let path = self.dir.join(name);
-        if fs::read_to_string(&path).is_ok_and(|found| found == content) {
+        if fs::read_to_string(&path).is_ok_and(|text| text == content) {
             return Ok(());
         }
         let parent = path.parent().unwrap_or(&self.dir).to_owned();

@@ -34,13 +34,13 @@ pub fn check_place(
         }
         Ok(entries) => entries,
     };
-    let mut found = Vec::new();
+    let mut file_names = Vec::new();
     for entry in entries {
         let entry = entry.map_err(Error::file("read", place))?;
-        found.push(entry.file_name().to_string_lossy().into_owned());
+        file_names.push(entry.file_name().to_string_lossy().into_owned());
     }
-    found.sort();
-    if found.is_empty() {
+    file_names.sort();
+    if file_names.is_empty() {
         return Ok(());
     }
     let is_foreign = |name: &&String| {
@@ -50,7 +50,7 @@ pub fn check_place(
         };
         !names.contains(&name.as_str()) || *name == marked.0 && !is_marked()
     };
-    if let Some(foreign) = found.iter().find(is_foreign) {
+    if let Some(foreign) = file_names.iter().find(is_foreign) {
         return Err(Error::Unusable(format!(
             "failed to write to `{display}`: `{foreign}` in it was not rendered (name another directory \
              with `--into DIR`)"
@@ -139,8 +139,8 @@ mod tests {
     const MARKED: (&str, &str) = ("file.yml", "# Made by us");
 
     fn entries(dir: &Path) -> Vec<String> {
-        let found = fs::read_dir(dir).unwrap();
-        let names = found.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let entries = fs::read_dir(dir).unwrap();
+        let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
         let mut names: Vec<String> = names.collect();
         names.sort();
         names

@@ -42,7 +42,7 @@ pub fn write(
 fn check_target(path: &Path, overwrite: bool) -> Result<(), Error> {
     let path = path.to_owned();
     match fs::metadata(&path) {
-        Ok(found) if !found.is_file() => Err(Error::NotAFile { path }),
+        Ok(metadata) if !metadata.is_file() => Err(Error::NotAFile { path }),
         Ok(_) if !overwrite => Err(Error::Exists { path }),
         // A path that cannot be looked at fails below, with a reason.
         Ok(_) | Err(_) => Ok(()),

@@ -6,7 +6,7 @@ use cuttlefish_core::machine::Fault;
 use cuttlefish_core::topology::Problems;
 
 use super::change::Refusal;
-use crate::deploy::{self, Left, TargetKind};
+use crate::deploy::{self, Fate, TargetKind};
 use crate::{data, export, record, run_dir, store};
 
 /// Error of a run's use case. Texts are whole, and say what to do.
@@ -125,32 +125,32 @@ pub enum Error {
     Remains {
         /// The first failure.
         error: Box<Self>,
-        /// What remains, and how to remove it.
+        /// The second one, of the removal: what remains, and how to remove it.
         remains: Box<Self>,
     },
     /// The run is not what it was when it was prepared.
     #[error("run `{0}` has been changed by another process meanwhile (say it again)")]
     ChangedMeanwhile(String),
     /// The caller let go of the run.
-    #[error("{}", words_of_left(run, *left))]
+    #[error("{}", words_of_fate(run, *fate))]
     Left {
         /// The run.
         run: String,
         /// State of the run from now on.
-        left: Left,
+        fate: Fate,
     },
 }
 
-fn words_of_left(run: &str, left: Left) -> String {
-    let stays = match left {
-        Left::Stopped => {
+fn words_of_fate(run: &str, fate: Fate) -> String {
+    let stays = match fate {
+        Fate::Stopped => {
             return format!(
                 "stopped at once; go on from the last commit with `cuttlefish train --resume {run}`"
             );
         }
-        Left::Running => return format!("left; see how it goes with `cuttlefish attach {run}`"),
-        Left::Stopping => "left while the trainer commits and ends; the other services",
-        Left::Unconfirmed => {
+        Fate::Running => return format!("left; see how it goes with `cuttlefish attach {run}`"),
+        Fate::Stopping => "left while the trainer commits and ends; the other services",
+        Fate::Unconfirmed => {
             "left before ECS has confirmed that the trainer is to end; the services"
         }
     };

@@ -60,9 +60,9 @@ async fn follow_session<'a>(
                     continue;
                 }
             }
-            let left = session.abandon();
+            let fate = session.abandon();
             let run = run.to_owned();
-            return Err(Error::Left { run, left });
+            return Err(Error::Left { run, fate });
         };
         session
             .repairs()
@@ -228,7 +228,7 @@ mod tests {
 
     use super::*;
     use crate::data::digits;
-    use crate::deploy::{self, Left};
+    use crate::deploy::{self, Fate};
     use crate::monitor::Interrupter;
 
     /// A session that never gets anywhere, while somebody interrupts it.
@@ -246,8 +246,8 @@ mod tests {
             pending().await
         }
 
-        fn abandon(self: Box<Self>) -> Left {
-            Left::Running
+        fn abandon(self: Box<Self>) -> Fate {
+            Fate::Running
         }
     }
 
@@ -269,7 +269,7 @@ mod tests {
             matches!(
                 error,
                 Error::Left {
-                    left: Left::Running,
+                    fate: Fate::Running,
                     ..
                 }
             )

@@ -12,7 +12,7 @@ use aws_sdk_ecs::Client;
 use aws_sdk_ecs::config::retry::RetryConfig;
 use aws_sdk_ecs::config::{BehaviorVersion, Credentials, Region};
 use cuttlefish::deploy::ecs::Ecs;
-use cuttlefish::deploy::ecs::desired::{Network, Service, TaskDefinition};
+use cuttlefish::deploy::ecs::desired::{Service, TaskDefinition, TaskNetwork};
 use cuttlefish::deploy::ecs::reconcile::{ServiceAction, reconcile};
 use cuttlefish::deploy::ecs::stack::{Capacity, Stack};
 use serde_json::{Value, json};
@@ -63,8 +63,8 @@ impl FakeEcs {
             "DescribeTaskDefinition" => {
                 let arn = text("taskDefinition");
                 let mut all = self.definitions.iter();
-                let found = all.find(|one| one["taskDefinitionArn"] == arn.as_str());
-                (200, json!({"taskDefinition": found}))
+                let definition = all.find(|one| one["taskDefinitionArn"] == arn.as_str());
+                (200, json!({"taskDefinition": definition}))
             }
             "CreateService" => match self.services.get(&text("serviceName")) {
                 Some(service) if service["status"] == "DRAINING" => refusal(
@@ -116,7 +116,7 @@ impl FakeEcs {
     fn describe(&mut self, request: &Value) -> Value {
         let names = request["services"].as_array().unwrap();
         assert!(names.len() <= 10, "more than DescribeServices takes");
-        let mut found = Vec::new();
+        let mut services = Vec::new();
         let mut failures = Vec::new();
         for name in names {
             match self.services.get_mut(name.as_str().unwrap()) {
@@ -133,12 +133,12 @@ impl FakeEcs {
                     if let Some(subnets) = vpc["subnets"].as_array_mut() {
                         subnets.reverse();
                     }
-                    found.push(service);
+                    services.push(service);
                 }
                 None => failures.push(json!({"arn": name, "reason": "MISSING"})),
             }
         }
-        json!({"services": found, "failures": failures})
+        json!({"services": services, "failures": failures})
     }
 }
 
@@ -231,7 +231,7 @@ fn service(name: &str) -> Service {
             region: "eu-west-1".to_owned(),
             capacity: Capacity::Fargate,
         },
-        network: Network {
+        network: TaskNetwork {
             subnets: ["subnet-1", "subnet-2"].map(str::to_owned).into(),
             security_groups: ["sg-1".to_owned()].into(),
             is_public: false,
@@ -254,15 +254,15 @@ async fn what_is_new_is_found_before_it_is_listed_and_too_many_requests_are_repe
         ..FakeEcs::default()
     });
     let desired = services();
-    let found = ecs.observe(&names(&desired)).await.unwrap();
-    for action in reconcile(&desired, &found) {
+    let observed = ecs.observe(&names(&desired)).await.unwrap();
+    for action in reconcile(&desired, &observed) {
         ecs.apply(&action).await.unwrap();
     }
     // As if nothing had been done, it is looked at again.
-    let found = ecs.observe(&names(&desired)).await.unwrap();
-    assert_eq!(reconcile(&desired, &found), []);
+    let observed = ecs.observe(&names(&desired)).await.unwrap();
+    assert_eq!(reconcile(&desired, &observed), []);
     assert!(
-        found
+        observed
             .iter()
             .all(|one| one.owner.as_deref() == Some("owner"))
     );
@@ -288,8 +288,8 @@ async fn a_service_that_is_being_left_is_waited_for() {
         error.contains("create service cf_run_trainer: InvalidParameterException"),
         "{error}"
     );
-    let found = ecs.observe(&names(&desired)).await.unwrap();
-    assert!(found[0].is_leaving);
+    let observed = ecs.observe(&names(&desired)).await.unwrap();
+    assert!(observed[0].is_leaving);
     ecs.wait_until_gone(&names(&desired)).await.unwrap();
     assert_eq!(ecs.observe(&names(&desired)).await.unwrap(), []);
     ecs.apply(&create).await.unwrap();
@@ -307,9 +307,9 @@ async fn a_service_that_cannot_be_removed_keeps_no_other_and_one_that_may_is_tri
     });
     let created = reconcile(&desired, &[]);
     ecs.apply_all(&created, &|_| {}, &|| true).await.unwrap();
-    let found = ecs.observe(&names(&desired)).await.unwrap();
-    assert_eq!(found.len(), 12);
-    let error = ecs.remove_all(found, &|_| {}).await.unwrap_err();
+    let observed = ecs.observe(&names(&desired)).await.unwrap();
+    assert_eq!(observed.len(), 12);
+    let error = ecs.remove_all(observed, &|_| {}).await.unwrap_err();
     assert_eq!(
         error.to_string(),
         format!(
@@ -317,11 +317,11 @@ async fn a_service_that_cannot_be_removed_keeps_no_other_and_one_that_may_is_tri
             desired[3].name
         )
     );
-    let found = ecs.observe(&names(&desired)).await.unwrap();
-    assert_eq!(found.len(), 1);
+    let observed = ecs.observe(&names(&desired)).await.unwrap();
+    assert_eq!(observed.len(), 1);
     // Said again, it works.
     fake.lock().unwrap().undeletable.clear();
-    ecs.remove_all(found, &|_| {}).await.unwrap();
+    ecs.remove_all(observed, &|_| {}).await.unwrap();
     assert_eq!(ecs.observe(&names(&desired)).await.unwrap(), []);
 }
 
@@ -354,8 +354,8 @@ async fn a_service_that_somebody_has_moved_is_brought_back() {
         });
         services.get_mut("cf_run_relaunched").unwrap()["launchType"] = json!("EC2");
     }
-    let found = ecs.observe(&names(&desired)).await.unwrap();
-    let actions = reconcile(&desired, &found);
+    let observed = ecs.observe(&names(&desired)).await.unwrap();
+    let actions = reconcile(&desired, &observed);
     let sentences: Vec<String> = actions.iter().map(ServiceAction::sentence).collect();
     assert_eq!(
         sentences,
@@ -368,8 +368,8 @@ async fn a_service_that_somebody_has_moved_is_brought_back() {
     for action in &actions {
         ecs.apply(action).await.unwrap();
     }
-    let found = ecs.observe(&names(&desired)).await.unwrap();
-    assert_eq!(reconcile(&desired, &found), []);
+    let observed = ecs.observe(&names(&desired)).await.unwrap();
+    assert_eq!(reconcile(&desired, &observed), []);
     let requests = &fake.lock().unwrap().requests;
     assert_eq!(
         requests["RegisterTaskDefinition"], 3,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use cuttlefish::deploy::bundle::FIRST_LINE;
-use cuttlefish::deploy::ecs::desired::{Service, Site, services};
+use cuttlefish::deploy::ecs::desired::{EcsSite, Service, services};
 use cuttlefish::deploy::ecs::manifests::{RunSite, readme, requests, settings, template};
 use cuttlefish::deploy::ecs::stack::Stack;
 use cuttlefish_core::topology::{DataShape, Grouping, TaskShape, parse};
@@ -80,7 +80,7 @@ fn shapes(stack: &Stack) -> Vec<Service> {
         test_rows: 10,
     };
     let graph = document.graph(&shape, Grouping::FromFile).unwrap();
-    let site = Site {
+    let site = EcsSite {
         stack,
         image: "registry/neuron:1",
         region: "eu-west-1",

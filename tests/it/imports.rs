@@ -108,9 +108,11 @@ fn a_module_of_the_runtime_uses_only_those_below_it() {
         modules.insert(module.to_owned());
         let floor = FLOORS.iter().position(|floor| *floor == module);
         let below = &FLOORS[..=floor.unwrap_or_else(|| panic!("{module} is on no floor"))];
-        let single = one.captures_iter(&code).map(|found| found[1].to_owned());
-        let listed = several.captures_iter(&code).flat_map(|found| {
-            let names = found[1].split(',').map(|name| name.trim().to_owned());
+        let single = one
+            .captures_iter(&code)
+            .map(|captures| captures[1].to_owned());
+        let listed = several.captures_iter(&code).flat_map(|captures| {
+            let names = captures[1].split(',').map(|name| name.trim().to_owned());
             let names = names.filter_map(|name| Some(word.find(&name)?.as_str().to_owned()));
             names.collect::<Vec<_>>()
         });

@@ -16,8 +16,8 @@ fn tick(live: &Live, run: &str, unit: &str) -> f64 {
     let output = live.output(&["ps", run, "--json"]);
     let listed: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
     let units = listed["units"].as_array().cloned().unwrap_or_default();
-    let found = units.iter().find(|one| one["unit"] == unit);
-    found.and_then(|one| one["tick"].as_f64()).unwrap_or(0.0)
+    let row = units.iter().find(|one| one["unit"] == unit);
+    row.and_then(|one| one["tick"].as_f64()).unwrap_or(0.0)
 }
 
 /// Ends a run some epochs later, as it goes on meanwhile, and compares it with the same run in one
@@ -25,8 +25,8 @@ fn tick(live: &Live, run: &str, unit: &str) -> f64 {
 fn ends_as_the_local_one(live: &Live, file: &str, run: &str) {
     let listed = live.json(&["ps", "--json"]);
     let runs = listed.as_array().expect("a list of runs");
-    let found = runs.iter().find(|one| one["run"] == run).expect("the run");
-    let epochs = found["epoch"].as_u64().expect("an epoch") + 50;
+    let row = runs.iter().find(|one| one["run"] == run).expect("the run");
+    let epochs = row["epoch"].as_u64().expect("an epoch") + 50;
     let epochs = epochs.to_string();
     let trained = live.json(&[
         "train", "--resume", run, "--json", "-q", "--epochs", &epochs,
@@ -85,8 +85,8 @@ fn a_run_survives_every_kind_of_fault_with_its_bits() {
         "store-kill",
         "asleep",
     ] {
-        let found = faults.iter().find(|fault| fault["kind"] == kind);
-        let Some(fault) = found else {
+        let fault = faults.iter().find(|fault| fault["kind"] == kind);
+        let Some(fault) = fault else {
             // Said where the caller may not kill processes of the host.
             assert!(
                 stderr.contains(&format!("without {kind}: ")),

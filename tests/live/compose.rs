@@ -24,14 +24,14 @@ impl Project {
 
     /// The digest that the trainer's log has, as soon as it has one.
     fn digest(&self) -> String {
-        let mut found = None;
+        let mut digest = None;
         wait_until("the trainer's log has the digest", || {
             let log = self.compose(&["logs", "--no-color", "trainer"]);
             let at = log.rsplit_once("weights_sha256=\"").map(|(_, rest)| rest);
-            found = at.map(|rest| rest[..64].to_owned());
-            found.is_some()
+            digest = at.map(|rest| rest[..64].to_owned());
+            digest.is_some()
         });
-        found.expect("was waited for")
+        digest.expect("was waited for")
     }
 }
 

@@ -33,8 +33,8 @@ fn tick(live: &Live, run: &str, unit: &str) -> f64 {
     let output = live.output(&["ps", run, "--json"]);
     let listed: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
     let units = listed["units"].as_array().cloned().unwrap_or_default();
-    let found = units.iter().find(|one| one["unit"] == unit);
-    found.and_then(|one| one["tick"].as_f64()).unwrap_or(0.0)
+    let row = units.iter().find(|one| one["unit"] == unit);
+    row.and_then(|one| one["tick"].as_f64()).unwrap_or(0.0)
 }
 
 #[test]

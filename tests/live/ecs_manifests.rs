@@ -91,18 +91,18 @@ fn with_aws(live: &Live) -> PathBuf {
 
 /// The digest that the trainer's log has, as soon as it has one.
 fn digest(run: &str) -> String {
-    let mut found = None;
+    let mut digest = None;
     wait_until("the trainer's log has the digest", || {
         for trainer in tasks(&format!("cf_{run}_trainer")) {
             let logs = Command::new("docker").args(["logs", &trainer]).output();
             let logs = logs.expect("the Docker client starts");
             let log = text(&logs.stdout) + &text(&logs.stderr);
             let at = log.rsplit_once("weights_sha256=\"").map(|(_, rest)| rest);
-            found = at.map(|rest| rest[..64].to_owned());
+            digest = at.map(|rest| rest[..64].to_owned());
         }
-        found.is_some()
+        digest.is_some()
     });
-    found.expect("was waited for")
+    digest.expect("was waited for")
 }
 
 fn all_tasks(run: &str) -> Vec<String> {
@@ -199,30 +199,30 @@ fn cloudformation_makes_the_same_services() {
         let request = read(&format!("services/{service}.json"));
         let cluster = request["cluster"].as_str().expect("a name");
         let describe = ["ecs", "describe-services", "--output", "json", "--cluster"];
-        let found = bundle.aws(&[&describe[..], &[cluster, "--services", &service]].concat());
-        let found: Value = serde_json::from_str(&found).expect("JSON");
-        let found = &found["services"][0];
+        let answer = bundle.aws(&[&describe[..], &[cluster, "--services", &service]].concat());
+        let answer: Value = serde_json::from_str(&answer).expect("JSON");
+        let described = &answer["services"][0];
         for part in [
             "desiredCount",
             "launchType",
             "networkConfiguration",
             "deploymentConfiguration",
         ] {
-            assert_eq!(found[part], request[part], "{part} of {service}");
+            assert_eq!(described[part], request[part], "{part} of {service}");
         }
-        let definition = found["taskDefinition"].as_str().expect("an ARN");
+        let definition = described["taskDefinition"].as_str().expect("an ARN");
         let describe = ["ecs", "describe-task-definition", "--task-definition"];
-        let found = bundle.aws(&[&describe[..], &[definition, "--output", "json"]].concat());
-        let found: Value = serde_json::from_str(&found).expect("JSON");
-        let (found, request) = (
-            &found["taskDefinition"],
+        let answer = bundle.aws(&[&describe[..], &[definition, "--output", "json"]].concat());
+        let answer: Value = serde_json::from_str(&answer).expect("JSON");
+        let (described, request) = (
+            &answer["taskDefinition"],
             read(&format!("task-definitions/{service}.json")),
         );
         for part in ["family", "cpu", "memory", "networkMode", "taskRoleArn"] {
-            assert_eq!(found[part], request[part], "{part} of {service}");
+            assert_eq!(described[part], request[part], "{part} of {service}");
         }
-        let (found, request) = (
-            &found["containerDefinitions"][0],
+        let (described, request) = (
+            &described["containerDefinitions"][0],
             &request["containerDefinitions"][0],
         );
         for part in [
@@ -232,7 +232,7 @@ fn cloudformation_makes_the_same_services() {
             "logConfiguration",
             "user",
         ] {
-            assert_eq!(found[part], request[part], "{part} of {service}");
+            assert_eq!(described[part], request[part], "{part} of {service}");
         }
     }
     bundle.aws(&[&["cloudformation", "delete-stack"][..], &stack].concat());

@@ -17,8 +17,8 @@ fn killed_when(live: &Live, args: &[&str], is_time: impl Fn(usize) -> bool) {
 }
 
 fn n_containers() -> usize {
-    let found = docker(&["ps", "-aq", "--filter", "label=io.cuttlefish.run=killed"]);
-    found.iter().filter(|line| !line.is_empty()).count()
+    let ids = docker(&["ps", "-aq", "--filter", "label=io.cuttlefish.run=killed"]);
+    ids.iter().filter(|line| !line.is_empty()).count()
 }
 
 #[test]
@@ -29,7 +29,7 @@ fn up_and_down_converge_however_often_they_are_killed() {
     let directory = live.path("runs/killed");
     killed_when(&live, &up, |_| directory.exists());
     for enough in [1, 2, 3, 8, 15, 25] {
-        killed_when(&live, &up, |found| found >= enough);
+        killed_when(&live, &up, |count| count >= enough);
     }
     live.ok(&up);
     let trained = live.json(&["attach", "killed", "--json", "-q"]);
@@ -37,7 +37,7 @@ fn up_and_down_converge_however_often_they_are_killed() {
     assert_eq!(digest(&trained), local);
 
     for few in [24, 12, 3, 0] {
-        killed_when(&live, &["down", "killed"], |found| found <= few);
+        killed_when(&live, &["down", "killed"], |count| count <= few);
     }
     if directory.exists() {
         live.ok(&["down", "killed"]);

@@ -17,8 +17,8 @@ fn entry(live: &Live, run: &str, actor: &str) -> Value {
     let output = live.output(&["ps", run, "--json"]);
     let listed: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
     let units = listed["units"].as_array().cloned().unwrap_or_default();
-    let found = units.into_iter().find(|unit| unit["unit"] == actor);
-    found.unwrap_or_default()
+    let entry = units.into_iter().find(|unit| unit["unit"] == actor);
+    entry.unwrap_or_default()
 }
 
 fn encode(generation: u64, message: Message) -> Vec<u8> {

@@ -200,7 +200,7 @@ pub fn docker(args: &[&str]) -> Vec<String> {
 /// Names and numbers of a run's containers.
 pub fn containers(run: &str) -> Vec<String> {
     let filter = format!("label=io.cuttlefish.run={run}");
-    let mut found = docker(&[
+    let mut containers = docker(&[
         "ps",
         "-a",
         "--no-trunc",
@@ -209,8 +209,8 @@ pub fn containers(run: &str) -> Vec<String> {
         "--format",
         "{{.Names}} {{.ID}}",
     ]);
-    found.sort();
-    found
+    containers.sort();
+    containers
 }
 
 /// A process that serves at `address` and ends with this.

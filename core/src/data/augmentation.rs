@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::math::stream::{Purpose, stream};
 
-/// How training images are changed; everything is off by default.
+/// Changes of training images; everything is off by default.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Augmentation {
@@ -48,8 +48,7 @@ impl fmt::Display for Augmentation {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Elastic {
-    /// What smoothed displacements are multiplied with: 34 was best for digits of 29 x 29 pixels (Simard et
-    /// al.).
+    /// Factor of the smoothed displacements: 34 was best for digits of 29 x 29 pixels (Simard et al.).
     #[schemars(range(min = 0.0, max = 10_000.0))]
     pub alpha: f32,
     /// Standard deviation of the Gaussian, in pixels: 4 goes with an alpha of 34.

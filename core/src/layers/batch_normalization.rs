@@ -12,7 +12,7 @@ use crate::math::{Activation, Optimizer, Step};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BatchNormalizationSpec {
-    /// What its tensors are called in exported files; as the layer before it by default.
+    /// Name of its tensors in exported files; that of the layer before it by default.
     #[serde(default)]
     #[schemars(regex(pattern = super::neuron_keys::NAME))]
     pub name: Option<String>,
@@ -24,13 +24,13 @@ pub struct BatchNormalizationSpec {
     #[serde(default = "epsilon")]
     #[schemars(range(min = 1e-7, max = 1.0))]
     pub epsilon: f32,
-    /// Whether beta is learned and added.
+    /// True if beta is learned and added.
     #[serde(default = "yes")]
     pub center: bool,
-    /// Whether gamma is learned and multiplied with.
+    /// True if gamma is learned and multiplied with.
     #[serde(default = "yes")]
     pub scale: bool,
-    /// What a neuron does with its normalized values.
+    /// Function of a neuron's normalized values.
     #[serde(default)]
     pub activation: Activation,
 }

@@ -26,7 +26,7 @@ pub struct Conv2dSpec {
     /// Steps of the kernel down and across: one number, or two.
     #[serde(default)]
     pub strides: Extent,
-    /// What happens at the edges of the maps.
+    /// Padding at the edges of the maps.
     #[serde(default)]
     pub padding: Padding,
     /// Keys that every layer of neurons has.

@@ -14,16 +14,16 @@ pub const NAME: &str = r"^[a-z0-9]([a-z0-9_-]{0,38}[a-z0-9])?$";
 /// Keys that every layer of neurons has, in the words of a dense one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct NeuronKeys {
-    /// What a neuron does with its weighted sum.
+    /// Function of a neuron's weighted sum.
     #[serde(default)]
     pub activation: Activation,
-    /// Whether neurons have a bias.
+    /// True if neurons have a bias.
     #[serde(default = "yes")]
     pub use_bias: bool,
-    /// How the weights start.
+    /// Initial weights.
     #[serde(default = "kernel_initializer")]
     pub kernel_initializer: Initializer,
-    /// How the bias starts.
+    /// Initial bias.
     #[serde(default = "bias_initializer")]
     pub bias_initializer: Initializer,
     /// Penalty on the size of the weights.
@@ -33,7 +33,7 @@ pub struct NeuronKeys {
     #[serde(default)]
     #[schemars(range(min = 1, max = 65536))]
     pub neurons_per_unit: Option<usize>,
-    /// What one container of this layer needs.
+    /// Resources of one container of this layer.
     #[serde(default)]
     pub resources: Option<Resources>,
 }
@@ -118,8 +118,8 @@ impl NeuronSpec<'_> {
 /// Says the keys of a schema in the words of a layer whose neurons are filters.
 pub(super) fn of_filters(schema: &mut Schema) {
     let words = [
-        ("activation", "What a filter does with its weighted sums."),
-        ("use_bias", "Whether filters have a bias."),
+        ("activation", "Function of a filter's weighted sums."),
+        ("use_bias", "True if filters have a bias."),
         (
             "neurons_per_unit",
             "Filters in one container, for this layer.",

@@ -17,7 +17,7 @@ pub struct Pooling2dSpec {
     /// Steps of the window down and across; those of `pool_size` by default.
     #[serde(default)]
     pub strides: Option<Extent>,
-    /// What happens at the edges of the maps.
+    /// Padding at the edges of the maps.
     #[serde(default)]
     pub padding: Padding,
 }

@@ -43,7 +43,7 @@ impl fmt::Display for Size {
     }
 }
 
-/// What happens at the edges of a map.
+/// Padding at the edges of a map.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema,
 )]

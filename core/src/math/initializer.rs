@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::stream::{Purpose, stream};
 
-/// How a kernel or bias starts, by its Keras name.
+/// Initial values of a kernel or bias, by their Keras name.
 ///
 /// Glorot & Bengio 2010 (`glorot_*`), He et al. 2015 (`he_*`), LeCun et al. 1998 (`lecun_*`).
 /// The `*_normal` ones are cut off at two standard deviations, as in Keras.

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// How a gradient changes the weights.
+/// Step from a gradient to new weights.
 ///
 /// In all formulas `g` is the gradient, `w` the weight, `lr` the tick's learning rate.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -30,7 +30,7 @@ pub enum Optimizer {
         #[serde(default = "rate::adaptive")]
         #[schemars(range(min = 0.0))]
         learning_rate: f32,
-        /// Where s starts.
+        /// Initial value of s.
         #[serde(default = "rate::accumulator")]
         #[schemars(range(min = 0.0))]
         initial_accumulator_value: f32,

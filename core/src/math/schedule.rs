@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// How the learning rate changes over a run, as a factor of the optimizer's `learning_rate`.
+/// Schedule of the learning rate over a run, as a factor of the optimizer's `learning_rate`.
 ///
 /// Epochs may be fractions: the rate is recomputed at every step.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -17,13 +17,13 @@ pub enum Schedule {
         /// Epochs between two drops.
         #[schemars(range(min = 1))]
         every_epochs: u32,
-        /// What each drop multiplies by.
+        /// Factor of each drop.
         #[schemars(range(min = 0.0, max = 1.0))]
         factor: f32,
     },
     /// `decay_rate` to the power of (epochs passed / `decay_epochs`).
     Exponential {
-        /// What the rate is multiplied by every `decay_epochs`.
+        /// Factor of the rate after every `decay_epochs`.
         #[schemars(range(min = 0.0, max = 1.0))]
         decay_rate: f32,
         /// Epochs in which the rate falls by `decay_rate`.

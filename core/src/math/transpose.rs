@@ -153,8 +153,8 @@ mod tests {
         transpose(&from, &starts, columns.clone(), &mut to, stride);
         for (row, column) in columns.enumerate() {
             for (number, &start) in starts.iter().enumerate() {
-                let found = to[row * stride + number / LANES][number % LANES];
-                assert_eq!(found, from[start + column], "{row} {number}");
+                let value = to[row * stride + number / LANES][number % LANES];
+                assert_eq!(value, from[start + column], "{row} {number}");
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use super::document::Document;
 use super::problem::Problems;
-use super::spec::{Data, Deployment, ImageSource, Network, Spec, Training};
+use super::spec::{Data, Deployment, ImageSource, NetworkSpec, Spec, TrainingSpec};
 use crate::layers::LayerSpec;
 use crate::math::{Loss, Optimizer};
 
@@ -33,11 +33,11 @@ impl Topology {
             name: name.into(),
             seed: 0,
             data,
-            network: Network {
+            network: NetworkSpec {
                 layers: Vec::new(),
                 loss: Loss::SparseCategoricalCrossentropy,
             },
-            training: Training::default(),
+            training: TrainingSpec::default(),
             deployment: Deployment::default(),
         })
     }
@@ -54,7 +54,7 @@ impl Topology {
         self
     }
 
-    /// The topology with the loss that training makes small.
+    /// The topology with the loss that training minimizes.
     pub fn loss(mut self, loss: Loss) -> Self {
         self.0.network.loss = loss;
         self
@@ -79,7 +79,7 @@ impl Topology {
     }
 
     /// The topology with all of its training: schedule, early stopping, shuffling too.
-    pub fn training(mut self, training: Training) -> Self {
+    pub fn training(mut self, training: TrainingSpec) -> Self {
         self.0.training = training;
         self
     }

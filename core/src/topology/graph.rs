@@ -17,7 +17,7 @@ pub struct Graph {
     pub inputs: usize,
     /// The layers with weights, input side first; never empty.
     pub layers: Vec<Layer>,
-    /// Loss, which training makes small.
+    /// Loss, which training minimizes.
     pub loss: Loss,
     /// Function that the trainer applies to the last layer's outputs.
     pub head: Head,
@@ -54,7 +54,7 @@ pub struct Training {
     pub schedule: Schedule,
     /// Epochs in which the learning rate rises to its full value.
     pub warmup_epochs: f32,
-    /// When to stop before the last epoch.
+    /// Condition of a stop before the last epoch.
     pub early_stopping: Option<EarlyStopping>,
 }
 

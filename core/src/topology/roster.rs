@@ -169,8 +169,8 @@ impl<'a> Roster<'a> {
     /// # Panics
     /// When the run has no such actor.
     pub fn actor(self, address: Address) -> Actor {
-        let found = self.get(address);
-        found.unwrap_or_else(|| panic!("the run has no {address}"))
+        let actor = self.get(address);
+        actor.unwrap_or_else(|| panic!("the run has no {address}"))
     }
 
     /// Number of actors of each kind.

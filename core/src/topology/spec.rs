@@ -22,19 +22,19 @@ pub struct Spec {
     /// Seed of every random draw: initial weights, order of rows, dropout.
     #[serde(default)]
     pub seed: u64,
-    /// What the network learns from.
+    /// Data set that the network learns from.
     pub data: Data,
     /// Layers and loss.
-    pub network: Network,
-    /// How it is trained.
+    pub network: NetworkSpec,
+    /// Training of the network.
     #[serde(default)]
-    pub training: Training,
-    /// What containers host and need; without effect on the weights.
+    pub training: TrainingSpec,
+    /// Neurons and resources of each container; without effect on the weights.
     #[serde(default)]
     pub deployment: Deployment,
 }
 
-/// What the network learns from.
+/// Data set that the network learns from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "source", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Data {
@@ -51,11 +51,11 @@ pub enum Data {
         path: String,
         /// Name of the column to predict.
         target: String,
-        /// Whether the target is a class or a number; by default text and whole numbers with
+        /// Kind of the target, a class or a number; by default text and whole numbers with
         /// at most 20 different values are classes.
         #[serde(default)]
         task: CsvTask,
-        /// What to do about empty cells.
+        /// Treatment of empty cells.
         #[serde(default)]
         missing: Missing,
         /// Columns to leave out.
@@ -83,7 +83,7 @@ pub struct ImageSource {
     #[serde(default = "default::validation_split")]
     #[schemars(range(min = 0.0, max = 0.9))]
     pub validation_split: f64,
-    /// How training images are changed in every epoch; as they are by default.
+    /// Changes of training images in every epoch; none by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub augmentation: Option<Augmentation>,
 }
@@ -128,7 +128,7 @@ impl Data {
     }
 }
 
-/// What the target column of a CSV file is.
+/// Kind of the target column of a CSV file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CsvTask {
@@ -141,7 +141,7 @@ pub enum CsvTask {
     Regression,
 }
 
-/// What to do about empty cells of a CSV file.
+/// Treatment of empty cells of a CSV file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Missing {
@@ -159,34 +159,34 @@ pub enum Missing {
 /// Layers and loss.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Network {
+pub struct NetworkSpec {
     /// The layers, input side first.
     #[schemars(length(min = 1, max = 64))]
     pub layers: Vec<LayerSpec>,
-    /// What training makes small.
+    /// Loss that training minimizes.
     pub loss: Loss,
 }
 
-/// How a network is trained.
+/// Training of a network.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub struct Training {
+pub struct TrainingSpec {
     /// Passes over the training rows; 0 writes the initial weights.
     #[schemars(range(max = 1_000_000))]
     pub epochs: u32,
     /// Rows of one step.
     #[schemars(range(min = 1, max = 65536))]
     pub batch_size: usize,
-    /// Whether each epoch takes the rows in an order of its own.
+    /// True if each epoch takes the rows in an order of its own.
     pub shuffle: bool,
-    /// How a gradient changes the weights.
+    /// Step from a gradient to new weights.
     pub optimizer: Optimizer,
-    /// How the learning rate changes.
+    /// Schedule of the learning rate.
     pub learning_rate_schedule: Schedule,
     /// Epochs in which the learning rate rises to its full value.
     #[schemars(range(min = 0.0, max = 1_000_000.0))]
     pub warmup_epochs: f32,
-    /// When to stop before the last epoch.
+    /// Condition of a stop before the last epoch.
     pub early_stopping: Option<EarlyStoppingSpec>,
 }
 
@@ -194,7 +194,7 @@ pub struct Training {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EarlyStoppingSpec {
-    /// What is watched.
+    /// Figure that is watched.
     #[serde(default)]
     pub monitor: Monitor,
     /// Epochs without improvement after which training ends.
@@ -206,7 +206,7 @@ pub struct EarlyStoppingSpec {
     pub min_delta: f32,
 }
 
-/// What containers host and need.
+/// Neurons and resources of each container.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Deployment {
@@ -214,11 +214,11 @@ pub struct Deployment {
     /// command line says otherwise.
     #[schemars(range(min = 1, max = 65536))]
     pub neurons_per_unit: usize,
-    /// What one container needs.
+    /// Resources of one container.
     pub resources: Resources,
 }
 
-impl Default for Training {
+impl Default for TrainingSpec {
     fn default() -> Self {
         Self {
             epochs: 10,

@@ -66,7 +66,7 @@ impl Walker<'_> {
                 None => self.tagged(branches, node, path, about),
             };
         }
-        let found = match &node.value {
+        let kind = match &node.value {
             Value::Null => "null",
             Value::Bool(_) => "boolean",
             Value::Int(_) => "integer",
@@ -76,7 +76,7 @@ impl Walker<'_> {
             Value::Mapping(_) | Value::Refused => "object",
         };
         let types = types(schema);
-        let fits = types.contains(&found) || found == "integer" && types.contains(&"number");
+        let fits = types.contains(&kind) || kind == "integer" && types.contains(&"number");
         if !fits {
             let message = format!("expected {}, {}", noun(types[0]), describe(&node.value));
             let help = type_help(types[0], &node.value).or(about);

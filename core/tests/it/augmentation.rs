@@ -152,8 +152,8 @@ fn a_shift_takes_whole_pixels_and_every_one_up_to_the_largest() {
     let how = Augmentation { shift: 2, ..OFF };
     let mut seen = vec![0; 25];
     for row in 0..500 {
-        let found = augmented(how, 1, 1, row);
-        let place = (0..25).find(|place| found == shifted(place / 5 - 2, place % 5 - 2));
+        let picture = augmented(how, 1, 1, row);
+        let place = (0..25).find(|place| picture == shifted(place / 5 - 2, place % 5 - 2));
         seen[place.expect("a shift by at most two pixels") as usize] += 1;
     }
     assert!(seen.iter().all(|&times| times >= 5), "{seen:?}");

@@ -75,14 +75,14 @@ fn initial_weights_have_the_spread_of_their_names() {
             .collect();
         let n = weights.len() as f32;
         let mean = weights.iter().sum::<f32>() / n;
-        let found = weights.iter().map(|w| (w - mean) * (w - mean)).sum::<f32>() / n;
+        let sample_variance = weights.iter().map(|w| (w - mean) * (w - mean)).sum::<f32>() / n;
         assert!(
             mean.abs() < 0.01 * variance.sqrt(),
             "{initializer:?}: mean {mean}"
         );
         assert!(
-            (found / variance - 1.0).abs() < 0.02,
-            "{initializer:?}: {found}, not {variance}"
+            (sample_variance / variance - 1.0).abs() < 0.02,
+            "{initializer:?}: {sample_variance}, not {variance}"
         );
         // Uniform ends at sqrt(3 variance), the normal is cut at two deviations of the uncut one.
         let end = if is_uniform {
@@ -202,8 +202,8 @@ fn a_constant_target_has_no_r2_and_a_distant_one_keeps_its_digits() {
     let distant: Vec<f32> = (0..100).map(|i| 1e6 + i as f32).collect();
     let shifted: Vec<f32> = distant.iter().map(|y| y + 1.0).collect();
     // The variance of 0..100 is 833.25.
-    let found = r2(&distant, &shifted).unwrap();
-    assert!((found - (1.0 - 1.0 / 833.25)).abs() < 1e-9, "{found}");
+    let score = r2(&distant, &shifted).unwrap();
+    assert!((score - (1.0 - 1.0 / 833.25)).abs() < 1e-9, "{score}");
 }
 
 #[test]

@@ -42,7 +42,7 @@ foo.yaml:2:1: sed: unknown key `sed` (did you mean `seed`?)
 foo.yaml:3:16: data.source: unknown source `mnits` (did you mean `mnist`?)
     3 | data: {source: mnits}
       |                ^
-foo.yaml:5:3: network: missing key `loss` (what training makes small: `mean_squared_error`, `binary_crossentropy`, `categorical_crossentropy`, `sparse_categorical_crossentropy`)
+foo.yaml:5:3: network: missing key `loss` (loss that training minimizes: `mean_squared_error`, `binary_crossentropy`, `categorical_crossentropy`, `sparse_categorical_crossentropy`)
     5 |   layers:
       |   ^
 foo.yaml:6:21: network.layers[0].unit: unknown key `unit` (did you mean `units`?)
@@ -81,7 +81,7 @@ foo.yaml:14:41: training.optimizer.learning_rate: must be at least 0, found `-0.
 foo.yaml:14:57: training.optimizer.momentum: must be between 0 and 1, found `2` (share of the last step that is kept)
    14 |   optimizer: {type: sgd, learning_rate: -0.1, momentum: 2}
       |                                                         ^
-foo.yaml:15:27: training.learning_rate_schedule: missing key `factor` (what each drop multiplies by)
+foo.yaml:15:27: training.learning_rate_schedule: missing key `factor` (factor of each drop)
    15 |   learning_rate_schedule: {type: step, every_epochs: 2.5}
       |                           ^
 foo.yaml:15:54: training.learning_rate_schedule.every_epochs: expected a whole number, found `2.5` (epochs between two drops)
@@ -137,7 +137,7 @@ foo.yaml:2:7: not valid YAML: mapping values are not allowed in this context
 ",
     );
     check("name: a\n---\nname: b\n", "\
-foo.yaml:1:1: missing key `data` (what the network learns from: `digits`, `mnist`, `fashion-mnist`, `csv`)
+foo.yaml:1:1: missing key `data` (data set that the network learns from: `digits`, `mnist`, `fashion-mnist`, `csv`)
     1 | name: a
       | ^
 foo.yaml:1:1: missing key `network` (layers and loss)
@@ -148,7 +148,7 @@ foo.yaml:2:1: a second document (a topology is one YAML document)
       | ^
 ");
     check("name: a\nname: b\n", "\
-foo.yaml:1:1: missing key `data` (what the network learns from: `digits`, `mnist`, `fashion-mnist`, `csv`)
+foo.yaml:1:1: missing key `data` (data set that the network learns from: `digits`, `mnist`, `fashion-mnist`, `csv`)
     1 | name: a
       | ^
 foo.yaml:1:1: missing key `network` (layers and loss)
@@ -171,12 +171,12 @@ foo.yaml:3:16: tags are not supported (remove the `!tag`)
 foo.yaml:3:16: network: missing key `layers` (the layers, input side first)
     3 | network: !!map {}
       |                ^
-foo.yaml:3:16: network: missing key `loss` (what training makes small: `mean_squared_error`, `binary_crossentropy`, `categorical_crossentropy`, `sparse_categorical_crossentropy`)
+foo.yaml:3:16: network: missing key `loss` (loss that training minimizes: `mean_squared_error`, `binary_crossentropy`, `categorical_crossentropy`, `sparse_categorical_crossentropy`)
     3 | network: !!map {}
       |                ^
 ");
     check("name: *nowhere\n", "\
-foo.yaml:1:1: missing key `data` (what the network learns from: `digits`, `mnist`, `fashion-mnist`, `csv`)
+foo.yaml:1:1: missing key `data` (data set that the network learns from: `digits`, `mnist`, `fashion-mnist`, `csv`)
     1 | name: *nowhere
       | ^
 foo.yaml:1:1: missing key `network` (layers and loss)
@@ -190,7 +190,7 @@ foo.yaml:1:7: aliases are not supported (repeat the value)
 foo.yaml:1:1: missing key `name` (name of the run: lower-case letters, digits and dashes)
     1 | ? [a, b]
       | ^
-foo.yaml:1:1: missing key `data` (what the network learns from: `digits`, `mnist`, `fashion-mnist`, `csv`)
+foo.yaml:1:1: missing key `data` (data set that the network learns from: `digits`, `mnist`, `fashion-mnist`, `csv`)
     1 | ? [a, b]
       | ^
 foo.yaml:1:1: missing key `network` (layers and loss)
@@ -226,19 +226,19 @@ foo.yaml:3:29: network.loss: unknown value `mse` (did you mean `mean_squared_err
 foo.yaml:1:7: name: expected text, found nothing (name of the run: lower-case letters, digits and dashes)
     1 | name: ~
       |       ^
-foo.yaml:2:5: data: expected a mapping, found nothing (what the network learns from)
+foo.yaml:2:5: data: expected a mapping, found nothing (data set that the network learns from)
     2 | data:
       |     ^
 foo.yaml:3:19: network.layers: expected a list, found a mapping (the layers, input side first)
     3 | network: {layers: {type: dense}, loss: 3}
       |                   ^
-foo.yaml:3:40: network.loss: expected one of `mean_squared_error`, `binary_crossentropy`, `categorical_crossentropy`, `sparse_categorical_crossentropy`, found `3` (what training makes small)
+foo.yaml:3:40: network.loss: expected one of `mean_squared_error`, `binary_crossentropy`, `categorical_crossentropy`, `sparse_categorical_crossentropy`, found `3` (loss that training minimizes)
     3 | network: {layers: {type: dense}, loss: 3}
       |                                        ^
 ",
     );
     check("seed: 18446744073709551616\nname: a-\n", "\
-foo.yaml:1:1: missing key `data` (what the network learns from: `digits`, `mnist`, `fashion-mnist`, `csv`)
+foo.yaml:1:1: missing key `data` (data set that the network learns from: `digits`, `mnist`, `fashion-mnist`, `csv`)
     1 | seed: 18446744073709551616
       | ^
 foo.yaml:1:1: missing key `network` (layers and loss)
@@ -269,7 +269,7 @@ foo.yaml:5:24: training.optimizer.typ: unknown key `typ` (did you mean `type`?)
 foo.yaml:5:51: training.warmup_epochs: must be a finite number, found `.inf` (epochs in which the learning rate rises to its full value)
     5 | training: {optimizer: {typ: adam}, warmup_epochs: .inf, shuffle: nope, early_stopping: {}}
       |                                                   ^
-foo.yaml:5:66: training.shuffle: expected `true` or `false`, found the text `nope` (whether each epoch takes the rows in an order of its own)
+foo.yaml:5:66: training.shuffle: expected `true` or `false`, found the text `nope` (true if each epoch takes the rows in an order of its own)
     5 | training: {optimizer: {typ: adam}, warmup_epochs: .inf, shuffle: nope, early_stopping: {}}
       |                                                                  ^
 foo.yaml:5:88: training.early_stopping: missing key `patience` (epochs without improvement after which training ends)

@@ -124,11 +124,11 @@ fn problems_of_an_override_name_it_instead_of_a_line() {
 #[test]
 fn problems_of_the_file_come_before_those_of_overrides() {
     let text = format!("{VALID}extra: 1\n");
-    let found = problems(&text, &["training.epochs=x", "no"]);
+    let report = problems(&text, &["training.epochs=x", "no"]);
     let starts = ["8:1: extra: ", "--set no: ", "--set training.epochs=x: "];
-    assert_eq!(found.lines().count(), starts.len(), "{found}");
-    for (line, start) in found.lines().zip(starts) {
-        assert!(line.starts_with(start), "{found}");
+    assert_eq!(report.lines().count(), starts.len(), "{report}");
+    for (line, start) in report.lines().zip(starts) {
+        assert!(line.starts_with(start), "{report}");
     }
 }
 

@@ -28,13 +28,13 @@ fn a_plan_of_one_neuron_a_unit_adds_up() {
     assert_eq!(plan.totals.parameters, 520 + 90);
     assert_eq!(plan.totals.store_items, 18);
     assert_eq!((plan.actors.synapses, plan.actors.units), (1, 18));
-    let found: Vec<_> = plan
+    let traffic: Vec<_> = plan
         .traffic
         .iter()
         .map(|t| (t.kind, t.messages, t.bytes))
         .collect();
     assert_eq!(
-        found,
+        traffic,
         [
             (TrafficKind::Activation, 8, 8 * 32 * 4),
             (TrafficKind::Backward, 8, 8 * 32 * 4),
@@ -197,10 +197,10 @@ network:
         parameters,
         [6 * (5 + 1), 4 * (6 * 3 + 1), 10 * (4 * 30 + 1)]
     );
-    let found = plan.traffic.iter().map(|t| (t.kind, t.messages, t.bytes));
+    let traffic = plan.traffic.iter().map(|t| (t.kind, t.messages, t.bytes));
     let (values, rows) = (4, 32);
     assert_eq!(
-        found.collect::<Vec<_>>(),
+        traffic.collect::<Vec<_>>(),
         [
             (TrafficKind::Activation, 6, 6 * 32 * rows * values),
             (TrafficKind::Backward, 6, 6 * 32 * rows * values),

@@ -16,8 +16,8 @@ const IMAGES: DataShape = DataShape {
 /// Checks the problems of a file by itself, line by line.
 fn check(text: &str, expected: &[&str]) {
     let problems = problems(text, &[]);
-    let found: Vec<&str> = problems.lines().collect();
-    assert_eq!(found, expected, "\n{text}");
+    let lines: Vec<&str> = problems.lines().collect();
+    assert_eq!(lines, expected, "\n{text}");
 }
 
 /// Checks the problems of a valid file with its data.
@@ -26,6 +26,6 @@ fn check_fit(text: &str, shape: &DataShape, expected: &[&str]) {
         Ok(_) => String::new(),
         Err(problems) => problems.to_string(),
     };
-    let found: Vec<&str> = problems.lines().collect();
-    assert_eq!(found, expected, "\n{text}");
+    let lines: Vec<&str> = problems.lines().collect();
+    assert_eq!(lines, expected, "\n{text}");
 }

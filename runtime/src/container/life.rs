@@ -72,10 +72,12 @@ impl Subject for ActorSubject {
     }
 
     fn snapshot(&self, after: u64) -> RunSnapshot {
-        let mut look = self.observer.snapshot(after);
+        let mut snapshot = self.observer.snapshot(after);
         // The end of a session, not of the run: it boots again.
-        look.end.take_if(|end| matches!(end, End::StoreFailed(_)));
-        look
+        snapshot
+            .end
+            .take_if(|end| matches!(end, End::StoreFailed(_)));
+        snapshot
     }
 
     fn link(&self) -> Option<&Link> {
@@ -158,18 +160,18 @@ pub async fn run(config: &ContainerConfig) -> anyhow::Result<EndSignal> {
 async fn show_in_store(observer: Arc<Observer>, store: DynamoStore) {
     let mut is_over = false;
     loop {
-        let mut look = observer.snapshot(0);
-        let old = look.notes.len().saturating_sub(NOTES_IN_STORE);
-        look.notes.drain(..old);
+        let mut snapshot = observer.snapshot(0);
+        let old = snapshot.notes.len().saturating_sub(NOTES_IN_STORE);
+        snapshot.notes.drain(..old);
         // Neither is the end of the run: this process, or the one after it, goes on.
-        look.end.take_if(|end| match end {
+        snapshot.end.take_if(|end| match end {
             End::StoreFailed(_) => true,
             End::Finished(outcome) => outcome.verdict == Verdict::Stopped,
             End::Failed(_) => false,
         });
-        let ends = look.end.is_some();
+        let ends = snapshot.end.is_some();
         if !(is_over && ends) {
-            let text = serde_json::to_string(&look).unwrap_or_default();
+            let text = serde_json::to_string(&snapshot).unwrap_or_default();
             // The next one says the same and more.
             is_over = store.put_snapshot(&text).await.is_ok() && ends;
         }

@@ -232,10 +232,10 @@ impl ItemHead {
                 values.len()
             ));
         }
-        let found = sha256(neuron, self.commit, self.weights, &[&values]);
-        if found != self.sha256 {
+        let content_sha256 = sha256(neuron, self.commit, self.weights, &[&values]);
+        if content_sha256 != self.sha256 {
             return Err(format!(
-                "its content has SHA-256 {found}, it says {}",
+                "its content has SHA-256 {content_sha256}, it says {}",
                 self.sha256
             ));
         }

@@ -22,12 +22,12 @@ pub(super) async fn ensure(client: &Client, table: &str) -> Result<(), Error> {
     let mut waited = Duration::ZERO;
     loop {
         let status = match describe(client, table).await? {
-            Some(found) if !is_ours(&found) => {
+            Some(description) if !is_ours(&description) => {
                 return Err(Error::ForeignTable {
                     table: table.to_owned(),
                 });
             }
-            Some(found) => found.table_status,
+            Some(description) => description.table_status,
             // DescribeTable is eventually consistent: it may not know the new table yet.
             None => None,
         }

@@ -376,23 +376,23 @@ fn what_was_acknowledged_survives_kill_9() {
         block_on(async {
             let client = open(directory.path()).await;
             let store = DynamoStore::new(client, DEFAULT_TABLE, "crash").unwrap();
-            let (generation, found) = store.read_ledger().await.unwrap().unwrap();
+            let (generation, ledger) = store.read_ledger().await.unwrap().unwrap();
             assert_eq!(generation, Generation(round));
             // The write after the last acknowledged one may have got through.
-            let found = found.unwrap().commit.number;
-            assert!((newest..=newest + 1).contains(&found), "{newest} {found}");
-            for number in [found - 1, found] {
+            let last = ledger.unwrap().commit.number;
+            assert!((newest..=newest + 1).contains(&last), "{newest} {last}");
+            for number in [last - 1, last] {
                 let read = store.read_commit(CRASHING, commit(number)).await;
                 match read {
                     Ok(read) => assert!(read == states(CRASHING, number, 785)),
                     // The next commit is being written to the other slot.
                     Err(Error::OtherCommit { found: other, .. }) => {
-                        assert_eq!((number, other), (found - 1, commit(found + 1)));
+                        assert_eq!((number, other), (last - 1, commit(last + 1)));
                     }
                     Err(error) => panic!("{error}"),
                 }
             }
-            newest = found;
+            newest = last;
         });
     }
 }
@@ -403,8 +403,8 @@ fn writer_that_is_killed() {
     block_on(async {
         let client = open(Path::new(".")).await;
         let store = DynamoStore::new(client, DEFAULT_TABLE, "crash").unwrap();
-        let (generation, found) = store.begin_generation().await.unwrap();
-        let first = found.map_or(1, |ledger| ledger.commit.number + 1);
+        let (generation, newest) = store.begin_generation().await.unwrap();
+        let first = newest.map_or(1, |ledger| ledger.commit.number + 1);
         for number in first..first + 10_000 {
             let states = states(CRASHING, number, 785);
             let written = store.write_commit(generation, CRASHING, commit(number), &states);

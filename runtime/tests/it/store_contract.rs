@@ -117,8 +117,8 @@ pub async fn only_the_newest_generation_writes_the_ledger(backend: &impl StoreBa
     // It was there before the second generation was drawn: no need to call it lost.
     let known = store.write_ledger(ONE, &ledger(1)).await.unwrap();
     assert_eq!(known, WriteReply::Accepted);
-    let found = store.read_ledger().await.unwrap();
-    assert_eq!(found, Some((TWO, Some(ledger(1)))));
+    let stored = store.read_ledger().await.unwrap();
+    assert_eq!(stored, Some((TWO, Some(ledger(1)))));
 }
 
 pub async fn a_generation_that_was_never_drawn_writes_no_ledger(backend: &impl StoreBackend) {
@@ -164,8 +164,8 @@ pub async fn a_request_that_lands_late_does_not_bring_an_old_commit_back(
     assert_eq!(written(1).await, WriteReply::Accepted);
     assert_eq!(written(3).await, WriteReply::Accepted);
     assert_eq!(written(1).await, refused(ONE));
-    let found = store.read_commit(range, commit(3)).await.unwrap();
-    assert_eq!(found, states(range, 3, 4));
+    let stored = store.read_commit(range, commit(3)).await.unwrap();
+    assert_eq!(stored, states(range, 3, 4));
 }
 
 pub async fn a_rewound_run_writes_an_earlier_commit_over_a_later_one(backend: &impl StoreBackend) {
@@ -176,8 +176,8 @@ pub async fn a_rewound_run_writes_an_earlier_commit_over_a_later_one(backend: &i
         let written = write(&*store, generation, range, number, &states).await;
         assert_eq!(written, WriteReply::Accepted);
     }
-    let found = store.read_commit(range, commit(1)).await.unwrap();
-    assert_eq!(found, states(range, 1, 4));
+    let stored = store.read_commit(range, commit(1)).await.unwrap();
+    assert_eq!(stored, states(range, 1, 4));
 }
 
 pub async fn two_slots_do_not_disturb_each_other(backend: &impl StoreBackend) {
@@ -187,8 +187,8 @@ pub async fn two_slots_do_not_disturb_each_other(backend: &impl StoreBackend) {
         let written = write(&*store, ONE, range, number, &states(range, number, 4)).await;
         assert_eq!(written, WriteReply::Accepted);
         for present in [number.max(2) - 1, number] {
-            let found = store.read_commit(range, commit(present)).await.unwrap();
-            assert_eq!(found, states(range, present, 4));
+            let stored = store.read_commit(range, commit(present)).await.unwrap();
+            assert_eq!(stored, states(range, present, 4));
         }
     }
 }

@@ -121,8 +121,8 @@ fn a_write_whose_reply_is_lost_is_accepted() {
         let store = faulty(&backend, 1, WireFault::LostReply(successor));
         let written = store.write_ledger(TWO, &ledger(1)).await.unwrap();
         assert_eq!(written, WriteReply::Accepted);
-        let found = backend.dynamo("wire").read_ledger().await.unwrap();
-        assert_eq!(found, Some((Generation(3), Some(ledger(1)))));
+        let stored = backend.dynamo("wire").read_ledger().await.unwrap();
+        assert_eq!(stored, Some((Generation(3), Some(ledger(1)))));
     });
 }
 

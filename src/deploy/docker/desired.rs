@@ -197,9 +197,9 @@ pub fn container_name(run: &str, actor: &str) -> String {
 /// which minds them one by one, takes minutes to start. Not all may give more than they have
 /// themselves, so this asks for no more than a run of this size can need.
 fn service_files(n_actors: usize) -> u64 {
-    let wanted = SERVICE_FILES_PER_ACTOR * n_actors as u64;
-    let wanted = wanted.clamp(FEWEST_SERVICE_FILES, SERVICE_FILES);
-    wanted.next_power_of_two()
+    let files = SERVICE_FILES_PER_ACTOR * n_actors as u64;
+    let files = files.clamp(FEWEST_SERVICE_FILES, SERVICE_FILES);
+    files.next_power_of_two()
 }
 
 /// Names of the networks of a run with `n_actors` actors, at most `per_bridge` of them on each.

@@ -43,8 +43,8 @@ pub fn from_containers(url: &str) -> String {
 impl DockerRun {
     /// The containers of the run as they are now.
     pub async fn observe(&self) -> Result<Vec<ObservedContainer>, Error> {
-        let found = self.docker.observe(Some(self.dir.name())).await;
-        let ours = found?.into_iter().filter_map(|(summary, observed)| {
+        let containers = self.docker.observe(Some(self.dir.name())).await;
+        let ours = containers?.into_iter().filter_map(|(summary, observed)| {
             let owner = super::owner_of(&summary);
             (owner == Some(self.deployment.owner.as_str())).then_some(observed)
         });
@@ -56,16 +56,16 @@ impl DockerRun {
         let run = self.dir.name();
         let name = desired::container_name(run, actor);
         let observed = self.observe().await?;
-        let Some(found) = observed.iter().find(|found| found.name == name) else {
+        let Some(container) = observed.iter().find(|container| container.name == name) else {
             return Err(Error::Unusable(format!(
                 "container {name} is not there (bring the run up with `cuttlefish up`)"
             )));
         };
-        let published = found.ports.iter().find(|(inside, _)| *inside == port);
-        if let Some(&(_, outside)) = published.filter(|_| found.is_running()) {
+        let published = container.ports.iter().find(|(inside, _)| *inside == port);
+        if let Some(&(_, outside)) = published.filter(|_| container.is_running()) {
             return Ok(outside);
         }
-        if found.state == "running" {
+        if container.state == "running" {
             return Err(Error::Unusable(format!(
                 "container {name} does not publish port {port}"
             )));
@@ -74,7 +74,7 @@ impl DockerRun {
         let said = said.map_or(String::new(), |line| format!(", and has said last: {line}"));
         Err(Error::Unusable(format!(
             "container {name} has {}{said} (`cuttlefish logs {run} {actor}` may say more)",
-            found.state
+            container.state
         )))
     }
 

@@ -31,7 +31,9 @@ impl Docker {
             .await;
         let networks = listed.map_err(|error| Error::api("list networks", error))?;
         let observed = self.observe(Some(run)).await?;
-        let ours = observed.iter().filter(|(_, found)| found.is_running());
+        let ours = observed
+            .iter()
+            .filter(|(_, container)| container.is_running());
         let total = info.mem_total.unwrap_or_default().max(0) as u64;
         let machine = ThisMachine::read();
         let is_this_machine = machine.is_host_of(&info);

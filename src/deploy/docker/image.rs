@@ -76,7 +76,7 @@ impl Program {
 
     /// Writes the program to `path`, unless it is there.
     pub fn write(&self, path: &Path) -> std::io::Result<()> {
-        if std::fs::read(path).is_ok_and(|found| found == self.bytes) {
+        if std::fs::read(path).is_ok_and(|bytes| bytes == self.bytes) {
             return Ok(());
         }
         let temporary = path.with_extension("part");

@@ -128,15 +128,15 @@ impl Docker {
         };
         let listed = self.client.list_containers(Some(options)).await;
         let listed = listed.map_err(|error| Error::api("list containers", error))?;
-        let mut found: Vec<_> = listed
+        let mut containers: Vec<_> = listed
             .into_iter()
             .map(|summary| {
                 let observed = observed(&summary);
                 (summary, observed)
             })
             .collect();
-        found.sort_by(|(_, a), (_, b)| a.name.cmp(&b.name));
-        Ok(found)
+        containers.sort_by(|(_, a), (_, b)| a.name.cmp(&b.name));
+        Ok(containers)
     }
 
     /// Takes steps, several at a time; `done` is told after each, and `goes_on` says whether to begin
@@ -257,8 +257,8 @@ impl Docker {
         owner: &str,
         done: &(dyn Fn(&str) + Send + Sync),
     ) -> Result<(), Error> {
-        let found = self.observe(Some(run)).await?;
-        let actions = found
+        let containers = self.observe(Some(run)).await?;
+        let actions = containers
             .into_iter()
             .filter(|(summary, _)| owner_of(summary) == Some(owner))
             .map(|(_, observed)| ContainerAction::Remove {

@@ -32,9 +32,9 @@ impl Docker {
         let listed = self.client.list_networks(Some(options)).await;
         let listed = listed.map_err(|error| Error::api("list networks", error))?;
         // The filter also finds names that contain this one.
-        let found = listed.iter().find(|one| one.name.as_ref() == Some(&name));
-        if let Some(found) = found {
-            let labels = found.labels.clone().unwrap_or_default();
+        let network = listed.iter().find(|one| one.name.as_ref() == Some(&name));
+        if let Some(network) = network {
+            let labels = network.labels.clone().unwrap_or_default();
             if labels.get(label::OWNER).map(String::as_str) != Some(owner) {
                 let what = "network";
                 return Err(Error::Taken { what, name });

@@ -32,8 +32,8 @@ impl DockerRun {
         let actor = Roster::new(graph)
             .actor(Address::Unit { layer, index: unit })
             .name;
-        let asked = self.ask_neuron(&actor, index).await;
-        (actor, asked.map_err(|problem| problem.to_string()))
+        let neuron = self.ask_neuron(&actor, index).await;
+        (actor, neuron.map_err(|problem| problem.to_string()))
     }
 
     async fn ask_neuron(

@@ -195,7 +195,7 @@ pub(in crate::deploy) fn write_data(
     let made = secrets.make_dir(dir);
     made.map_err(Error::file("make", dir))?;
     let file = data_file(dir);
-    if prepared::map(&file).is_ok_and(|found| found.sha256 == sha256) {
+    if prepared::map(&file).is_ok_and(|data| data.sha256 == sha256) {
         return Ok(false);
     }
     prepared::write(dataset, sha256, &file)
@@ -234,13 +234,13 @@ fn certificates(
         }
     };
     let needs_system = store_is_encrypted || broker.is_some() && ca.is_none();
-    let mut found = if needs_system {
+    let mut pem = if needs_system {
         system()
     } else {
         String::new()
     };
-    found += ca.unwrap_or_default();
-    (!found.is_empty()).then_some(found)
+    pem += ca.unwrap_or_default();
+    (!pem.is_empty()).then_some(pem)
 }
 
 fn make_users(
@@ -294,8 +294,8 @@ mod tests {
             (None, &given(Some("https://h:1")), Some("system\n")),
         ];
         for (broker, store, expected) in cases {
-            let found = certificates(broker.as_ref(), store, || "system\n".to_owned());
-            assert_eq!(found.as_deref(), expected, "{broker:?} {store:?}");
+            let pem = certificates(broker.as_ref(), store, || "system\n".to_owned());
+            assert_eq!(pem.as_deref(), expected, "{broker:?} {store:?}");
         }
     }
 }

@@ -95,13 +95,13 @@ impl ContainerAction {
 /// The steps from `observed` to `desired`, in the order of `desired`; removals first.
 pub fn reconcile(desired: &[Container], observed: &[ObservedContainer]) -> Vec<ContainerAction> {
     let mut by_name: HashMap<&str, Vec<&ObservedContainer>> = HashMap::new();
-    for found in observed {
-        by_name.entry(&found.name).or_default().push(found);
+    for container in observed {
+        by_name.entry(&container.name).or_default().push(container);
     }
     let mut steps = Vec::new();
     for container in desired {
-        let found = by_name.remove(container.name.as_str()).unwrap_or_default();
-        match found.as_slice() {
+        let namesakes = by_name.remove(container.name.as_str()).unwrap_or_default();
+        match namesakes.as_slice() {
             [one] if one.fingerprint == container.fingerprint() => {
                 if !one.is_running() {
                     steps.push(ContainerAction::Start {
@@ -111,9 +111,9 @@ pub fn reconcile(desired: &[Container], observed: &[ObservedContainer]) -> Vec<C
                     });
                 }
             }
-            found => steps.push(ContainerAction::Create {
+            namesakes => steps.push(ContainerAction::Create {
                 container: Box::new(container.clone()),
-                instead_of: found.iter().map(|found| found.id.clone()).collect(),
+                instead_of: namesakes.iter().map(|one| one.id.clone()).collect(),
             }),
         }
     }
@@ -121,9 +121,9 @@ pub fn reconcile(desired: &[Container], observed: &[ObservedContainer]) -> Vec<C
     left.sort_by(|a, b| a.name.cmp(&b.name));
     let mut actions: Vec<ContainerAction> = left
         .into_iter()
-        .map(|found| ContainerAction::Remove {
-            id: found.id.clone(),
-            name: found.name.clone(),
+        .map(|container| ContainerAction::Remove {
+            id: container.id.clone(),
+            name: container.name.clone(),
         })
         .collect();
     actions.extend(steps);
@@ -169,11 +169,11 @@ mod tests {
     #[test]
     fn what_is_as_it_should_be_stays() {
         let desired = [container("a", 1), container("b", 1)];
-        let found = [
+        let observed = [
             observed(&desired[0], "1", "running"),
             observed(&desired[1], "2", "running"),
         ];
-        assert_eq!(reconcile(&desired, &found), []);
+        assert_eq!(reconcile(&desired, &observed), []);
     }
 
     #[test]
@@ -184,7 +184,7 @@ mod tests {
             container("missing", 1),
         ];
         let (before, gone) = (container("changed", 1), container("gone", 1));
-        let found = [
+        let observed = [
             observed(&before, "1", "running"),
             observed(&desired[1], "2", "exited"),
             observed(&gone, "3", "running"),
@@ -206,6 +206,6 @@ mod tests {
             },
             create(2, &[]),
         ];
-        assert_eq!(reconcile(&desired, &found), expected);
+        assert_eq!(reconcile(&desired, &observed), expected);
     }
 }

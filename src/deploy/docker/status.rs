@@ -40,7 +40,7 @@ impl DockerRun {
         let observed = self.observe().await?;
         let token = self.secrets.read("token")?;
         let queued = self.queued().await;
-        let look = |observed: ObservedContainer| {
+        let status_of = |observed: ObservedContainer| {
             let token = token.clone();
             let queued = queued.as_ref().map(|queued| {
                 let prefix = format!("cf.{run}.{}.", observed.actor);
@@ -65,7 +65,7 @@ impl DockerRun {
                 }
             }
         };
-        let mut units: Vec<ContainerStatus> = stream::iter(observed.into_iter().map(look))
+        let mut units: Vec<ContainerStatus> = stream::iter(observed.into_iter().map(status_of))
             .buffered(AT_ONCE)
             .collect()
             .await;

@@ -9,7 +9,7 @@ use cuttlefish_core::topology::Graph;
 use super::desired::{Container, Role, container_name};
 use super::inspection::Inspection;
 use super::run::DockerRun;
-use crate::deploy::{Error, Left, Session, end_in_ledger};
+use crate::deploy::{Error, Fate, Session, end_in_ledger};
 use crate::host::{End, RunSnapshot};
 
 /// Interval of looks for containers that have to be started again.
@@ -52,9 +52,9 @@ impl<'a> DockerSession<'a> {
             Some(trainer) => trainer,
             None => self.run.inspect(Role::TRAINER.word()).await?,
         };
-        let look = trainer.look(after).await?;
+        let snapshot = trainer.look(after).await?;
         self.trainer = Some(trainer);
-        Ok(look)
+        Ok(snapshot)
     }
 
     /// Starts containers that have ended, unless another process works on the run.
@@ -100,7 +100,7 @@ impl Session for DockerSession<'_> {
             self.revive().await;
         }
         match self.ask(after).await {
-            Ok(look) => self.last = look,
+            Ok(snapshot) => self.last = snapshot,
             Err(error) => {
                 tracing::info!("cannot look at the trainer: {error:#}");
                 self.last.notes.clear();
@@ -128,8 +128,8 @@ impl Session for DockerSession<'_> {
     async fn stop(&mut self) -> Result<(), Error> {
         self.is_stopping = true;
         let name = container_name(self.run.dir.name(), Role::TRAINER.word());
-        let asked = self.run.docker.signal(&name, "SIGINT").await;
-        if let Err(error) = asked
+        let signal = self.run.docker.signal(&name, "SIGINT").await;
+        if let Err(error) = signal
             // It may have ended by itself, with the same outcome.
             && self.stopped().await?.is_none()
         {
@@ -138,7 +138,7 @@ impl Session for DockerSession<'_> {
         Ok(())
     }
 
-    fn abandon(self: Box<Self>) -> Left {
-        Left::Running
+    fn abandon(self: Box<Self>) -> Fate {
+        Fate::Running
     }
 }

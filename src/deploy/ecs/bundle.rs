@@ -97,8 +97,8 @@ async fn write_store(
     let rows =
         prepared::bytes(dataset, sha256).map_err(Error::file("prepare the data set in", dir))?;
     let table = &run.stack.table;
-    let look = serde_json::to_string(&RunSnapshot::default()).unwrap_or_default();
-    let puts = requests::of_run(table, run.name, (&record, &look), sha256, &rows).await;
+    let snapshot = serde_json::to_string(&RunSnapshot::default()).unwrap_or_default();
+    let puts = requests::of_run(table, run.name, (&record, &snapshot), sha256, &rows).await;
     let puts = puts?;
     write_json(&dir.join("record.json"), &puts.record)?;
     write_json(&dir.join("look.json"), &puts.snapshot)?;

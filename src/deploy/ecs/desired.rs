@@ -69,7 +69,7 @@ pub struct TaskDefinition {
 
 /// Place of tasks in an account's network.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Network {
+pub struct TaskNetwork {
     /// Their subnets.
     pub subnets: BTreeSet<String>,
     /// Their security groups.
@@ -78,7 +78,7 @@ pub struct Network {
     pub is_public: bool,
 }
 
-impl Network {
+impl TaskNetwork {
     /// Network of a stack's tasks.
     pub fn of(stack: &Stack) -> Self {
         Self {
@@ -99,12 +99,12 @@ pub struct Service {
     /// Definition that the tasks are started from.
     pub definition: TaskDefinition,
     /// Network of the tasks.
-    pub network: Network,
+    pub network: TaskNetwork,
 }
 
 /// Site of a run on ECS: the stack, image and data that its tasks use.
 #[derive(Clone, Debug)]
-pub struct Site<'a> {
+pub struct EcsSite<'a> {
     /// CloudFormation stack that the run uses.
     pub stack: &'a Stack,
     /// The neuron image.
@@ -131,14 +131,14 @@ pub fn trainer_service(run: &str) -> String {
 ///
 /// # Errors
 /// Says which layer wants more than Fargate has.
-pub fn services(graph: &Graph, site: &Site<'_>) -> Result<Vec<Service>, String> {
+pub fn services(graph: &Graph, site: &EcsSite<'_>) -> Result<Vec<Service>, String> {
     let actors: Vec<Actor> = Roster::new(graph).actors().collect();
     let groups = actors.chunk_by(|a, b| a.kind == b.kind && a.group == b.group);
     groups.map(|group| service(graph, site, group)).collect()
 }
 
 /// The service of a group of actors, whose tasks are told the group alone.
-fn service(graph: &Graph, site: &Site<'_>, group: &[Actor]) -> Result<Service, String> {
+fn service(graph: &Graph, site: &EcsSite<'_>, group: &[Actor]) -> Result<Service, String> {
     let first = &group[0];
     let run = graph.name.as_str();
     let is_layer = first.neurons.is_some();
@@ -161,13 +161,13 @@ fn service(graph: &Graph, site: &Site<'_>, group: &[Actor]) -> Result<Service, S
     Ok(Service {
         count: group.len() as u32,
         definition: definition(site, run, &name, first, size, fingerprint.collect()),
-        network: Network::of(site.stack),
+        network: TaskNetwork::of(site.stack),
         name,
     })
 }
 
 fn definition(
-    site: &Site<'_>,
+    site: &EcsSite<'_>,
     run: &str,
     family: &str,
     actor: &Actor,
@@ -283,7 +283,7 @@ pub(super) mod tests {
         };
         let graph = document.graph(&shape, Grouping::FromFile).unwrap();
         let stack = Stack::new("here", &outputs()).unwrap();
-        let site = Site {
+        let site = EcsSite {
             stack: &stack,
             image: "registry/neuron:1",
             region: "eu-west-1",
@@ -309,8 +309,8 @@ pub(super) mod tests {
         assert_eq!(named, expected);
         let hidden = &services[2].definition;
         let variable = |name: &str| {
-            let mut found = hidden.environment.iter().filter(|(one, _)| one == name);
-            found.next().map(|(_, value)| value.as_str())
+            let mut variables = hidden.environment.iter().filter(|(one, _)| one == name);
+            variables.next().map(|(_, value)| value.as_str())
         };
         assert_eq!(variable("CUTTLEFISH_ACTOR"), Some("hidden"));
         assert_eq!(

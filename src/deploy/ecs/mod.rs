@@ -46,7 +46,7 @@ use aws_sdk_ecs::types::{
 };
 
 pub use deployment::Deployment;
-use desired::{Network, Service, TaskDefinition, prefix};
+use desired::{Service, TaskDefinition, TaskNetwork, prefix};
 pub use error::Error;
 use error::{of_many, request};
 use reconcile::{ObservedService, ServiceAction, ServiceChanges};
@@ -133,19 +133,24 @@ impl Ecs {
             names.extend(own);
         }
         let mut observed = Vec::new();
-        for found in self.describe(names).await? {
-            let arn = found.task_definition().unwrap_or_default().to_owned();
-            let owner = found.tags().iter().find(|tag| tag.key() == Some(OWNER_TAG));
+        for service in self.describe(names).await? {
+            let arn = service.task_definition().unwrap_or_default().to_owned();
+            let owner = service
+                .tags()
+                .iter()
+                .find(|tag| tag.key() == Some(OWNER_TAG));
             observed.push(ObservedService {
-                name: found.service_name().unwrap_or_default().to_owned(),
-                is_leaving: found.status() == Some("DRAINING"),
-                count: found.desired_count().unsigned_abs(),
-                running: found.running_count().unsigned_abs(),
+                name: service.service_name().unwrap_or_default().to_owned(),
+                is_leaving: service.status() == Some("DRAINING"),
+                count: service.desired_count().unsigned_abs(),
+                running: service.running_count().unsigned_abs(),
                 definition: self.definition(&arn).await?,
                 definition_arn: arn,
-                network: found.network_configuration().and_then(render::read_network),
-                launch_type: match found.capacity_provider_strategy() {
-                    [] => found.launch_type().and_then(render::read_launch_type),
+                network: service
+                    .network_configuration()
+                    .and_then(render::read_network),
+                launch_type: match service.capacity_provider_strategy() {
+                    [] => service.launch_type().and_then(render::read_launch_type),
                     _ => None,
                 },
                 owner: owner.and_then(|tag| tag.value()).map(str::to_owned),
@@ -158,7 +163,7 @@ impl Ecs {
     /// Services of these names that are there, or on their way out.
     async fn describe(&self, names: BTreeSet<String>) -> Result<Vec<types::Service>, Error> {
         let names: Vec<String> = names.into_iter().collect();
-        let mut found = Vec::new();
+        let mut services = Vec::new();
         for names in names.chunks(DESCRIBED_AT_ONCE) {
             let described = self
                 .client
@@ -169,11 +174,11 @@ impl Ecs {
                 .send()
                 .await
                 .map_err(request("describe services"))?;
-            let services = described.services.unwrap_or_default().into_iter();
+            let page = described.services.unwrap_or_default().into_iter();
             // Removed ones are described as inactive for a while.
-            found.extend(services.filter(|one| one.status() != Some("INACTIVE")));
+            services.extend(page.filter(|one| one.status() != Some("INACTIVE")));
         }
-        Ok(found)
+        Ok(services)
     }
 
     /// Waits until ECS has removed services, with all their tasks.
@@ -193,14 +198,14 @@ impl Ecs {
 
     /// Task definition with that ARN; None if it is not of the form that we write.
     async fn definition(&self, arn: &str) -> Result<Option<TaskDefinition>, Error> {
-        let found = self
+        let description = self
             .client
             .describe_task_definition()
             .task_definition(arn)
             .send()
             .await
             .map_err(request(format!("describe task definition {arn}")))?;
-        Ok(found.task_definition().and_then(render::read))
+        Ok(description.task_definition().and_then(render::read))
     }
 
     /// Takes steps, one after the other; `done` is told after each, and `goes_on` says whether to begin
@@ -385,7 +390,7 @@ impl Ecs {
 }
 
 /// Network of tasks as the API takes it.
-fn network(network: &Network, what: &str) -> Result<NetworkConfiguration, Error> {
+fn network(network: &TaskNetwork, what: &str) -> Result<NetworkConfiguration, Error> {
     render::network(network).map_err(|error| Error::Request {
         what: what.to_owned(),
         problem: error.to_string(),

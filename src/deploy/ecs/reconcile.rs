@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::desired::{Network, Service, TaskDefinition};
+use super::desired::{Service, TaskDefinition, TaskNetwork};
 use super::stack::Capacity;
 
 /// A service as ECS describes it.
@@ -21,7 +21,7 @@ pub struct ObservedService {
     /// Task definition; None if it is not of the form that we write.
     pub definition: Option<TaskDefinition>,
     /// Network of its tasks.
-    pub network: Option<Network>,
+    pub network: Option<TaskNetwork>,
     /// Capacity that runs its tasks; None where that is left to capacity providers.
     pub launch_type: Option<Capacity>,
     /// Owner, by its tag.
@@ -88,15 +88,15 @@ impl ServiceAction {
 pub fn reconcile(desired: &[Service], observed: &[ObservedService]) -> Vec<ServiceAction> {
     let mut left: BTreeMap<&str, &ObservedService> = observed
         .iter()
-        .map(|found| (found.name.as_str(), found))
+        .map(|service| (service.name.as_str(), service))
         .collect();
     let mut steps = Vec::new();
     for service in desired {
-        let Some(found) = left.remove(service.name.as_str()) else {
+        let Some(namesake) = left.remove(service.name.as_str()) else {
             steps.push(ServiceAction::Create(Box::new(service.clone())));
             continue;
         };
-        steps.extend(step(service, found));
+        steps.extend(step(service, namesake));
     }
     let deletions = left
         .into_keys()
@@ -147,7 +147,7 @@ fn step(service: &Service, observed: &ObservedService) -> Option<ServiceAction> 
 }
 
 /// Parts of a network that differ, in words.
-fn network_difference(observed: &Network, desired: &Network) -> String {
+fn network_difference(observed: &TaskNetwork, desired: &TaskNetwork) -> String {
     let list = |names: &BTreeSet<String>| Vec::from_iter(names.iter().cloned()).join(" ");
     let part = |what: &str, observed: &BTreeSet<String>, desired: &BTreeSet<String>| {
         let (desired_list, observed_list) = (list(desired), list(observed));
@@ -196,8 +196,8 @@ fn definition_difference(observed: &TaskDefinition, desired: &TaskDefinition) ->
 mod tests {
     use super::*;
 
-    fn network(subnet: &str) -> Network {
-        Network {
+    fn network(subnet: &str) -> TaskNetwork {
+        TaskNetwork {
             subnets: BTreeSet::from(["subnet-1".to_owned(), subnet.to_owned()]),
             security_groups: BTreeSet::from(["sg-1".to_owned()]),
             is_public: false,
@@ -244,8 +244,8 @@ mod tests {
     #[test]
     fn what_is_as_it_should_be_stays() {
         let desired = [service("a", 1, 512), service("b", 3, 512)];
-        let found: Vec<ObservedService> = desired.iter().map(observed).collect();
-        assert_eq!(reconcile(&desired, &found), []);
+        let observed: Vec<ObservedService> = desired.iter().map(observed).collect();
+        assert_eq!(reconcile(&desired, &observed), []);
     }
 
     #[test]
@@ -256,7 +256,7 @@ mod tests {
             service("scaled", 3, 512),
             service("strange", 1, 512),
         ];
-        let found = [
+        let observed = [
             observed(&service("gone", 1, 512)),
             observed(&service("larger", 3, 512)),
             observed(&service("scaled", 2, 512)),
@@ -265,7 +265,7 @@ mod tests {
                 ..observed(&desired[3])
             },
         ];
-        let actions = reconcile(&desired, &found);
+        let actions = reconcile(&desired, &observed);
         let sentences: Vec<String> = actions.iter().map(ServiceAction::sentence).collect();
         assert_eq!(
             sentences,
@@ -296,15 +296,15 @@ mod tests {
     fn a_service_that_is_elsewhere_is_brought_back_and_one_of_another_launch_type_replaced() {
         let desired = ["moved", "guarded", "public", "bare", "on-ec2", "provided"];
         let desired = desired.map(|name| service(name, 1, 512));
-        let mut found = desired.clone().map(|service| observed(&service));
-        let [moved, guarded, public, bare, on_ec2, provided] = &mut found;
+        let mut observed = desired.clone().map(|service| observed(&service));
+        let [moved, guarded, public, bare, on_ec2, provided] = &mut observed;
         moved.network = Some(network("subnet-3"));
         guarded.network.as_mut().unwrap().security_groups = BTreeSet::new();
         public.network.as_mut().unwrap().is_public = true;
         bare.network = None;
         on_ec2.launch_type = Some(Capacity::Ec2);
         provided.launch_type = None;
-        let actions = reconcile(&desired, &found);
+        let actions = reconcile(&desired, &observed);
         let sentences: Vec<String> = actions.iter().map(ServiceAction::sentence).collect();
         assert_eq!(
             sentences,

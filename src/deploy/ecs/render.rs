@@ -9,7 +9,7 @@ use aws_sdk_ecs::types::{
     NetworkConfiguration, NetworkMode, PortMapping, Secret, TransportProtocol,
 };
 
-use super::desired::{Network, TaskDefinition};
+use super::desired::{TaskDefinition, TaskNetwork};
 use super::stack::Capacity;
 use crate::config::ContainerConfig;
 
@@ -39,14 +39,14 @@ pub fn launch_type(capacity: Capacity) -> LaunchType {
 }
 
 /// Capacity of a launch type; None for one that we do not write.
-pub fn read_launch_type(found: &LaunchType) -> Option<Capacity> {
+pub fn read_launch_type(observed: &LaunchType) -> Option<Capacity> {
     [Capacity::Fargate, Capacity::Ec2]
         .into_iter()
-        .find(|capacity| launch_type(*capacity) == *found)
+        .find(|capacity| launch_type(*capacity) == *observed)
 }
 
 /// Network of tasks as the API takes it.
-pub fn network(network: &Network) -> Result<NetworkConfiguration, BuildError> {
+pub fn network(network: &TaskNetwork) -> Result<NetworkConfiguration, BuildError> {
     let list = |names: &BTreeSet<String>| Some(names.iter().cloned().collect());
     let vpc = AwsVpcConfiguration::builder()
         .set_subnets(list(&network.subnets))
@@ -63,9 +63,9 @@ pub fn network(network: &Network) -> Result<NetworkConfiguration, BuildError> {
 }
 
 /// Network of tasks as the API describes it; None where it describes none.
-pub fn read_network(found: &NetworkConfiguration) -> Option<Network> {
-    let vpc = found.awsvpc_configuration()?;
-    Some(Network {
+pub fn read_network(configuration: &NetworkConfiguration) -> Option<TaskNetwork> {
+    let vpc = configuration.awsvpc_configuration()?;
+    Some(TaskNetwork {
         subnets: vpc.subnets().iter().cloned().collect(),
         security_groups: vpc.security_groups().iter().cloned().collect(),
         is_public: vpc.assign_public_ip() == Some(&AssignPublicIp::Enabled),
@@ -112,8 +112,8 @@ pub fn container(definition: &TaskDefinition) -> Result<ContainerDefinition, Bui
 }
 
 /// Task definition that ECS has; None where it is not of the form that we write.
-pub fn read(found: &types::TaskDefinition) -> Option<TaskDefinition> {
-    let [container] = found.container_definitions() else {
+pub fn read(definition: &types::TaskDefinition) -> Option<TaskDefinition> {
+    let [container] = definition.container_definitions() else {
         return None;
     };
     let log = container.log_configuration()?.options()?;
@@ -133,26 +133,26 @@ pub fn read(found: &types::TaskDefinition) -> Option<TaskDefinition> {
     secrets.sort();
     let is_hardened = container.readonly_root_filesystem() == Some(true)
         && container.privileged() != Some(true)
-        && found.network_mode() == Some(&NetworkMode::Awsvpc);
+        && definition.network_mode() == Some(&NetworkMode::Awsvpc);
     if !is_hardened {
         return None;
     }
-    let capacity = match found.requires_compatibilities() {
+    let capacity = match definition.requires_compatibilities() {
         [Compatibility::Fargate] => Capacity::Fargate,
         [Compatibility::Ec2] => Capacity::Ec2,
         _ => return None,
     };
     Some(TaskDefinition {
-        family: found.family()?.to_owned(),
-        cpu: found.cpu()?.parse().ok()?,
-        memory: found.memory()?.parse().ok()?,
+        family: definition.family()?.to_owned(),
+        cpu: definition.cpu()?.parse().ok()?,
+        memory: definition.memory()?.parse().ok()?,
         image: container.image()?.to_owned(),
         command: container.command().to_vec(),
         environment,
         secrets,
         user: container.user()?.to_owned(),
-        task_role: found.task_role_arn()?.to_owned(),
-        execution_role: found.execution_role_arn()?.to_owned(),
+        task_role: definition.task_role_arn()?.to_owned(),
+        execution_role: definition.execution_role_arn()?.to_owned(),
         log_group: log.get(LOG_GROUP)?.clone(),
         region: log.get(LOG_REGION)?.clone(),
         capacity,

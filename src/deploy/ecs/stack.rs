@@ -165,9 +165,9 @@ impl Stack {
     pub fn new(name: &str, outputs: &BTreeMap<String, String>) -> Result<Self, StackError> {
         let mut missing = Vec::new();
         let mut output = |name: &'static str| {
-            let found = outputs.get(name).map(|value| value.trim().to_owned());
-            let found = found.filter(|value| !value.is_empty());
-            found.unwrap_or_else(|| {
+            let value = outputs.get(name).map(|value| value.trim().to_owned());
+            let value = value.filter(|value| !value.is_empty());
+            value.unwrap_or_else(|| {
                 missing.push(name);
                 String::new()
             })
@@ -261,10 +261,10 @@ pub(super) mod tests {
         let printed = |stacks: &[&serde_json::Value]| {
             Stack::described(&serde_json::json!({"Stacks": stacks}).to_string())
         };
-        let (found, region) = printed(&[&stack]).unwrap();
-        assert_eq!(found, Stack::new("here", &self::outputs()).unwrap());
+        let (parsed, region) = printed(&[&stack]).unwrap();
+        assert_eq!(parsed, Stack::new("here", &self::outputs()).unwrap());
         assert_eq!(region, "eu-west-1");
-        let problem = |found: Result<_, StackError>| found.unwrap_err().to_string();
+        let problem = |result: Result<_, StackError>| result.unwrap_err().to_string();
         assert!(problem(printed(&[])).contains("it is 0 stacks"));
         assert!(problem(printed(&[&stack, &stack])).contains("it is 2 stacks"));
         let mut odd = stack.clone();

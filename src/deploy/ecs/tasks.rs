@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use aws_sdk_ecs::types::{ContainerOverride, DesiredStatus, TaskDefinitionStatus, TaskOverride};
 
-use super::desired::{Network, prefix};
+use super::desired::{TaskNetwork, prefix};
 use super::error::{of_many, request};
 use super::{Ecs, Error, GONE_WITHIN, POLL_EVERY, network, render, within};
 use crate::attempts::for_each;
@@ -83,7 +83,7 @@ impl Ecs {
             .cluster(&self.stack.cluster)
             .task_definition(service)
             .launch_type(render::launch_type(self.stack.capacity))
-            .network_configuration(network(&Network::of(&self.stack), "run a task")?)
+            .network_configuration(network(&TaskNetwork::of(&self.stack), "run a task")?)
             .overrides(TaskOverride::builder().container_overrides(instead).build())
             .started_by(&self.owner)
             .set_tags(Some(self.tags()))

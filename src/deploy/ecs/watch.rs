@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::run::EcsRun;
-use crate::deploy::{Error, Left, Session, end_in_ledger};
+use crate::deploy::{Error, Fate, Session, end_in_ledger};
 use crate::host::RunSnapshot;
 use crate::store::DynamoStore;
 
@@ -52,7 +52,7 @@ impl Session for EcsSession<'_> {
         }
         match self.store.get_snapshot().await {
             Ok(Some(text)) => match serde_json::from_str(&text) {
-                Ok(look) => self.last = look,
+                Ok(snapshot) => self.last = snapshot,
                 Err(error) => tracing::info!("cannot read the trainer's figures: {error}"),
             },
             Ok(None) => {}
@@ -68,11 +68,11 @@ impl Session for EcsSession<'_> {
         Ok(())
     }
 
-    fn abandon(self: Box<Self>) -> Left {
+    fn abandon(self: Box<Self>) -> Fate {
         // The second wish to stop may come before ECS has answered the first.
         match self.is_stopping {
-            true => Left::Stopping,
-            false => Left::Unconfirmed,
+            true => Fate::Stopping,
+            false => Fate::Unconfirmed,
         }
     }
 }

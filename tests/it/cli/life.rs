@@ -227,13 +227,13 @@ fn looking_at_a_run_keeps_nobody_from_it() {
     let program = TestProgram::new();
     program.ok(&["train", DIGITS, "--epochs", "1", "-q"]);
     std::thread::scope(|scope| {
-        let looks = [0, 1]
+        let watchers = [0, 1]
             .map(|_| scope.spawn(|| (0..20).for_each(|_| drop(program.ok(&["ps", "digits"])))));
         for _ in 0..15 {
             program.ok(&["train", "--resume", "digits", "-q"]);
         }
-        for look in looks {
-            look.join().expect("looking does not fail");
+        for watcher in watchers {
+            watcher.join().expect("looking does not fail");
         }
     });
 }

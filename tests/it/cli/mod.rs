@@ -72,7 +72,7 @@ impl TestProgram {
     }
 
     fn files(&self) -> Vec<PathBuf> {
-        let mut found = Vec::new();
+        let mut paths = Vec::new();
         let mut open = vec![self.home.path().to_owned()];
         while let Some(dir) = open.pop() {
             for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
@@ -80,11 +80,11 @@ impl TestProgram {
                 if path.is_dir() {
                     open.push(path.clone());
                 }
-                found.push(path);
+                paths.push(path);
             }
         }
-        found.sort();
-        found
+        paths.sort();
+        paths
     }
 
     fn write(&self, name: &str, content: &str) -> String {

@@ -51,8 +51,8 @@ fn a_directory_for_compose_has_everything_and_replaces_nothing_unasked() {
         ("secrets/broker/definitions.json", 0o444),
         ("record/record.json", 0o400),
     ] {
-        let found = dir.join(file).metadata().expect(file).permissions().mode();
-        assert_eq!(found & 0o777, mode, "{file}");
+        let permissions = dir.join(file).metadata().expect(file).permissions().mode();
+        assert_eq!(permissions & 0o777, mode, "{file}");
     }
     let record = std::fs::read_to_string(dir.join("record/record.json")).unwrap();
     let here = env!("CARGO_MANIFEST_DIR");

@@ -153,11 +153,11 @@ fn every_command_knows_every_target() {
             let before = place.program.files();
             let output = place.output(command);
             let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
-            let found = output.status.code();
+            let exit = output.status.code();
             let stream = if *code == 0 { &stdout } else { &stderr };
-            if found != Some(*code) || !stream.contains(part) {
+            if exit != Some(*code) || !stream.contains(part) {
                 problems.push_str(&format!(
-                    "`{command}` with {state}: {found:?}, not {code} and `{part}`\n{stdout}{stderr}\n"
+                    "`{command}` with {state}: {exit:?}, not {code} and `{part}`\n{stdout}{stderr}\n"
                 ));
             }
             let is_plan = command.starts_with("plan");
@@ -187,8 +187,8 @@ fn a_run_of_an_earlier_version_is_found_by_its_documents() {
             std::fs::write(dir.join(document), old.to_string()).unwrap();
         }
         let run = RunDir::existing(&place.program.home.path().join("runs"), "digits").unwrap();
-        let found = Deployment::read(&run).unwrap().unwrap();
-        assert_eq!(found.kind().word(), state);
+        let deployment = Deployment::read(&run).unwrap().unwrap();
+        assert_eq!(deployment.kind().word(), state);
     }
     let place = templates.copy("local");
     let dir = place.program.home.path().join("runs/digits");

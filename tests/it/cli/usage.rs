@@ -127,8 +127,8 @@ fn mistakes_are_named_with_a_code_and_change_nothing() {
         ),
     ];
     for (args, code, expected) in cases {
-        let (found, stderr) = program.fails(args);
-        assert_eq!(found, code, "{args:?}: {stderr}");
+        let (exit, stderr) = program.fails(args);
+        assert_eq!(exit, code, "{args:?}: {stderr}");
         for part in expected {
             assert!(stderr.contains(part), "{args:?} names `{part}`: {stderr}");
         }
@@ -237,9 +237,9 @@ fn exports_are_read_by_others() {
     let inspected = program.json(&["inspect", "digits/hidden/5", "--json"]);
     let expected = inspected["weights"][3].as_f64().expect("a number") as f32;
     let at = (3 * 128 + 5) * 4;
-    let found: [u8; 4] = kernel.data()[at..at + 4].try_into().expect("four bytes");
+    let bytes: [u8; 4] = kernel.data()[at..at + 4].try_into().expect("four bytes");
     assert_eq!(
-        f32::from_le_bytes(found),
+        f32::from_le_bytes(bytes),
         expected,
         "row = input, column = neuron"
     );

@@ -100,7 +100,7 @@ fn two_convolutions_over_steps_say_what_keras_says() {
                 rng.random_range(-1.0f32..1.0)
             });
             let (_, hidden) = of[0].forward(&Inputs::new(Panels::pack(x.view())), false);
-            let (_, found) = of[1].forward(&Inputs::new(Panels::pack(hidden.view())), false);
+            let (_, sums) = of[1].forward(&Inputs::new(Panels::pack(hidden.view())), false);
 
             let x: Vec<f64> = x.iter().map(|&x| f64::from(x)).collect();
             let x: Sequence = x.chunks(channels).map(<[f64]>::to_vec).collect();
@@ -110,9 +110,9 @@ fn two_convolutions_over_steps_say_what_keras_says() {
             let expected = Kernel::of(two, Some(one), &of[1]).apply(&hidden, 1, pad, n);
 
             let places = (0..5).flat_map(|filter| (0..n).map(move |step| (step, filter)));
-            assert_eq!(found.dim(), (5 * n, 1), "{convs:?}");
-            for ((step, filter), &found) in places.zip(found.iter()) {
-                let difference = (f64::from(found) - expected[step][filter]).abs();
+            assert_eq!(sums.dim(), (5 * n, 1), "{convs:?}");
+            for ((step, filter), &sum) in places.zip(sums.iter()) {
+                let difference = (f64::from(sum) - expected[step][filter]).abs();
                 assert!(difference < 1e-6, "{convs:?}, step {step}, filter {filter}");
             }
         }

@@ -76,14 +76,14 @@ fn numbers_in_a_row_are_steps_of_one_channel() {
 fn a_convolution_over_steps_needs_steps() {
     let conv1d = conv1d(", kernel_size: 65");
     let help = "(it goes right on the data or behind another `conv1d`)";
-    let given = |layers: &[&str], shape, path: &str, given: &str| {
+    let check_needs_steps = |layers: &[&str], shape, path: &str, flow: &str| {
         let expected =
-            format!("{path}: a convolution over steps needs steps, and is given {given} {help}");
+            format!("{path}: a convolution over steps needs steps, and is given {flow} {help}");
         check_fit(&file(layers, SPARSE, ""), shape, &[&expected]);
     };
     let behind = [&*conv1d, FLATTEN, SOFTMAX];
     let dense = [HIDDEN, &conv1d, FLATTEN, SOFTMAX];
-    given(
+    check_needs_steps(
         &dense,
         &DIGITS,
         "6:7: network.layers[1]",
@@ -91,7 +91,7 @@ fn a_convolution_over_steps_needs_steps() {
     );
     let maps = conv(", kernel_size: 2");
     let maps = [&*maps, &conv1d, FLATTEN, SOFTMAX];
-    given(&maps, &IMAGES, "6:7: network.layers[1]", "3 maps of 7 x 7");
+    check_needs_steps(&maps, &IMAGES, "6:7: network.layers[1]", "3 maps of 7 x 7");
     check_fit(
         &file(&behind, SPARSE, ""),
         &DIGITS,

@@ -47,11 +47,11 @@ async fn connect(
 /// Address behind the host's name, as a container resolves it.
 fn host_address() -> String {
     let host = ContainerConfig::HOST;
-    let found = (host, 0)
+    let address = (host, 0)
         .to_socket_addrs()
         .ok()
-        .and_then(|mut found| found.next());
-    found.map_or(String::new(), |found| {
-        format!("; {host} is {} there", found.ip())
+        .and_then(|mut addresses| addresses.next());
+    address.map_or(String::new(), |address| {
+        format!("; {host} is {} there", address.ip())
     })
 }

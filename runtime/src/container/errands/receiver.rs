@@ -66,11 +66,11 @@ mod tests {
     #[test]
     fn only_a_whole_data_set_takes_the_place_of_one() {
         let home = tempfile::tempdir().unwrap();
-        let (given, place) = (home.path().join("given"), home.path().join("rows.ctlf"));
+        let (source, place) = (home.path().join("given"), home.path().join("rows.ctlf"));
         let dataset = dataset();
         let sha256 = data_sha256(&dataset);
-        prepared::write(&dataset, &sha256, &given).unwrap();
-        let bytes = fs::read(&given).unwrap();
+        prepared::write(&dataset, &sha256, &source).unwrap();
+        let bytes = fs::read(&source).unwrap();
         receive(&mut &bytes[..], &place).unwrap();
         assert_eq!(prepared::map(&place).unwrap().sha256, sha256);
         for broken in [&bytes[..bytes.len() - 1], b"", b"pixels"] {

@@ -60,7 +60,7 @@ async fn keep(store: &DynamoStore, record: &str) -> Result<Kept, store::Error> {
     store.ensure_table().await?;
     match store.get_record().await? {
         None if store.put_record_once(record).await? => Ok(Kept::Now),
-        Some(found) if found == record => Ok(Kept::Before),
+        Some(stored) if stored == record => Ok(Kept::Before),
         _ => Ok(Kept::Another),
     }
 }
@@ -78,7 +78,7 @@ mod tests {
         assert!(matches!(keep(&store, "one").await, Ok(Kept::Now)));
         assert!(matches!(keep(&store, "one").await, Ok(Kept::Before)));
         assert!(matches!(keep(&store, "two").await, Ok(Kept::Another)));
-        let found = store.get_record().await.unwrap();
-        assert_eq!(found.as_deref(), Some("one"));
+        let stored = store.get_record().await.unwrap();
+        assert_eq!(stored.as_deref(), Some("one"));
     }
 }

@@ -111,10 +111,10 @@ pub(super) async fn consumers(channel: &Channel, queue: &str) -> lapin::Result<u
         passive: true,
         ..QueueDeclareOptions::default()
     };
-    let found = channel
+    let state = channel
         .queue_declare(queue.into(), options, FieldTable::default())
         .await?;
-    Ok(found.consumer_count())
+    Ok(state.consumer_count())
 }
 
 /// Actors that `name` may mean: the one of that name, or else those of the group (`hidden` for

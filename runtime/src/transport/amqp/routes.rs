@@ -41,9 +41,9 @@ impl Routes {
             },
             to => direct(&Roster::new(graph).actor(to).queues.inbound),
         };
-        let told = from.tells.iter().chain([&from.address]);
+        let addressees = from.tells.iter().chain([&from.address]);
         Self {
-            routes: told.map(|to| (*to, route(to))).collect(),
+            routes: addressees.map(|to| (*to, route(to))).collect(),
             out: from.queues.out.as_ref().map(direct),
             back: from.queues.back.as_ref().map(direct),
         }

@@ -62,8 +62,8 @@ impl Place {
     /// # Errors
     /// When the connection is lost.
     pub async fn is_ours_alone(&self) -> Result<bool, Error> {
-        let asked = async { Ok(claim::consumers(&self.channel, &self.queue).await?) };
-        Ok(within("asking who listens", asked).await? <= 1)
+        let consumers = async { Ok(claim::consumers(&self.channel, &self.queue).await?) };
+        Ok(within("asking who listens", consumers).await? <= 1)
     }
 }
 

@@ -36,9 +36,9 @@ impl Answer {
     }
 
     pub fn header(&self, name: &str) -> Option<&str> {
-        let mut found = self.headers.iter().filter(|(n, _)| n == name);
-        let value = found.next().map(|(_, value)| &**value);
-        assert!(found.next().is_none(), "`{name}` comes twice");
+        let mut headers = self.headers.iter().filter(|(n, _)| n == name);
+        let value = headers.next().map(|(_, value)| &**value);
+        assert!(headers.next().is_none(), "`{name}` comes twice");
         value
     }
 

@@ -96,8 +96,8 @@ fn host() -> HostLimits {
 }
 
 fn find<'a>(limits: &'a [Limit], what: &str) -> &'a Limit {
-    let found = limits.iter().find(|limit| limit.what.starts_with(what));
-    found.unwrap_or_else(|| panic!("no limit `{what}` in {limits:#?}"))
+    let limit = limits.iter().find(|limit| limit.what.starts_with(what));
+    limit.unwrap_or_else(|| panic!("no limit `{what}` in {limits:#?}"))
 }
 
 fn standing(cost: &Cost, host: &HostLimits, what: &str) -> Standing {
@@ -121,16 +121,16 @@ fn five_hundred_neurons_cost_what_was_measured() {
 #[test]
 fn what_fits_holds_and_every_limit_is_looked_at() {
     let cost = cost(490, BOTH, "");
-    let found = limits(&cost, Some(&host()), None);
-    assert_eq!(found.len(), 13);
-    for limit in &found {
+    let limits = limits(&cost, Some(&host()), None);
+    assert_eq!(limits.len(), 13);
+    for limit in &limits {
         let noted = limit.what == "memory, sum of limits";
-        let wanted = if noted {
+        let expected = if noted {
             Standing::Noted
         } else {
             Standing::Holds
         };
-        assert_eq!(limit.standing, wanted, "{limit}");
+        assert_eq!(limit.standing, expected, "{limit}");
     }
 }
 
@@ -192,29 +192,29 @@ fn each_limit_is_exceeded_by_itself() {
             Standing::Exceeded,
         ),
     ];
-    for (what, change, wanted) in cases {
+    for (what, change, expected) in cases {
         let mut host = host();
         change(&mut host);
-        assert_eq!(standing(&cost, &host, what), wanted, "{what}");
+        assert_eq!(standing(&cost, &host, what), expected, "{what}");
         let exceeded = limits(&cost, Some(&host), None);
         let exceeded = exceeded
             .iter()
             .filter(|limit| limit.standing == Standing::Exceeded);
-        let expected = usize::from(wanted == Standing::Exceeded);
-        assert_eq!(exceeded.count(), expected, "{what}: and nothing else");
+        let count = usize::from(expected == Standing::Exceeded);
+        assert_eq!(exceeded.count(), count, "{what}: and nothing else");
     }
 }
 
 #[test]
 fn what_is_not_known_is_said_and_refuses_nothing() {
     let cost = cost(490, BOTH, "");
-    let found = limits(&cost, None, None);
+    let limits = limits(&cost, None, None);
     for what in [
         "memory, expected use",
         "processes and threads",
         "bridge networks",
     ] {
-        let limit = find(&found, what);
+        let limit = find(&limits, what);
         assert_eq!(
             (limit.standing, limit.available),
             (Standing::Unknown, None),
@@ -222,9 +222,9 @@ fn what_is_not_known_is_said_and_refuses_nothing() {
         );
     }
     // Limits that do not depend on the host are known.
-    assert_eq!(find(&found, "broker: memory").standing, Standing::Holds);
+    assert_eq!(find(&limits, "broker: memory").standing, Standing::Holds);
     assert_eq!(
-        find(&found, "containers on a bridge").standing,
+        find(&limits, "containers on a bridge").standing,
         Standing::Holds
     );
     let mut elsewhere = host();
@@ -247,8 +247,8 @@ fn what_the_run_has_already_is_there_for_it() {
     );
     host.ours = cost.containers;
     assert_eq!(standing(&cost, &host, "memory, expected"), Standing::Holds);
-    let found = limits(&cost, Some(&host), None);
-    let available = |what| find(&found, what).available;
+    let limits = limits(&cost, Some(&host), None);
+    let available = |what| find(&limits, what).available;
     assert_eq!(
         available("broker: open files"),
         Some(SERVICE_FILES),
@@ -323,13 +323,13 @@ fn a_broker_that_was_there_has_its_own_room() {
 fn several_bridges_take_what_one_cannot() {
     let cost = cost(2000, BOTH, "");
     assert_eq!((cost.networks, cost.on_a_bridge), (3, 902));
-    let found = limits(&cost, Some(&host()), None);
+    let limits = limits(&cost, Some(&host()), None);
     assert_eq!(
-        find(&found, "containers on a bridge").standing,
+        find(&limits, "containers on a bridge").standing,
         Standing::Holds
     );
     // 50,000 threads are too many for 32,768 numbers of processes.
-    assert_eq!(find(&found, "processes").standing, Standing::Exceeded);
+    assert_eq!(find(&limits, "processes").standing, Standing::Exceeded);
 }
 
 #[test]
