@@ -10,7 +10,7 @@ use super::{Exit, Failure, FileArgs};
 use crate::config::Config;
 use crate::deploy::TargetKind;
 use crate::deploy::docker::desired::Role;
-use crate::deploy::docker::up::DEFAULT_BROKER_IMAGE;
+use crate::deploy::docker::options::DEFAULT_BROKER_IMAGE;
 use crate::deploy::ecs::cost::EcsCost;
 use crate::deploy::ecs::manifests::{APPLY, README, REMOVE};
 use crate::deploy::kubernetes;

@@ -7,7 +7,7 @@ use cuttlefish_core::data::Feed;
 use crate::config::{self, Config};
 use crate::deploy::docker::DockerOptions;
 use crate::deploy::docker::desired::CONTAINERS_PER_BRIDGE;
-use crate::deploy::docker::up::DEFAULT_BROKER_IMAGE;
+use crate::deploy::docker::options::DEFAULT_BROKER_IMAGE;
 use crate::run::Error;
 use crate::transport::amqp::Broker;
 

@@ -156,12 +156,12 @@ pub trait Session {
     async fn stop(&mut self) -> Result<(), Error>;
 
     /// Lets go of the run at once, and returns what becomes of it. Waits for nothing.
-    fn abandon(self: Box<Self>) -> Left;
+    fn abandon(self: Box<Self>) -> Fate;
 }
 
 /// State of a run once its session has let go of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Left {
+pub enum Fate {
     /// The run has stopped, and goes on from its last commit when it is resumed.
     Stopped,
     /// The run trains on.

@@ -3,15 +3,15 @@
 use std::fs;
 use std::path::Path;
 
-#[path = "../support/documents.rs"]
-mod documents;
+#[path = "../support/console.rs"]
+mod console;
 
 #[test]
 fn commands_print_what_the_documents_show() {
     let mut checked = 0;
-    for (path, text) in documents::documents() {
-        if !text.starts_with(documents::NEEDS_CONTAINERS) {
-            checked += documents::check(&path, &text, &[]);
+    for (path, text) in console::documents() {
+        if !text.starts_with(console::NEEDS_CONTAINERS) {
+            checked += console::check(&path, &text, &[]);
         }
     }
     assert!(checked > 10, "only {checked} commands were found");
@@ -20,7 +20,7 @@ fn commands_print_what_the_documents_show() {
 #[test]
 fn documents_lead_where_they_say() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut documents = documents::documents();
+    let mut documents = console::documents();
     for name in [
         "ARCHITECTURE.md",
         "CONTRIBUTING.md",
@@ -35,7 +35,10 @@ fn documents_lead_where_they_say() {
     let mut broken = Vec::new();
     for (path, text) in &documents {
         let directory = path.parent().expect("it is in a directory");
-        for target in link.captures_iter(text).map(|found| found[1].to_owned()) {
+        for target in link
+            .captures_iter(text)
+            .map(|captures| captures[1].to_owned())
+        {
             let file = target.split('#').next().unwrap_or_default();
             if !target.contains("://") && !file.is_empty() && !directory.join(file).exists() {
                 broken.push(format!("{}: {target}", path.display()));
@@ -49,7 +52,7 @@ fn documents_lead_where_they_say() {
 fn the_book_has_every_page_in_its_summary() {
     let summary = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/book/SUMMARY.md");
     let summary = fs::read_to_string(summary).expect("the summary is there");
-    for (path, _) in documents::documents() {
+    for (path, _) in console::documents() {
         let name = path
             .file_name()
             .expect("a file has a name")

@@ -2,8 +2,8 @@
 
 use crate::support::*;
 
-#[path = "../support/documents.rs"]
-mod documents;
+#[path = "../support/console.rs"]
+mod console;
 
 #[test]
 fn commands_print_what_the_pages_on_containers_show() {
@@ -13,9 +13,9 @@ fn commands_print_what_the_pages_on_containers_show() {
         service("CUTTLEFISH_BROKER_IMAGE"),
     )];
     let mut checked = 0;
-    for (path, text) in documents::documents() {
-        if text.starts_with(documents::NEEDS_CONTAINERS) {
-            checked += documents::check(&path, &text, &environment);
+    for (path, text) in console::documents() {
+        if text.starts_with(console::NEEDS_CONTAINERS) {
+            checked += console::check(&path, &text, &environment);
         }
     }
     assert!(checked > 10, "only {checked} commands were found");

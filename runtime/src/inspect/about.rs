@@ -22,7 +22,7 @@ pub struct About {
     pub inputs: usize,
     /// Epochs that the run is to have, at most.
     pub epochs: u32,
-    /// When the process began.
+    /// Start of the process.
     pub started: Instant,
 }
 

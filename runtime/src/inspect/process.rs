@@ -7,7 +7,7 @@ use super::metrics::number;
 /// This process.
 #[derive(Clone, Copy, Debug)]
 pub struct Process {
-    /// When it began, in seconds since 1970.
+    /// Its start, in seconds since 1970.
     pub started: f64,
     /// Its memory; None where the system does not tell.
     pub memory: Option<ProcessMemory>,

@@ -1,14 +1,12 @@
 //! Bringing a run up: from a workload to containers that train. Converges: what is there and right stays.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-use cuttlefish_core::data::Feed;
-
-use super::cost::Layout;
 use super::deployment::{BrokerPlace, Deployment, StorePlace};
-use super::desired::{self, CONTAINERS_PER_BRIDGE, Container, Role};
+use super::desired::{self, Container, Role};
 use super::image::{self, Program};
+use super::options::DockerOptions;
 use super::reconcile::{ContainerAction, ObservedContainer, reconcile};
 use super::run::DockerRun;
 use super::{Docker, external, owner_of};
@@ -74,8 +72,8 @@ pub async fn neuron_image(
 
 /// Refuses to work beside containers of the same names that are not ours.
 async fn refuse_foreign(docker: &Docker, run: &str, owner: &str) -> Result<(), Error> {
-    let found = docker.observe(Some(run)).await?;
-    let foreign = found
+    let containers = docker.observe(Some(run)).await?;
+    let foreign = containers
         .iter()
         .find(|(summary, _)| owner_of(summary) != Some(owner));
     match foreign {
@@ -194,8 +192,8 @@ impl DockerRun {
         let Ok(inspection) = self.inspect(actor).await else {
             return Ok(());
         };
-        let look = inspection.look(u64::MAX).await;
-        if look.is_ok_and(|look| matches!(look.end, Some(End::Failed(_)))) {
+        let snapshot = inspection.look(u64::MAX).await;
+        if snapshot.is_ok_and(|snapshot| matches!(snapshot.end, Some(End::Failed(_)))) {
             monitor.note("starting the trainer again, which has failed");
             let name = desired::container_name(self.dir.name(), actor);
             self.docker.restart(&name).await?;
@@ -298,7 +296,7 @@ impl DockerRun {
 
 /// A trainer ends well only when a person asks it to (`container/signals.rs`).
 fn trainer_has_left(observed: &[ObservedContainer]) -> bool {
-    let is_trainer = |found: &&ObservedContainer| found.role == Some(Role::TRAINER);
+    let is_trainer = |container: &&ObservedContainer| container.role == Some(Role::TRAINER);
     let trainer = observed.iter().find(is_trainer);
     trainer.is_some_and(|trainer| trainer.status.starts_with("Exited (0)"))
 }

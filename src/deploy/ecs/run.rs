@@ -5,7 +5,7 @@
 
 use cuttlefish_core::topology::graph::Graph;
 
-use super::desired::{self, Service, Site, trainer_service};
+use super::desired::{self, EcsSite, Service, trainer_service};
 use super::reconcile::{ObservedService, ServiceAction, reconcile};
 use super::{Deployment, Ecs};
 use crate::container;
@@ -54,13 +54,13 @@ impl EcsRun {
         let mut observed = self.own(self.observe(&workload.graph).await?)?;
         let leaving: Vec<String> = observed
             .iter()
-            .filter(|found| found.is_leaving)
-            .map(|found| found.name.clone())
+            .filter(|service| service.is_leaving)
+            .map(|service| service.name.clone())
             .collect();
         if !leaving.is_empty() {
             monitor.note("waiting for services that ECS is removing");
             self.ecs.wait_until_gone(&leaving).await?;
-            observed.retain(|found| !found.is_leaving);
+            observed.retain(|service| !service.is_leaving);
         }
         let actions = reconcile(&services, &observed);
         let store = self.store().await?;
@@ -255,7 +255,7 @@ impl EcsRun {
 /// Services of a network in this deployment.
 pub(super) fn services(deployment: &Deployment, graph: &Graph) -> Result<Vec<Service>, Error> {
     let endpoint = deployment.endpoint.as_deref().map(from_containers);
-    let site = Site {
+    let site = EcsSite {
         stack: &deployment.stack,
         image: &deployment.image,
         region: &deployment.region,

@@ -6,9 +6,9 @@
 //! The commands of a document are one shell session in a directory of its own, which has `topology/`.
 
 use std::fmt::Write as _;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::{env, fs};
 
 use snapbox::{Assert, IntoData as _};
 
@@ -91,7 +91,9 @@ pub fn check(path: &Path, text: &str, environment: &[(&str, String)]) -> usize {
         fs::create_dir(directory).expect("a directory");
     }
     copy_topologies(&work.join("topology"));
-    let mut script = String::new();
+    let program = Path::new(env!("CARGO_BIN_EXE_cuttlefish"));
+    let programs = program.parent().expect("it is in a directory");
+    let mut script = format!("PATH={}:$PATH\n", programs.display());
     for (index, step) in steps.iter().enumerate() {
         let output = outputs.join(index.to_string());
         let output = output.display();
@@ -102,13 +104,9 @@ pub fn check(path: &Path, text: &str, environment: &[(&str, String)]) -> usize {
         )
         .expect("a string takes it");
     }
-    let programs = Path::new(env!("CARGO_BIN_EXE_cuttlefish")).parent();
-    let mut places = vec![programs.expect("it is in a directory").to_owned()];
-    places.extend(env::split_paths(&env::var_os("PATH").unwrap_or_default()));
     let status = Command::new("sh")
         .args(["-c", &script])
         .current_dir(&work)
-        .env("PATH", env::join_paths(places).expect("they are paths"))
         .env("HOME", &home)
         .env_remove("XDG_DATA_HOME")
         .envs(environment.iter().map(|(name, value)| (name, value)))
