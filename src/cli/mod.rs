@@ -22,7 +22,7 @@ mod train;
 mod up;
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{CommandFactory, Parser, Subcommand};
 
@@ -103,6 +103,13 @@ enum Command {
     Completions {
         /// The shell
         shell: clap_complete::Shell,
+    },
+    /// Write the manual pages into a directory
+    #[command(after_help = "Examples:\n  cuttlefish man ~/.local/share/man/man1")]
+    Man {
+        /// The directory
+        #[arg(value_name = "DIR")]
+        dir: PathBuf,
     },
 }
 
@@ -185,6 +192,7 @@ async fn run(command: Command, config: &Config) -> Result<Exit, Failure> {
             clap_complete::generate(shell, &mut Cli::command(), "cuttlefish", &mut script);
             print(&String::from_utf8_lossy(&script)).map(|()| Exit::Ok)
         }
+        Command::Man { dir } => write_manual(&dir).map(|()| Exit::Ok),
     }
 }
 
@@ -196,6 +204,19 @@ fn init_logs(verbose: u8) {
         _ => "debug",
     };
     log::init(level);
+}
+
+/// Writes a manual page a command.
+fn write_manual(dir: &Path) -> Result<(), Failure> {
+    let written =
+        std::fs::create_dir_all(dir).and_then(|()| clap_mangen::generate_to(Cli::command(), dir));
+    written.map_err(|error| {
+        let dir = dir.display();
+        Failure::new(
+            Exit::Failed,
+            format_args!("failed to write to `{dir}`: {error}"),
+        )
+    })
 }
 
 /// Prints data. A reader that has seen enough (`| head`) is no error.

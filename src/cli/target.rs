@@ -69,7 +69,7 @@ pub fn options(
             let services = services.resolve(config, is_up)?;
             // The environment is only for runs that are new, as with broker and store.
             let environment = config.services.stack.clone().filter(|_| !is_up);
-            Options::Ecs(ecs::target::EcsOptions {
+            Options::Ecs(ecs::EcsOptions {
                 stack: ecs.stack.clone().or(environment),
                 image: services.image,
                 endpoint: services.store.flatten(),

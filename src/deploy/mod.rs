@@ -55,7 +55,6 @@ pub use deployment::{DOCUMENT_VERSION, Deployment};
 use docker::DockerTarget;
 use docker::status::ContainerStatus;
 use ecs::status::ServiceStatus;
-use ecs::target::{EcsOptions, EcsTarget};
 pub use error::Error;
 use local::LocalTarget;
 
@@ -244,7 +243,7 @@ pub enum Options {
     /// Broker, store and images.
     Docker(Box<docker::DockerOptions>),
     /// Stack, image and store.
-    Ecs(EcsOptions),
+    Ecs(ecs::EcsOptions),
 }
 
 impl Options {
@@ -295,7 +294,7 @@ pub async fn open(dir: RunDir) -> Result<Box<dyn Target>, Error> {
         Some(Deployment::Docker(_)) => {
             Box::new(DockerTarget::new(dir, docker::DockerOptions::default()).await?)
         }
-        Some(Deployment::Ecs(_)) => Box::new(EcsTarget::new(dir, EcsOptions::default()).await?),
+        Some(Deployment::Ecs(_)) => ecs::open(dir, ecs::EcsOptions::default()).await?,
     })
 }
 
@@ -307,7 +306,7 @@ pub async fn create(dir: RunDir, options: Options) -> Result<Box<dyn Target>, Er
     Ok(match options {
         Options::Local => Box::new(LocalTarget::new(dir)),
         Options::Docker(options) => Box::new(DockerTarget::new(dir, *options).await?),
-        Options::Ecs(options) => Box::new(EcsTarget::new(dir, options).await?),
+        Options::Ecs(options) => ecs::open(dir, options).await?,
     })
 }
 

@@ -12,9 +12,8 @@ use crate::config::Config;
 use crate::deploy::bundle::FIRST_LINE;
 use crate::deploy::docker::desired::CONTAINERS_PER_BRIDGE;
 use crate::deploy::docker::image::{self, Program};
-use crate::deploy::ecs::bundle;
 use crate::deploy::ecs::cost::EcsCost;
-use crate::deploy::ecs::manifests::README;
+use crate::deploy::ecs::manifests as ecs_manifests;
 use crate::deploy::ecs::stack::Stack;
 use crate::deploy::manifests::{self, Image, Rendering};
 use crate::deploy::staging::{Staging, check_place};
@@ -57,7 +56,7 @@ impl Platform {
         match self {
             Self::Compose => (&manifests::COMPOSE_NAMES, compose::FILE),
             Self::Kubernetes => (&manifests::KUBERNETES_NAMES, kubernetes::FILE),
-            Self::Ecs => (&bundle::NAMES, README),
+            Self::Ecs => (&ecs_manifests::NAMES, ecs_manifests::README),
         }
     }
 }
@@ -157,7 +156,7 @@ pub async fn render(
             let deployment = ecs_deployment(request, &workload, &place, config).await?;
             let staging = stage()?;
             let (graph, dataset) = (&workload.graph, &workload.dataset);
-            let written = bundle::write(&deployment, graph, dataset, staging.path(), monitor);
+            let written = ecs::write_bundle(&deployment, graph, dataset, staging.path(), monitor);
             let (cost, services) = written.await?;
             (staging, Contents::Ecs(cost, services))
         }

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use cuttlefish::deploy::bundle::FIRST_LINE;
 use cuttlefish::deploy::ecs::desired::{EcsSite, Service, services};
-use cuttlefish::deploy::ecs::manifests::{RunSite, readme, requests, settings, template};
+use cuttlefish::deploy::ecs::manifests::{RunSite, readme, settings, template};
+use cuttlefish::deploy::ecs::requests;
 use cuttlefish::deploy::ecs::stack::Stack;
 use cuttlefish_core::topology::{DataShape, Grouping, TaskShape, parse};
 use serde_json::json;

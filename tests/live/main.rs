@@ -22,6 +22,7 @@ mod library;
 mod life;
 mod poison;
 mod reach;
+mod release;
 mod support;
 mod target_contract;
 mod transport;

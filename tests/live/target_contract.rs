@@ -59,7 +59,7 @@ fn ecs_keeps_the_contract() {
 #[ignore = "the test before starts it with the emulator's account"]
 fn ecs_in_a_process_of_its_own() {
     let options = || {
-        Options::Ecs(ecs::target::EcsOptions {
+        Options::Ecs(ecs::EcsOptions {
             stack: Some(STACK.to_owned()),
             image: setting(IMAGE),
             endpoint: setting("AWS_ENDPOINT_URL_DYNAMODB"),

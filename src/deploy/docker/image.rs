@@ -15,7 +15,8 @@ use super::error::is_gone;
 use super::{Docker, Error};
 
 /// Dockerfile of the neuron image.
-pub const DOCKERFILE: &str = include_str!("../../../neuron-image/Dockerfile");
+// A link into neuron-image/, which a published package of this crate would not have.
+pub const DOCKERFILE: &str = include_str!("neuron.Dockerfile");
 
 /// The name of images; the tag says which program is in it.
 pub const NAME: &str = "cuttlefish-neuron";

@@ -5,15 +5,21 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
+use aws_sdk_ecs::Client;
+use aws_sdk_ecs::config::{BehaviorVersion, Credentials, Region};
 use cuttlefish_core::data::Dataset;
 use cuttlefish_core::topology::graph::Graph;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::Deployment;
+use super::api::Ecs;
 use super::cost::{EcsCost, cost};
+use super::desired::{Service, trainer_service};
 use super::manifests::{
-    self, APPLY, DEFINITIONS, README, REMOVE, RUN, RunSite, SERVICES, STORE, TEMPLATE, UNWIRE,
+    self, APPLY, DEFINITIONS, Manifest, README, REMOVE, RUN, RunSite, SERVICES, STORE, TEMPLATE,
+    UNWIRE,
 };
+use super::reconcile::ServiceAction;
 use super::run::services;
 use crate::container;
 use crate::data::prepared;
@@ -21,28 +27,14 @@ use crate::deploy::Error;
 use crate::host::RunSnapshot;
 use crate::monitor::Monitor;
 use crate::run_dir::ECS_DOCUMENT;
-use crate::store::requests;
-
-/// Names of everything in such a directory.
-pub const NAMES: [&str; 10] = [
-    README,
-    APPLY.0,
-    REMOVE.0,
-    RUN,
-    DEFINITIONS,
-    SERVICES,
-    UNWIRE,
-    TEMPLATE,
-    STORE,
-    ECS_DOCUMENT,
-];
+use crate::store::requests::{self, Request, Requests};
 
 /// Writes a directory with everything of a run that is not deployed yet. Returns what it will cost, and
 /// the number of its services.
 ///
 /// # Errors
 /// Says what cannot be written, or cannot work.
-pub async fn write(
+pub async fn write_bundle(
     deployment: &Deployment,
     graph: &Graph,
     dataset: &Dataset,
@@ -57,8 +49,8 @@ pub async fn write(
         region: &deployment.region,
         endpoint: deployment.endpoint.as_deref(),
     };
-    let requests = manifests::requests(&run, &services, container::UNWIRE).await;
-    let (manifests, unwire) = requests?;
+    let made = requests(&run, &services, container::UNWIRE).await;
+    let (manifests, unwire) = made?;
     for one in &manifests {
         let file = format!("{}.json", one.name);
         write_json(&dir.join(DEFINITIONS).join(&file), &one.definition)?;
@@ -120,4 +112,63 @@ fn write_text(path: &Path, text: &str) -> Result<(), Error> {
         fs::write(path, text)
     };
     write().map_err(Error::file("write", path))
+}
+
+/// Requests to ECS that bring up these services, and one that has a task remove the queues with `unwire`.
+///
+/// # Errors
+/// When a request cannot be made.
+pub async fn requests(
+    run: &RunSite<'_>,
+    services: &[Service],
+    unwire: &str,
+) -> Result<(Vec<Manifest>, Value), super::Error> {
+    let requests = Requests::default();
+    let config = aws_sdk_ecs::Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new(run.region.to_owned()))
+        .credentials_provider(Credentials::new("local", "local", None, None, "requests"))
+        .http_client(requests.http(answer))
+        .endpoint_url("http://requests.invalid");
+    let client = Client::from_conf(config.build());
+    let ecs = Ecs::new(client, run.stack.clone(), run.name, run.owner);
+    let mut manifests = Vec::new();
+    for service in services {
+        ecs.apply(&ServiceAction::Create(Box::new(service.clone())))
+            .await?;
+        manifests.push(Manifest {
+            name: service.name.clone(),
+            definition: only_request(&requests, "RegisterTaskDefinition")?,
+            service: only_request(&requests, "CreateService")?,
+        });
+    }
+    ecs.start_once(&trainer_service(run.name), unwire).await?;
+    let mut unwire = only_request(&requests, "RunTask")?;
+    if let Some(unwire) = unwire.as_object_mut() {
+        // With the token of another time ECS would start nothing.
+        unwire.remove("clientToken");
+    }
+    Ok((manifests, unwire))
+}
+
+fn only_request(requests: &Requests, operation: &str) -> Result<Value, super::Error> {
+    let only = requests.take_only(operation);
+    only.ok_or_else(|| super::Error::Request {
+        what: format!("write down {operation}"),
+        problem: "the SDK has not asked for it once (a defect of this program: please report it)"
+            .to_owned(),
+        is_transient: false,
+    })
+}
+
+/// Answer of ECS, as far as it is read.
+fn answer(request: &Request) -> Value {
+    match request.operation.as_str() {
+        // A family alone means its newest revision.
+        "RegisterTaskDefinition" => {
+            json!({"taskDefinition": {"taskDefinitionArn": request.body["family"]}})
+        }
+        "RunTask" => json!({"tasks": [{"taskArn": "task"}]}),
+        _ => json!({}),
+    }
 }

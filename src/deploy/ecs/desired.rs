@@ -15,6 +15,12 @@ use super::stack::{Capacity, Stack};
 use crate::config::{BROADCAST, CERTIFICATES, ContainerConfig, IN_STORE};
 use crate::container::ACTOR;
 
+/// The only container of a task.
+pub const CONTAINER: &str = "actor";
+
+/// Prefix of a task's log streams in CloudWatch.
+pub(super) const LOG_PREFIX: &str = "cf";
+
 /// CPU units of a processor.
 pub(super) const UNITS_PER_CPU: f64 = 1024.0;
 /// CPU units of a task that EC2 takes at least.

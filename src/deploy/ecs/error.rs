@@ -2,15 +2,18 @@
 
 use std::time::Duration;
 
-use aws_sdk_ecs::error::{ProvideErrorMetadata, SdkError};
-
 use super::stack::StackError;
 use crate::attempts::{Failures, Retry, Retryable};
-use crate::store;
 
 /// Error of a request to AWS. The text continues "failed to".
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// This program was built without the feature `ecs`.
+    #[error(
+        "use Amazon ECS: this program was built without it (build it with `--features ecs`, or take the \
+         released one, which has everything)"
+    )]
+    NotBuilt,
     /// A request was refused or lost.
     #[error("{what}: {problem}")]
     Request {
@@ -45,19 +48,6 @@ pub enum Error {
     },
 }
 
-/// Error of a failed SDK call.
-pub(super) fn request<E>(what: impl Into<String>) -> impl FnOnce(SdkError<E>) -> Error
-where
-    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
-{
-    let what = what.into();
-    |error| Error::Request {
-        what,
-        problem: store::describe(&error),
-        is_transient: store::is_transient(&error),
-    }
-}
-
 impl Retryable for Error {
     fn retry(&self) -> Retry {
         match self {
@@ -74,14 +64,4 @@ impl Retryable for Error {
             other => other.to_string(),
         }
     }
-}
-
-/// Outcome of many items: the error itself where there was but one.
-pub(super) fn of_many(
-    verb: &str,
-    noun: &str,
-    total: usize,
-    left: Vec<(String, Error)>,
-) -> Result<(), Error> {
-    Failures::outcome(verb, noun, total, left, Error::Several)
 }

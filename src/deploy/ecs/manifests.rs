@@ -1,20 +1,13 @@
-//! Files of a run on ECS, for people who bring it up without this program: the requests to ECS, a
-//! CloudFormation template of them, and scripts that give them to the AWS CLI. Held to their form by
-//! snapshots.
-//!
-//! The requests are those of [`Ecs`] itself, written down instead of sent.
+//! Files of a run on ECS, for people who bring it up without this program: a CloudFormation template of its
+//! requests, scripts that give these to the AWS CLI, and instructions. Pure; held to its form by snapshots.
 
-use aws_sdk_ecs::Client;
-use aws_sdk_ecs::config::{BehaviorVersion, Credentials, Region};
 use serde_json::{Map, Value, json};
 
-use super::desired::{Service, prefix, trainer_service};
-use super::reconcile::ServiceAction;
-use super::render::{CONTAINER, LOG_PREFIX};
+use super::OWNER_TAG;
+use super::desired::{CONTAINER, LOG_PREFIX, Service, prefix, trainer_service};
 use super::stack::Stack;
-use super::{Ecs, Error, OWNER_TAG};
 use crate::deploy::bundle::FIRST_LINE;
-use crate::store::requests::{Request, Requests};
+use crate::run_dir::ECS_DOCUMENT;
 
 /// File with instructions for the directory; it begins with [`FIRST_LINE`].
 pub const README: &str = "README.md";
@@ -34,6 +27,20 @@ pub const UNWIRE: &str = "unwire.json";
 pub const STORE: &str = "store";
 /// Task definitions and services for CloudFormation.
 pub const TEMPLATE: &str = "template.json";
+
+/// Names of everything in such a directory.
+pub const NAMES: [&str; 10] = [
+    README,
+    APPLY.0,
+    REMOVE.0,
+    RUN,
+    DEFINITIONS,
+    SERVICES,
+    UNWIRE,
+    TEMPLATE,
+    STORE,
+    ECS_DOCUMENT,
+];
 
 /// Name and site of a run, which its services do not say.
 #[derive(Clone, Copy, Debug)]
@@ -59,65 +66,6 @@ pub struct Manifest {
     pub definition: Value,
     /// The request that makes it, with the newest revision of that.
     pub service: Value,
-}
-
-/// Requests to ECS that bring up these services, and one that has a task remove the queues with `unwire`.
-///
-/// # Errors
-/// When a request cannot be made.
-pub async fn requests(
-    run: &RunSite<'_>,
-    services: &[Service],
-    unwire: &str,
-) -> Result<(Vec<Manifest>, Value), Error> {
-    let requests = Requests::default();
-    let config = aws_sdk_ecs::Config::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .region(Region::new(run.region.to_owned()))
-        .credentials_provider(Credentials::new("local", "local", None, None, "requests"))
-        .http_client(requests.http(answer))
-        .endpoint_url("http://requests.invalid");
-    let client = Client::from_conf(config.build());
-    let ecs = Ecs::new(client, run.stack.clone(), run.name, run.owner);
-    let mut manifests = Vec::new();
-    for service in services {
-        ecs.apply(&ServiceAction::Create(Box::new(service.clone())))
-            .await?;
-        manifests.push(Manifest {
-            name: service.name.clone(),
-            definition: only_request(&requests, "RegisterTaskDefinition")?,
-            service: only_request(&requests, "CreateService")?,
-        });
-    }
-    ecs.start_once(&trainer_service(run.name), unwire).await?;
-    let mut unwire = only_request(&requests, "RunTask")?;
-    if let Some(unwire) = unwire.as_object_mut() {
-        // With the token of another time ECS would start nothing.
-        unwire.remove("clientToken");
-    }
-    Ok((manifests, unwire))
-}
-
-fn only_request(requests: &Requests, operation: &str) -> Result<Value, Error> {
-    let only = requests.take_only(operation);
-    only.ok_or_else(|| Error::Request {
-        what: format!("write down {operation}"),
-        problem: "the SDK has not asked for it once (a defect of this program: please report it)"
-            .to_owned(),
-        is_transient: false,
-    })
-}
-
-/// Answer of ECS, as far as it is read.
-fn answer(request: &Request) -> Value {
-    match request.operation.as_str() {
-        // A family alone means its newest revision.
-        "RegisterTaskDefinition" => {
-            json!({"taskDefinition": {"taskDefinitionArn": request.body["family"]}})
-        }
-        "RunTask" => json!({"tasks": [{"taskArn": "task"}]}),
-        _ => json!({}),
-    }
 }
 
 /// Template of CloudFormation for the task definitions and services.

@@ -9,15 +9,9 @@ use aws_sdk_ecs::types::{
     NetworkConfiguration, NetworkMode, PortMapping, Secret, TransportProtocol,
 };
 
-use super::desired::{TaskDefinition, TaskNetwork};
+use super::desired::{CONTAINER, LOG_PREFIX, TaskDefinition, TaskNetwork};
 use super::stack::Capacity;
 use crate::config::ContainerConfig;
-
-/// The only container of a task.
-pub const CONTAINER: &str = "actor";
-
-/// Prefix of a task's log streams in CloudWatch.
-pub(super) const LOG_PREFIX: &str = "cf";
 
 const LOG_GROUP: &str = "awslogs-group";
 const LOG_REGION: &str = "awslogs-region";

@@ -5,9 +5,10 @@
 
 use cuttlefish_core::topology::graph::Graph;
 
+use super::Deployment;
+use super::api::{Ecs, client_from_environment};
 use super::desired::{self, EcsSite, Service, trainer_service};
 use super::reconcile::{ObservedService, ServiceAction, reconcile};
-use super::{Deployment, Ecs};
 use crate::container;
 use crate::data::prepared;
 use crate::deploy::docker::endpoints::from_containers;
@@ -30,7 +31,7 @@ pub struct EcsRun {
 
 impl EcsRun {
     pub(super) async fn of(dir: RunDir, deployment: Deployment) -> Self {
-        let client = super::client_from_environment().await;
+        let client = client_from_environment().await;
         let (stack, owner) = (deployment.stack.clone(), &deployment.owner);
         let ecs = Ecs::new(client, stack, dir.name(), owner);
         Self {

@@ -3,29 +3,34 @@
 use async_trait::async_trait;
 use cuttlefish_core::topology::Graph;
 
-use super::Deployment;
+use super::api::read_stack;
 use super::run::{EcsRun, services};
 use super::status::ServiceStatus;
 use super::watch::EcsSession;
+use super::{Deployment, EcsOptions};
 use crate::deploy::{self, Actors, Changes, Error, Session, Target, TargetKind, Workload, secrets};
 use crate::monitor::Monitor;
 use crate::record::Record;
 use crate::run_dir::{Lock, RunDir};
 use crate::store::{self, DynamoStore};
 
-/// Places of a run on ECS, as far as a person has named them.
-#[derive(Clone, Debug, Default)]
-pub struct EcsOptions {
-    /// Stack's name; None keeps the run's present one.
-    pub stack: Option<String>,
-    /// Neuron image; None keeps the run's present one.
-    pub image: Option<String>,
-    /// URL of an emulated DynamoDB; None for the run's present one, or the region's own.
-    pub endpoint: Option<String>,
+/// ECS as the target of the run in a directory, in the account and region that the environment names. `options`
+/// say what `up` is to use.
+///
+/// # Errors
+/// When the run cannot be read.
+pub async fn open(dir: RunDir, options: EcsOptions) -> Result<Box<dyn Target>, Error> {
+    let run = match deploy::Deployment::read(&dir)? {
+        Some(deploy::Deployment::Ecs(deployment)) => {
+            Some(EcsRun::of(dir.clone(), *deployment).await)
+        }
+        _ => None,
+    };
+    Ok(Box::new(EcsTarget { dir, options, run }))
 }
 
 /// Amazon ECS, for one run.
-pub struct EcsTarget {
+struct EcsTarget {
     dir: RunDir,
     options: EcsOptions,
     /// The run, once it is up.
@@ -33,21 +38,6 @@ pub struct EcsTarget {
 }
 
 impl EcsTarget {
-    /// The account and region that the environment names, for the run in a directory. `options` say what
-    /// `up` is to use.
-    ///
-    /// # Errors
-    /// When the run cannot be read.
-    pub async fn new(dir: RunDir, options: EcsOptions) -> Result<Self, Error> {
-        let run = match deploy::Deployment::read(&dir)? {
-            Some(deploy::Deployment::Ecs(deployment)) => {
-                Some(EcsRun::of(dir.clone(), *deployment).await)
-            }
-            _ => None,
-        };
-        Ok(Self { dir, options, run })
-    }
-
     fn run(&self) -> Result<&EcsRun, Error> {
         self.run.as_ref().ok_or_else(|| Error::NotUp {
             run: self.dir.name().to_owned(),
@@ -169,7 +159,7 @@ async fn deployment(
                 .to_owned(),
         ));
     };
-    let stack = super::read_stack(stack).await?;
+    let stack = read_stack(stack).await?;
     let region = store::region_from_environment().await;
     if let Some(before) = recorded
         && (before.region != region || before.stack.cluster != stack.cluster)

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use aws_sdk_ecs::types::{ContainerOverride, DesiredStatus, TaskDefinitionStatus, TaskOverride};
 
-use super::desired::{TaskNetwork, prefix};
-use super::error::{of_many, request};
-use super::{Ecs, Error, GONE_WITHIN, POLL_EVERY, network, render, within};
+use super::api::{Ecs, GONE_WITHIN, POLL_EVERY, network, of_many, request, within};
+use super::desired::{CONTAINER, TaskNetwork, prefix};
+use super::error::Error;
+use super::render;
 use crate::attempts::for_each;
 
 /// A task of our own has to be placed and started first.
@@ -74,7 +75,7 @@ impl Ecs {
     pub async fn start_once(&self, service: &str, command: &str) -> Result<String, Error> {
         let failed = |problem: String| failed(service, problem);
         let instead = ContainerOverride::builder()
-            .name(render::CONTAINER)
+            .name(CONTAINER)
             .command(command)
             .build();
         let started = self
