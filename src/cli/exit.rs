@@ -1,4 +1,4 @@
-//! Exit codes, and how an error becomes one. The README lists them.
+//! Exit codes, and how an error becomes one. The book's page on commands lists them.
 
 use std::fmt;
 
@@ -28,7 +28,7 @@ pub enum Exit {
 }
 
 impl Exit {
-    /// Every code with its meaning, as the README has them.
+    /// Every code with its meaning, as the book has them.
     pub const ALL: [(Self, &'static str); 7] = [
         (Self::Ok, "done"),
         (Self::Failed, "failed"),

@@ -352,12 +352,12 @@ fn mnist_takes_less_than_250_mb() {
 }
 
 #[test]
-fn the_readme_lists_the_exit_codes() {
-    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
-    let readme = std::fs::read_to_string(readme).expect("a README");
+fn the_book_lists_the_exit_codes() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/book/commands.md");
+    let page = std::fs::read_to_string(page).expect("a page on commands");
     for (exit, meaning) in cuttlefish::cli::Exit::ALL {
         let row = format!("| {} | {meaning} |", exit as i32);
-        assert!(readme.contains(&row), "README.md lacks `{row}`");
+        assert!(page.contains(&row), "docs/book/commands.md lacks `{row}`");
     }
 }
 
