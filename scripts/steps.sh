@@ -55,17 +55,3 @@ require_rust() {
             die "cargo $tool is missing (rustup component add rustfmt clippy)"
     done
 }
-
-# Checks licences and sources of all crates against deny.toml, which takes cargo-deny: in continuous integration it is
-# installed, elsewhere its absence is told.
-check_dependencies() {
-    if ! cargo deny --version >/dev/null 2>&1; then
-        if [[ ${CI:-} != true ]]; then
-            printf 'SKIPPED: deny.toml is not checked (cargo install cargo-deny)\n' >&2
-            return
-        fi
-        cargo install --quiet --locked cargo-deny
-    fi
-    # Advisories are a database elsewhere; who has the network for it runs `cargo deny check` as it is.
-    cargo deny check bans licenses sources
-}

@@ -107,8 +107,12 @@ pub fn check(path: &Path, text: &str, environment: &[(&str, String)]) -> usize {
     let status = Command::new("sh")
         .args(["-c", &script])
         .current_dir(&work)
-        .env("HOME", &home)
-        .env_remove("XDG_DATA_HOME")
+        .env("XDG_DATA_HOME", &home)
+        .env("XDG_CACHE_HOME", &home)
+        .env_remove("CUTTLEFISH_BROKER")
+        .env_remove("CUTTLEFISH_BROKER_API")
+        .env_remove("CUTTLEFISH_BROKER_CA")
+        .env_remove("AWS_ENDPOINT_URL_DYNAMODB")
         .envs(environment.iter().map(|(name, value)| (name, value)))
         .status();
     assert!(status.expect("a shell runs").success());

@@ -2,6 +2,7 @@
 
 mod augmentation;
 mod batches;
+mod dependencies;
 mod formulas;
 mod kernels;
 mod reference;
