@@ -30,6 +30,7 @@ pub mod data;
 pub mod deploy;
 pub mod export;
 pub mod import;
+pub mod layout;
 pub mod monitor;
 pub mod report;
 pub mod run;

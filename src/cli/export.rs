@@ -7,15 +7,21 @@ use clap::ValueEnum;
 use super::{Exit, Failure, tell};
 use crate::config::Config;
 use crate::export::WeightsFormat;
+use crate::layout::Layout;
 use crate::run::Run;
 
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Tensors are named as in Keras: `<layer>/kernel` with shape [fan_in, units], \
     of a convolution [height, width, channels, filters], and `<layer>/bias`; of a batch normalization \
-    `gamma`, `beta`, `moving_mean` and `moving_variance`, behind its own name or else that of its layer.\n\nExamples:\n  \
+    `gamma`, `beta`, `moving_mean` and `moving_variance`, behind its own name or else that of its layer.\n\n\
+    With `--layout torch` they are the state of a torch.nn.Sequential of the same layers: `0.weight` with shape \
+    [units, fan_in], of a convolution [filters, channels, height, width], `0.bias`, and of a batch normalization \
+    `weight`, `bias`, `running_mean` and `running_var`. Modules are numbered from 0 in the order of the file's \
+    layers; each layer is one, and an activation that is not linear is one more behind its layer.\n\nExamples:\n  \
     cuttlefish export digits --format safetensors -o digits.safetensors\n  \
-    cuttlefish export digits --format npz -o digits.npz"
+    cuttlefish export digits --format npz -o digits.npz\n  \
+    cuttlefish export digits --layout torch -o digits-torch.safetensors"
 )]
 pub struct Args {
     /// The run
@@ -23,6 +29,9 @@ pub struct Args {
     /// The form of the file
     #[arg(long, value_enum, default_value_t = FormatArg::Safetensors)]
     format: FormatArg,
+    /// The program whose names and shapes the tensors have
+    #[arg(long, value_enum, default_value_t = LayoutArg::Keras)]
+    layout: LayoutArg,
     /// The file
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
@@ -39,13 +48,32 @@ enum FormatArg {
     Npz,
 }
 
+/// Program whose names and shapes tensors have.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum LayoutArg {
+    /// Keras
+    Keras,
+    /// PyTorch
+    Torch,
+}
+
+impl From<LayoutArg> for Layout {
+    fn from(layout: LayoutArg) -> Self {
+        match layout {
+            LayoutArg::Keras => Self::Keras,
+            LayoutArg::Torch => Self::Torch,
+        }
+    }
+}
+
 pub async fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
     let run = Run::open(config, &args.run).await?;
     let format = match args.format {
         FormatArg::Safetensors => WeightsFormat::Safetensors,
         FormatArg::Npz => WeightsFormat::Npz,
     };
-    let count = run.export(&args.output, format, args.overwrite).await?;
+    let form = (format, args.layout.into());
+    let count = run.export(&args.output, form, args.overwrite).await?;
     tell(format_args!(
         "wrote {count} tensors to {}",
         args.output.display()

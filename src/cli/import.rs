@@ -2,27 +2,33 @@
 
 use std::path::PathBuf;
 
+use super::export::LayoutArg;
 use super::screen::Screen;
 use super::services::ServiceArgs;
 use super::target::{EcsArgs, TargetArg, options};
 use super::up::show_changes;
 use super::{Exit, Failure, FileArgs, tell};
 use crate::config::Config;
+use crate::data::file::read_file;
 use crate::deploy::TargetKind;
-use crate::import;
+use crate::import::{self, ImportOptions};
 use crate::run::{Error, PreparedRun, RunRequest, TopologySource, bring_up};
 
 #[derive(Debug, clap::Args)]
 #[command(
     long_about = "Begin a run with weights that were trained elsewhere\n\n\
-    The file is in safetensors format and has the tensors that `export` writes: \
+    The file is in safetensors format or an npz file of NumPy, and has the tensors that `export` writes: \
     `<layer>/kernel` and `<layer>/bias`, shaped as in Keras ([fan_in, units]; of a convolution [height, \
     width, channels, filters]; after `flatten` in the order of Keras), and `<name>/gamma` and so on of a \
-    batch normalization. The run is at epoch 0 and \
+    batch normalization; or those of PyTorch, as `export --layout torch` writes them, which are known by their \
+    names: `0.weight` ([units, fan_in]; of a convolution [filters, channels, height, width]) and so on, numbered \
+    as in a torch.nn.Sequential of the same layers, or with the names of the layers (`conv1.weight`). Numbers \
+    of 16 or 64 bits are converted. The run is at epoch 0 and \
     predicts as the network did that the weights are from. With `--target docker` or `ecs` its containers \
     come up and train it on.",
     after_help = "Examples:\n  \
     cuttlefish import keras.safetensors --into topology/lenet5.yaml\n  \
+    cuttlefish import torch.safetensors --into topology/lenet5.yaml --layout torch\n  \
     cuttlefish predict lenet5 --input t10k-images-idx3-ubyte.gz\n  \
     cuttlefish train --resume lenet5\n  \
     cuttlefish import keras.safetensors --into topology/lenet5.yaml --target docker"
@@ -34,6 +40,12 @@ pub struct Args {
     /// The topology file of the network that they are for
     #[arg(long, value_name = "TOPOLOGY")]
     into: PathBuf,
+    /// The program whose names and shapes the tensors have; told by the names by default
+    #[arg(long, value_enum)]
+    layout: Option<LayoutArg>,
+    /// Leave out tensors that the network has no place for
+    #[arg(long)]
+    ignore_extra: bool,
     /// Replace a run of the same name
     #[arg(long)]
     overwrite: bool,
@@ -51,8 +63,10 @@ pub struct Args {
 pub async fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
     let path = args.weights.display();
     let refused = |problem: String| Error::Weights { problem };
-    let file = std::fs::read(&args.weights)
-        .map_err(|error| refused(format!("failed to read `{path}`: {error}")))?;
+    let file = read_file(&args.weights).map_err(|error| refused(format!("failed to {error}")))?;
+    let failed = |error| refused(format!("`{path}`: failed to {error}"));
+    let tensors = import::read(&file).map_err(failed)?;
+    drop(file);
     let target = TargetKind::from(args.target);
     let overrides = args.file_args.overrides();
     let request = RunRequest {
@@ -62,10 +76,21 @@ pub async fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
         overwrite: args.overwrite,
     };
     let prepared = PreparedRun::from_topology(&request, config).await?;
+    let layers = prepared.workload.record.topology.network.layers.clone();
+    let import_options = ImportOptions {
+        layout: args.layout.map(Into::into),
+        ignore_extra: args.ignore_extra,
+    };
+    let mut notes = Vec::new();
     let prepared = prepared.with_weights(|graph| {
-        let states = import::states(graph, &file);
-        states.map_err(|error| refused(format!("`{path}`: failed to {error}")))
+        let imported = import::import(graph, &layers, &tensors, import_options);
+        let imported = imported.map_err(failed)?;
+        notes = imported.notes;
+        Ok(imported.states)
     })?;
+    for note in notes {
+        tell(format_args!("note: {note}"));
+    }
     let options = options(target, false, &args.services, &args.ecs, config)?;
     let monitor = Screen::listening(false, target)?;
     let up = bring_up(prepared, options, &monitor).await?;

@@ -3,6 +3,9 @@
 use std::io;
 use std::path::PathBuf;
 
+use super::examples::ExamplesProblem;
+use super::images::ImagesProblem;
+use super::npz::NpzProblem;
 use super::{csv, fetch, idx};
 
 /// Error of loading a data set. The text continues "failed to".
@@ -42,8 +45,40 @@ pub enum Error {
         /// The problem with it.
         problem: idx::IdxProblem,
     },
+    /// The bytes are no IDX file that can be used.
+    #[error("read `{}`: {problem} (give an IDX file, gzipped or not)", path.display())]
+    OwnIdx {
+        /// The file.
+        path: PathBuf,
+        /// The problem with it.
+        problem: idx::IdxProblem,
+    },
+    /// The bytes are no file of NumPy's arrays that can be used.
+    #[error("read `{}`: {problem}", path.display())]
+    Npz {
+        /// The file.
+        path: PathBuf,
+        /// The problem with it.
+        problem: NpzProblem,
+    },
+    /// Arrays that are no rows with right answers.
+    #[error("read `{}`: {problem}", path.display())]
+    Examples {
+        /// The file.
+        path: PathBuf,
+        /// The problem with one of its arrays.
+        problem: ExamplesProblem,
+    },
+    /// Picture files that cannot be used.
+    #[error("read `{}`: {problem}", path.display())]
+    Images {
+        /// The directory, or the file.
+        path: PathBuf,
+        /// The problem with it.
+        problem: ImagesProblem,
+    },
     /// No pictures that a network could answer.
-    #[error("read `{}`: {problem} (give an IDX file of pictures, or a CSV file with a column a pixel)", path.display())]
+    #[error("read `{}`: {problem} (give an IDX or npz file, a PNG or JPEG file or a directory of some, or a CSV file with a column a pixel)", path.display())]
     Pictures {
         /// The file.
         path: PathBuf,

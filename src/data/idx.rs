@@ -1,8 +1,7 @@
 //! The IDX format of the MNIST files, gzipped or not.
 //!
 //! A file is two zero bytes, the type of its values, the number of dimensions, the dimensions as
-//! big-endian 32-bit numbers, then the values, and nothing more. Only bytes as values, and only
-//! one dimension (labels) or three (images), are read. Nothing is allocated on a header's word
+//! big-endian 32-bit numbers, then the values, big-endian too, and nothing more. Nothing is allocated on a header's word
 //! alone: its size is checked against a limit first, and a gzipped file is never unpacked further
 //! than its header says. Tested in `data/tests/idx.rs`, with random and damaged files too.
 
@@ -11,26 +10,24 @@ use std::io::{self, BufRead, Read};
 
 use flate2::bufread::MultiGzDecoder;
 
+use super::array::{Array, ByteOrder, ElementType, dims_words};
+
 /// The largest number of values that [`parse`] accepts: five times MNIST's training images.
 pub const MAX_VALUES: usize = 256 << 20;
 
-/// Values are handed on in pieces of this size.
+/// The largest number of dimensions: of images with channels.
+pub const MAX_DIMENSIONS: u8 = 4;
+
+/// Bytes of values are handed on in pieces of this size.
 const CHUNK: usize = 64 << 10;
 
 /// Header of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdxHeader {
+    /// Type of the values.
+    pub element: ElementType,
     /// `[labels]`, or `[images, height, width]`.
     pub dims: Vec<usize>,
-}
-
-/// A parsed file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Idx {
-    /// Header of the file.
-    pub header: IdxHeader,
-    /// All values, the last dimension fastest.
-    pub values: Vec<u8>,
 }
 
 /// Problem of bytes that are no IDX file, or none that can be used.
@@ -42,11 +39,11 @@ pub enum IdxProblem {
     /// Something else altogether, a web page for example.
     #[error("not an IDX file: it starts with `{0:02x} {1:02x}` instead of two zero bytes")]
     Magic(u8, u8),
-    /// IDX, with values that are not bytes.
-    #[error("the values are {}, only unsigned bytes are read", type_name(*.0))]
+    /// IDX, with values of a type that there is not.
+    #[error("the values are of the unknown type `{0:02x}`")]
     Type(u8),
     /// IDX, but neither labels nor images.
-    #[error("{0} dimensions, only 1 (labels) and 3 (images) are read")]
+    #[error("{0} dimensions, from 1 (labels) to {MAX_DIMENSIONS} (images with channels) are read")]
     Dimensions(u8),
     /// The header declares more than the limit.
     #[error("the header declares {dims} values, the limit is {limit}")]
@@ -82,13 +79,16 @@ pub enum IdxProblem {
 }
 
 /// Parses the bytes of a file.
-pub fn parse(bytes: &[u8]) -> Result<Idx, IdxProblem> {
+pub fn parse(bytes: &[u8]) -> Result<Array, IdxProblem> {
     let decoder = Decoder::new(bytes, MAX_VALUES)?;
-    let header = decoder.header().clone();
-    // Without the gzip layer the file's own length bounds what is worth reserving.
-    let mut values = Vec::with_capacity(header.values().min(bytes.len()));
-    decoder.read(|chunk| values.extend_from_slice(chunk))?;
-    Ok(Idx { header, values })
+    let IdxHeader { element, dims } = decoder.header().clone();
+    let mut numbers = element.no_numbers();
+    decoder.read(|chunk| element.append(chunk, ByteOrder::Big, &mut numbers))?;
+    Ok(Array {
+        dims,
+        element,
+        numbers,
+    })
 }
 
 /// Reads a file in two steps, so that a caller can look at the header before it makes room.
@@ -130,20 +130,26 @@ impl<R: BufRead> Decoder<R> {
         &self.header
     }
 
-    /// Reads all values, and checks that nothing comes after them.
+    /// Reads the bytes of all values, whole values at a time, and checks that nothing comes after them.
     pub fn read(mut self, mut take: impl FnMut(&[u8])) -> Result<(), IdxProblem> {
+        let size = self.header.element.size();
         let expected = self.header.values();
         let mut found = 0;
         let mut chunk = vec![0; CHUNK];
         while found < expected {
-            let room = CHUNK.min(expected - found);
-            match self.body.read_some(&mut chunk[..room])? {
-                0 => return Err(IdxProblem::Truncated { expected, found }),
-                n => {
-                    take(&chunk[..n]);
-                    found += n;
+            let room = CHUNK.min((expected - found) * size);
+            let mut filled = 0;
+            while filled < room {
+                match self.body.read_some(&mut chunk[filled..room])? {
+                    0 => {
+                        let found = found + filled / size;
+                        return Err(IdxProblem::Truncated { expected, found });
+                    }
+                    n => filled += n,
                 }
             }
+            take(&chunk[..room]);
+            found += room / size;
         }
         // Reading to the end also makes the decoder compare gzip's own checksum.
         match self.body.read_some(&mut chunk[..1])? {
@@ -197,10 +203,9 @@ impl IdxHeader {
             return Err(IdxProblem::Magic(magic[0], magic[1]));
         }
         body.read_exact(&mut magic[2..])?;
-        if magic[2] != 0x08 {
-            return Err(IdxProblem::Type(magic[2]));
-        }
-        if !matches!(magic[3], 1 | 3) {
+        let element = TYPES.iter().find(|(code, _)| *code == magic[2]);
+        let &(_, element) = element.ok_or(IdxProblem::Type(magic[2]))?;
+        if !(1..=MAX_DIMENSIONS).contains(&magic[3]) {
             return Err(IdxProblem::Dimensions(magic[3]));
         }
         let mut dims = Vec::with_capacity(usize::from(magic[3]));
@@ -209,7 +214,7 @@ impl IdxHeader {
             body.read_exact(&mut dim)?;
             dims.push(u32::from_be_bytes(dim) as usize);
         }
-        Ok(Self { dims })
+        Ok(Self { element, dims })
     }
 
     /// Number of values that follow. Meaningful once a [`Decoder`] has accepted the header.
@@ -219,7 +224,9 @@ impl IdxHeader {
 
     /// The bytes of the header, which belong to the content that a checksum covers.
     pub fn bytes(&self) -> Vec<u8> {
-        let mut bytes = vec![0, 0, 0x08, self.dims.len() as u8];
+        let code = TYPES.iter().find(|(_, of)| *of == self.element);
+        let code = code.map_or(0, |(code, _)| *code);
+        let mut bytes = vec![0, 0, code, self.dims.len() as u8];
         for &dim in &self.dims {
             bytes.extend_from_slice(&(dim as u32).to_be_bytes());
         }
@@ -229,21 +236,20 @@ impl IdxHeader {
 
 impl fmt::Display for IdxHeader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (i, dim) in self.dims.iter().enumerate() {
-            let separator = if i == 0 { "" } else { " x " };
-            write!(f, "{separator}{dim}")?;
+        f.write_str(&dims_words(&self.dims))?;
+        match self.element {
+            ElementType::U8 => Ok(()),
+            element => write!(f, " of {}", element.name()),
         }
-        Ok(())
     }
 }
 
-fn type_name(code: u8) -> &'static str {
-    match code {
-        0x09 => "signed bytes",
-        0x0b => "16-bit integers",
-        0x0c => "32-bit integers",
-        0x0d => "32-bit floating-point numbers",
-        0x0e => "64-bit floating-point numbers",
-        _ => "of an unknown type",
-    }
-}
+/// Codes of the types of values.
+const TYPES: [(u8, ElementType); 6] = [
+    (0x08, ElementType::U8),
+    (0x09, ElementType::I8),
+    (0x0b, ElementType::I16),
+    (0x0c, ElementType::I32),
+    (0x0d, ElementType::F32),
+    (0x0e, ElementType::F64),
+];

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use cuttlefish_core::data::{Dataset, Split, Task, Values};
 use sha2::{Digest as _, Sha256};
 
+use super::array::ElementType;
 use super::fetch::{Download, Fetcher};
 use super::idx::{self, Decoder};
 use super::{Error, fetch};
@@ -286,6 +287,7 @@ fn read(
     let file = File::open(path).map_err(|error| idx_error(idx::IdxProblem::Io(error)))?;
     let decoder = Decoder::new(BufReader::new(file), idx::MAX_VALUES).map_err(idx_error)?;
     let expected = idx::IdxHeader {
+        element: ElementType::U8,
         dims: source.dims(index),
     };
     if *decoder.header() != expected {

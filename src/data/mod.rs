@@ -6,6 +6,11 @@
 //! | [`mnist`] | MNIST and Fashion-MNIST: finding, checking and fetching their four files |
 //! | [`idx`] | the format of those files |
 //! | [`fetch`] | one file over HTTPS, from the first mirror that answers with the right bytes |
+//! | [`own`] | a person's own IDX files and NumPy arrays |
+//! | [`npz`] | the formats of NumPy's files |
+//! | [`array`] | arrays of numbers, as both formats hold them |
+//! | [`examples`] | a data set of arrays of rows and right answers |
+//! | [`images`] | a person's own directories of picture files |
 //! | [`pictures`] | pictures to be answered by a trained network |
 //! | [`prepared`] | a data set as one file that containers map into memory |
 //! | [`csv`] | a person's own table, and more rows encoded in the same way |
@@ -14,13 +19,18 @@
 //! The rows of a batch are not decided here, and nothing here reads the environment: the
 //! caller names the directories.
 
+pub mod array;
 pub mod csv;
 pub mod digits;
 mod error;
+pub mod examples;
 pub mod fetch;
 pub mod file;
 pub mod idx;
+pub mod images;
 pub mod mnist;
+pub mod npz;
+pub mod own;
 pub mod pictures;
 #[cfg(test)]
 mod tests;
@@ -28,7 +38,7 @@ mod tests;
 use std::path::Path;
 
 use cuttlefish_core::data::Dataset;
-use cuttlefish_core::topology::spec::{Data, ImageSource};
+use cuttlefish_core::topology::spec::{Data, ImageSource, OwnSplit};
 
 pub use cuttlefish_runtime::data::{Encoder, encoder, prepared};
 
@@ -50,16 +60,32 @@ pub struct LoadedData {
 /// `base_dir` is the directory of the topology file, to which paths in it are relative;
 /// `data_dir` is where the files of `mnist` and `fashion-mnist` are looked for and kept.
 pub fn load(spec: &Data, base_dir: &Path, data_dir: &Path) -> Result<LoadedData, Error> {
-    let images = |dataset| LoadedData {
+    let fixed = |dataset| LoadedData {
         dataset,
         encoder: None,
     };
     let share_of = |source: &ImageSource| {
         check_share("validation_split", source.validation_split).map(|()| source.validation_split)
     };
-    let mnist = |files, share| mnist::load(files, data_dir, share, &Fetcher::new()).map(images);
+    let mnist = |files, share| mnist::load(files, data_dir, share, &Fetcher::new()).map(fixed);
+    let check = |split: &OwnSplit| {
+        check_share("test_split", split.test_share())?;
+        check_share("validation_split", split.validation_split)
+    };
     match spec {
-        Data::Digits(source) => Ok(images(digits::load(share_of(source)?))),
+        Data::Idx(source) => {
+            check(&source.split)?;
+            own::load_idx(source, base_dir).map(fixed)
+        }
+        Data::Npz(source) => {
+            check(&source.split)?;
+            own::load_npz(source, base_dir).map(fixed)
+        }
+        Data::Images(source) => {
+            check(&source.split)?;
+            images::load(source, base_dir).map(fixed)
+        }
+        Data::Digits(source) => Ok(fixed(digits::load(share_of(source)?))),
         Data::Mnist(source) => mnist(&mnist::MNIST, share_of(source)?),
         Data::FashionMnist(source) => mnist(&mnist::FASHION_MNIST, share_of(source)?),
         Data::Csv {

@@ -1,48 +1,152 @@
-//! Pictures to be answered by a trained network: an IDX file, or a CSV file with a column a pixel.
+//! Rows to be answered by a network that was trained on images or arrays: an IDX or NumPy file, a picture file
+//! or a directory of some, or a CSV file with a column a pixel.
 
 use std::path::Path;
 
-use super::Error;
-use super::file::read_file;
-use super::idx;
+use cuttlefish_core::topology::spec::{ColorMode, Data, DataFormat};
 
-/// The pixels of all pictures in `path`, scaled as in training, row-major `[pictures, features]`.
+use super::array::Numbers;
+use super::examples::{MAX_VALUES, NamedArray, RowShape};
+use super::file::read_file;
+use super::images::decode::{PictureHeader, is_picture};
+use super::{Error, idx, images, npz, own};
+
+/// Form of the rows that a network takes.
+#[derive(Clone, Copy, Debug)]
+pub struct PictureForm<'a> {
+    /// Features of a row.
+    pub features: usize,
+    /// Height and width, where rows are images.
+    pub image: Option<(usize, usize)>,
+    /// Factor of a byte; None where the network was trained on floating-point numbers.
+    pub scale: Option<f32>,
+    /// The data that it was trained on.
+    pub data: &'a Data,
+}
+
+/// Rows, as in training.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PictureRows {
+    /// `[rows, features]`
+    pub values: Vec<f32>,
+    /// Names of the files that the rows are; empty where a file has several.
+    pub files: Vec<String>,
+}
+
+/// The rows in `path`.
 ///
-/// An IDX file is known by its first bytes, gzipped or not. In a CSV file a first line that is not
+/// A file is known by its first bytes, gzipped or not. In a CSV file a first line that is not
 /// made of numbers is taken for a header.
-pub fn read(
-    path: &Path,
-    features: usize,
-    image: Option<(usize, usize)>,
-    scale: Option<f32>,
-) -> Result<Vec<f32>, Error> {
-    let scale = scale.unwrap_or(1.0);
-    let bytes = read_file(path)?;
-    let is_gzip = bytes.starts_with(&[0x1f, 0x8b]);
-    if is_gzip || bytes.starts_with(&[0, 0]) {
-        let pictures = idx::parse(&bytes).map_err(|problem| Error::Pictures {
-            path: path.to_owned(),
-            problem: problem.to_string(),
-        })?;
-        let dims = &pictures.header.dims;
-        let fits = image.is_none_or(|(height, width)| dims[1..] == [height, width]);
-        if dims.len() != 3 || !fits {
-            let expected = image.map_or(features.to_string(), |(h, w)| format!("{h} x {w}"));
-            return Err(Error::Pictures {
-                path: path.to_owned(),
-                problem: format!("it has the shape {dims:?}, not pictures of {expected} pixels"),
-            });
-        }
-        return Ok(pictures
-            .values
-            .iter()
-            .map(|&b| f32::from(b) * scale)
-            .collect());
+///
+/// # Errors
+/// Says what the network takes.
+pub fn read(path: &Path, form: &PictureForm<'_>) -> Result<PictureRows, Error> {
+    if path.is_dir() {
+        return pictures(path, form);
     }
-    table(&bytes, features, scale).map_err(|problem| Error::Pictures {
+    let bytes = read_file(path)?;
+    if is_picture(&bytes) {
+        return pictures(path, form);
+    }
+    let refused = |problem: String| Error::Pictures {
         path: path.to_owned(),
         problem,
+    };
+    let is_gzip = bytes.starts_with(&[0x1f, 0x8b]);
+    let values = if is_gzip || bytes.starts_with(&[0, 0]) {
+        let array = idx::parse(&bytes).map_err(|problem| refused(problem.to_string()))?;
+        let name = String::new();
+        let path = path.to_owned();
+        let array = NamedArray { path, name, array };
+        array_rows(array, DataFormat::ChannelsLast, form)?
+    } else if npz::is_numpy(&bytes) {
+        let (source, format) = match form.data {
+            Data::Npz(source) => (Some(source), source.data_format),
+            _ => (None, DataFormat::ChannelsLast),
+        };
+        array_rows(own::new_rows(path, &bytes, source)?, format, form)?
+    } else {
+        table(&bytes, form.features, form.scale.unwrap_or(1.0)).map_err(refused)?
+    };
+    let files = Vec::new();
+    Ok(PictureRows { values, files })
+}
+
+/// Picture files.
+fn pictures(path: &Path, form: &PictureForm<'_>) -> Result<PictureRows, Error> {
+    let refused = |problem: &str| Error::Pictures {
+        path: path.to_owned(),
+        problem: problem.to_owned(),
+    };
+    let Some((height, width)) = form.image else {
+        return Err(refused(
+            "it has pictures, and the network takes rows of numbers",
+        ));
+    };
+    if form.scale.is_none() {
+        return Err(refused(FLOATS));
+    }
+    let expected = PictureHeader {
+        size: (height, width),
+        channels: form.features / (height * width).max(1),
+    };
+    let mode: Option<ColorMode> = match form.data {
+        Data::Images(source) => source.color_mode,
+        _ => None,
+    };
+    let pictures = images::read(path, expected, mode)?;
+    // The largest byte of a picture is 1, whatever the largest number of the training data was.
+    let values = pictures
+        .pixels
+        .iter()
+        .map(|&byte| f32::from(byte) * (1.0 / 255.0));
+    Ok(PictureRows {
+        values: values.collect(),
+        files: pictures.files,
     })
+}
+
+const FLOATS: &str = "it has bytes, and the network was trained on floating-point numbers";
+
+/// Rows of an array, scaled as in training.
+fn array_rows(
+    array: NamedArray,
+    format: DataFormat,
+    form: &PictureForm<'_>,
+) -> Result<Vec<f32>, Error> {
+    let path = array.path.clone();
+    let refused = |problem: String| Error::Pictures {
+        path: path.clone(),
+        problem,
+    };
+    let shape = array.row_shape(format)?;
+    let area = form.image.map_or(1, |(height, width)| height * width);
+    let expected = RowShape {
+        image: form.image,
+        channels: form.features / area.max(1),
+    };
+    // Images of one channel may come as rows, and the other way round.
+    let is_same_row = shape.features() == form.features
+        && (shape.image.is_none() || shape.channels == 1)
+        && (expected.image.is_none() || expected.channels == 1)
+        && (shape.image.is_none() || expected.image.is_none());
+    if shape != expected && !is_same_row {
+        let (found, expected) = (shape.words(), expected.words());
+        return Err(refused(format!(
+            "it has {found}, and the network takes {expected}"
+        )));
+    }
+    match (array.into_rows(format)?.1, form.scale) {
+        (Numbers::Bytes(bytes), Some(scale)) => {
+            Ok(bytes.iter().map(|&byte| f32::from(byte) * scale).collect())
+        }
+        (Numbers::Floats(values), None) => Ok(values),
+        (Numbers::Floats(_), Some(_)) => {
+            let problem = "it has floating-point numbers, and the network was trained on bytes";
+            Err(refused(problem.to_owned()))
+        }
+        _ => Err(refused(FLOATS.to_owned())),
+    }
 }
 
 fn table(bytes: &[u8], features: usize, scale: f32) -> Result<Vec<f32>, String> {
@@ -76,6 +180,9 @@ fn table(bytes: &[u8], features: usize, scale: f32) -> Result<Vec<f32>, String> 
             Ok(pixels) => values.extend(pixels.iter().map(|pixel| pixel * scale)),
             Err(_) if index == 0 => {}
             Err(cell) => return Err(format!("line {line}: `{cell}` is not a number")),
+        }
+        if values.len() > MAX_VALUES {
+            return Err(format!("it has more than {MAX_VALUES} numbers, the limit"));
         }
     }
     if values.is_empty() {

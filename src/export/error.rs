@@ -23,7 +23,7 @@ pub enum Error {
         found: usize,
     },
     /// The file exists, and may not be replaced.
-    #[error("write `{}`: it exists (choose another path, or ask to overwrite it)", path.display())]
+    #[error("write `{}`: it exists (choose another path, or replace it with `--overwrite`)", path.display())]
     Exists {
         /// The file.
         path: PathBuf,

@@ -1,4 +1,4 @@
-//! Weights for other programs: tensors as Keras has them, as safetensors or as NumPy's npz.
+//! Weights for other programs: tensors as Keras or PyTorch has them, as safetensors or as NumPy's npz.
 //!
 //! Equal weights always give equal bytes. Nothing here reads weights back, or knows where they come
 //! from.
@@ -10,15 +10,19 @@ pub mod safetensors;
 
 use std::path::Path;
 
+use cuttlefish_core::layers::LayerSpec;
 use cuttlefish_core::protocol::NeuronState;
 use cuttlefish_core::topology::{Graph, Layer};
 
 pub use error::Error;
 
+use crate::layout::Layout;
+
 /// A named array.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tensor {
-    /// `<layer>/kernel` or `<layer>/bias`; of a normalization, `<its name>/gamma` and so on.
+    /// `<layer>/kernel` or `<layer>/bias`; of a normalization, `<its name>/gamma` and so on. In PyTorch's
+    /// layout `<module>.weight`.
     pub name: String,
     /// Length of each dimension: `[fan_in, units]` for a kernel, `[height, width, channels, filters]`
     /// for that of a convolution, `[units]` for a bias.
@@ -34,6 +38,8 @@ pub struct Metadata {
     pub run: String,
     /// The run's digest, in hexadecimal.
     pub weights_sha256: String,
+    /// Layout of the tensors.
+    pub layout: Layout,
 }
 
 /// A format of files of tensors.
@@ -45,9 +51,26 @@ pub enum WeightsFormat {
     Npz,
 }
 
-/// The tensors of a network from the `states` of its neurons, layer by layer: kernel, then bias
-/// for layers that have one, then what those of a normalization are.
+/// The tensors of a network in Keras's layout from the `states` of its neurons, layer by layer: kernel, then
+/// bias for layers that have one, then what those of a normalization are.
+///
+/// # Errors
+/// When the states are those of another network.
 pub fn tensors(graph: &Graph, states: &[Vec<NeuronState>]) -> Result<Vec<Tensor>, Error> {
+    tensors_in(Layout::Keras, graph, &[], states)
+}
+
+/// The tensors of a network in a layout. `layers` are those of its topology, by which PyTorch numbers its
+/// modules.
+///
+/// # Errors
+/// When the states are those of another network.
+pub fn tensors_in(
+    layout: Layout,
+    graph: &Graph,
+    layers: &[LayerSpec],
+    states: &[Vec<NeuronState>],
+) -> Result<Vec<Tensor>, Error> {
     if states.len() != graph.layers.len() {
         return Err(Error::Shape {
             layer: graph.name.clone(),
@@ -56,28 +79,16 @@ pub fn tensors(graph: &Graph, states: &[Vec<NeuronState>]) -> Result<Vec<Tensor>
             found: states.len(),
         });
     }
-    let mut tensors = Vec::with_capacity(2 * states.len());
-    for (index, (layer, neurons)) in graph.layers.iter().zip(states).enumerate() {
+    for (layer, neurons) in graph.layers.iter().zip(states) {
         check(layer, neurons)?;
-        let below = index.checked_sub(1).map(|below| &graph.layers[below]);
-        tensors.push(Tensor {
-            name: format!("{}/kernel", layer.name),
-            shape: layer.keras_shape(),
-            // A neuron holds its own weights; Keras has those of one input side by side.
-            data: layer
-                .weights_as_keras(below)
-                .flat_map(|weight| neurons.iter().map(move |neuron| neuron.weights[weight]))
-                .collect(),
-        });
-        for (name, place) in layer.keras_vectors() {
-            tensors.push(Tensor {
-                name,
-                shape: vec![layer.units],
-                data: neurons.iter().map(|n| n.weights[place]).collect(),
-            });
-        }
     }
-    Ok(tensors)
+    let places = layout.places(graph, layers).into_iter();
+    let tensors = places.map(|place| Tensor {
+        data: place.gather(&states[place.layer]),
+        name: place.name,
+        shape: place.shape,
+    });
+    Ok(tensors.collect())
 }
 
 /// Writes tensors to a file that is there completely or not at all. An existing file is replaced

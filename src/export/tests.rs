@@ -37,6 +37,7 @@ fn graph() -> Graph {
         name: "tiny".to_owned(),
         seed: 1,
         inputs: 2,
+        channels: 1,
         layers: vec![layer("hidden", 2, 3, true), layer("out", 3, 1, false)],
         loss: Loss::MeanSquaredError,
         head: Head::Identity,
@@ -79,6 +80,7 @@ fn metadata() -> Metadata {
     Metadata {
         run: "tiny".to_owned(),
         weights_sha256: "00ff".to_owned(),
+        layout: Layout::Keras,
     }
 }
 

@@ -9,9 +9,8 @@ use ndarray::{Array2, ArrayView1, ArrayView2, Axis, s};
 
 use super::{Error, Run};
 use crate::data::csv::encode_table;
-use crate::data::pictures;
-use crate::record::RowFormat;
-use crate::record::SavedRun;
+use crate::data::pictures::{self, PictureForm};
+use crate::record::{Record, RowFormat, SavedRun};
 
 /// Rows that go through the network at once.
 const BATCH: usize = 1024;
@@ -23,6 +22,8 @@ pub struct EncodedRows {
     pub values: Array2<f32>,
     /// Numbers of the rows: their lines in a table, their places in a file of pictures.
     pub numbers: Vec<u64>,
+    /// Names of the files that the rows are; empty where one file has them all.
+    pub files: Vec<String>,
     /// Columns with categories that training never saw, and the number of such cells.
     pub unseen: Vec<(String, usize)>,
 }
@@ -34,6 +35,8 @@ pub struct Predictions {
     pub format: RowFormat,
     /// Numbers of the rows.
     pub numbers: Vec<u64>,
+    /// Names of the files that the rows are; empty where one file has them all.
+    pub files: Vec<String>,
     /// `[rows, outputs]`: a probability a class (or that of the second one of two), or the predicted number.
     pub outputs: Array2<f32>,
 }
@@ -56,23 +59,32 @@ impl Predictions {
     }
 }
 
-/// Reads rows: a CSV file for a run on a table, IDX (gzipped or not) or CSV with a column a pixel for one on
-/// pictures.
+/// Reads rows: a CSV file for a run on a table; for one on images or arrays an IDX or NumPy file, a picture file
+/// or a directory of some, or CSV with a column a pixel.
 ///
 /// # Errors
 /// When they are not of the run's form.
-pub fn read_rows(path: &Path, format: &RowFormat) -> Result<EncodedRows, Error> {
-    let (values, numbers, unseen) = match (&format.encoder, format.scale) {
-        (Some(encoder), _) => {
+pub fn read_rows(path: &Path, record: &Record) -> Result<EncodedRows, Error> {
+    let format = &record.rows;
+    let mut files = Vec::new();
+    let (values, numbers, unseen) = match &format.encoder {
+        Some(encoder) => {
             let encoded = encode_table(encoder, path)?;
             let unseen = encoded.unseen.into_iter();
             let unseen = unseen.map(|(column, count)| (column, count as usize));
             (encoded.values, encoded.lines, unseen.collect())
         }
-        (None, scale) => {
-            let values = pictures::read(path, format.features, format.image, scale)?;
-            let rows = (values.len() / format.features.max(1)) as u64;
-            (values, (0..rows).collect(), Vec::new())
+        None => {
+            let form = PictureForm {
+                features: format.features,
+                image: format.image,
+                scale: format.scale,
+                data: &record.topology.data,
+            };
+            let read = pictures::read(path, &form)?;
+            files = read.files;
+            let rows = (read.values.len() / format.features.max(1)) as u64;
+            (read.values, (0..rows).collect(), Vec::new())
         }
     };
     let values = Array2::from_shape_vec((numbers.len(), format.features), values)
@@ -80,13 +92,14 @@ pub fn read_rows(path: &Path, format: &RowFormat) -> Result<EncodedRows, Error> 
     Ok(EncodedRows {
         values,
         numbers,
+        files,
         unseen,
     })
 }
 
 impl Run {
     /// The network's outputs `[rows, outputs]` for rows `[rows, features]`, encoded as in training (images as
-    /// shares of the largest value, 0 to 1), with the weights of the last commit. For classes the outputs are
+    /// shares of the largest value, 0 to 1, channel by channel), with the weights of the last commit. For classes the outputs are
     /// probabilities, or with one output that of the second class.
     ///
     /// # Errors
@@ -108,6 +121,7 @@ impl Run {
         Ok(Predictions {
             format: saved.record.rows.clone(),
             numbers: rows.numbers.clone(),
+            files: rows.files.clone(),
             outputs,
         })
     }

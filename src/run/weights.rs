@@ -8,6 +8,7 @@ use ndarray::ArrayD;
 
 use super::{Error, Run};
 use crate::export::{self, Metadata, WeightsFormat};
+use crate::layout::Layout;
 
 impl Run {
     /// The weights, named and shaped as in Keras: `<layer>/kernel` `[fan_in, units]` (of a convolution
@@ -27,22 +28,24 @@ impl Run {
         arrays.collect()
     }
 
-    /// Writes the weights to a file, and returns the number of its tensors.
+    /// Writes the weights to a file in a layout, and returns the number of its tensors.
     ///
     /// # Errors
     /// When they cannot be read, or the file is there and `overwrite` is not said.
     pub async fn export(
         &self,
         path: &Path,
-        format: WeightsFormat,
+        (format, layout): (WeightsFormat, Layout),
         overwrite: bool,
     ) -> Result<usize, Error> {
         let saved = self.saved().await?;
         let states = saved.states().await?;
-        let tensors = export::tensors(&saved.graph, &states)?;
+        let layers = &saved.record.topology.network.layers;
+        let tensors = export::tensors_in(layout, &saved.graph, layers, &states)?;
         let metadata = Metadata {
             run: self.name().to_owned(),
             weights_sha256: digest(states.iter().flatten()),
+            layout,
         };
         export::write_file(path, overwrite, format, &tensors, &metadata)?;
         Ok(tensors.len())

@@ -8,7 +8,7 @@ use std::path::Path;
 use regex_lite::Regex;
 
 /// A library, and the files and folders that may name it.
-const PLACES: [(&str, &[&str]); 13] = [
+const PLACES: [(&str, &[&str]); 15] = [
     ("actix", &["runtime/src/host/actor.rs"]),
     (
         "actix_web",
@@ -25,6 +25,8 @@ const PLACES: [(&str, &[&str]); 13] = [
     ("dynoxide", &["runtime/src/store/"]),
     ("k8s_openapi", &["src/deploy/kubernetes/"]),
     ("lapin", &["runtime/src/transport/amqp/"]),
+    ("zip", &["src/data/"]),
+    ("zune_jpeg", &["src/data/images/"]),
 ];
 
 /// Modules of the runtime; each may use those before it.

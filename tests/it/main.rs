@@ -10,3 +10,4 @@ mod imports;
 mod keras;
 mod snapshot;
 mod target_contract;
+mod torch;

@@ -95,11 +95,13 @@ impl Augmenter {
         }
     }
 
-    /// The image of a row as an epoch has it, from the image as it is; both row by row.
+    /// The image of a row as an epoch has it, from the image as it is; both channel by channel, and each
+    /// channel row by row. All channels are moved alike.
     ///
     /// Each pixel takes the value at the place that it comes from: between pixels what is proportional
     /// to the distances (bilinear), rounded to the nearest byte, and 0 outside.
     pub fn apply(&self, epoch: u32, row: u32, image: &[u8], result: &mut [u8]) {
+        let places = self.height * self.width;
         let mut rng = stream(
             self.seed,
             Purpose::Augmentation,
@@ -116,7 +118,7 @@ impl Augmenter {
         let angle = draw() * f64::from(self.how.rotate) * (std::f64::consts::PI / 180.0);
         let (sine, cosine) = (libm::sin(angle) as f32, libm::cos(angle) as f32);
         let mut field = |alpha: f32| {
-            let drawn: Vec<f32> = (0..image.len()).map(|_| draw() as f32 * alpha).collect();
+            let drawn: Vec<f32> = (0..places).map(|_| draw() as f32 * alpha).collect();
             self.smooth(&drawn)
         };
         let displacements = self
@@ -124,7 +126,7 @@ impl Augmenter {
             .elastic
             .map(|elastic| [field(elastic.alpha), field(elastic.alpha)]);
         let [middle_y, middle_x] = [self.height, self.width].map(|side| (side as f32 - 1.0) / 2.0);
-        for (pixel, result) in result.iter_mut().enumerate() {
+        for pixel in 0..places {
             let y = (pixel / self.width) as f32 - middle_y - down;
             let x = (pixel % self.width) as f32 - middle_x - across;
             let mut from_y = cosine * y - sine * x + middle_y;
@@ -133,7 +135,12 @@ impl Augmenter {
                 from_y += of_y[pixel];
                 from_x += of_x[pixel];
             }
-            *result = self.value(image, from_y, from_x);
+            let channels = image
+                .chunks_exact(places)
+                .zip(result.chunks_exact_mut(places));
+            for (channel, result) in channels {
+                result[pixel] = self.value(channel, from_y, from_x);
+            }
         }
     }
 

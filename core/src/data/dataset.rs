@@ -8,9 +8,9 @@ use crate::math::Storage;
 pub struct Dataset {
     /// Name of the source in the topology file, `digits` for example.
     pub name: String,
-    /// Features of a row; for images height * width, row by row.
+    /// Features of a row; for images channels * height * width: channel by channel, each row by row.
     pub features: usize,
-    /// Height and width, where rows are images.
+    /// Height and width, where rows are images. Their channels follow from the features.
     pub image: Option<(usize, usize)>,
     /// Names of the features, empty for images.
     pub feature_names: Vec<String>,

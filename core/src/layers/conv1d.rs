@@ -97,10 +97,12 @@ impl Conv1dSpec {
         let flow = stack.flow;
         let convolution = match flow {
             Flow::Steps(channels, steps) => self.over_channels(channels, steps),
-            Flow::Image(size) => self.over_rows(size),
+            Flow::Image(1, size) => self.over_rows(size),
             Flow::Row(0) | Flow::Unknown => return Ok(None),
             // Outputs of a dense layer have no order, and flattened maps are in another one than Keras's.
-            Flow::Row(features) if stack.is_empty() => self.over_channels(1, features),
+            Flow::Row(features) if stack.is_empty() && !stack.has_channels() => {
+                self.over_channels(1, features)
+            }
             _ => {
                 return Err(Misfit {
                     key: "",

@@ -66,8 +66,7 @@ impl Conv2dSpec {
     /// Convolution of what flows in; `None` where that is unknown.
     fn convolution(&self, flow: Flow) -> Result<Option<Convolution>, Misfit> {
         let (channels, map) = match flow {
-            Flow::Image(size) => (1, size),
-            Flow::Maps(maps, size) => (maps, size),
+            Flow::Image(channels, size) | Flow::Maps(channels, size) => (channels, size),
             Flow::Unknown => return Ok(None),
             _ => {
                 return Err(Misfit {

@@ -93,7 +93,7 @@ impl<T: Filters> Kernel for T {
         self.filters_shape(units)
     }
 
-    fn channels(&self, _below: Option<usize>) -> usize {
+    fn channels(&self, _below: usize) -> usize {
         self.convolution().channels
     }
 

@@ -63,7 +63,7 @@ impl DenseSpec {
         let kind = LayerKind::Dense(Dense);
         stack.push(&self.neurons(), Some((kind, flow.features())));
         match flow {
-            Flow::Row(_) | Flow::Image(_) | Flow::Unknown => Ok(()),
+            Flow::Row(_) | Flow::Image(..) | Flow::Unknown => Ok(()),
             _ => Err(Misfit {
                 key: "",
                 message: format!(
@@ -89,8 +89,8 @@ impl Kernel for Dense {
         vec![fan_in, units]
     }
 
-    fn channels(&self, below: Option<usize>) -> usize {
-        below.unwrap_or(1)
+    fn channels(&self, below: usize) -> usize {
+        below
     }
 
     fn multiply_add(&self, weights: Rows<'_>, inputs: &Inputs, sums: &mut [f32]) {

@@ -28,8 +28,8 @@ pub trait Kernel {
     fn keras_shape(&self, fan_in: usize, units: usize) -> Vec<usize>;
 
     /// Channels of what lies below, which Keras has side by side for each place, and a neuron one after the
-    /// other. `below` is the number of neurons of the layer below, if there is one.
-    fn channels(&self, below: Option<usize>) -> usize;
+    /// other. `below` is how many there are if no kernel says so.
+    fn channels(&self, below: usize) -> usize;
 
     /// Height and width of the picture of a neuron's weights, where they are one.
     fn picture(&self) -> Option<(usize, usize)> {

@@ -164,9 +164,10 @@ impl Layer {
     }
 
     /// Indices of a neuron's weights in the order of Keras, which has the channels of a place side by side
-    /// where a neuron has the places of a channel so. `below` is the layer below, if there is one.
-    pub fn weights_as_keras(&self, below: Option<&Self>) -> impl Iterator<Item = usize> + use<> {
-        let channels = self.kind.channels(below.map(|below| below.units));
+    /// where a neuron has the places of a channel so. `below` is the number of channels of what lies below: the
+    /// neurons of the layer there, or the channels of the data.
+    pub fn weights_as_keras(&self, below: usize) -> impl Iterator<Item = usize> + use<> {
+        let channels = self.kind.channels(below);
         let places = self.fan_in / channels;
         (0..places)
             .flat_map(move |place| (0..channels).map(move |channel| channel * places + place))

@@ -35,8 +35,16 @@ impl ReshapeSpec {
         let [height, width] = self.target_shape;
         let features = stack.flow.features();
         let size = Size { height, width };
+        if stack.has_channels() {
+            stack.flow = Flow::Unknown;
+            return Err(Misfit {
+                key: "",
+                message: "the rows are images of several channels already".to_owned(),
+                help: "leave the layer out",
+            });
+        }
         if height.checked_mul(width) == Some(features) {
-            stack.flow = Flow::Image(size);
+            stack.flow = Flow::Image(1, size);
             return Ok(());
         }
         stack.flow = Flow::Unknown;

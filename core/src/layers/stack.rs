@@ -10,6 +10,8 @@ use crate::math::conv::Size;
 pub struct Stack {
     /// Output of the last layer, or the data.
     pub flow: Flow,
+    /// Channels of the data.
+    channels: usize,
     layers: Vec<Option<Layer>>,
 }
 
@@ -18,8 +20,9 @@ pub struct Stack {
 pub enum Flow {
     /// Numbers in a row.
     Row(usize),
-    /// Rows of the data that are images: a dense layer takes them as they are.
-    Image(Size),
+    /// Rows of the data that are images of so many channels, one after the other: a dense layer takes them as
+    /// they are.
+    Image(usize, Size),
     /// Maps, of which each neuron before makes one.
     Maps(usize, Size),
     /// Channels, of which each neuron before makes one, of as many steps.
@@ -40,13 +43,14 @@ pub struct Misfit {
 }
 
 impl Stack {
-    /// Stack without layers, on rows of `features` numbers, or on images of a height and width.
+    /// Stack without layers, on rows of `features` numbers, or on images of a height and width, and as many
+    /// channels as that makes.
     pub fn new(features: usize, image: Option<(usize, usize)>) -> Self {
+        let image = image.map(|(height, width)| Size { height, width });
+        let channels = image.map_or(1, |size| features / size.area().max(1));
         Self {
-            flow: match image {
-                Some((height, width)) => Flow::Image(Size { height, width }),
-                None => Flow::Row(features),
-            },
+            flow: image.map_or(Flow::Row(features), |size| Flow::Image(channels, size)),
+            channels,
             layers: Vec::new(),
         }
     }
@@ -56,6 +60,12 @@ impl Stack {
         let index = self.layers.len();
         let layer = kind.map(|(kind, fan_in)| Layer::new(neurons, index, kind, fan_in));
         self.layers.push(layer);
+    }
+
+    /// True for data whose rows are images of several channels: their numbers are in another order than in
+    /// Keras, flattened too.
+    pub fn has_channels(&self) -> bool {
+        self.channels > 1
     }
 
     /// True before the first layer of neurons, which is given the data.
@@ -79,7 +89,7 @@ impl Flow {
     pub fn features(self) -> usize {
         match self {
             Self::Row(features) => features,
-            Self::Image(size) => size.area(),
+            Self::Image(channels, size) => channels * size.area(),
             Self::Maps(maps, size) => maps * size.area(),
             Self::Steps(channels, steps) => channels * steps,
             Self::Unknown => 0,
@@ -90,7 +100,8 @@ impl Flow {
     pub fn words(self) -> String {
         match self {
             Self::Row(features) => format!("{features} numbers in a row"),
-            Self::Image(size) => size.to_string(),
+            Self::Image(1, size) => size.to_string(),
+            Self::Image(channels, size) => format!("{channels} channels of {size}"),
             Self::Maps(maps, size) => format!("{maps} maps of {size}"),
             Self::Steps(channels, steps) => format!("{channels} channels of {steps} steps"),
             Self::Unknown => String::new(),

@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 
 use super::graph::Monitor;
+use super::own_images;
 use super::problem::join;
 use super::report::Report;
 use super::spec::{CsvTask, Data, Spec};
@@ -27,6 +28,7 @@ pub(super) fn check(spec: &Spec, report: &mut Report<'_>) {
     optimizer(&spec.training.optimizer, report);
     schedule(&spec.training.learning_rate_schedule, report);
     data(spec, report);
+    own_images::check(&spec.data, report);
     memory(spec, report);
 }
 

@@ -7,7 +7,7 @@ use crate::data::Dataset;
 pub struct DataShape {
     /// Features of one row.
     pub features: usize,
-    /// Height and width, where rows are images.
+    /// Height and width, where rows are images. Their channels follow from the features.
     pub image: Option<(usize, usize)>,
     /// Bytes of one feature where rows are kept and sent as they are: 1 or 4.
     pub value_bytes: usize,
@@ -22,6 +22,12 @@ pub struct DataShape {
 }
 
 impl DataShape {
+    /// Channels of the images that rows are; 1 where they are none.
+    pub fn channels(&self) -> usize {
+        let area = self.image.map_or(0, |(height, width)| height * width);
+        self.features.checked_div(area).unwrap_or(1).max(1)
+    }
+
     /// Bytes of the whole data set: of each row its values, its right answer and its number.
     pub fn bytes(&self) -> u64 {
         let rows = self.train_rows + self.validation_rows + self.test_rows;

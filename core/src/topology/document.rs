@@ -98,6 +98,7 @@ impl Document {
             name: spec.name.clone(),
             seed: spec.seed,
             inputs: shape.features,
+            channels: shape.channels(),
             layers,
             loss: spec.network.loss,
             head,

@@ -15,6 +15,10 @@ pub struct Graph {
     pub seed: u64,
     /// Features of one row.
     pub inputs: usize,
+    /// Channels of a row that is an image, which other programs have side by side for each place; 1 for
+    /// others. Not serialized: it is no part of what neurons compute.
+    #[serde(skip_serializing)]
+    pub channels: usize,
     /// The layers with weights, input side first; never empty.
     pub layers: Vec<Layer>,
     /// Loss, which training minimizes.
@@ -85,6 +89,12 @@ pub enum Monitor {
 }
 
 impl Graph {
+    /// Channels of what a layer is given: the neurons of the layer below, or the channels of the data.
+    pub fn channels_below(&self, layer: usize) -> usize {
+        let below = layer.checked_sub(1);
+        below.map_or(self.channels, |below| self.layers[below].units)
+    }
+
     /// Outputs of the last layer.
     pub fn outputs(&self) -> usize {
         self.layers[self.layers.len() - 1].units

@@ -12,6 +12,7 @@ mod fit;
 pub mod graph;
 pub mod names;
 pub mod overrides;
+mod own_images;
 mod pattern;
 pub mod plan;
 mod plan_text;

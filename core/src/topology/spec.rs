@@ -7,6 +7,7 @@ use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 
 use super::graph::Monitor;
+pub use super::own_images::{ColorMode, DataFormat, IdxSource, ImagesSource, NpzSource, OwnSplit};
 use crate::data::Augmentation;
 pub use crate::layers::{LayerSpec, Resources};
 use crate::math::{Loss, Optimizer, Schedule};
@@ -73,6 +74,12 @@ pub enum Data {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         augmentation: Option<Augmentation>,
     },
+    /// Images and labels in a pair of IDX files.
+    Idx(IdxSource),
+    /// Rows or images and their right answers in an npz file of NumPy.
+    Npz(NpzSource),
+    /// PNG or JPEG files, in a directory for each class.
+    Images(ImagesSource),
 }
 
 /// Keys of a data set of images.
@@ -112,6 +119,9 @@ impl Data {
                 images.augmentation
             }
             Self::Csv { augmentation, .. } => *augmentation,
+            Self::Idx(IdxSource { split, .. })
+            | Self::Npz(NpzSource { split, .. })
+            | Self::Images(ImagesSource { split, .. }) => split.augmentation,
         }
     }
 
@@ -124,6 +134,9 @@ impl Data {
             Self::Csv {
                 validation_split, ..
             } => *validation_split,
+            Self::Idx(IdxSource { split, .. })
+            | Self::Npz(NpzSource { split, .. })
+            | Self::Images(ImagesSource { split, .. }) => split.validation_split,
         }
     }
 }
@@ -246,7 +259,7 @@ impl Default for Deployment {
 }
 
 /// Defaults of single keys.
-mod default {
+pub(super) mod default {
     pub fn validation_split() -> f64 {
         0.1
     }

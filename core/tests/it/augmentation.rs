@@ -244,3 +244,11 @@ fn a_run_has_the_same_bits_however_its_rows_come_and_others_than_without() {
         }
     }
 }
+
+#[test]
+fn all_channels_of_an_image_are_moved_alike() {
+    let channels: Vec<u8> = [image(), image(), image()].concat();
+    let mut result = vec![0; channels.len()];
+    Augmenter::new(ALL, 1, SIDES).apply(2, 3, &channels, &mut result);
+    assert_eq!(result, augmented(ALL, 1, 2, 3).repeat(3));
+}

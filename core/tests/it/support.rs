@@ -129,6 +129,7 @@ pub fn classifier(seed: u64, widths: &[usize]) -> Graph {
         name: "test".to_owned(),
         seed,
         inputs: widths[0],
+        channels: 1,
         layers: layers.collect(),
         loss: Loss::SparseCategoricalCrossentropy,
         head: Head::Softmax,

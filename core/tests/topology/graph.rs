@@ -24,6 +24,7 @@ fn the_defaults_are_those_of_the_specification() {
             name: "test".to_owned(),
             seed: 0,
             inputs: 64,
+            channels: 1,
             layers: vec![
                 Layer {
                     name: "hidden".to_owned(),

@@ -1,5 +1,6 @@
 //! The rules that no schema can state, each seen failing and passing.
 
+mod images;
 mod layers;
 mod steps;
 mod training;

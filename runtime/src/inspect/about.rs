@@ -93,7 +93,11 @@ fn layers(graph: &Graph, image: Option<(usize, usize)>) -> Vec<LayerAbout> {
         activation: graph.activation_words(index),
         has_logits: graph.has_logits(index),
         image: layer.kind.picture().or_else(|| {
-            image.filter(|(height, width)| index == 0 && height * width == layer.fan_in)
+            let image = image.filter(|_| index == 0);
+            // One channel below the one before.
+            image
+                .filter(|(height, width)| layer.fan_in.is_multiple_of((height * width).max(1)))
+                .map(|(_, width)| (layer.fan_in / width, width))
         }),
         map: layer.map().map(|map| (map.height, map.width)),
     };

@@ -6,7 +6,8 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use proptest::prelude::*;
 
-use crate::data::idx::{Decoder, Idx, IdxProblem, parse};
+use crate::data::array::{Array, ElementType, Numbers};
+use crate::data::idx::{Decoder, IdxHeader, IdxProblem, parse};
 
 /// Writes an IDX file.
 pub fn idx(dims: &[u32], values: &[u8]) -> Vec<u8> {
@@ -36,15 +37,48 @@ fn labels_and_images_are_read_gzipped_or_not() {
     for dims in [&[12][..], &[2, 2, 3]] {
         let file = idx(dims, &values);
         for bytes in [file.clone(), gzip(&file)] {
-            let Idx { header, values: v } = parse(&bytes).unwrap();
-            assert_eq!(
-                header.dims,
-                dims.iter().map(|&d| d as usize).collect::<Vec<_>>()
-            );
-            assert_eq!(v, values);
-            assert_eq!([header.bytes(), v].concat(), file);
+            let Array {
+                element,
+                dims: read,
+                numbers,
+            } = parse(&bytes).unwrap();
+            assert_eq!(read, dims.iter().map(|&d| d as usize).collect::<Vec<_>>());
+            assert_eq!(numbers, Numbers::Bytes(values.to_vec()));
+            let header = IdxHeader {
+                element,
+                dims: read,
+            };
+            assert_eq!([&header.bytes()[..], &values].concat(), file);
         }
     }
+}
+
+#[test]
+fn every_type_of_values_is_read() {
+    let file = |code: u8, values: &[u8]| [&[0, 0, code, 1, 0, 0, 0, 2][..], values].concat();
+    let check = |code, element, values: &[u8], expected| {
+        let array = parse(&file(code, values)).unwrap();
+        assert_eq!((array.element, array.numbers), (element, expected));
+    };
+    let integers = |values: &[i64]| Numbers::Integers(values.to_vec());
+    let floats = |values: &[f32]| Numbers::Floats(values.to_vec());
+    check(0x09, ElementType::I8, &[1, 255], integers(&[1, -1]));
+    check(
+        0x0b,
+        ElementType::I16,
+        &[1, 2, 255, 254],
+        integers(&[258, -2]),
+    );
+    check(
+        0x0c,
+        ElementType::I32,
+        &[0, 0, 1, 2, 255, 255, 255, 254],
+        integers(&[258, -2]),
+    );
+    let four = [0.5f32.to_be_bytes(), (-3f32).to_be_bytes()].concat();
+    check(0x0d, ElementType::F32, &four, floats(&[0.5, -3.0]));
+    let eight = [0.5f64.to_be_bytes(), (-3f64).to_be_bytes()].concat();
+    check(0x0e, ElementType::F64, &eight, floats(&[0.5, -3.0]));
 }
 
 #[test]
@@ -62,12 +96,16 @@ fn each_kind_of_damage_is_named() {
         "the file goes on after the 3 values that its header declares",
     );
     check_problem(
-        &[0, 0, 0x0d, 1, 0, 0, 0, 0],
-        "the values are 32-bit floating-point numbers, only unsigned bytes are read",
+        &[0, 0, 0x0a, 1, 0, 0, 0, 0],
+        "the values are of the unknown type `0a`",
     );
     check_problem(
-        &idx(&[1, 2], &[0, 0]),
-        "2 dimensions, only 1 (labels) and 3 (images) are read",
+        &[0, 0, 0x0d, 1, 0, 0, 0, 2, 0, 0, 0, 0, 0],
+        "the file ends after 1 of 2 values",
+    );
+    check_problem(
+        &idx(&[1; 5], &[0]),
+        "5 dimensions, from 1 (labels) to 4 (images with channels) are read",
     );
     check_problem(
         &idx(&[1 << 31], &[]),
@@ -121,8 +159,9 @@ fn check_bounded(bytes: &[u8]) {
     let Ok(decoder) = Decoder::new(bytes, LIMIT) else {
         return;
     };
-    let declared = decoder.header().values();
-    assert!(declared <= LIMIT);
+    let header = decoder.header();
+    assert!(header.values() <= LIMIT);
+    let declared = header.values() * header.element.size();
     let mut unpacked = 0;
     let result = decoder.read(|chunk| unpacked += chunk.len());
     assert!(unpacked <= declared);
@@ -157,8 +196,8 @@ proptest! {
             bytes.truncate(length.index(bytes.len() + 1));
         }
         check_bounded(&bytes);
-        if let Ok(idx) = parse(&bytes) {
-            prop_assert!(idx.values.len() <= bytes.len().max(24));
+        if let Ok(array) = parse(&bytes) {
+            prop_assert!(array.numbers.len() <= bytes.len().max(24));
         }
     }
 }

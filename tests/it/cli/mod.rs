@@ -2,9 +2,11 @@
 
 mod help;
 mod life;
+mod own;
 mod render;
 mod targets;
 mod usage;
+mod weights;
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};

@@ -27,7 +27,9 @@ impl Kernel {
             panic!("a kernel of three dimensions");
         };
         let mut weights = vec![vec![vec![0.0; filters]; channels]; steps];
-        let order: Vec<usize> = layer.weights_as_keras(below).collect();
+        let order: Vec<usize> = layer
+            .weights_as_keras(below.map_or(1, |below| below.units))
+            .collect();
         assert_eq!(order.len(), steps * channels);
         let mut bias = Vec::new();
         for (filter, (numbers, neuron_bias)) in neurons.each().enumerate() {

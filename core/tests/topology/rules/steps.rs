@@ -66,7 +66,7 @@ fn numbers_in_a_row_are_steps_of_one_channel() {
             (layers[0].positions(), layers[0].fan_out()),
             (positions, 9 * channels)
         );
-        let above: Vec<usize> = layers[1].weights_as_keras(Some(&layers[0])).collect();
+        let above: Vec<usize> = layers[1].weights_as_keras(layers[0].units).collect();
         assert_eq!(above, [0, 1, 2]);
         assert_eq!(layers[1].positions(), positions / 2);
     }
