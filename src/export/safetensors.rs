@@ -34,16 +34,21 @@ pub fn write<W: Write + Seek>(
 /// Type, shape and place of each tensor.
 fn header(tensors: &[Tensor], metadata: &Metadata) -> Value {
     let mut header = Map::new();
-    header.insert(
-        "__metadata__".to_owned(),
-        json!({
-            "format": "cuttlefish",
-            "layout": "<layer>/kernel is [fan_in, units], of a convolution [height, width, channels, filters], <layer>/bias is [units], as in Keras",
-            "run": metadata.run,
-            "version": env!("CARGO_PKG_VERSION"),
-            "weights_sha256": metadata.weights_sha256,
-        }),
-    );
+    let mut about = json!({
+        "format": "cuttlefish",
+        "layout": "<layer>/kernel is [fan_in, units], of a convolution [height, width, channels, filters], <layer>/bias is [units], as in Keras",
+        "run": metadata.run,
+        "version": env!("CARGO_PKG_VERSION"),
+        "weights_sha256": metadata.weights_sha256,
+    });
+    if let Some(target) = &metadata.target {
+        // All values are text in this format.
+        about["target"] = json!(target.name);
+        about["target_offset"] = json!(target.scale.offset.to_string());
+        about["target_scale"] = json!(target.scale.scale.to_string());
+        about["target_formula"] = json!(target.formula());
+    }
+    header.insert("__metadata__".to_owned(), about);
     let mut start = 0;
     for tensor in tensors {
         let end = start + size_of_val(tensor.data.as_slice());

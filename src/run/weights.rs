@@ -7,7 +7,25 @@ use cuttlefish_core::network::digest;
 use ndarray::ArrayD;
 
 use super::{Error, Run};
-use crate::export::{self, Metadata, WeightsFormat};
+use crate::export::{self, Metadata, ScaledTarget, WeightsFormat};
+use crate::record::SavedRun;
+
+/// Content of a file of weights.
+#[derive(Clone, Debug)]
+pub struct Exported {
+    /// Number of tensors.
+    pub tensors: usize,
+    /// Scaled target that they answer with; None where their answers are in the target's unit, or classes.
+    pub target: Option<ScaledTarget>,
+}
+
+fn scaled_target(saved: &SavedRun) -> Option<ScaledTarget> {
+    let scale = saved.graph.target_scale;
+    (!scale.is_identity()).then(|| ScaledTarget {
+        name: saved.record.rows.target.clone().unwrap_or_default(),
+        scale,
+    })
+}
 
 impl Run {
     /// The weights, named and shaped as in Keras: `<layer>/kernel` `[fan_in, units]` (of a convolution
@@ -27,7 +45,7 @@ impl Run {
         arrays.collect()
     }
 
-    /// Writes the weights to a file, and returns the number of its tensors.
+    /// Writes the weights to a file, as they were trained: for a scaled target they answer with scaled numbers.
     ///
     /// # Errors
     /// When they cannot be read, or the file is there and `overwrite` is not said.
@@ -36,16 +54,20 @@ impl Run {
         path: &Path,
         format: WeightsFormat,
         overwrite: bool,
-    ) -> Result<usize, Error> {
+    ) -> Result<Exported, Error> {
         let saved = self.saved().await?;
         let states = saved.states().await?;
         let tensors = export::tensors(&saved.graph, &states)?;
         let metadata = Metadata {
             run: self.name().to_owned(),
             weights_sha256: digest(states.iter().flatten()),
+            target: scaled_target(&saved),
         };
         export::write_file(path, overwrite, format, &tensors, &metadata)?;
-        Ok(tensors.len())
+        Ok(Exported {
+            tensors: tensors.len(),
+            target: metadata.target,
+        })
     }
 
     /// SHA-256 over every neuron's weights, then bias, little-endian f32, in layer and neuron order.

@@ -23,5 +23,6 @@ mod life;
 mod poison;
 mod reach;
 mod support;
+mod tables;
 mod target_contract;
 mod transport;

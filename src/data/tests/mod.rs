@@ -1,7 +1,9 @@
 //! Tests of the data sources.
 
 mod csv;
+mod csv_formats;
 mod csv_problems;
+mod csv_random;
 mod digits;
 mod encode;
 mod fetch;

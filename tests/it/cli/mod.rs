@@ -3,6 +3,7 @@
 mod help;
 mod life;
 mod render;
+mod tables;
 mod targets;
 mod usage;
 
