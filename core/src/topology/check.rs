@@ -215,6 +215,16 @@ fn csv(table: &CsvSource, report: &mut Report<'_>) {
         let message = format!("`{target}` is also in `ignore`");
         report.add("data.target", message, "a column cannot be both");
     }
+    for (index, column) in table.categories.iter().enumerate() {
+        let path = format!("data.categories[{index}]");
+        if column == target {
+            let help = "set `task: classification` instead";
+            report.add(&path, format!("`{column}` is the target"), help);
+        } else if ignore.contains(column) {
+            let message = format!("`{column}` is also in `ignore`");
+            report.add(&path, message, "a column cannot be both");
+        }
+    }
     let decimal = table.decimal.character();
     if table.thousands.is_some_and(|t| t.character() == decimal) {
         let message = format!("`{decimal}` is also what `decimal` says");
@@ -238,9 +248,11 @@ fn dates(table: &CsvSource, report: &mut Report<'_>) {
             let help = "a date cannot be predicted: remove it from one";
             report.add(&path, message, help);
         }
-        if table.ignore.iter().any(|ignored| ignored == column) {
-            let message = format!("`{column}` is also in `ignore`");
-            report.add(&path, message, "a column cannot be both");
+        for (key, others) in [("ignore", &table.ignore), ("categories", &table.categories)] {
+            if others.iter().any(|other| other == column) {
+                let message = format!("`{column}` is also in `{key}`");
+                report.add(&path, message, "a column cannot be both");
+            }
         }
         if seen.contains(&column) {
             let message = format!("`{column}` is listed twice");

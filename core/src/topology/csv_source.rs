@@ -29,6 +29,9 @@ pub struct CsvSource {
     /// Columns to leave out.
     #[serde(default)]
     pub ignore: Vec<String>,
+    /// Columns of names, whatever they look like: postal codes for example.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub categories: Vec<String>,
     /// Columns of dates, which become numbers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dates: Vec<DateColumn>,
@@ -246,6 +249,7 @@ impl CsvSource {
             target_scaling: None,
             missing: Missing::default(),
             ignore: Vec::new(),
+            categories: Vec::new(),
             dates: Vec::new(),
             decimal: Decimal::default(),
             thousands: None,

@@ -2,6 +2,7 @@
 
 mod layers;
 mod steps;
+mod tables;
 mod training;
 
 use cuttlefish_core::topology::{DataShape, Grouping};

@@ -112,6 +112,9 @@ fn choose(header: &[String], options: &CsvSource) -> Result<Vec<usize>, CsvProbl
     for name in &options.ignore {
         find(name, "ignore")?;
     }
+    for name in &options.categories {
+        find(name, "categories")?;
+    }
     for dates in options.dates.iter().map(|dates| dates.reading()) {
         find(&dates.column, "dates")?;
         check_dates(&dates, options)?;

@@ -106,6 +106,12 @@ fn iso(cell: &str) -> Option<DateTime> {
 /// A date of a format. One without a day is the first of its month.
 fn formatted(format: &str, cell: &str) -> Option<DateTime> {
     let (mut parsed, end) = BrokenDownTime::parse_prefix(format, cell).ok()?;
+    // `1.2.3` is a version.
+    let has_short_year = format.ends_with("%y");
+    let digits = cell.as_bytes().iter().take(end).rev();
+    if has_short_year && digits.take_while(|byte| byte.is_ascii_digit()).count() < 2 {
+        return None;
+    }
     if parsed.day().is_none() && parsed.day_of_year().is_none() {
         parsed.set_day(Some(1)).ok()?;
     }

@@ -12,9 +12,9 @@
 //! | `encode` | typed columns to features, with what was learned from the training rows |
 //!
 //! The file is read into memory once and its records are gone through twice: first to see what
-//! each column is, then to take the values. Everything after the reading of the file is a pure
-//! function of its bytes. Tested in `tests/csv.rs`, `tests/csv_formats.rs`, `tests/csv_problems.rs`,
-//! `tests/csv_random.rs` and `tests/encode.rs`.
+//! each column is, then to take the values; in between once more where text looks like numbers or
+//! dates. Everything after the reading of the file is a pure function of its bytes. Tested in
+//! `tests/csv*.rs` and `tests/encode.rs`.
 
 mod columns;
 mod date;

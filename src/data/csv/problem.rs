@@ -260,7 +260,7 @@ pub enum CsvProblem {
     /// A column of numbers in another format.
     #[error(
         "line {line}, column `{column}`: `{text}` is a number in another format, and so are all of its column \
-         (set {hint}, or list it under `ignore`)"
+         (set {hint}, or list it under `categories` or `ignore`)"
     )]
     NumbersAsText {
         /// Line of the first one that is no number as it is.

@@ -26,6 +26,8 @@ pub(super) struct ColumnScan {
     pub dates: Option<DateReading>,
     /// The first cell that is not a number, or not a date where it should be one, and where it is.
     pub text: Option<(u64, String)>,
+    /// True if the topology file says that its cells are names.
+    pub is_named: bool,
     format: NumberFormat,
     /// Cells that are as they should be.
     numbers: u64,
@@ -92,6 +94,7 @@ impl ColumnScan {
         Self {
             name: name.to_owned(),
             dates: dates.map(|dates| dates.reading()),
+            is_named: options.categories.iter().any(|named| named == name),
             format: options.format().into(),
             ..Self::default()
         }
@@ -107,6 +110,10 @@ impl ColumnScan {
                 Some(_) => self.numbers += 1,
                 None => self.note_text(row, cell),
             }
+            return true;
+        }
+        if self.is_named {
+            self.note_text(row, cell);
             return true;
         }
         match (

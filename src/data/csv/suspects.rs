@@ -71,7 +71,8 @@ fn suspects<'a>(columns: &'a [ColumnScan], options: &CsvSource) -> Vec<Suspect<'
         let target = place + 1 == columns.len();
         // Who says that it is a class, means it.
         let is_class = target && options.task == CsvTask::Classification;
-        let (None, Some((line, text)), false) = (&column.dates, &column.text, is_class) else {
+        let is_meant = is_class || column.is_named || column.dates.is_some();
+        let (Some((line, text)), false) = (&column.text, is_meant) else {
             continue;
         };
         let suspect = Suspect {
@@ -130,7 +131,7 @@ fn listing_hint(formats: &[DateFormat<'_>], column: &str, is_target: bool) -> St
     for other in &formats[1..] {
         hint.push_str(&format!(" or `{}`", other.words()));
     }
-    hint.push_str(", or list it under `ignore`");
+    hint.push_str(", or list it under `categories` or `ignore`");
     hint
 }
 

@@ -1,6 +1,7 @@
 //! Tests of the data sources.
 
 mod csv;
+mod csv_dates;
 mod csv_formats;
 mod csv_problems;
 mod csv_random;
