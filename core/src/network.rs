@@ -59,10 +59,13 @@ impl<'a> Network<'a> {
         Arc::unwrap_or_clone(values)
     }
 
-    /// Answers of the network, `[outputs, rows]`: probabilities under softmax and sigmoid.
+    /// Answers of the network, `[outputs, rows]`: probabilities under softmax and sigmoid, numbers in the unit of
+    /// the target.
     pub fn predict(&self, inputs: &Inputs) -> Array2<f32> {
         let mut outputs = self.outputs(inputs);
         answer(self.graph.head, &mut outputs);
+        let scale = self.graph.target_scale;
+        outputs.map_inplace(|output| *output = scale.in_units(*output) as f32);
         outputs
     }
 
@@ -84,8 +87,14 @@ impl<'a> Network<'a> {
                 rows: batch_size.min(rows - index * batch_size) as u32,
             };
             let outputs = self.outputs(&batches.inputs(batch));
-            let (loss, head) = (self.graph.loss, self.graph.head);
-            loss_and_gradient(loss, head, &outputs, &batches.targets(batch), &mut tally);
+            let Graph {
+                loss,
+                head,
+                target_scale,
+                ..
+            } = *self.graph;
+            let targets = batches.targets(batch);
+            loss_and_gradient(loss, head, target_scale, &outputs, &targets, &mut tally);
         }
         tally.evaluation()
     }

@@ -73,10 +73,17 @@ pub async fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
         FormatArg::Npz => WeightsFormat::Npz,
     };
     let form = (format, args.layout.into());
-    let count = run.export(&args.output, form, args.overwrite).await?;
+    let exported = run.export(&args.output, form, args.overwrite).await?;
     tell(format_args!(
-        "wrote {count} tensors to {}",
+        "wrote {} tensors to {}",
+        exported.tensors,
         args.output.display()
     ));
+    if let Some(target) = exported.target {
+        tell(format_args!(
+            "the network was trained on a scaled target: {}",
+            target.formula()
+        ));
+    }
     Ok(Exit::Ok)
 }

@@ -88,27 +88,10 @@ pub fn load(spec: &Data, base_dir: &Path, data_dir: &Path) -> Result<LoadedData,
         Data::Digits(source) => Ok(fixed(digits::load(share_of(source)?))),
         Data::Mnist(source) => mnist(&mnist::MNIST, share_of(source)?),
         Data::FashionMnist(source) => mnist(&mnist::FASHION_MNIST, share_of(source)?),
-        Data::Csv {
-            path,
-            target,
-            task,
-            missing,
-            ignore,
-            test_split,
-            validation_split,
-            augmentation: _,
-        } => {
-            check_share("test_split", *test_split)?;
-            check_share("validation_split", *validation_split)?;
-            let options = csv::CsvOptions {
-                target,
-                task: *task,
-                missing: *missing,
-                ignore,
-                test_split: *test_split,
-                validation_split: *validation_split,
-            };
-            let (dataset, encoder) = csv::load(&base_dir.join(path), &options)?;
+        Data::Csv(table) => {
+            check_share("test_split", table.test_split)?;
+            check_share("validation_split", table.validation_split)?;
+            let (dataset, encoder) = csv::load(&base_dir.join(&table.path), table)?;
             Ok(LoadedData {
                 dataset,
                 encoder: Some(encoder),

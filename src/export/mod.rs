@@ -10,6 +10,7 @@ pub mod safetensors;
 
 use std::path::Path;
 
+use cuttlefish_core::data::TargetScale;
 use cuttlefish_core::layers::LayerSpec;
 use cuttlefish_core::protocol::NeuronState;
 use cuttlefish_core::topology::{Graph, Layer};
@@ -32,7 +33,7 @@ pub struct Tensor {
 }
 
 /// Metadata of a file, where the format has a place for it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Metadata {
     /// Name of the run.
     pub run: String,
@@ -40,6 +41,25 @@ pub struct Metadata {
     pub weights_sha256: String,
     /// Layout of the tensors.
     pub layout: Layout,
+    /// Scaled target that the network answers with; None where its answers are in the target's unit, or classes.
+    pub target: Option<ScaledTarget>,
+}
+
+/// A target whose scaled values a network answers with.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ScaledTarget {
+    /// Name of the target.
+    pub name: String,
+    /// Its scaling.
+    pub scale: TargetScale,
+}
+
+impl ScaledTarget {
+    /// The formula from what the last layer answers to the target.
+    pub fn formula(&self) -> String {
+        let TargetScale { offset, scale } = self.scale;
+        format!("{} = {offset} + {scale} * output", self.name)
+    }
 }
 
 /// A format of files of tensors.

@@ -43,16 +43,21 @@ fn header(tensors: &[Tensor], metadata: &Metadata) -> Value {
         // The word that PyTorch's programs look for.
         Layout::Torch => ("pt", TORCH),
     };
-    header.insert(
-        "__metadata__".to_owned(),
-        json!({
-            "format": format,
-            "layout": layout,
-            "run": metadata.run,
-            "version": env!("CARGO_PKG_VERSION"),
-            "weights_sha256": metadata.weights_sha256,
-        }),
-    );
+    let mut about = json!({
+        "format": format,
+        "layout": layout,
+        "run": metadata.run,
+        "version": env!("CARGO_PKG_VERSION"),
+        "weights_sha256": metadata.weights_sha256,
+    });
+    if let Some(target) = &metadata.target {
+        // All values are text in this format.
+        about["target"] = json!(target.name);
+        about["target_offset"] = json!(target.scale.offset.to_string());
+        about["target_scale"] = json!(target.scale.scale.to_string());
+        about["target_formula"] = json!(target.formula());
+    }
+    header.insert("__metadata__".to_owned(), about);
     let mut start = 0;
     for tensor in tensors {
         let end = start + size_of_val(tensor.data.as_slice());

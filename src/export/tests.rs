@@ -1,6 +1,7 @@
 use std::io::Cursor;
 
 use ::safetensors::{Dtype, SafeTensors};
+use cuttlefish_core::data::TargetScale;
 use cuttlefish_core::layers::{Dense, LayerKind};
 use cuttlefish_core::math::{Activation, Initializer, Loss, Optimizer, Regularizer, Schedule};
 use cuttlefish_core::topology::{ContainerResources, Head, Training};
@@ -41,6 +42,7 @@ fn graph() -> Graph {
         layers: vec![layer("hidden", 2, 3, true), layer("out", 3, 1, false)],
         loss: Loss::MeanSquaredError,
         head: Head::Identity,
+        target_scale: TargetScale::IDENTITY,
         training: Training {
             epochs: 1,
             batch_size: 1,
@@ -79,6 +81,7 @@ fn states() -> Vec<Vec<NeuronState>> {
 fn metadata() -> Metadata {
     Metadata {
         run: "tiny".to_owned(),
+        target: None,
         weights_sha256: "00ff".to_owned(),
         layout: Layout::Keras,
     }

@@ -71,13 +71,21 @@ impl PreparedRun {
         let data_dir = absolute(&config.data_dir);
         let usual = usual_grouping(request.target);
         let grouping = request.overrides.grouping(usual);
-        let workload = read_workload(&file, grouping, file.base_dir(), data_dir, config)?;
+        let mut workload = read_workload(&file, grouping, file.base_dir(), data_dir, config)?;
         let mut before = None;
         if target.is_some() {
             let run = Run::open_dir(dir.clone()).await?;
             let record = run.target.record().await?;
             check_data(&record.data_sha256, &workload.dataset)?;
             check_change(&run, &record, &workload.record).await?;
+            let statistics = record.rows.target_statistics;
+            if workload.record.rows.target_statistics != statistics {
+                // A run of an earlier version, whose targets are not scaled.
+                workload.record.rows.target_statistics = statistics;
+                let shape = record.shape_of(&workload.dataset);
+                let graph = file.document.graph(&shape, grouping);
+                workload.graph = Arc::new(graph.map_err(|problems| file.error(&problems))?);
+            }
             before = Some(record);
         }
         Ok(Self {
@@ -115,7 +123,7 @@ impl PreparedRun {
         check_change(&run, &before, &record).await?;
         let dataset = dataset_of(&before, config)?;
         let graph = document
-            .graph(&DataShape::from(&dataset), record.grouping)
+            .graph(&record.shape_of(&dataset), record.grouping)
             .map_err(problems)?;
         record.to_json()?;
         Ok(Self {

@@ -7,8 +7,26 @@ use cuttlefish_core::network::digest;
 use ndarray::ArrayD;
 
 use super::{Error, Run};
-use crate::export::{self, Metadata, WeightsFormat};
+use crate::export::{self, Metadata, ScaledTarget, WeightsFormat};
 use crate::layout::Layout;
+use crate::record::SavedRun;
+
+/// Content of a file of weights.
+#[derive(Clone, Debug)]
+pub struct Exported {
+    /// Number of tensors.
+    pub tensors: usize,
+    /// Scaled target that they answer with; None where their answers are in the target's unit, or classes.
+    pub target: Option<ScaledTarget>,
+}
+
+fn scaled_target(saved: &SavedRun) -> Option<ScaledTarget> {
+    let scale = saved.graph.target_scale;
+    (!scale.is_identity()).then(|| ScaledTarget {
+        name: saved.record.rows.target.clone().unwrap_or_default(),
+        scale,
+    })
+}
 
 impl Run {
     /// The weights, named and shaped as in Keras: `<layer>/kernel` `[fan_in, units]` (of a convolution
@@ -28,7 +46,8 @@ impl Run {
         arrays.collect()
     }
 
-    /// Writes the weights to a file in a layout, and returns the number of its tensors.
+    /// Writes the weights to a file in a layout, as they were trained: for a scaled target they answer with scaled
+    /// numbers.
     ///
     /// # Errors
     /// When they cannot be read, or the file is there and `overwrite` is not said.
@@ -37,7 +56,7 @@ impl Run {
         path: &Path,
         (format, layout): (WeightsFormat, Layout),
         overwrite: bool,
-    ) -> Result<usize, Error> {
+    ) -> Result<Exported, Error> {
         let saved = self.saved().await?;
         let states = saved.states().await?;
         let layers = &saved.record.topology.network.layers;
@@ -46,9 +65,13 @@ impl Run {
             run: self.name().to_owned(),
             weights_sha256: digest(states.iter().flatten()),
             layout,
+            target: scaled_target(&saved),
         };
         export::write_file(path, overwrite, format, &tensors, &metadata)?;
-        Ok(tensors.len())
+        Ok(Exported {
+            tensors: tensors.len(),
+            target: metadata.target,
+        })
     }
 
     /// SHA-256 over every neuron's weights, then bias, little-endian f32, in layer and neuron order.

@@ -24,5 +24,6 @@ mod poison;
 mod reach;
 mod release;
 mod support;
+mod tables;
 mod target_contract;
 mod transport;

@@ -51,11 +51,17 @@ pub struct Live {
 
 /// Takes the machine; none, after saying so, where there are no services.
 pub fn live() -> Option<Live> {
+    let live = live_without_containers()?;
+    PROGRAM.call_once(build_program);
+    Some(live)
+}
+
+/// Takes the machine for a test that needs the world outside, but no containers.
+pub fn live_without_containers() -> Option<Live> {
     if setting("CUTTLEFISH_LIVE").is_none() {
         eprintln!("skipped: no services (scripts/test starts them)");
         return None;
     }
-    PROGRAM.call_once(build_program);
     Some(Live {
         _machine: MACHINE.lock().unwrap_or_else(PoisonError::into_inner),
         home: tempfile::tempdir().expect("a temporary directory"),

@@ -4,8 +4,10 @@ pub mod augmentation;
 pub mod batches;
 pub mod dataset;
 pub mod split;
+pub mod target_scaling;
 
 pub use augmentation::Augmentation;
 pub use batches::{BatchRef, BatchSource, Batches, Feed, Part, Targets};
 pub use dataset::{Dataset, Labels, Task, Values};
 pub use split::Split;
+pub use target_scaling::{TargetScale, TargetScaling, TargetStatistics};

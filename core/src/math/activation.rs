@@ -39,6 +39,14 @@ impl Activation {
         Self::Softmax,
     ];
 
+    /// True if every number is the activation of some sum.
+    pub fn reaches_every_number(self) -> bool {
+        match self {
+            Self::Linear | Self::LeakyRelu => true,
+            Self::Relu | Self::Elu | Self::Sigmoid | Self::Tanh | Self::Softmax => false,
+        }
+    }
+
     /// Replaces the weighted sums `z` of one neuron by their activations.
     ///
     /// `Softmax` needs the whole layer and is applied by the trainer's head, so that here it

@@ -9,7 +9,7 @@ use super::graph::Monitor;
 use super::own_images;
 use super::problem::join;
 use super::report::Report;
-use super::spec::{CsvTask, Data, Spec};
+use super::spec::{CsvSource, CsvTask, Data, Spec};
 use super::weighted::{Weighted, order, weighted};
 use crate::math::{Activation, Loss, Optimizer, Schedule};
 
@@ -181,13 +181,11 @@ fn data(spec: &Spec, report: &mut Report<'_>) {
         .training
         .early_stopping
         .map(|stopping| stopping.monitor);
-    let regression = matches!(
-        spec.data,
-        Data::Csv {
-            task: CsvTask::Regression,
-            ..
-        }
-    );
+    let table = match &spec.data {
+        Data::Csv(table) => Some(table),
+        _ => None,
+    };
+    let regression = table.is_some_and(|table| table.task == CsvTask::Regression);
     let path = "training.early_stopping.monitor";
     match monitor {
         Some(Monitor::ValidationLoss | Monitor::ValidationAccuracy)
@@ -205,19 +203,69 @@ fn data(spec: &Spec, report: &mut Report<'_>) {
         }
         _ => {}
     }
-    if let Data::Csv {
-        path,
-        target,
-        ignore,
-        ..
-    } = &spec.data
-    {
-        if path.is_empty() {
-            report.add("data.path", "the path is empty", "name a CSV file");
+    if let Some(table) = table {
+        csv(table, report);
+    }
+}
+
+fn csv(table: &CsvSource, report: &mut Report<'_>) {
+    let CsvSource { target, ignore, .. } = table;
+    if table.path.is_empty() {
+        report.add("data.path", "the path is empty", "name a CSV file");
+    }
+    if ignore.contains(target) {
+        let message = format!("`{target}` is also in `ignore`");
+        report.add("data.target", message, "a column cannot be both");
+    }
+    for (index, column) in table.categories.iter().enumerate() {
+        let path = format!("data.categories[{index}]");
+        if column == target {
+            let help = "set `task: classification` instead";
+            report.add(&path, format!("`{column}` is the target"), help);
+        } else if ignore.contains(column) {
+            let message = format!("`{column}` is also in `ignore`");
+            report.add(&path, message, "a column cannot be both");
         }
-        if ignore.contains(target) {
-            let message = format!("`{target}` is also in `ignore`");
-            report.add("data.target", message, "a column cannot be both");
+    }
+    let decimal = table.decimal.character();
+    if table.thousands.is_some_and(|t| t.character() == decimal) {
+        let message = format!("`{decimal}` is also what `decimal` says");
+        let help = if decimal == '.' {
+            "add `decimal: \",\"`"
+        } else {
+            "use another one"
+        };
+        report.add("data.thousands", message, help);
+    }
+    dates(table, report);
+}
+
+fn dates(table: &CsvSource, report: &mut Report<'_>) {
+    let mut seen = Vec::new();
+    for (index, date) in table.dates.iter().enumerate() {
+        let path = format!("data.dates[{index}]");
+        let column = date.column();
+        if column == table.target {
+            let message = format!("`{column}` is the target");
+            let help = "a date cannot be predicted: remove it from one";
+            report.add(&path, message, help);
+        }
+        for (key, others) in [("ignore", &table.ignore), ("categories", &table.categories)] {
+            if others.iter().any(|other| other == column) {
+                let message = format!("`{column}` is also in `{key}`");
+                report.add(&path, message, "a column cannot be both");
+            }
+        }
+        if seen.contains(&column) {
+            let message = format!("`{column}` is listed twice");
+            report.add(&path, message, "list all of its `parts` at once");
+        }
+        seen.push(column);
+        let parts = date.reading().parts;
+        let is_repeated = |&i: &usize| parts[..i].contains(&parts[i]);
+        if let Some(i) = (0..parts.len()).find(is_repeated) {
+            let path = format!("{path}.parts[{i}]");
+            report.add(&path, "this part is listed twice", "remove it");
         }
     }
 }

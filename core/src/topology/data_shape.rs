@@ -1,9 +1,9 @@
 //! Shape of a data set: what the checks need to know about it.
 
-use crate::data::Dataset;
+use crate::data::{Dataset, TargetStatistics, Task};
 
 /// Shape of a data set: features, rows and task.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct DataShape {
     /// Features of one row.
     pub features: usize,
@@ -36,7 +36,7 @@ impl DataShape {
 }
 
 /// Task to be learned.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum TaskShape {
     /// One of several classes.
     Classification {
@@ -44,7 +44,10 @@ pub enum TaskShape {
         classes: usize,
     },
     /// One number.
-    Regression,
+    Regression {
+        /// Statistics of its targets, for their scaling; `None` leaves them as they are.
+        targets: Option<TargetStatistics>,
+    },
 }
 
 impl From<&Dataset> for DataShape {
@@ -53,9 +56,13 @@ impl From<&Dataset> for DataShape {
             features: data.features,
             image: data.image,
             value_bytes: data.values.value_bytes(),
-            task: match data.task.classes() {
-                Some(classes) => TaskShape::Classification { classes },
-                None => TaskShape::Regression,
+            task: match &data.task {
+                Task::Classification { class_names, .. } => TaskShape::Classification {
+                    classes: class_names.len(),
+                },
+                Task::Regression { targets, .. } => TaskShape::Regression {
+                    targets: TargetStatistics::of(targets, &data.split.train),
+                },
             },
             train_rows: data.split.train.len(),
             validation_rows: data.split.validation.len(),

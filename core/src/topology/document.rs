@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::check;
-use super::data_shape::DataShape;
+use super::data_shape::{DataShape, TaskShape};
 use super::fit::fit;
 use super::graph::{self, EarlyStopping, Graph, Head};
 use super::overrides::apply_override;
@@ -13,6 +13,7 @@ use super::spec::Spec;
 use super::validate::validate;
 use super::weighted::{Weighted, weighted};
 use super::yaml::{self, Node, Value};
+use crate::data::{TargetScale, TargetScaling};
 use crate::layers::Layer;
 use crate::math::{Activation, Loss};
 
@@ -92,6 +93,7 @@ impl Document {
         let mut problems = Problems::default();
         let layers = fit(spec, shape, &mut Report::new(&self.root, &mut problems));
         let mut layers = grouped(spec, layers, grouping);
+        let target_scale = target_scale(spec, shape);
         let head = head(&mut layers, spec.network.loss);
         let training = &spec.training;
         problems.or(Graph {
@@ -102,6 +104,7 @@ impl Document {
             layers,
             loss: spec.network.loss,
             head,
+            target_scale,
             training: graph::Training {
                 epochs: training.epochs,
                 batch_size: training.batch_size,
@@ -147,6 +150,23 @@ fn grouped(spec: &Spec, layers: Vec<Option<Layer>>, grouping: Grouping) -> Vec<L
         .zip(weighted(spec))
         .filter_map(grouped)
         .collect()
+}
+
+/// Scaling of the target: what the file asks for, or what is usual for its output layer.
+fn target_scale(spec: &Spec, shape: &DataShape) -> TargetScale {
+    let layers = weighted(spec);
+    match (shape.task, layers.last()) {
+        (
+            TaskShape::Regression {
+                targets: Some(targets),
+            },
+            Some(last),
+        ) => {
+            let usual = TargetScaling::usual(last.last_activation().0);
+            spec.data.target_scaling().unwrap_or(usual).fit(&targets)
+        }
+        _ => TargetScale::IDENTITY,
+    }
 }
 
 /// Head that the trainer applies to the last layer's sums, which the layer then leaves as they are.

@@ -8,6 +8,7 @@ use super::graph::Monitor;
 use super::report::Report;
 use super::spec::Spec;
 use super::weighted::{Weighted, weighted};
+use crate::data::TargetScaling;
 use crate::layers::{Layer, Stack};
 use crate::math::{Activation, Loss};
 
@@ -40,6 +41,7 @@ pub(super) fn fit(spec: &Spec, shape: &DataShape, report: &mut Report<'_>) -> Ve
         report.add("data.augmentation", message, "leave it out");
     }
     outputs(spec, &layers, shape, report);
+    target_scaling(spec, &layers, shape, report);
     let stack = stack(spec, shape, report);
     parameters(spec, &layers, &stack, report);
     let monitor = spec
@@ -57,7 +59,7 @@ pub(super) fn fit(spec: &Spec, shape: &DataShape, report: &mut Report<'_>) -> Ve
                 "use `monitor: loss`",
             );
         }
-        Some(Monitor::ValidationAccuracy) if shape.task == TaskShape::Regression => {
+        Some(Monitor::ValidationAccuracy) if matches!(shape.task, TaskShape::Regression { .. }) => {
             report.add(
                 path,
                 "a regression has no accuracy",
@@ -111,7 +113,7 @@ fn outputs(spec: &Spec, layers: &[Weighted<'_>], shape: &DataShape, report: &mut
                 report.add(&last.path("units"), message, &help);
             }
         }
-        TaskShape::Regression => {
+        TaskShape::Regression { .. } => {
             if loss != Loss::MeanSquaredError {
                 let message = format!(
                     "{} is for classes, and the data has a number to predict",
@@ -131,6 +133,32 @@ fn outputs(spec: &Spec, layers: &[Weighted<'_>], shape: &DataShape, report: &mut
                 report.add(&last.path("units"), message, "use `units: 1`");
             }
         }
+    }
+}
+
+/// The scaling of the target against what it is, and against what the last layer can answer.
+fn target_scaling(
+    spec: &Spec,
+    layers: &[Weighted<'_>],
+    shape: &DataShape,
+    report: &mut Report<'_>,
+) {
+    let path = "data.target_scaling";
+    let activation = layers.last().map(|last| last.last_activation().0);
+    match (shape.task, spec.data.target_scaling(), activation) {
+        (_, None | Some(TargetScaling::None), _) => {}
+        (TaskShape::Classification { .. }, _, _) => {
+            let message = "the target is a class, which has no scale";
+            report.add(path, message, "leave it out, or set `task: regression`");
+        }
+        (TaskShape::Regression { .. }, Some(TargetScaling::Standard), Some(activation))
+            if !activation.reaches_every_number() =>
+        {
+            let message = "a standardised target has numbers that the output layer never answers";
+            let help = "use `activation: linear` there, or `target_scaling: min_max`";
+            report.add(path, message, help);
+        }
+        (TaskShape::Regression { .. }, _, _) => {}
     }
 }
 

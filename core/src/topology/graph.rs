@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::data::Augmentation;
+use crate::data::{Augmentation, TargetScale};
 use crate::layers::Layer;
 use crate::math::{Activation, Loss, Optimizer, Schedule};
 
@@ -25,6 +25,8 @@ pub struct Graph {
     pub loss: Loss,
     /// Function that the trainer applies to the last layer's outputs.
     pub head: Head,
+    /// Scaling of a target that is a number: what the last layer answers is not in the target's unit.
+    pub target_scale: TargetScale,
     /// Schedule of its training.
     pub training: Training,
 }

@@ -6,6 +6,7 @@
 
 pub mod builder;
 mod check;
+mod csv_source;
 mod data_shape;
 pub mod document;
 mod fit;

@@ -6,9 +6,14 @@
 use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 
+pub use super::csv_source::{
+    CsvSource, CsvTask, DateColumn, DatePart, DateReading, Decimal, Missing, TableFormat,
+    TextEncoding, Thousands,
+};
 use super::graph::Monitor;
 pub use super::own_images::{ColorMode, DataFormat, IdxSource, ImagesSource, NpzSource, OwnSplit};
 use crate::data::Augmentation;
+pub use crate::data::TargetScaling;
 pub use crate::layers::{LayerSpec, Resources};
 use crate::math::{Loss, Optimizer, Schedule};
 
@@ -47,33 +52,7 @@ pub enum Data {
     /// 70,000 pictures of clothes of 28 x 28 pixels.
     FashionMnist(ImageSource),
     /// A table in a CSV file with a header line.
-    Csv {
-        /// The file, relative to the topology file.
-        path: String,
-        /// Name of the column to predict.
-        target: String,
-        /// Kind of the target, a class or a number; by default text and whole numbers with
-        /// at most 20 different values are classes.
-        #[serde(default)]
-        task: CsvTask,
-        /// Treatment of empty cells.
-        #[serde(default)]
-        missing: Missing,
-        /// Columns to leave out.
-        #[serde(default)]
-        ignore: Vec<String>,
-        /// Share of all rows that test.
-        #[serde(default = "default::test_split")]
-        #[schemars(range(min = 0.0, max = 0.9))]
-        test_split: f64,
-        /// Share of the other rows that validate.
-        #[serde(default = "default::validation_split")]
-        #[schemars(range(min = 0.0, max = 0.9))]
-        validation_split: f64,
-        /// Only images can be changed, and a table has none.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        augmentation: Option<Augmentation>,
-    },
+    Csv(CsvSource),
     /// Images and labels in a pair of IDX files.
     Idx(IdxSource),
     /// Rows or images and their right answers in an npz file of NumPy.
@@ -118,7 +97,7 @@ impl Data {
             Self::Digits(images) | Self::Mnist(images) | Self::FashionMnist(images) => {
                 images.augmentation
             }
-            Self::Csv { augmentation, .. } => *augmentation,
+            Self::Csv(table) => table.augmentation,
             Self::Idx(IdxSource { split, .. })
             | Self::Npz(NpzSource { split, .. })
             | Self::Images(ImagesSource { split, .. }) => split.augmentation,
@@ -131,42 +110,20 @@ impl Data {
             Self::Digits(images) | Self::Mnist(images) | Self::FashionMnist(images) => {
                 images.validation_split
             }
-            Self::Csv {
-                validation_split, ..
-            } => *validation_split,
+            Self::Csv(table) => table.validation_split,
             Self::Idx(IdxSource { split, .. })
             | Self::Npz(NpzSource { split, .. })
             | Self::Images(ImagesSource { split, .. }) => split.validation_split,
         }
     }
-}
 
-/// Kind of the target column of a CSV file.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum CsvTask {
-    /// Decided by the column.
-    #[default]
-    Auto,
-    /// A class.
-    Classification,
-    /// A number.
-    Regression,
-}
-
-/// Treatment of empty cells of a CSV file.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Missing {
-    /// Report them and stop.
-    #[default]
-    Error,
-    /// Numbers become the mean of the training rows, categories the most frequent one.
-    Mean,
-    /// Numbers become the median of the training rows, categories the most frequent one.
-    Median,
-    /// Leave the rows out.
-    DropRow,
+    /// Scaling of the target that was asked for; `None` leaves it to the network.
+    pub fn target_scaling(&self) -> Option<TargetScaling> {
+        match self {
+            Self::Csv(table) => table.target_scaling,
+            _ => None,
+        }
+    }
 }
 
 /// Layers and loss.

@@ -54,11 +54,9 @@ impl Walker<'_> {
             return;
         }
         if let Some(branches) = schema["anyOf"].as_array() {
-            // An optional value may also be `null`.
-            if node.value != Value::Null {
-                self.visit(&branches[0], node, path, about);
-            }
-            return;
+            // An optional value may also be `null`; others have a short form besides the long one.
+            let fitting = branches.iter().find(|branch| fits(branch, &node.value));
+            return self.visit(fitting.unwrap_or(&branches[0]), node, path, about);
         }
         if let Some(branches) = schema["oneOf"].as_array() {
             return match branches[0].get("const") {
@@ -66,18 +64,8 @@ impl Walker<'_> {
                 None => self.tagged(branches, node, path, about),
             };
         }
-        let kind = match &node.value {
-            Value::Null => "null",
-            Value::Bool(_) => "boolean",
-            Value::Int(_) => "integer",
-            Value::Float(_) => "number",
-            Value::Text(_) => "string",
-            Value::Sequence(_) => "array",
-            Value::Mapping(_) | Value::Refused => "object",
-        };
-        let types = types(schema);
-        let fits = types.contains(&kind) || kind == "integer" && types.contains(&"number");
-        if !fits {
+        if !fits(schema, &node.value) {
+            let types = types(schema);
             let message = format!("expected {}, {}", noun(types[0]), describe(&node.value));
             let help = type_help(types[0], &node.value).or(about);
             return self.report(&node.place, path, message, help);
@@ -315,6 +303,22 @@ fn types(schema: &Json) -> Vec<&str> {
     }
 }
 
+/// True if a value is of the type that a schema, or what it refers to, asks for.
+fn fits(schema: &Json, value: &Value) -> bool {
+    let target = schema["$ref"].as_str().and_then(definition);
+    let types = types(target.unwrap_or(schema));
+    let kind = match value {
+        Value::Null => "null",
+        Value::Bool(_) => "boolean",
+        Value::Int(_) => "integer",
+        Value::Float(_) => "number",
+        Value::Text(_) => "string",
+        Value::Sequence(_) => "array",
+        Value::Mapping(_) | Value::Refused => "object",
+    };
+    types.contains(&kind) || kind == "integer" && types.contains(&"number")
+}
+
 fn bound(limit: &Json) -> Option<String> {
     limit.as_f64().map(|limit| limit.to_string())
 }
@@ -367,9 +371,14 @@ mod tests {
                     }
                 }
                 "anyOf" => {
-                    assert_eq!(value[1]["type"], "null", "{at}: only optional values");
-                    assert_eq!(value[2], Json::Null, "{at}: only optional values");
-                    check_known(&value[0], at);
+                    let is_optional = value[1]["type"] == "null";
+                    let has_short_form =
+                        value[0]["type"] == "string" && value[1]["$ref"] != Json::Null;
+                    assert!(is_optional || has_short_form, "{at}: other branches");
+                    assert_eq!(value[2], Json::Null, "{at}: two branches");
+                    for (index, branch) in branches.filter(|(_, b)| b["type"] != "null") {
+                        check_known(branch, &format!("{at}/{index}"));
+                    }
                 }
                 "additionalProperties" => assert_eq!(value, &Json::Bool(false), "{at}"),
                 "pattern" => {

@@ -2,7 +2,7 @@
 
 use ndarray::{Array2, ArrayView1};
 
-use crate::data::Targets;
+use crate::data::{TargetScale, Targets};
 use crate::math::Loss;
 use crate::math::activation::sigmoid;
 use crate::protocol::metrics::{Tally, TaskTally};
@@ -27,10 +27,12 @@ pub fn answer(head: Head, outputs: &mut Array2<f32>) {
 /// Adds the rows of a batch to `tally`, and returns dLoss/d(output) `[outputs, rows]`, where the
 /// outputs are what the last layer sent: logits under [`Head::Softmax`] and [`Head::Sigmoid`].
 ///
-/// The loss is the mean over the rows of the batch.
+/// The gradient is that of the loss of what is learned, the mean over the rows of the batch; what is tallied is in
+/// the unit of the target, which `scale` leads to.
 pub fn loss_and_gradient(
     loss: Loss,
     head: Head,
+    scale: TargetScale,
     outputs: &Array2<f32>,
     targets: &Targets,
     tally: &mut Tally,
@@ -39,23 +41,24 @@ pub fn loss_and_gradient(
     answer(head, &mut gradient);
     let (n_outputs, rows) = outputs.dim();
     let per_row = 1.0 / rows.max(1) as f32;
+    let loss_factor = scale.loss_factor(loss);
     for row in 0..rows {
         let mut answers = gradient.column_mut(row);
-        count(tally, targets, row, answers.view());
-        let right = |output: usize| target(targets, row, output, n_outputs);
+        count(tally, targets, row, answers.view(), scale);
+        let right = |output: usize| target(targets, row, output, n_outputs, scale);
         let mut row_loss = 0.0f64;
         match (loss, head) {
             (Loss::MeanSquaredError, _) => {
-                let scale = 2.0 / n_outputs as f32 * per_row;
+                let slope_scale = 2.0 / n_outputs as f32 * per_row;
                 let mut along = 0.0f32;
                 for output in 0..n_outputs {
                     let difference = answers[output] - right(output);
                     row_loss += f64::from(difference * difference) / n_outputs as f64;
-                    along += answers[output] * (scale * difference);
+                    along += answers[output] * (slope_scale * difference);
                 }
                 for output in 0..n_outputs {
                     let p = answers[output];
-                    let slope = scale * (p - right(output));
+                    let slope = slope_scale * (p - right(output));
                     answers[output] = match head {
                         Head::Identity => slope,
                         Head::Sigmoid => slope * (p * (1.0 - p)),
@@ -66,13 +69,13 @@ pub fn loss_and_gradient(
             }
             // The checks of the topology allow it with the sigmoid head only.
             (Loss::BinaryCrossentropy, _) => {
-                let scale = per_row / n_outputs as f32;
+                let slope_scale = per_row / n_outputs as f32;
                 for output in 0..n_outputs {
                     let (z, y) = (outputs[[output, row]], right(output));
                     // -(y ln p + (1 - y) ln(1 - p)) for p = sigmoid(z), without overflow.
                     let softplus = libm::log1pf(libm::expf(-z.abs())) + z.max(0.0);
                     row_loss += f64::from(softplus - y * z) / n_outputs as f64;
-                    answers[output] = scale * (answers[output] - y);
+                    answers[output] = slope_scale * (answers[output] - y);
                 }
             }
             (Loss::CategoricalCrossentropy | Loss::SparseCategoricalCrossentropy, _) => {
@@ -85,7 +88,7 @@ pub fn loss_and_gradient(
                 }
             }
         }
-        tally.loss += row_loss;
+        tally.loss += row_loss * loss_factor;
         tally.rows += 1;
     }
     gradient
@@ -99,12 +102,18 @@ fn log_softmax(outputs: &Array2<f32>, row: usize, output: usize) -> f32 {
     column[output] - max - libm::logf(sum)
 }
 
-/// Target of output `output`: one-hot for classes (the class itself for a single output).
-fn target(targets: &Targets, row: usize, output: usize, n_outputs: usize) -> f32 {
+/// Target of output `output` as it is learned: one-hot for classes (the class itself for a single output).
+fn target(
+    targets: &Targets,
+    row: usize,
+    output: usize,
+    n_outputs: usize,
+    scale: TargetScale,
+) -> f32 {
     match targets {
         Targets::Classes(classes) if n_outputs == 1 => classes[row] as f32,
         Targets::Classes(classes) => f32::from(u8::from(classes[row] as usize == output)),
-        Targets::Values(values) => values[row],
+        Targets::Values(values) => scale.learned(values[row]),
     }
 }
 
@@ -122,7 +131,13 @@ pub fn answered_class(answers: impl ExactSizeIterator<Item = f32>) -> usize {
     best.0
 }
 
-fn count(tally: &mut Tally, targets: &Targets, row: usize, answers: ArrayView1<'_, f32>) {
+fn count(
+    tally: &mut Tally,
+    targets: &Targets,
+    row: usize,
+    answers: ArrayView1<'_, f32>,
+    scale: TargetScale,
+) {
     match (&mut tally.task, targets) {
         (TaskTally::Classification { correct, confusion }, Targets::Classes(classes)) => {
             let right = classes[row] as usize;
@@ -144,7 +159,7 @@ fn count(tally: &mut Tally, targets: &Targets, row: usize, answers: ArrayView1<'
             Targets::Values(values),
         ) => {
             let right = f64::from(values[row]);
-            let error = f64::from(answers[0]) - right;
+            let error = scale.in_units(answers[0]) - right;
             *squared_error += error * error;
             *absolute_error += error.abs();
             let from_origin = right - *origin.get_or_insert(right);

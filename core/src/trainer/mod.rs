@@ -271,6 +271,7 @@ impl Trainer {
         let gradient = head::loss_and_gradient(
             self.graph.loss,
             self.graph.head,
+            self.graph.target_scale,
             &outputs,
             &self.batches.targets(header.batch),
             &mut progress.tally,

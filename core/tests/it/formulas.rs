@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use cuttlefish_core::data::{Feed, Split, Targets, Task};
+use cuttlefish_core::data::{Feed, Split, TargetScale, Targets, Task};
 use cuttlefish_core::ids::Tick;
 use cuttlefish_core::math::{Initializer, Loss, Schedule, dropout};
 use cuttlefish_core::protocol::metrics::{TaskTally, class_metrics};
@@ -186,7 +186,8 @@ fn a_constant_target_has_no_r2_and_a_distant_one_keeps_its_digits() {
         let outputs = ndarray::Array2::from_shape_vec((1, right.len()), answers.to_vec()).unwrap();
         let targets = Targets::Values(right.to_vec());
         let loss = Loss::MeanSquaredError;
-        loss_and_gradient(loss, Head::Identity, &outputs, &targets, &mut tally);
+        let scale = TargetScale::IDENTITY;
+        loss_and_gradient(loss, Head::Identity, scale, &outputs, &targets, &mut tally);
         tally.evaluation().unwrap().r2
     };
     // Sums of squares of some of these round up and of others down: none may leave a spread.

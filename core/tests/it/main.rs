@@ -8,4 +8,5 @@ mod kernels;
 mod reference;
 mod simulator;
 mod support;
+mod target_scaling;
 mod view;

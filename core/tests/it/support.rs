@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use cuttlefish_core::data::{
-    BatchRef, BatchSource, Batches, Dataset, Feed, Part, Split, Targets, Task, Values,
+    BatchRef, BatchSource, Batches, Dataset, Feed, Part, Split, TargetScale, Targets, Task, Values,
 };
 use cuttlefish_core::layers::{ContainerResources, Conv2d, Dense, LayerKind};
 use cuttlefish_core::math::conv::{Convolution, Padding, Pool, PoolKind, Size, Window};
@@ -133,6 +133,7 @@ pub fn classifier(seed: u64, widths: &[usize]) -> Graph {
         layers: layers.collect(),
         loss: Loss::SparseCategoricalCrossentropy,
         head: Head::Softmax,
+        target_scale: TargetScale::IDENTITY,
         training: Training {
             epochs: 2,
             batch_size: 2,

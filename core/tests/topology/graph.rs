@@ -1,5 +1,6 @@
 //! Graphs of valid files.
 
+use cuttlefish_core::data::TargetScale;
 use cuttlefish_core::layers::{Dense, LayerKind};
 use cuttlefish_core::math::{Activation, Initializer, Loss, Optimizer, Regularizer, Schedule};
 use cuttlefish_core::topology::{
@@ -60,6 +61,7 @@ fn the_defaults_are_those_of_the_specification() {
                 },
             ],
             loss: Loss::SparseCategoricalCrossentropy,
+            target_scale: TargetScale::IDENTITY,
             head: Head::Softmax,
             training: Training {
                 epochs: 10,

@@ -51,7 +51,7 @@ const BINARY: DataShape = DataShape {
 
 /// One number.
 const REGRESSION: DataShape = DataShape {
-    task: TaskShape::Regression,
+    task: TaskShape::Regression { targets: None },
     ..DIGITS
 };
 

@@ -3,6 +3,7 @@
 mod images;
 mod layers;
 mod steps;
+mod tables;
 mod training;
 
 use cuttlefish_core::topology::{DataShape, Grouping};

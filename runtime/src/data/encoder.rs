@@ -1,6 +1,6 @@
 //! The encoder of a table: how its columns become features, as a run's record keeps it.
 
-use cuttlefish_core::topology::spec::Missing;
+use cuttlefish_core::topology::spec::{DatePart, Missing, TableFormat};
 use serde::{Deserialize, Serialize};
 
 /// Encoding of a table's columns as features. Fitted on training rows; saved with a run, it
@@ -10,6 +10,9 @@ use serde::{Deserialize, Serialize};
 pub struct Encoder {
     /// Treatment of missing cells.
     pub missing: Missing,
+    /// Writing of the table's numbers and text.
+    #[serde(default, skip_serializing_if = "TableFormat::is_default")]
+    pub format: TableFormat,
     /// Encoders of the columns, in the order of their features.
     pub columns: Vec<ColumnEncoder>,
 }
@@ -36,6 +39,9 @@ pub enum Encoding {
         deviation: f64,
         /// Stands in for missing cells.
         fill: Option<f64>,
+        /// How a cell is read that is a date; None for numbers.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        date: Option<DateFeature>,
     },
     /// One feature for each category, 1 for the cell's own.
     Category {
@@ -46,24 +52,52 @@ pub enum Encoding {
     },
 }
 
+/// A number of a date.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DateFeature {
+    /// Format of the dates; None for those like `2020-01-31`.
+    pub format: Option<String>,
+    /// The number.
+    pub part: DatePart,
+}
+
 impl Encoder {
     /// Number of features of a row.
     pub fn features(&self) -> usize {
         self.columns.iter().map(|column| column.kind.width()).sum()
     }
 
-    /// Names of the features: the column, or `column=category`.
+    /// Names of the features: the column, `column=category`, or `column.month` and the like of a date.
     pub fn feature_names(&self) -> Vec<String> {
         let mut names = Vec::with_capacity(self.features());
         for ColumnEncoder { name, kind } in &self.columns {
             match kind {
-                Encoding::Number { .. } => names.push(name.clone()),
+                Encoding::Number { date, .. } => names.push(match date {
+                    Some(date) => date.name(name),
+                    None => name.clone(),
+                }),
                 Encoding::Category { categories, .. } => {
                     names.extend(categories.iter().map(|value| format!("{name}={value}")));
                 }
             }
         }
         names
+    }
+}
+
+impl DateFeature {
+    /// Name of the feature that this number of a column is.
+    pub fn name(&self, column: &str) -> String {
+        let part = match self.part {
+            DatePart::Days => "days",
+            DatePart::Year => "year",
+            DatePart::Month => "month",
+            DatePart::Day => "day",
+            DatePart::Weekday => "weekday",
+            DatePart::Hour => "hour",
+        };
+        format!("{column}.{part}")
     }
 }
 

@@ -4,7 +4,7 @@ pub mod saved;
 
 use std::path::PathBuf;
 
-use cuttlefish_core::data::{Dataset, Labels, Part, Task, Values};
+use cuttlefish_core::data::{Dataset, Labels, Part, TargetStatistics, Task, Values};
 use cuttlefish_core::topology::spec::Spec;
 use cuttlefish_core::topology::{self, DataShape, Document, Graph, Grouping, TaskShape};
 use serde::{Deserialize, Serialize};
@@ -71,6 +71,10 @@ pub struct RowFormat {
     pub classes: Option<Vec<String>>,
     /// Name of the target, for regression.
     pub target: Option<String>,
+    /// Statistics of the targets that the scaling of the answers follows from, for regression; None in a record
+    /// that an earlier version has written, whose targets are not scaled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target_statistics: Option<TargetStatistics>,
     /// Encoder of a table's rows; None for images.
     pub encoder: Option<Encoder>,
     /// Rows of each part; None in a record that an earlier version has written.
@@ -128,6 +132,10 @@ impl Record {
             Task::Classification { class_names, .. } => (Some(class_names.clone()), None),
             Task::Regression { target_name, .. } => (None, Some(target_name.clone())),
         };
+        let target_statistics = match DataShape::from(dataset).task {
+            TaskShape::Classification { .. } => None,
+            TaskShape::Regression { targets } => targets,
+        };
         let scale = match dataset.values {
             Values::Bytes { scale, .. } => Some(scale),
             Values::Floats(_) => None,
@@ -144,6 +152,7 @@ impl Record {
                 scale,
                 classes,
                 target,
+                target_statistics,
                 encoder,
                 counts: Some(RowCounts::of(dataset)),
             },
@@ -173,6 +182,14 @@ impl Record {
         self.document(&[])?.graph(&self.shape(), grouping)
     }
 
+    /// The shape of the run's data set, whose targets are scaled as they were when the run was started.
+    pub fn shape_of(&self, dataset: &Dataset) -> DataShape {
+        DataShape {
+            task: self.shape().task,
+            ..DataShape::from(dataset)
+        }
+    }
+
     /// The shape that the recorded data had. Rows are not counted: the file was checked against
     /// them when the run was started.
     fn shape(&self) -> DataShape {
@@ -187,7 +204,9 @@ impl Record {
                 Some(classes) => TaskShape::Classification {
                     classes: classes.len(),
                 },
-                None => TaskShape::Regression,
+                None => TaskShape::Regression {
+                    targets: self.rows.target_statistics,
+                },
             },
             train_rows: 1,
             validation_rows: 1,

@@ -3,13 +3,15 @@
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 
-use cuttlefish_core::topology::spec::{CsvTask, Missing};
+use cuttlefish_core::topology::spec::{CsvSource, DateReading, Missing};
 
+use super::date::{self, DateFormat};
+use super::number::NumberFormat;
 use super::problem::nearest;
-use super::table::{Row, Table};
-use super::{
-    AUTO_CLASSES, CellPositions, CsvOptions, CsvProblem, MAX_CATEGORIES, MAX_CLASSES, MAX_VALUES,
-};
+use super::scan::{ColumnScan, Scan};
+use super::table::Table;
+use super::{CsvProblem, MAX_CATEGORIES, MAX_CLASSES, MAX_VALUES};
+use crate::data::encoder::DateFeature;
 
 /// Stands for a missing cell among codes; among numbers it is NaN.
 pub(super) const MISSING: u32 = u32::MAX;
@@ -22,9 +24,20 @@ pub(super) struct Columns {
     /// Number of rows that are kept.
     pub rows: usize,
     /// Columns that the target is predicted from, in the header's order.
-    pub features: Vec<(String, Column)>,
+    pub features: Vec<FeatureColumn>,
     /// The target, without missing cells.
     pub target: Column,
+}
+
+/// A column that the target is predicted from, or one part of its dates.
+#[derive(Debug)]
+pub(super) struct FeatureColumn {
+    /// Name of the column.
+    pub name: String,
+    /// The part of its dates; None for a column that has none.
+    pub date: Option<DateFeature>,
+    /// The values.
+    pub values: Column,
 }
 
 /// The values of a column.
@@ -51,17 +64,18 @@ pub(super) fn is_missing(cell: &str) -> bool {
 }
 
 /// Goes through the table twice: what the columns are, then what is in them.
-pub(super) fn read(table: &Table<'_>, options: &CsvOptions<'_>) -> Result<Columns, CsvProblem> {
+pub(super) fn read(table: &Table<'_>, options: &CsvSource) -> Result<Columns, CsvProblem> {
     let used = choose(table.header(), options)?;
     let scan = Scan::run(table, &used, options)?;
-    let columns = used.len() - 1;
+    let parts = |column: &ColumnScan| column.dates.as_ref().map_or(1, |dates| dates.parts.len());
+    let columns = scan.columns.iter().map(parts).sum::<usize>() - 1;
     if scan.kept_rows.saturating_mul(columns) > MAX_VALUES {
         return Err(CsvProblem::TooManyValues {
             rows: scan.kept_rows,
             features: columns,
         });
     }
-    let mut builders = scan.builders(options)?;
+    let mut builders = builders(&scan, options)?;
     table.for_each(|row| {
         let drop = options.missing == Missing::DropRow
             && used.iter().any(|&column| is_missing(row.cell(column)));
@@ -72,21 +86,21 @@ pub(super) fn read(table: &Table<'_>, options: &CsvOptions<'_>) -> Result<Column
         }
         Ok(())
     })?;
-    let mut finished = Vec::with_capacity(used.len());
+    let mut finished = Vec::with_capacity(columns + 1);
     for (builder, column) in builders.into_iter().zip(&scan.columns) {
-        finished.push((column.name.clone(), builder.finish(column)?));
+        builder.finish(column, &mut finished)?;
     }
     // The target is last, `choose` put it there.
-    let (_, target) = finished.pop().ok_or(CsvProblem::Empty)?;
+    let target = finished.pop().ok_or(CsvProblem::Empty)?;
     Ok(Columns {
         rows: scan.kept_rows,
         features: finished,
-        target,
+        target: target.values,
     })
 }
 
 /// The numbers of the columns that are used: features in the header's order, then the target.
-fn choose(header: &[String], options: &CsvOptions<'_>) -> Result<Vec<usize>, CsvProblem> {
+fn choose(header: &[String], options: &CsvSource) -> Result<Vec<usize>, CsvProblem> {
     let find = |name: &str, key| match header.iter().position(|column| column == name) {
         Some(column) => Ok(column),
         None => Err(CsvProblem::UnknownColumn {
@@ -95,14 +109,21 @@ fn choose(header: &[String], options: &CsvOptions<'_>) -> Result<Vec<usize>, Csv
             nearest: nearest(name, header),
         }),
     };
-    for name in options.ignore {
+    for name in &options.ignore {
         find(name, "ignore")?;
     }
-    let target = find(options.target, "target")?;
+    for name in &options.categories {
+        find(name, "categories")?;
+    }
+    for dates in options.dates.iter().map(|dates| dates.reading()) {
+        find(&dates.column, "dates")?;
+        check_dates(&dates, options)?;
+    }
+    let target = find(&options.target, "target")?;
     let ignored = |column: usize| options.ignore.contains(&header[column]);
     if ignored(target) {
         return Err(CsvProblem::TargetIgnored {
-            column: options.target.to_owned(),
+            column: options.target.clone(),
         });
     }
     let mut used: Vec<usize> = (0..header.len()).filter(|&c| !ignored(c)).collect();
@@ -110,7 +131,7 @@ fn choose(header: &[String], options: &CsvOptions<'_>) -> Result<Vec<usize>, Csv
     used.retain(|&column| column != target);
     if used.is_empty() {
         return Err(CsvProblem::NoFeatures {
-            target: options.target.to_owned(),
+            target: options.target.clone(),
         });
     }
     used.push(target);
@@ -136,168 +157,56 @@ fn check_names(header: &[String], used: &[usize]) -> Result<(), CsvProblem> {
     Ok(())
 }
 
-/// Result of the first pass.
-struct Scan {
-    columns: Vec<ColumnScan>,
-    /// Rows that the second pass keeps.
-    kept_rows: usize,
+/// A column of dates has a format that can be read, and is not the target.
+fn check_dates(dates: &DateReading, options: &CsvSource) -> Result<(), CsvProblem> {
+    if dates.column == options.target {
+        return Err(CsvProblem::TargetIsDate {
+            column: dates.column.clone(),
+        });
+    }
+    let format = dates.format.as_deref();
+    DateFormat(format)
+        .check()
+        .map_err(|problem| CsvProblem::DateFormat {
+            column: dates.column.clone(),
+            format: format.unwrap_or_default().to_owned(),
+            problem,
+        })
 }
 
-/// Result of the first pass for one column.
-#[derive(Default)]
-struct ColumnScan {
-    name: String,
-    numbers: u64,
-    /// The first cell that is not a number, and where it is.
-    text: Option<(u64, String)>,
-    /// The first cell that is infinite or too large, and where it is.
-    not_finite: Option<(u64, String)>,
-    /// True if a number has a fraction.
-    fractions: bool,
-    /// Different numbers, up to one more than a class target may have by itself.
-    few: Vec<f64>,
-}
-
-impl Scan {
-    fn run(
-        table: &Table<'_>,
-        used: &[usize],
-        options: &CsvOptions<'_>,
-    ) -> Result<Self, CsvProblem> {
-        let new_scan = |&column: &usize| ColumnScan {
-            name: table.header()[column].clone(),
-            ..ColumnScan::default()
-        };
-        let mut columns: Vec<_> = used.iter().map(new_scan).collect();
-        let (mut rows, mut kept_rows) = (0, 0);
-        let (mut missing, mut missing_target) =
-            (CellPositions::default(), CellPositions::default());
-        table.for_each(|row| {
-            let mut complete = true;
-            for (i, (scan, &column)) in columns.iter_mut().zip(used).enumerate() {
-                let target = i + 1 == used.len();
-                if scan.see(row, row.cell(column), target) {
-                    continue;
-                }
-                complete = false;
-                missing.add(row.line, &scan.name);
-                if target {
-                    missing_target.add(row.line, &scan.name);
-                }
-            }
-            rows += 1;
-            kept_rows += usize::from(complete || options.missing != Missing::DropRow);
-            Ok(())
-        })?;
-        if rows == 0 {
-            return Err(CsvProblem::NoRows);
+/// Builders that take the values of each column in the second pass.
+fn builders(scan: &Scan, options: &CsvSource) -> Result<Vec<ColumnBuilder>, CsvProblem> {
+    let last = scan.columns.len() - 1;
+    let room = || Vec::with_capacity(scan.kept_rows);
+    let format = NumberFormat::from(options.format());
+    let builder = |(i, column): (usize, &ColumnScan)| {
+        if let Some(dates) = &column.dates {
+            let parts = dates.parts.iter().map(|_| room()).collect();
+            return Ok(ColumnBuilder::Dates(dates.clone(), parts));
         }
-        match options.missing {
-            Missing::Error if missing.count > 0 => return Err(CsvProblem::Missing { missing }),
-            Missing::Mean | Missing::Median if missing_target.count > 0 => {
-                return Err(CsvProblem::MissingTarget {
-                    missing: missing_target,
-                });
-            }
-            _ => {}
+        if column.is_numeric(i == last, options.task)? {
+            return Ok(ColumnBuilder::Numbers(format, room()));
         }
-        for column in &columns {
-            column.check()?;
-        }
-        if kept_rows == 0 {
-            return Err(CsvProblem::AllDropped { rows });
-        }
-        Ok(Self { columns, kept_rows })
-    }
-
-    /// Builders that take the values of each column in the second pass.
-    fn builders(&self, options: &CsvOptions<'_>) -> Result<Vec<ColumnBuilder>, CsvProblem> {
-        let last = self.columns.len() - 1;
-        let mut builders = Vec::with_capacity(self.columns.len());
-        for (i, column) in self.columns.iter().enumerate() {
-            let as_numbers = match (i == last, options.task) {
-                (false, _) => column.text.is_none(),
-                (true, CsvTask::Classification) => false,
-                (true, CsvTask::Regression) => column.need_numbers()?,
-                (true, CsvTask::Auto) => {
-                    column.text.is_none() && (column.fractions || column.few.len() > AUTO_CLASSES)
-                }
-            };
-            builders.push(match as_numbers {
-                true => ColumnBuilder::Numbers(Vec::with_capacity(self.kept_rows)),
-                false => ColumnBuilder::Categories(CategoryBuilder {
-                    codes: Vec::with_capacity(self.kept_rows),
-                    numeric: column.text.is_none(),
-                    limit: if i == last {
-                        MAX_CLASSES
-                    } else {
-                        MAX_CATEGORIES
-                    },
-                    target: i == last,
-                    ..CategoryBuilder::default()
-                }),
-            });
-        }
-        Ok(builders)
-    }
-}
-
-impl ColumnScan {
-    /// Looks at a cell, and says whether it has a value.
-    fn see(&mut self, row: &Row<'_>, cell: &str, target: bool) -> bool {
-        if is_missing(cell) {
-            return false;
-        }
-        match (cell.parse::<f32>(), cell.parse::<f64>()) {
-            (Ok(number), Ok(exact)) if number.is_finite() => {
-                self.numbers += 1;
-                self.fractions |= exact.fract() != 0.0;
-                if target && self.few.len() <= AUTO_CLASSES && !self.few.contains(&exact) {
-                    self.few.push(exact);
-                }
-            }
-            (Ok(_), _) => {
-                self.not_finite
-                    .get_or_insert_with(|| (row.line, cell.to_owned()));
-            }
-            (Err(_), _) => {
-                self.text.get_or_insert_with(|| (row.line, cell.to_owned()));
-            }
-        }
-        true
-    }
-
-    fn check(&self) -> Result<(), CsvProblem> {
-        match (&self.text, &self.not_finite) {
-            // Among text, `inf` is a word like others.
-            (None, Some((line, text))) => Err(CsvProblem::NotFinite {
-                line: *line,
-                column: self.name.clone(),
-                text: text.clone(),
-            }),
-            (None, None) if self.numbers == 0 => Err(CsvProblem::NoValues {
-                column: self.name.clone(),
-            }),
-            _ => Ok(()),
-        }
-    }
-
-    fn need_numbers(&self) -> Result<bool, CsvProblem> {
-        match &self.text {
-            None => Ok(true),
-            Some((line, text)) => Err(CsvProblem::NotANumber {
-                line: *line,
-                column: self.name.clone(),
-                text: text.clone(),
-                hint: "correct it, or set `task` to `classification`",
-            }),
-        }
-    }
+        Ok(ColumnBuilder::Categories(CategoryBuilder {
+            codes: Vec::with_capacity(scan.kept_rows),
+            numeric: column.text.is_none().then_some(format),
+            limit: if i == last {
+                MAX_CLASSES
+            } else {
+                MAX_CATEGORIES
+            },
+            target: i == last,
+            ..CategoryBuilder::default()
+        }))
+    };
+    scan.columns.iter().enumerate().map(builder).collect()
 }
 
 /// Takes the values of one column.
 enum ColumnBuilder {
-    Numbers(Vec<f32>),
+    Numbers(NumberFormat, Vec<f32>),
+    /// Numbers of each part.
+    Dates(DateReading, Vec<Vec<f32>>),
     Categories(CategoryBuilder),
 }
 
@@ -306,7 +215,8 @@ struct CategoryBuilder {
     codes: Vec<u32>,
     names: Vec<String>,
     index: HashMap<String, u32>,
-    numeric: bool,
+    /// Format of the numbers, if all are numbers.
+    numeric: Option<NumberFormat>,
     target: bool,
     limit: usize,
     /// Hashes of all values, once there are more than the limit.
@@ -318,20 +228,51 @@ impl ColumnBuilder {
     fn push(&mut self, cell: &str) {
         match self {
             // The first pass has seen that cells with a value are numbers.
-            Self::Numbers(numbers) if is_missing(cell) => numbers.push(f32::NAN),
-            Self::Numbers(numbers) => numbers.push(cell.parse().unwrap_or(f32::NAN)),
+            Self::Numbers(_, numbers) if is_missing(cell) => numbers.push(f32::NAN),
+            Self::Numbers(format, numbers) => numbers.push(format.parse(cell).unwrap_or(f32::NAN)),
+            Self::Dates(dates, numbers) => {
+                let moment = match is_missing(cell) {
+                    true => None,
+                    false => DateFormat(dates.format.as_deref()).read(cell),
+                };
+                for (part, numbers) in dates.parts.iter().zip(numbers) {
+                    numbers.push(moment.map_or(f32::NAN, |moment| date::number(moment, *part)));
+                }
+            }
             Self::Categories(builder) => builder.push(cell),
         }
     }
 
-    fn finish(self, scan: &ColumnScan) -> Result<Column, CsvProblem> {
-        let builder = match self {
-            Self::Numbers(numbers) => return Ok(Column::Numbers(numbers)),
-            Self::Categories(builder) => builder,
+    /// Adds the column, or all parts of its dates.
+    fn finish(
+        self,
+        scan: &ColumnScan,
+        finished: &mut Vec<FeatureColumn>,
+    ) -> Result<(), CsvProblem> {
+        let mut add = |values, date| {
+            let name = scan.name.clone();
+            finished.push(FeatureColumn { name, date, values });
         };
+        match self {
+            Self::Numbers(_, numbers) => add(Column::Numbers(numbers), None),
+            Self::Dates(DateReading { format, parts, .. }, numbers) => {
+                for (part, numbers) in parts.into_iter().zip(numbers) {
+                    let format = format.clone();
+                    let date = DateFeature { format, part };
+                    add(Column::Numbers(numbers), Some(date));
+                }
+            }
+            Self::Categories(builder) => add(builder.finish(scan)?, None),
+        }
+        Ok(())
+    }
+}
+
+impl CategoryBuilder {
+    fn finish(self, scan: &ColumnScan) -> Result<Column, CsvProblem> {
         let column = scan.name.clone();
-        let count = builder.excess.len();
-        if count > 0 && builder.target {
+        let count = self.excess.len();
+        if count > 0 && self.target {
             return Err(CsvProblem::TooManyClasses { column, count });
         }
         if count > 0 {
@@ -344,19 +285,17 @@ impl ColumnBuilder {
             });
         }
         Ok(Column::Categories {
-            codes: builder.codes,
-            names: builder.names,
-            numeric: builder.numeric,
+            codes: self.codes,
+            names: self.names,
+            numeric: self.numeric.is_some(),
         })
     }
-}
 
-impl CategoryBuilder {
     fn push(&mut self, cell: &str) {
         if is_missing(cell) {
             self.codes.push(MISSING);
-        } else if self.numeric {
-            self.push_name(&canonical(cell));
+        } else if let Some(format) = self.numeric {
+            self.push_name(&canonical(cell, format));
         } else {
             self.push_name(cell);
         }
@@ -382,10 +321,10 @@ impl CategoryBuilder {
 }
 
 /// One name for one number: `1`, `1.0` and `+1` are the same class.
-fn canonical(cell: &str) -> String {
-    match cell.parse::<f64>() {
+fn canonical(cell: &str, format: NumberFormat) -> String {
+    match format.parse::<f64>(cell) {
         // Adding 0 makes -0 and 0 the same.
-        Ok(number) => (number + 0.0).to_string(),
-        Err(_) => cell.to_owned(),
+        Some(number) => (number + 0.0).to_string(),
+        None => cell.to_owned(),
     }
 }

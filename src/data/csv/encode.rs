@@ -2,11 +2,14 @@
 
 use std::path::Path;
 
-use cuttlefish_core::topology::spec::Missing;
+use cuttlefish_core::topology::spec::{CsvSource, Missing};
 
-use super::columns::{Column, MISSING, is_missing};
+use super::columns::{Column, FeatureColumn, MISSING, is_missing};
+use super::date::{self, DateFormat};
+use super::number::NumberFormat;
 use super::problem::nearest;
 use super::table::{Row, Table};
+use super::text::decode;
 use super::{CellPositions, CsvProblem, MAX_VALUES};
 use crate::data::Error;
 use crate::data::encoder::{ColumnEncoder, Encoder, Encoding};
@@ -33,23 +36,28 @@ enum Cell<'a> {
 
 /// Learns from the training rows.
 pub(super) fn fit(
-    columns: &[(String, Column)],
+    columns: &[FeatureColumn],
     train: &[u32],
-    missing: Missing,
+    options: &CsvSource,
 ) -> Result<Encoder, CsvProblem> {
-    let fit = |(name, column): &(String, Column)| {
-        let kind = match column {
-            Column::Numbers(numbers) => fit_numbers(numbers, train, missing),
+    let missing = options.missing;
+    let fit = |column: &FeatureColumn| {
+        let name = column.name.clone();
+        let kind = match &column.values {
+            Column::Numbers(numbers) => fit_numbers(numbers, train, missing, column),
             Column::Categories { codes, names, .. } => fit_categories(codes, names, train, missing),
         };
-        let kind = kind.ok_or_else(|| CsvProblem::NoTrainingValues {
-            column: name.clone(),
-        })?;
-        let name = name.clone();
-        Ok(ColumnEncoder { name, kind })
+        match kind {
+            Some(kind) => Ok(ColumnEncoder { name, kind }),
+            None => Err(CsvProblem::NoTrainingValues { column: name }),
+        }
     };
     let columns = columns.iter().map(fit).collect::<Result<_, _>>()?;
-    Ok(Encoder { missing, columns })
+    Ok(Encoder {
+        missing,
+        format: options.format(),
+        columns,
+    })
 }
 
 /// Encodes the rows of another table: columns are matched by name, their order is free, and
@@ -64,7 +72,9 @@ pub fn encode_table(encoder: &Encoder, path: &Path) -> Result<EncodedTable, Erro
 
 /// Like [`encode_table`], for the bytes of a file.
 pub fn encode_bytes(encoder: &Encoder, bytes: &[u8]) -> Result<EncodedTable, CsvProblem> {
-    let table = Table::open(bytes)?;
+    let format = NumberFormat::from(encoder.format);
+    let text = decode(bytes, encoder.format.encoding)?;
+    let table = Table::open(&text, format)?;
     let places = places(encoder, table.header())?;
     let mut output = FeatureEncoder::new(encoder);
     let mut missing = CellPositions::default();
@@ -76,8 +86,12 @@ pub fn encode_bytes(encoder: &Encoder, bytes: &[u8]) -> Result<EncodedTable, Csv
         let absent = |(_, place): &(_, &usize)| is_missing(row.cell(**place));
         match encoder.missing {
             Missing::Error => {
-                for (column, _) in cells().filter(absent) {
-                    missing.add(row.line, &column.name);
+                let mut last = None;
+                for (column, place) in cells().filter(absent) {
+                    // A date is one cell of several features, which follow each other.
+                    if last.replace(place) != Some(place) {
+                        missing.add(row.line, &column.name);
+                    }
                 }
             }
             Missing::DropRow if cells().any(|cell| absent(&cell)) => return Ok(()),
@@ -85,7 +99,7 @@ pub fn encode_bytes(encoder: &Encoder, bytes: &[u8]) -> Result<EncodedTable, Csv
         }
         output.check_room(lines.len() + 1)?;
         for (index, (column, &place)) in cells().enumerate() {
-            output.push(index, &cell(column, row, place)?);
+            output.push(index, &cell(column, format, row, place)?);
         }
         lines.push(row.line);
         Ok(())
@@ -109,15 +123,15 @@ pub fn encode_bytes(encoder: &Encoder, bytes: &[u8]) -> Result<EncodedTable, Csv
 /// Encodes the table that the encoder was fitted on.
 pub(super) fn encode_columns(
     encoder: &Encoder,
-    columns: &[(String, Column)],
+    columns: &[FeatureColumn],
     rows: usize,
 ) -> Result<Vec<f32>, CsvProblem> {
     let mut output = FeatureEncoder::new(encoder);
     output.check_room(rows)?;
     output.values.reserve_exact(rows * output.width);
     for row in 0..rows {
-        for (index, (_, column)) in columns.iter().enumerate() {
-            let cell = match column {
+        for (index, column) in columns.iter().enumerate() {
+            let cell = match &column.values {
                 Column::Numbers(numbers) if numbers[row].is_nan() => Cell::Missing,
                 Column::Numbers(numbers) => Cell::Number(numbers[row]),
                 Column::Categories { codes, names, .. } => match codes[row] {
@@ -153,6 +167,7 @@ fn places(encoder: &Encoder, header: &[String]) -> Result<Vec<usize>, CsvProblem
 
 fn cell<'r>(
     column: &ColumnEncoder,
+    format: NumberFormat,
     row: &'r Row<'_>,
     place: usize,
 ) -> Result<Cell<'r>, CsvProblem> {
@@ -160,17 +175,30 @@ fn cell<'r>(
     if is_missing(text) {
         return Ok(Cell::Missing);
     }
-    let Encoding::Number { .. } = column.kind else {
+    let Encoding::Number { date, .. } = &column.kind else {
         return Ok(Cell::Category(text));
     };
-    match text.parse::<f32>() {
-        Ok(number) if number.is_finite() => Ok(Cell::Number(number)),
-        Ok(_) => Err(CsvProblem::NotFinite {
+    if let Some(date) = date {
+        let dates = DateFormat(date.format.as_deref());
+        let moment = dates.read(text).ok_or_else(|| CsvProblem::NotADate {
+            line: row.line,
+            column: column.name.clone(),
+            text: text.to_owned(),
+            hint: format!(
+                "in the table that the network was trained with, all are, as `{}`",
+                dates.words()
+            ),
+        })?;
+        return Ok(Cell::Number(date::number(moment, date.part)));
+    }
+    match format.parse::<f32>(text) {
+        Some(number) if number.is_finite() => Ok(Cell::Number(number)),
+        Some(_) => Err(CsvProblem::NotFinite {
             line: row.line,
             column: column.name.clone(),
             text: text.to_owned(),
         }),
-        Err(_) => Err(CsvProblem::NotANumber {
+        None => Err(CsvProblem::NotANumber {
             line: row.line,
             column: column.name.clone(),
             text: text.to_owned(),
@@ -212,6 +240,7 @@ impl<'a> FeatureEncoder<'a> {
                 mean,
                 deviation,
                 fill,
+                ..
             } => {
                 let number = match cell {
                     Cell::Number(number) => f64::from(*number),
@@ -257,7 +286,12 @@ fn scale(number: f64, mean: f64, deviation: f64) -> f32 {
 }
 
 /// `None` if no training row has a value.
-fn fit_numbers(numbers: &[f32], train: &[u32], missing: Missing) -> Option<Encoding> {
+fn fit_numbers(
+    numbers: &[f32],
+    train: &[u32],
+    missing: Missing,
+    column: &FeatureColumn,
+) -> Option<Encoding> {
     let values = train.iter().map(|&row| f64::from(numbers[row as usize]));
     let mut present: Vec<f64> = values.clone().filter(|value| !value.is_nan()).collect();
     if present.is_empty() {
@@ -283,6 +317,7 @@ fn fit_numbers(numbers: &[f32], train: &[u32], missing: Missing) -> Option<Encod
         mean: center,
         deviation: mean(squares).sqrt(),
         fill,
+        date: column.date.clone(),
     })
 }
 

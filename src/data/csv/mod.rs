@@ -2,26 +2,35 @@
 //!
 //! | module | responsibility |
 //! |---|---|
-//! | `table` | bytes to records: encoding, delimiter, header, line numbers, limits |
-//! | `columns` | records to typed columns: numbers or categories, missing cells |
+//! | `text` | bytes to text: encodings |
+//! | `table` | text to records: delimiter, header, line numbers, limits |
+//! | `number`, `date` | cells to numbers |
+//! | `scan` | the first pass: what each column is |
+//! | `suspects` | columns of text that are numbers or dates to a person |
+//! | `columns` | the second pass: records to typed columns: numbers or categories, missing cells |
 //! | `target` | the column to predict: classes or numbers |
 //! | `encode` | typed columns to features, with what was learned from the training rows |
 //!
 //! The file is read into memory once and its records are gone through twice: first to see what
-//! each column is, then to take the values. Everything after the reading of the file is a pure
-//! function of its bytes. Tested in `tests/csv.rs`, `tests/csv_problems.rs`
-//! and `tests/encode.rs`.
+//! each column is, then to take the values; in between once more where text looks like numbers or
+//! dates. Everything after the reading of the file is a pure function of its bytes. Tested in
+//! `tests/csv*.rs` and `tests/encode.rs`.
 
 mod columns;
+mod date;
 mod encode;
+mod number;
 mod problem;
+mod scan;
+mod suspects;
 mod table;
 mod target;
+mod text;
 
 use std::path::Path;
 
 use cuttlefish_core::data::{Dataset, Split, Values};
-use cuttlefish_core::topology::spec::{CsvTask, Missing};
+use cuttlefish_core::topology::spec::CsvSource;
 
 pub use self::encode::{EncodedTable, encode_bytes, encode_table};
 pub use self::problem::{CellPosition, CellPositions, CsvProblem};
@@ -46,25 +55,8 @@ pub const MAX_VALUES: usize = 1 << 28;
 /// A target of whole numbers with at most so many different values is a class.
 pub const AUTO_CLASSES: usize = 20;
 
-/// Options of a table in the topology file.
-#[derive(Clone, Copy, Debug)]
-pub struct CsvOptions<'a> {
-    /// Name of the column to predict.
-    pub target: &'a str,
-    /// Kind of the target: a class or a number.
-    pub task: CsvTask,
-    /// Treatment of missing cells.
-    pub missing: Missing,
-    /// Columns to leave out.
-    pub ignore: &'a [String],
-    /// Share of all rows that test.
-    pub test_split: f64,
-    /// Share of the other rows that validate.
-    pub validation_split: f64,
-}
-
 /// Reads the file, and parses it.
-pub fn load(path: &Path, options: &CsvOptions<'_>) -> Result<(Dataset, Encoder), Error> {
+pub fn load(path: &Path, options: &CsvSource) -> Result<(Dataset, Encoder), Error> {
     let bytes = read_file(path)?;
     parse(bytes, options).map_err(|problem| Error::Csv {
         path: path.to_owned(),
@@ -75,18 +67,19 @@ pub fn load(path: &Path, options: &CsvOptions<'_>) -> Result<(Dataset, Encoder),
 /// Makes a data set of the bytes of a file, and an encoder that encodes further rows like it.
 ///
 /// Numbers are scaled to mean 0 and deviation 1, categories become one feature each; both as the
-/// training rows have them. Regression targets stay as they are: a loss in the target's own unit
-/// is one that people can read.
-pub fn parse(bytes: Vec<u8>, options: &CsvOptions<'_>) -> Result<(Dataset, Encoder), CsvProblem> {
+/// training rows have them. Regression targets stay as they are: their scaling is part of the network's
+/// training, and people never see a scaled one.
+pub fn parse(bytes: Vec<u8>, options: &CsvSource) -> Result<(Dataset, Encoder), CsvProblem> {
     let columns = {
-        let table = table::Table::open(&bytes)?;
+        let text = text::decode(&bytes, options.encoding)?;
+        let table = table::Table::open(&text, options.format().into())?;
         columns::read(&table, options)?
     };
     // The typed columns have all that is needed; the text is as large as they are.
     drop(bytes);
-    let task = target::task(options, columns.target)?;
+    let task = target::task(options.target.clone(), columns.target)?;
     let split = Split::fixed(columns.rows, options.test_split, options.validation_split);
-    let encoder = encode::fit(&columns.features, &split.train, options.missing)?;
+    let encoder = encode::fit(&columns.features, &split.train, options)?;
     let values = encode::encode_columns(&encoder, &columns.features, columns.rows)?;
     let dataset = Dataset {
         name: "csv".to_owned(),

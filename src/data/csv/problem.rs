@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::data::file::MAX_BYTES;
+
 use super::{MAX_CATEGORIES, MAX_CELL, MAX_CLASSES, MAX_COLUMNS, MAX_LINE, MAX_ROWS, MAX_VALUES};
 
 /// A cell.
@@ -32,11 +34,26 @@ pub enum CsvProblem {
     #[error("there is a header line and no rows (add one line a row)")]
     NoRows,
     /// Not UTF-8.
-    #[error("line {line}: not UTF-8 (save the file as UTF-8; compressed files must be unpacked)")]
+    #[error(
+        "line {line}: not UTF-8 (set `encoding`, to `{found}` for example; compressed files must be unpacked)"
+    )]
     Encoding {
         /// Line of the first wrong byte.
         line: u64,
+        /// An encoding that it may be.
+        found: &'static str,
     },
+    /// Not of the encoding that the topology file names.
+    #[error("line {line}: not {encoding} (set another `encoding`)")]
+    OtherEncoding {
+        /// Line of the first wrong byte.
+        line: u64,
+        /// The encoding.
+        encoding: String,
+    },
+    /// More text than may be in memory.
+    #[error("its text is longer than the limit of {MAX_BYTES} bytes (use fewer rows)")]
+    LongText,
     /// A line beyond the limit.
     #[error("line {line} is longer than the limit of {MAX_LINE} bytes (is this a CSV file?)")]
     LongLine {
@@ -140,6 +157,28 @@ pub enum CsvProblem {
         /// The target.
         column: String,
     },
+    /// The target is listed as a date.
+    #[error(
+        "column `{column}` is the target and listed under `dates`, and a date cannot be predicted \
+         (remove it from one)"
+    )]
+    TargetIsDate {
+        /// The target.
+        column: String,
+    },
+    /// A format by which no date can be read.
+    #[error(
+        "column `{column}`: no date can be read by the format `{format}`: {problem} (`%d.%m.%Y` for \
+         example)"
+    )]
+    DateFormat {
+        /// The column.
+        column: String,
+        /// Its format.
+        format: String,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// There is nothing to predict the target from.
     #[error("no columns are left beside the target `{target}` (shorten `ignore`)")]
     NoFeatures {
@@ -206,7 +245,48 @@ pub enum CsvProblem {
         /// Advice.
         hint: &'static str,
     },
-    /// A name, a date, a number with a slip of the pen.
+    /// Something else among dates.
+    #[error("line {line}, column `{column}`: `{text}` is not a date ({hint})")]
+    NotADate {
+        /// The line.
+        line: u64,
+        /// The column.
+        column: String,
+        /// The cell.
+        text: String,
+        /// Advice.
+        hint: String,
+    },
+    /// A column of numbers in another format.
+    #[error(
+        "line {line}, column `{column}`: `{text}` is a number in another format, and so are all of its column \
+         (set {hint}, or list it under `categories` or `ignore`)"
+    )]
+    NumbersAsText {
+        /// Line of the first one that is no number as it is.
+        line: u64,
+        /// The column.
+        column: String,
+        /// The cell.
+        text: String,
+        /// The options that make numbers of them.
+        hint: String,
+    },
+    /// A column of dates that nobody said are dates.
+    #[error(
+        "line {line}, column `{column}`: `{text}` is a date, and so are all of its column ({hint})"
+    )]
+    DatesAsText {
+        /// Line of the first one.
+        line: u64,
+        /// The column.
+        column: String,
+        /// The cell.
+        text: String,
+        /// Advice.
+        hint: String,
+    },
+    /// A name, a number with a slip of the pen.
     #[error(
         "column `{column}` has {count} different values and is not a number throughout: line \
          {line} has `{text}`; the limit is {MAX_CATEGORIES} (list it under `ignore`, or correct \

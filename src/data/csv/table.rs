@@ -1,9 +1,10 @@
-//! Bytes to records: the encoding, the delimiter, the header, line numbers and limits.
+//! Text to records: the delimiter, the header, line numbers and limits.
 
 use std::ops::ControlFlow;
 
 use csv::{Reader, ReaderBuilder, StringRecord};
 
+use super::number::NumberFormat;
 use super::{CsvProblem, MAX_CELL, MAX_COLUMNS, MAX_LINE, MAX_ROWS};
 
 /// Delimiters that cells may have between them, the likelier first.
@@ -34,9 +35,8 @@ impl Row<'_> {
 }
 
 impl<'a> Table<'a> {
-    /// Checks the encoding, finds the delimiter and reads the header.
-    pub fn open(bytes: &'a [u8]) -> Result<Self, CsvProblem> {
-        let text = decode(bytes)?;
+    /// Finds the delimiter and reads the header. Numbers in it, in this format, are a sign that there is none.
+    pub fn open(text: &'a str, numbers: NumberFormat) -> Result<Self, CsvProblem> {
         if text.trim().is_empty() {
             return Err(CsvProblem::Empty);
         }
@@ -60,7 +60,8 @@ impl<'a> Table<'a> {
                 columns: header.len(),
             });
         }
-        if header.iter().all(|name| name.parse::<f64>().is_ok()) {
+        let is_number = |name: &String| numbers.parse::<f64>(name).is_some();
+        if header.iter().all(is_number) {
             return Err(CsvProblem::NoHeader {
                 first: header.swap_remove(0),
             });
@@ -148,13 +149,6 @@ fn read(reader: &mut Reader<&[u8]>, record: &mut StringRecord) -> Result<bool, C
         .map_err(|error| CsvProblem::Csv(error.to_string()))
 }
 
-fn decode(bytes: &[u8]) -> Result<&str, CsvProblem> {
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    str::from_utf8(bytes).map_err(|error| CsvProblem::Encoding {
-        line: 1 + count_lines(&bytes[..error.valid_up_to()]),
-    })
-}
-
 /// Long lines are refused before the parser makes room for their cells.
 fn check_lines(text: &str) -> Result<(), CsvProblem> {
     let mut line = 1;
@@ -223,7 +217,7 @@ impl<'a> Lines<'a> {
 }
 
 /// Line ends: `\n`, `\r\n`, and `\r` alone.
-fn count_lines(bytes: &[u8]) -> u64 {
+pub(super) fn count_lines(bytes: &[u8]) -> u64 {
     let mut lines = 0;
     for (i, &byte) in bytes.iter().enumerate() {
         let lone = byte == b'\r' && bytes.get(i + 1) != Some(&b'\n');

@@ -2,12 +2,11 @@
 
 use cuttlefish_core::data::Task;
 
+use super::CsvProblem;
 use super::columns::Column;
-use super::{CsvOptions, CsvProblem};
 
 /// Class names are sorted, as numbers if all are; numbers are kept as they are.
-pub(super) fn task(options: &CsvOptions<'_>, target: Column) -> Result<Task, CsvProblem> {
-    let target_name = options.target.to_owned();
+pub(super) fn task(target_name: String, target: Column) -> Result<Task, CsvProblem> {
     let (codes, names, numeric) = match target {
         Column::Numbers(targets) => {
             return Ok(Task::Regression {

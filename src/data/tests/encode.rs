@@ -2,16 +2,23 @@
 
 use std::fmt::Write as _;
 
-use cuttlefish_core::topology::spec::Missing;
+use cuttlefish_core::topology::spec::{CsvSource, Missing};
 
-use super::csv::{OPTIONS, floats, read};
+use super::csv::{floats, options, read};
 use crate::data::Encoder;
-use crate::data::csv::{CsvOptions, CsvProblem, encode_bytes, encode_table};
+use crate::data::csv::{CsvProblem, encode_bytes, encode_table};
 
 const TABLE: &str = "size,colour,y\n1,red,cat\n3,blue,dog\n1,red,ant\n3,red,cat\n";
 
 fn fit_encoder(missing: Missing) -> Encoder {
-    read(TABLE, &CsvOptions { missing, ..OPTIONS }).1
+    read(
+        TABLE,
+        &CsvSource {
+            missing,
+            ..options()
+        },
+    )
+    .1
 }
 
 #[track_caller]
@@ -21,7 +28,7 @@ fn check_problem(encoder: &Encoder, text: &str, expected: &str) {
 }
 
 /// 50 rows; those that do not train have numbers and categories of their own.
-fn outliers(options: &CsvOptions<'_>) -> (String, Vec<bool>) {
+fn outliers(options: &CsvSource) -> (String, Vec<bool>) {
     let plain = (0..50).fold("x,c,y\n".to_owned(), |mut text, i| {
         writeln!(text, "{i},u,{}", i % 2).unwrap();
         text
@@ -43,10 +50,10 @@ fn outliers(options: &CsvOptions<'_>) -> (String, Vec<bool>) {
 #[test]
 fn everything_is_fitted_on_training_rows_only() {
     for (test_split, validation_split) in [(0.3, 0.0), (0.0, 0.3), (0.2, 0.2)] {
-        let options = CsvOptions {
+        let options = CsvSource {
             test_split,
             validation_split,
-            ..OPTIONS
+            ..options()
         };
         let (text, trains) = outliers(&options);
         assert!(trains.contains(&false));
@@ -70,10 +77,10 @@ fn everything_is_fitted_on_training_rows_only() {
 
 #[test]
 fn fill_is_fitted_on_training_rows_only() {
-    let options = CsvOptions {
+    let options = CsvSource {
         missing: Missing::Mean,
         test_split: 0.3,
-        ..OPTIONS
+        ..options()
     };
     let (text, trains) = outliers(&options);
     let test_row = trains.iter().position(|train| !train).unwrap();
@@ -93,10 +100,10 @@ fn fill_is_fitted_on_training_rows_only() {
 
 #[test]
 fn column_without_training_values_is_refused() {
-    let options = CsvOptions {
+    let options = CsvSource {
         missing: Missing::Mean,
         test_split: 0.5,
-        ..OPTIONS
+        ..options()
     };
     let (text, trains) = outliers(&options);
     let lines = text.lines().enumerate().map(|(i, line)| match i {
@@ -112,7 +119,7 @@ fn column_without_training_values_is_refused() {
 
 #[test]
 fn saved_encoder_encodes_the_same_bits() {
-    let (dataset, encoder) = read(TABLE, &OPTIONS);
+    let (dataset, encoder) = read(TABLE, &options());
     let json = serde_json::to_string(&encoder).unwrap();
     let saved: Encoder = serde_json::from_str(&json).unwrap();
     assert_eq!(saved, encoder);
@@ -194,7 +201,7 @@ fn tables_that_do_not_fit_are_refused() {
 
 #[test]
 fn numbers_far_from_training_stay_finite() {
-    let (_, encoder) = read("x,y\n1e-38,a\n2e-38,b\n", &OPTIONS);
+    let (_, encoder) = read("x,y\n1e-38,a\n2e-38,b\n", &options());
     let encoded = encode_bytes(&encoder, b"x\n3e38\n-3e38\n").unwrap();
     assert_eq!(encoded.values, [f32::MAX, f32::MIN]);
 }

@@ -1,7 +1,10 @@
 //! Tests of the data sources.
 
 mod csv;
+mod csv_dates;
+mod csv_formats;
 mod csv_problems;
+mod csv_random;
 mod digits;
 mod encode;
 mod examples;

@@ -4,6 +4,7 @@ mod help;
 mod life;
 mod own;
 mod render;
+mod tables;
 mod targets;
 mod usage;
 mod weights;

@@ -215,19 +215,6 @@ fn early_stopping_needs_something_to_watch() {
 }
 
 #[test]
-fn a_csv_source_is_complete() {
-    let with = |keys: &str| VALID.replace("source: digits", &format!("source: csv, {keys}"));
-    check(&with("path: a.csv, target: y"), &[]);
-    check(
-        &with("path: '', target: y, ignore: [x, y]"),
-        &[
-            "2:27: data.path: the path is empty (name a CSV file)",
-            "2:39: data.target: `y` is also in `ignore` (a column cannot be both)",
-        ],
-    );
-}
-
-#[test]
 fn sizes_are_bounded() {
     let wide = "{type: dense, units: 65536}";
     check(
