@@ -2,21 +2,19 @@
 
 use std::path::PathBuf;
 
-use ndarray::ArrayView2;
 use serde_json::{Value, json};
 
 use super::{Exit, Failure, print, print_json, tell};
 use crate::config::Config;
-use crate::record::RowFormat;
 use crate::run::Run;
 use crate::run::predict::{Predictions, read_rows};
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Prints CSV: for classes the row, the class and the probability of each \
-    class; for numbers the row and the prediction. A run on a table takes a CSV file with the \
-    same columns; a run on pictures takes an IDX file, gzipped or not, or a CSV file with a column \
-    a pixel.\n\nExamples:\n  \
+    after_help = "Prints CSV: the row, of a text file its line, and for classes the class and the \
+    probability of each class, for numbers the prediction. Rows count from 0, without a header; \
+    lines count from 1, as an editor does. A run on a table takes a CSV file with the same columns; \
+    a run on pictures takes an IDX file, gzipped or not, or a CSV file with a column a pixel.\n\nExamples:\n  \
     cuttlefish predict mnist-mlp --input t10k-images-idx3-ubyte.gz > answers.csv\n  \
     cuttlefish predict houses --input new.csv --json"
 )]
@@ -42,43 +40,45 @@ pub async fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
         ));
     }
     let predictions = run.predict_rows(&saved, &rows).await?;
-    let (format, numbers) = (&predictions.format, &predictions.numbers);
-    let outputs = predictions.outputs.view();
     if args.json {
-        let documents = json_rows(format, numbers, outputs);
+        let documents = documents(&predictions);
         print_json(&json!({"run": args.run, "predictions": documents}))?;
     } else {
-        print(&header(format))?;
-        print(&csv_rows(format, numbers, outputs))?;
+        print(&header(&predictions))?;
+        print(&csv_rows(&predictions))?;
     }
     Ok(Exit::Ok)
 }
 
-fn header(format: &RowFormat) -> String {
-    let mut line = vec!["row".to_owned()];
+fn header(predictions: &Predictions) -> String {
+    let Predictions { format, places, .. } = predictions;
+    let mut cells = vec!["row".to_owned()];
+    cells.extend(places.lines.iter().map(|_| "line".to_owned()));
     match &format.classes {
         Some(classes) => {
-            line.push("class".to_owned());
-            line.extend(classes.iter().map(|class| format!("p({class})")));
+            cells.push("class".to_owned());
+            cells.extend(classes.iter().map(|class| format!("p({class})")));
         }
-        None => line.push(format.target.clone().unwrap_or_default()),
+        None => cells.push(format.target.clone().unwrap_or_default()),
     }
-    csv_line(&line)
+    csv_line(&cells)
 }
 
-fn csv_rows(format: &RowFormat, names: &[u64], outputs: ArrayView2<'_, f32>) -> String {
+fn csv_rows(predictions: &Predictions) -> String {
+    let Predictions { format, places, .. } = predictions;
     let mut text = String::new();
-    for (name, outputs) in names.iter().zip(outputs.rows()) {
-        let mut line = vec![name.to_string()];
+    for (index, outputs) in predictions.outputs.rows().into_iter().enumerate() {
+        let mut cells = vec![places.rows[index].to_string()];
+        cells.extend(places.lines.iter().map(|lines| lines[index].to_string()));
         match &format.classes {
             Some(classes) => {
-                line.push(classes[Predictions::class(outputs)].clone());
+                cells.push(classes[Predictions::class(outputs)].clone());
                 let all = Predictions::probabilities(classes.len(), outputs);
-                line.extend(all.iter().map(|p| format!("{p:.6}")));
+                cells.extend(all.iter().map(|p| format!("{p:.6}")));
             }
-            None => line.push(outputs[0].to_string()),
+            None => cells.push(outputs[0].to_string()),
         }
-        text.push_str(&csv_line(&line));
+        text.push_str(&csv_line(&cells));
     }
     text
 }
@@ -91,22 +91,25 @@ fn csv_line(cells: &[String]) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-fn json_rows(format: &RowFormat, names: &[u64], outputs: ArrayView2<'_, f32>) -> Vec<Value> {
-    names
-        .iter()
-        .zip(outputs.rows())
-        .map(|(name, outputs)| match &format.classes {
+fn documents(predictions: &Predictions) -> Vec<Value> {
+    let Predictions { format, places, .. } = predictions;
+    let rows = predictions.outputs.rows().into_iter().enumerate();
+    rows.map(|(index, outputs)| {
+        let mut document = json!({"row": places.rows[index]});
+        if let Some(lines) = &places.lines {
+            document["line"] = json!(lines[index]);
+        }
+        match &format.classes {
             Some(classes) => {
                 let all = Predictions::probabilities(classes.len(), outputs);
                 let all = classes.iter().cloned().zip(all.iter().map(|p| json!(p)));
                 let all: serde_json::Map<String, Value> = all.collect();
-                json!({
-                    "row": name,
-                    "class": classes[Predictions::class(outputs)],
-                    "probabilities": all,
-                })
+                document["class"] = json!(classes[Predictions::class(outputs)]);
+                document["probabilities"] = json!(all);
             }
-            None => json!({"row": name, "prediction": outputs[0]}),
-        })
-        .collect()
+            None => document["prediction"] = json!(outputs[0]),
+        }
+        document
+    })
+    .collect()
 }

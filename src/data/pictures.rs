@@ -6,7 +6,16 @@ use super::Error;
 use super::file::read_file;
 use super::idx;
 
-/// The pixels of all pictures in `path`, scaled as in training, row-major `[pictures, features]`.
+/// Pictures of a file.
+#[derive(Debug, PartialEq)]
+pub struct Pictures {
+    /// Pixels of all pictures, scaled as in training, row-major `[pictures, features]`.
+    pub values: Vec<f32>,
+    /// Line of the file on which each begins, from 1; `None` for IDX, which has no lines.
+    pub lines: Option<Vec<u64>>,
+}
+
+/// The pictures in `path`.
 ///
 /// An IDX file is known by its first bytes, gzipped or not. In a CSV file a first line that is not
 /// made of numbers is taken for a header.
@@ -15,7 +24,7 @@ pub fn read(
     features: usize,
     image: Option<(usize, usize)>,
     scale: Option<f32>,
-) -> Result<Vec<f32>, Error> {
+) -> Result<Pictures, Error> {
     let scale = scale.unwrap_or(1.0);
     let bytes = read_file(path)?;
     let is_gzip = bytes.starts_with(&[0x1f, 0x8b]);
@@ -33,11 +42,11 @@ pub fn read(
                 problem: format!("it has the shape {dims:?}, not pictures of {expected} pixels"),
             });
         }
-        return Ok(pictures
-            .values
-            .iter()
-            .map(|&b| f32::from(b) * scale)
-            .collect());
+        let pixels = pictures.values.iter();
+        return Ok(Pictures {
+            values: pixels.map(|&byte| f32::from(byte) * scale).collect(),
+            lines: None,
+        });
     }
     table(&bytes, features, scale).map_err(|problem| Error::Pictures {
         path: path.to_owned(),
@@ -45,13 +54,13 @@ pub fn read(
     })
 }
 
-fn table(bytes: &[u8], features: usize, scale: f32) -> Result<Vec<f32>, String> {
+fn table(bytes: &[u8], features: usize, scale: f32) -> Result<Pictures, String> {
     let mut reader = csv::ReaderBuilder::new()
         .has_headers(false)
         .flexible(true)
         .trim(csv::Trim::All)
         .from_reader(bytes);
-    let mut values = Vec::new();
+    let (mut values, mut lines) = (Vec::new(), Vec::new());
     for (index, record) in reader.records().enumerate() {
         let record = record.map_err(|error| error.to_string())?;
         let line = record
@@ -73,7 +82,10 @@ fn table(bytes: &[u8], features: usize, scale: f32) -> Result<Vec<f32>, String> 
             })
             .collect();
         match pixels {
-            Ok(pixels) => values.extend(pixels.iter().map(|pixel| pixel * scale)),
+            Ok(pixels) => {
+                values.extend(pixels.iter().map(|pixel| pixel * scale));
+                lines.push(line);
+            }
             Err(_) if index == 0 => {}
             Err(cell) => return Err(format!("line {line}: `{cell}` is not a number")),
         }
@@ -81,7 +93,10 @@ fn table(bytes: &[u8], features: usize, scale: f32) -> Result<Vec<f32>, String> 
     if values.is_empty() {
         return Err("it has no rows".to_owned());
     }
-    Ok(values)
+    Ok(Pictures {
+        values,
+        lines: Some(lines),
+    })
 }
 
 #[cfg(test)]
@@ -90,11 +105,17 @@ mod tests {
 
     #[test]
     fn a_table_of_pixels_may_have_a_header() {
+        let pictures = |values: &[f32], lines: &[u64]| {
+            Ok(Pictures {
+                values: values.to_vec(),
+                lines: Some(lines.to_vec()),
+            })
+        };
         assert_eq!(
-            table(b"a,b\n1,2\n3,4\n", 2, 0.5),
-            Ok(vec![0.5, 1.0, 1.5, 2.0])
+            table(b"a,b\n1,2\n\n3,4\n", 2, 0.5),
+            pictures(&[0.5, 1.0, 1.5, 2.0], &[2, 4])
         );
-        assert_eq!(table(b"1,2\n", 2, 1.0), Ok(vec![1.0, 2.0]));
+        assert_eq!(table(b"1,2\n", 2, 1.0), pictures(&[1.0, 2.0], &[1]));
     }
 
     #[test]

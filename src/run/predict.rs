@@ -21,10 +21,19 @@ const BATCH: usize = 1024;
 pub struct EncodedRows {
     /// `[rows, features]`.
     pub values: Array2<f32>,
-    /// Numbers of the rows: their lines in a table, their places in a file of pictures.
-    pub numbers: Vec<u64>,
+    /// Places of the rows in the file.
+    pub places: RowPlaces,
     /// Columns with categories that training never saw, and the number of such cells.
     pub unseen: Vec<(String, usize)>,
+}
+
+/// Places of rows in their file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RowPlaces {
+    /// Position of each among all rows of the file, from 0; a header is no row.
+    pub rows: Vec<u64>,
+    /// Line of a text file on which each begins, from 1; `None` for a file of another kind.
+    pub lines: Option<Vec<u64>>,
 }
 
 /// Answers of a network.
@@ -32,8 +41,8 @@ pub struct EncodedRows {
 pub struct Predictions {
     /// Form of the rows, with the names of classes or target.
     pub format: RowFormat,
-    /// Numbers of the rows.
-    pub numbers: Vec<u64>,
+    /// Places of the rows in the file.
+    pub places: RowPlaces,
     /// `[rows, outputs]`: a probability a class (or that of the second one of two), or the predicted number.
     pub outputs: Array2<f32>,
 }
@@ -62,24 +71,32 @@ impl Predictions {
 /// # Errors
 /// When they are not of the run's form.
 pub fn read_rows(path: &Path, format: &RowFormat) -> Result<EncodedRows, Error> {
-    let (values, numbers, unseen) = match (&format.encoder, format.scale) {
+    let (values, places, unseen) = match (&format.encoder, format.scale) {
         (Some(encoder), _) => {
             let encoded = encode_table(encoder, path)?;
             let unseen = encoded.unseen.into_iter();
             let unseen = unseen.map(|(column, count)| (column, count as usize));
-            (encoded.values, encoded.lines, unseen.collect())
+            let places = RowPlaces {
+                rows: encoded.rows,
+                lines: Some(encoded.lines),
+            };
+            (encoded.values, places, unseen.collect())
         }
         (None, scale) => {
-            let values = pictures::read(path, format.features, format.image, scale)?;
-            let rows = (values.len() / format.features.max(1)) as u64;
-            (values, (0..rows).collect(), Vec::new())
+            let pictures = pictures::read(path, format.features, format.image, scale)?;
+            let rows = (pictures.values.len() / format.features.max(1)) as u64;
+            let places = RowPlaces {
+                rows: (0..rows).collect(),
+                lines: pictures.lines,
+            };
+            (pictures.values, places, Vec::new())
         }
     };
-    let values = Array2::from_shape_vec((numbers.len(), format.features), values)
+    let values = Array2::from_shape_vec((places.rows.len(), format.features), values)
         .map_err(|error| Error::Corrupt(error.to_string()))?;
     Ok(EncodedRows {
         values,
-        numbers,
+        places,
         unseen,
     })
 }
@@ -107,7 +124,7 @@ impl Run {
         let outputs = self.outputs(saved, rows.values.view()).await?;
         Ok(Predictions {
             format: saved.record.rows.clone(),
-            numbers: rows.numbers.clone(),
+            places: rows.places.clone(),
             outputs,
         })
     }

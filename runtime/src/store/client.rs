@@ -13,6 +13,7 @@ use aws_sdk_dynamodb::config::{
 use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
 
 use super::Error;
+use super::waiting::telling;
 
 const CONNECT_WITHIN: Duration = Duration::from_secs(3);
 /// Longer than the 5 s that the embedded database waits for another process.
@@ -21,7 +22,7 @@ const OPERATION_WITHIN: Duration = Duration::from_secs(25);
 const ATTEMPTS: u32 = 5;
 /// Attempts where nobody waits but a person, for services that take few requests a second.
 const PATIENT_ATTEMPTS: u32 = 10;
-const PATIENT_OPERATION_WITHIN: Duration = Duration::from_secs(120);
+pub(super) const PATIENT_OPERATION_WITHIN: Duration = Duration::from_secs(120);
 /// The SDK doubles this with full jitter.
 const FIRST_BACKOFF: Duration = Duration::from_millis(50);
 const MAX_BACKOFF: Duration = Duration::from_secs(2);
@@ -137,9 +138,10 @@ pub async fn credentials_from_environment() -> Result<String, Error> {
 }
 
 fn https() -> SharedHttpClient {
-    aws_smithy_http_client::Builder::new()
+    let client = aws_smithy_http_client::Builder::new()
         .tls_provider(tls::Provider::Rustls(CryptoMode::Ring))
-        .build_https()
+        .build_https();
+    telling(client)
 }
 
 async fn environment(http: &SharedHttpClient) -> SdkConfig {
