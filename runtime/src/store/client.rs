@@ -22,7 +22,7 @@ const OPERATION_WITHIN: Duration = Duration::from_secs(25);
 const ATTEMPTS: u32 = 5;
 /// Attempts where nobody waits but a person, for services that take few requests a second.
 const PATIENT_ATTEMPTS: u32 = 10;
-pub(super) const PATIENT_OPERATION_WITHIN: Duration = Duration::from_secs(120);
+const PATIENT_OPERATION_WITHIN: Duration = Duration::from_secs(120);
 /// The SDK doubles this with full jitter.
 const FIRST_BACKOFF: Duration = Duration::from_millis(50);
 const MAX_BACKOFF: Duration = Duration::from_secs(2);

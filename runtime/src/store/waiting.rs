@@ -1,4 +1,4 @@
-//! Word of a service that does not answer: the SDK tries again for a minute or two, and says nothing meanwhile.
+//! Word of a service that does not answer: the SDK tries again for up to two minutes, and says nothing meanwhile.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -68,11 +68,8 @@ impl HttpConnector for Telling<SharedHttpConnector> {
         let silent = lock(&silence).asked(Instant::now());
         if let Some(silent) = silent {
             let host = host(request.uri()).to_owned();
-            tracing::warn!(
-                "{host} has not answered for {} s; it is tried again for up to {} s",
-                silent.as_secs(),
-                super::client::PATIENT_OPERATION_WITHIN.as_secs()
-            );
+            let seconds = silent.as_secs();
+            tracing::warn!("{host} has not answered for {seconds} s; it is tried again");
         }
         let answer = self.inner.call(request);
         HttpConnectorFuture::new(async move {
