@@ -232,7 +232,8 @@ impl Bench<'_> {
         let ticks = trained["ticks"].as_f64().context("ticks")?;
         let tests = plan.ticks.test as f64;
         let training = ticks - tests;
-        let planned = training * plan.per_tick.messages as f64 + tests * forward(|t| t.messages, 1);
+        let planned =
+            training * plan.per_tick.deliveries as f64 + tests * forward(|t| t.deliveries, 1);
         let planned_bytes = training * plan.per_tick.wire_bytes as f64
             + tests * forward(|t| t.wire_bytes, fixed_len::FORWARD as u64);
         let per_neuron = deliveries / ticks / plan.totals.neurons as f64;

@@ -80,6 +80,15 @@ pub enum Error {
         /// The operating system's error.
         source: std::io::Error,
     },
+    /// A run whose process ended before the run was recorded.
+    #[error(
+        "read run `{run}`: it was ended while it began, and nothing was committed (begin it anew with \
+         `cuttlefish train FILE`, or remove what is left of it with `cuttlefish down {run}`)"
+    )]
+    NeverBegun {
+        /// The name.
+        run: String,
+    },
     /// The directory is there, but not what a run leaves behind.
     #[error("read run `{run}`: {problem} (remove what is left of it with `cuttlefish down {run}`)")]
     Broken {

@@ -60,7 +60,7 @@ fn of_one_kind(graph: &Graph, traffic: &Traffic) -> MessageGroup {
     } else {
         Address::Synapse(index)
     };
-    let payload = vec![0; (traffic.wire_bytes / traffic.messages) as usize];
+    let payload = vec![0; (traffic.wire_bytes / traffic.deliveries) as usize];
     if traffic.kind == TrafficKind::Forward {
         return MessageGroup {
             exchange: names::layer_exchange(run, &layer.name),
@@ -84,7 +84,7 @@ fn of_one_kind(graph: &Graph, traffic: &Traffic) -> MessageGroup {
     };
     MessageGroup {
         exchange: names::exchange(run),
-        keys: (0..traffic.messages as usize).map(key).collect(),
+        keys: (0..traffic.deliveries as usize).map(key).collect(),
         payload,
     }
 }
@@ -173,7 +173,7 @@ pub async fn ticks_per_second(
             );
             let mut consumer = consumer.await?;
             let (received, progress) = (received.clone(), progress.clone());
-            let per_tick = plan.per_tick.messages;
+            let per_tick = plan.per_tick.deliveries;
             tokio::spawn(async move {
                 while let Some(Ok(delivery)) = consumer.next().await {
                     std::hint::black_box(&delivery.data);
@@ -190,13 +190,13 @@ pub async fn ticks_per_second(
     for _ in 0..epochs {
         let started = Instant::now();
         for _ in 0..ticks {
-            while sent >= received.load(Ordering::Relaxed) / plan.per_tick.messages + IN_FLIGHT {
+            while sent >= received.load(Ordering::Relaxed) / plan.per_tick.deliveries + IN_FLIGHT {
                 progress.notified().await;
             }
             publish(&actor_channels, &groups)?;
             sent += 1;
         }
-        while received.load(Ordering::Relaxed) < sent * plan.per_tick.messages {
+        while received.load(Ordering::Relaxed) < sent * plan.per_tick.deliveries {
             progress.notified().await;
         }
         best = best.max(ticks as f64 / started.elapsed().as_secs_f64());

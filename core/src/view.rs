@@ -97,7 +97,7 @@ pub struct NeuronBatch {
     #[serde(flatten)]
     pub outputs: Outputs,
     /// Figures of dLoss/dz.
-    pub gradient: GradientFigures,
+    pub delta: DeltaFigures,
 }
 
 /// Outputs of one neuron for a training batch, by what they are. The figures are over all rows, of a
@@ -133,7 +133,7 @@ pub struct OutputFigures {
     /// Their mean.
     pub mean: f64,
     /// The share that is exactly 0; 1 for a `relu` neuron that no row reaches any more.
-    pub zeros: f64,
+    pub zeros_ratio: f64,
 }
 
 /// Figures of dLoss/dz of one neuron over the rows of a batch, of a filter over all places of its maps.
@@ -142,7 +142,7 @@ pub struct OutputFigures {
 /// without what a regularizer adds. It is the error that the weights' gradient is computed from, not
 /// that gradient.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct GradientFigures {
+pub struct DeltaFigures {
     /// Their mean.
     pub mean: f64,
     /// Square root of the sum of their squares.
@@ -328,7 +328,7 @@ impl NeuronBatch {
                     activations: values,
                 },
             },
-            gradient: GradientFigures {
+            delta: DeltaFigures {
                 mean: mean(&deltas),
                 norm: norm(&deltas),
             },
@@ -366,7 +366,7 @@ impl OutputFigures {
             min: extreme(values, f32::min),
             max: extreme(values, f32::max),
             mean: mean(values),
-            zeros: zeros as f64 / values.len() as f64,
+            zeros_ratio: zeros as f64 / values.len() as f64,
         })
     }
 }

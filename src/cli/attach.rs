@@ -1,7 +1,7 @@
 //! `attach`: watches a run in containers, and keeps them running meanwhile.
 
 use super::screen::Screen;
-use super::train::report;
+use super::train::{end, report};
 use super::{Exit, Failure};
 use crate::config::Config;
 use crate::run::Run;
@@ -25,5 +25,7 @@ pub struct Args {
 pub async fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
     let run = Run::open(config, &args.run).await?;
     let monitor = Screen::listening(args.quiet, run.kind())?;
-    report(&run.attach(config, &monitor).await?, args.json)
+    let trained = run.attach(config, &monitor).await?;
+    report(&trained, args.json)?;
+    Ok(end(&trained, false))
 }

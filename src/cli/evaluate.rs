@@ -44,7 +44,7 @@ pub async fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
     let evaluated = run.evaluate(part, config).await?;
     let (name, evaluation) = (part_name(part), &evaluated.evaluation);
     if args.json {
-        print_json(&json!({"run": args.run, "part": name, "evaluation": evaluation}))?;
+        print_json(&json!({"run": args.run, "part": part.word(), "evaluation": evaluation}))?;
     } else {
         print(&report::summary::evaluation(
             name,

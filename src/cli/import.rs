@@ -12,7 +12,7 @@ use crate::config::Config;
 use crate::data::file::read_file;
 use crate::deploy::TargetKind;
 use crate::import::{self, ImportOptions};
-use crate::run::{Error, PreparedRun, RunRequest, TopologySource, bring_up};
+use crate::run::{Error, PreparedRun, RunRequest, TopologySource, bring_up, recorded_layers};
 
 #[derive(Debug, clap::Args)]
 #[command(
@@ -76,7 +76,8 @@ pub async fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
         overwrite: args.overwrite,
     };
     let prepared = PreparedRun::from_topology(&request, config).await?;
-    let layers = prepared.workload.record.topology.network.layers.clone();
+    let record = &prepared.workload.record;
+    let layers = recorded_layers(prepared.dir.name(), record)?;
     let import_options = ImportOptions {
         layout: args.layout.map(Into::into),
         ignore_extra: args.ignore_extra,

@@ -1,9 +1,12 @@
 //! `inspect` and `digest`: the numbers of a run at its last commit, and a neuron's as its container
 //! shows them.
 
+use std::ops::Range;
+
 use cuttlefish_core::math::normalization::Normalizer;
 use cuttlefish_core::network;
 use cuttlefish_core::protocol::NeuronState;
+use cuttlefish_core::topology::excerpt::Excerpt;
 use cuttlefish_core::topology::{Graph, Layer};
 use serde_json::{Map, Value, json};
 
@@ -163,7 +166,9 @@ async fn show_committed(
 fn find_layer(graph: &Graph, name: &str) -> Result<usize, Failure> {
     let layers = &graph.layers;
     layers.iter().position(|l| l.name == name).ok_or_else(|| {
-        let names: Vec<&str> = layers.iter().map(|l| l.name.as_str()).collect();
+        let one = |layer: usize| layers[layer].name.clone();
+        let several = |between: Range<usize>| format!("... ({} more)", between.len());
+        let names = Excerpt::of(layers.len()).rows(one, several);
         Failure::new(
             Exit::Usage,
             format_args!(

@@ -3,13 +3,14 @@
 use std::path::PathBuf;
 
 use clap::ValueEnum;
+use cuttlefish_core::topology::excerpt::Excerpt;
 use serde_json::{Value, json};
 
 use super::services::ServiceArgs;
 use super::{Exit, Failure, FileArgs, print, print_json};
 use crate::config::Config;
 use crate::deploy::TargetKind;
-use crate::deploy::docker::cost::Cost;
+use crate::deploy::docker::cost::{Cost, MemoryUse};
 use crate::deploy::docker::estimate::DockerEstimate;
 use crate::deploy::docker::limits::{Limit, Standing};
 use crate::deploy::estimate::Estimate;
@@ -161,19 +162,36 @@ fn row<const N: usize>(cells: [&str; N]) -> Vec<String> {
 fn memory_rows(cost: &Cost) -> Vec<Vec<String>> {
     let mut rows = vec![row([
         "expected use of",
-        "number",
+        "containers",
         "each",
         "together",
         "limit of each",
     ])];
-    for one in &cost.memory {
-        rows.push(vec![
-            one.what.clone(),
-            thousands(one.count),
-            size(one.each),
-            size(one.count.saturating_mul(one.each)),
-            one.limit.map_or("-".to_owned(), size),
-        ]);
+    let together = |of: &MemoryUse| of.containers.saturating_mul(of.expected_bytes);
+    let one = |of: &MemoryUse| {
+        vec![
+            of.used_by.clone(),
+            thousands(of.containers),
+            size(of.expected_bytes),
+            size(together(of)),
+            of.limit_bytes.map_or("-".to_owned(), size),
+        ]
+    };
+    let several = |of: &[MemoryUse]| {
+        vec![
+            format!("... {} more", thousands(of.len() as u64)),
+            thousands(of.iter().map(|of| of.containers).sum()),
+            String::new(),
+            size(of.iter().map(together).fold(0, u64::saturating_add)),
+        ]
+    };
+    // Units of all layers come first, then synapses, and then what there is once.
+    for kind in cost
+        .memory
+        .chunk_by(|one, next| one.is_unit == next.is_unit)
+    {
+        let excerpt = Excerpt::of(kind.len());
+        rows.extend(excerpt.rows(|row| one(&kind[row]), |between| several(&kind[between])));
     }
     let together = size(cost.expected_memory());
     rows.push(row([

@@ -2,22 +2,20 @@
 
 use std::path::PathBuf;
 
-use ndarray::ArrayView2;
 use serde_json::{Value, json};
 
 use super::{Exit, Failure, print, print_json, tell};
 use crate::config::Config;
-use crate::record::RowFormat;
 use crate::run::Run;
 use crate::run::predict::{Predictions, read_rows};
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Prints CSV: for classes the row, the class and the probability of each \
-    class; for numbers the row and the prediction. A run on a table takes a CSV file with the \
-    same columns; a run on images or arrays takes an IDX file, gzipped or not, an npz or npy file, a \
-    PNG or JPEG file or a directory of some (each row is then named after its file), or a CSV file with \
-    a column a pixel.\n\nExamples:\n  \
+    after_help = "Prints CSV: the row, of a text file its line, of pictures their files, and for classes the class and \
+     the probability of each class, for numbers the prediction. Rows count from 0, without a header; \
+     lines count from 1, as an editor does. A run on a table takes a CSV file with the same columns; \
+     a run on images or arrays takes an IDX file, gzipped or not, an npz or npy file, a PNG or JPEG file or a \
+     directory of some, or a CSV file with a column a pixel.\n\nExamples:\n  \
     cuttlefish predict mnist-mlp --input t10k-images-idx3-ubyte.gz > answers.csv\n  \
     cuttlefish predict houses --input new.csv --json"
 )]
@@ -43,82 +41,49 @@ pub async fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
         ));
     }
     let predictions = run.predict_rows(&saved, &rows).await?;
-    let (format, names) = (&predictions.format, RowNames::of(&predictions));
-    let outputs = predictions.outputs.view();
     if args.json {
-        let documents = json_rows(format, &names, outputs);
+        let documents = documents(&predictions);
         print_json(&json!({"run": args.run, "predictions": documents}))?;
     } else {
-        print(&header(format, &names))?;
-        print(&csv_rows(format, &names, outputs))?;
+        print(&header(&predictions))?;
+        print(&csv_rows(&predictions))?;
     }
     Ok(Exit::Ok)
 }
 
-/// Names of rows: those of files, or numbers.
-enum RowNames<'a> {
-    Files(&'a [String]),
-    Numbers(&'a [u64]),
-}
-
-impl<'a> RowNames<'a> {
-    fn of(predictions: &'a Predictions) -> Self {
-        match predictions.files.as_slice() {
-            [] => Self::Numbers(&predictions.numbers),
-            files => Self::Files(files),
-        }
+fn header(predictions: &Predictions) -> String {
+    let Predictions { format, places, .. } = predictions;
+    let mut cells = vec!["row".to_owned()];
+    cells.extend(places.lines.iter().map(|_| "line".to_owned()));
+    if !places.files.is_empty() {
+        cells.push("file".to_owned());
     }
-
-    /// Word for what they name.
-    fn key(&self) -> &'static str {
-        match self {
-            Self::Files(_) => "file",
-            Self::Numbers(_) => "row",
-        }
-    }
-
-    /// Each as JSON.
-    fn values(&self) -> Vec<Value> {
-        match self {
-            Self::Files(files) => files.iter().map(|file| json!(file)).collect(),
-            Self::Numbers(numbers) => numbers.iter().map(|number| json!(number)).collect(),
-        }
-    }
-
-    /// Each as text.
-    fn texts(&self) -> Vec<String> {
-        match self {
-            Self::Files(files) => files.to_vec(),
-            Self::Numbers(numbers) => numbers.iter().map(u64::to_string).collect(),
-        }
-    }
-}
-
-fn header(format: &RowFormat, names: &RowNames<'_>) -> String {
-    let mut line = vec![names.key().to_owned()];
     match &format.classes {
         Some(classes) => {
-            line.push("class".to_owned());
-            line.extend(classes.iter().map(|class| format!("p({class})")));
+            cells.push("class".to_owned());
+            cells.extend(classes.iter().map(|class| format!("p({class})")));
         }
-        None => line.push(format.target.clone().unwrap_or_default()),
+        None => cells.push(format.target.clone().unwrap_or_default()),
     }
-    csv_line(&line)
+    csv_line(&cells)
 }
 
-fn csv_rows(format: &RowFormat, names: &RowNames<'_>, outputs: ArrayView2<'_, f32>) -> String {
+fn csv_rows(predictions: &Predictions) -> String {
+    let Predictions { format, places, .. } = predictions;
     let mut text = String::new();
-    for (name, outputs) in names.texts().into_iter().zip(outputs.rows()) {
-        let mut line = vec![name];
+    for (index, outputs) in predictions.outputs.rows().into_iter().enumerate() {
+        let mut cells = vec![places.rows[index].to_string()];
+        cells.extend(places.lines.iter().map(|lines| lines[index].to_string()));
+        cells.extend(places.files.get(index).cloned());
         match &format.classes {
             Some(classes) => {
-                line.push(classes[Predictions::class(outputs)].clone());
+                cells.push(classes[Predictions::class(outputs)].clone());
                 let all = Predictions::probabilities(classes.len(), outputs);
-                line.extend(all.iter().map(|p| format!("{p:.6}")));
+                cells.extend(all.iter().map(|p| format!("{p:.6}")));
             }
-            None => line.push(outputs[0].to_string()),
+            None => cells.push(outputs[0].to_string()),
         }
-        text.push_str(&csv_line(&line));
+        text.push_str(&csv_line(&cells));
     }
     text
 }
@@ -131,24 +96,28 @@ fn csv_line(cells: &[String]) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-fn json_rows(format: &RowFormat, names: &RowNames<'_>, outputs: ArrayView2<'_, f32>) -> Vec<Value> {
-    let key = names.key();
-    names
-        .values()
-        .into_iter()
-        .zip(outputs.rows())
-        .map(|(name, outputs)| match &format.classes {
+fn documents(predictions: &Predictions) -> Vec<Value> {
+    let Predictions { format, places, .. } = predictions;
+    let rows = predictions.outputs.rows().into_iter().enumerate();
+    rows.map(|(index, outputs)| {
+        let mut document = json!({"row": places.rows[index]});
+        if let Some(lines) = &places.lines {
+            document["line"] = json!(lines[index]);
+        }
+        if let Some(file) = places.files.get(index) {
+            document["file"] = json!(file);
+        }
+        match &format.classes {
             Some(classes) => {
                 let all = Predictions::probabilities(classes.len(), outputs);
                 let all = classes.iter().cloned().zip(all.iter().map(|p| json!(p)));
                 let all: serde_json::Map<String, Value> = all.collect();
-                json!({
-                    key: name,
-                    "class": classes[Predictions::class(outputs)],
-                    "probabilities": all,
-                })
+                document["class"] = json!(classes[Predictions::class(outputs)]);
+                document["probabilities"] = json!(all);
             }
-            None => json!({key: name, "prediction": outputs[0]}),
-        })
-        .collect()
+            None => document["prediction"] = json!(outputs[0]),
+        }
+        document
+    })
+    .collect()
 }

@@ -1,5 +1,6 @@
 //! `ps`: the runs, or the parts of one of them.
 
+use cuttlefish_core::data::Part;
 use indicatif::HumanBytes;
 use serde_json::{Value, json};
 
@@ -14,8 +15,12 @@ use crate::run::{Error, Run};
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "For a run in containers: each unit with its state, tick, the memory that no other \
-    process maps (the program's and the data's are shared), and the messages in its queues.\n\n\
+    after_help = "Loss and accuracy are those of the test rows once there are any, before that those of \
+    the last epoch's validation rows, or of its training rows where none validate; PART says which.\n\n\
+    For a run in containers: each actor (a unit hosts neurons, a synapse and the trainer none) with \
+    its state, tick, the memory that no other process maps (the program's and the data's are \
+    shared), and the messages in its queues. For one on ECS: each service with its desired and \
+    its running tasks, and what each task has.\n\n\
     Examples:\n  cuttlefish ps\n  cuttlefish ps digits\n  cuttlefish ps digits --json"
 )]
 pub struct Args {
@@ -73,7 +78,7 @@ async fn read(name: &str, config: &Config) -> Result<(Run, SavedRun), Error> {
 
 fn header() -> Vec<String> {
     [
-        "RUN", "STATE", "EPOCH", "TICK", "LOSS", "ACCURACY", "NEURONS", "TARGET",
+        "RUN", "STATE", "EPOCH", "TICK", "PART", "LOSS", "ACCURACY", "NEURONS", "TARGET",
     ]
     .map(str::to_owned)
     .to_vec()
@@ -88,8 +93,13 @@ fn describe(run: &Run, worker: Option<String>, saved: &SavedRun) -> (Vec<String>
         None => "stopped",
     };
     let last = progress.history.last();
-    let evaluation = last.map(|epoch| epoch.validation.as_ref().unwrap_or(&epoch.train));
-    let evaluation = progress.test.as_ref().or(evaluation);
+    let of_epoch = last.map(|epoch| match &epoch.validation {
+        Some(validation) => (Part::Validation, validation),
+        None => (Part::Train, &epoch.train),
+    });
+    let of_test = progress.test.as_ref().map(|test| (Part::Test, test));
+    let (part, evaluation) = of_test.or(of_epoch).unzip();
+    let part = part.map(Part::word);
     let loss = evaluation.map_or("-".to_owned(), |e| format!("{:.4}", e.loss));
     let accuracy = evaluation
         .and_then(|e| e.accuracy)
@@ -101,6 +111,7 @@ fn describe(run: &Run, worker: Option<String>, saved: &SavedRun) -> (Vec<String>
         state.to_owned(),
         format!("{epochs}/{}", saved.graph.training.epochs),
         progress.tick.to_string(),
+        part.unwrap_or("-").to_owned(),
         loss,
         accuracy,
         neurons.to_string(),
@@ -109,12 +120,13 @@ fn describe(run: &Run, worker: Option<String>, saved: &SavedRun) -> (Vec<String>
     let document = json!({
         "run": run.name(),
         "state": state,
-        "process": worker,
+        "worker": worker,
         "target": target,
         "epoch": epochs,
         "epochs": saved.graph.training.epochs,
         "tick": progress.tick,
         "generation": saved.generation,
+        "part": part,
         "evaluation": evaluation,
         "neurons": neurons,
         "directory": run.dir().path(),
@@ -127,8 +139,8 @@ async fn actors(run: &Run, as_json: bool) -> Result<Exit, Failure> {
     match run.target().actors().await.map_err(Error::from)? {
         Actors::Process(_) => {}
         Actors::Containers(containers) if as_json => {
-            let units: Vec<Value> = containers.iter().map(ContainerStatus::document).collect();
-            print_json(&json!({"run": run.name(), "target": "docker", "units": units}))?;
+            let actors: Vec<Value> = containers.iter().map(ContainerStatus::document).collect();
+            print_json(&json!({"run": run.name(), "target": "docker", "actors": actors}))?;
         }
         Actors::Containers(containers) => {
             let rows: Vec<Vec<String>> = std::iter::once(container_header())
@@ -144,7 +156,7 @@ async fn actors(run: &Run, as_json: bool) -> Result<Exit, Failure> {
 
 fn container_header() -> Vec<String> {
     [
-        "UNIT",
+        "ACTOR",
         "STATE",
         "TICK",
         "GENERATION",
@@ -178,7 +190,7 @@ fn container_row(status: &ContainerStatus) -> Vec<String> {
 
 fn services(status: &ServiceStatus) -> Result<(), Failure> {
     let mut rows = vec![
-        ["SERVICE", "TASKS", "RUNNING", "CPU", "MEMORY"]
+        ["SERVICE", "DESIRED", "RUNNING", "CPU UNITS", "MEMORY"]
             .map(str::to_owned)
             .to_vec(),
     ];

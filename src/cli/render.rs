@@ -194,7 +194,7 @@ fn with_kubernetes(run: &str, place: &Path, notes: &[String]) -> String {
 fn with_ecs(run: &str, place: &Path, cost: &EcsCost, services: usize) -> String {
     let place = place.display();
     let (apply, remove) = (APPLY.0, REMOVE.0);
-    let (tasks, vcpus, memory) = (cost.tasks, cost.vcpus, cost.memory);
+    let (tasks, vcpus, memory) = (cost.tasks, cost.vcpus, cost.memory_gib);
     format!(
         "run {run} is rendered: {services} services with {tasks} tasks, {vcpus:.2} vCPU and {memory:.2} GB in \
          `{place}`\n\

@@ -88,15 +88,16 @@ pub async fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
     if args.detach {
         return Ok(Exit::Ok);
     }
-    let exit = report(&up.train(&monitor).await?, args.json)?;
+    let trained = up.train(&monitor).await?;
+    report(&trained, args.json)?;
     if args.down {
         up.run.down(&monitor).await?;
     }
-    Ok(exit)
+    Ok(end(&trained, args.down))
 }
 
 /// Prints the results of a training.
-pub fn report(trained: &TrainingResult, as_json: bool) -> Result<Exit, Failure> {
+pub fn report(trained: &TrainingResult, as_json: bool) -> Result<(), Failure> {
     if as_json {
         print_json(&trained.document())?;
     } else {
@@ -114,12 +115,19 @@ pub fn report(trained: &TrainingResult, as_json: bool) -> Result<Exit, Failure> 
         }
         print(&text)?;
     }
-    if trained.verdict == Verdict::Stopped {
-        tell(format_args!(
-            "stopped after tick {}; go on with `cuttlefish train --resume {}`",
-            trained.progress.tick, trained.run
-        ));
-        return Ok(Exit::Interrupted);
+    Ok(())
+}
+
+/// Exit code of a training; of one that was stopped it is said what may come next, or that the run `is_removed`.
+pub fn end(trained: &TrainingResult, is_removed: bool) -> Exit {
+    if trained.verdict != Verdict::Stopped {
+        return Exit::Ok;
     }
-    Ok(Exit::Ok)
+    let (tick, run) = (trained.progress.tick, &trained.run);
+    let next = match is_removed {
+        true => format!("run {run} is removed, as --down asks"),
+        false => format!("go on with `cuttlefish train --resume {run}`"),
+    };
+    tell(format_args!("stopped after tick {tick}; {next}"));
+    Exit::Interrupted
 }

@@ -29,6 +29,8 @@ pub struct PictureForm<'a> {
 pub struct PictureRows {
     /// `[rows, features]`
     pub values: Vec<f32>,
+    /// Line of a text file on which each begins, from 1; None for files that have no lines.
+    pub lines: Option<Vec<u64>>,
     /// Names of the files that the rows are; empty where a file has several.
     pub files: Vec<String>,
 }
@@ -66,10 +68,13 @@ pub fn read(path: &Path, form: &PictureForm<'_>) -> Result<PictureRows, Error> {
         };
         array_rows(own::new_rows(path, &bytes, source)?, format, form)?
     } else {
-        table(&bytes, form.features, form.scale.unwrap_or(1.0)).map_err(refused)?
+        return table(&bytes, form.features, form.scale.unwrap_or(1.0)).map_err(refused);
     };
-    let files = Vec::new();
-    Ok(PictureRows { values, files })
+    Ok(PictureRows {
+        values,
+        lines: None,
+        files: Vec::new(),
+    })
 }
 
 /// Picture files.
@@ -102,6 +107,7 @@ fn pictures(path: &Path, form: &PictureForm<'_>) -> Result<PictureRows, Error> {
         .map(|&byte| f32::from(byte) * (1.0 / 255.0));
     Ok(PictureRows {
         values: values.collect(),
+        lines: None,
         files: pictures.files,
     })
 }
@@ -149,18 +155,18 @@ fn array_rows(
     }
 }
 
-fn table(bytes: &[u8], features: usize, scale: f32) -> Result<Vec<f32>, String> {
+fn table(bytes: &[u8], features: usize, scale: f32) -> Result<PictureRows, String> {
     let mut reader = csv::ReaderBuilder::new()
         .has_headers(false)
         .flexible(true)
         .trim(csv::Trim::All)
         .from_reader(bytes);
-    let mut values = Vec::new();
+    let (mut values, mut lines) = (Vec::new(), Vec::new());
     for (index, record) in reader.records().enumerate() {
         let record = record.map_err(|error| error.to_string())?;
         let line = record
             .position()
-            .map_or(index as u64 + 1, csv::Position::line);
+            .map_or(index as u64 + 1, |position| line_of(position, bytes));
         if record.len() != features {
             return Err(format!(
                 "line {line} has {} columns, the network takes {features}",
@@ -177,7 +183,10 @@ fn table(bytes: &[u8], features: usize, scale: f32) -> Result<Vec<f32>, String> 
             })
             .collect();
         match pixels {
-            Ok(pixels) => values.extend(pixels.iter().map(|pixel| pixel * scale)),
+            Ok(pixels) => {
+                values.extend(pixels.iter().map(|pixel| pixel * scale));
+                lines.push(line);
+            }
             Err(_) if index == 0 => {}
             Err(cell) => return Err(format!("line {line}: `{cell}` is not a number")),
         }
@@ -188,7 +197,20 @@ fn table(bytes: &[u8], features: usize, scale: f32) -> Result<Vec<f32>, String> 
     if values.is_empty() {
         return Err("it has no rows".to_owned());
     }
-    Ok(values)
+    Ok(PictureRows {
+        values,
+        lines: Some(lines),
+        files: Vec::new(),
+    })
+}
+
+/// Line on which a row begins. The reader's position is that of the empty lines before it, if there are any.
+fn line_of(position: &csv::Position, bytes: &[u8]) -> u64 {
+    let from = usize::try_from(position.byte()).unwrap_or(usize::MAX);
+    let rest = bytes.get(from..).unwrap_or_default();
+    let is_empty = |byte: &&u8| matches!(byte, b'\n' | b'\r');
+    let skipped = rest.iter().take_while(is_empty);
+    position.line() + skipped.filter(|byte| **byte == b'\n').count() as u64
 }
 
 #[cfg(test)]
@@ -197,11 +219,18 @@ mod tests {
 
     #[test]
     fn a_table_of_pixels_may_have_a_header() {
+        let pictures = |values: &[f32], lines: &[u64]| {
+            Ok(PictureRows {
+                values: values.to_vec(),
+                lines: Some(lines.to_vec()),
+                files: Vec::new(),
+            })
+        };
         assert_eq!(
-            table(b"a,b\n1,2\n3,4\n", 2, 0.5),
-            Ok(vec![0.5, 1.0, 1.5, 2.0])
+            table(b"a,b\n1,2\n\n3,4\n", 2, 0.5),
+            pictures(&[0.5, 1.0, 1.5, 2.0], &[2, 4])
         );
-        assert_eq!(table(b"1,2\n", 2, 1.0), Ok(vec![1.0, 2.0]));
+        assert_eq!(table(b"1,2\n", 2, 1.0), pictures(&[1.0, 2.0], &[1]));
     }
 
     #[test]

@@ -21,7 +21,7 @@ use crate::host::{Host, Observer, RunSnapshot, Storekeeper, machine};
 use crate::import;
 use crate::monitor::Monitor;
 use crate::record::{Record, SavedRun};
-use crate::run_dir::{Lock, RunDir};
+use crate::run_dir::{self, Lock, RunDir};
 use crate::store::{DynamoStore, Store};
 use crate::transport::{Mailbox, MemoryTransport};
 
@@ -44,31 +44,38 @@ impl LocalTarget {
     /// The run's store, which is opened only where there is a run: opening makes its file.
     fn existing_store(&self) -> Result<DynamoStore, Error> {
         if !self.dir.has_store() {
-            return Err(Error::NotUp {
-                run: self.dir.name().to_owned(),
-            });
+            return Err(self.not_up());
         }
         Ok(self.dir.existing_store()?)
     }
 
+    fn not_up(&self) -> Error {
+        Error::NotUp {
+            run: self.dir.name().to_owned(),
+        }
+    }
+
     async fn saved(&self) -> Result<SavedRun, Error> {
-        let store = self.existing_store()?;
+        let store = self.store().await?;
         Ok(SavedRun::read_from(self.dir.name(), store).await?)
     }
 
-    /// True if the directory has a run. A store without a record is what a process leaves that was killed
-    /// while it made one.
+    /// True if the directory has a run.
     pub async fn is_run(dir: &RunDir) -> bool {
-        if !dir.has_store() {
-            return false;
-        }
-        match dir.existing_store() {
-            Ok(store) => !matches!(
-                store.get_record().await,
-                Ok(None) | Err(crate::store::Error::NoTable { .. })
-            ),
-            Err(_) => true,
-        }
+        dir.has_store() && !matches!(recorded(dir).await, Err(run_dir::Error::NeverBegun { .. }))
+    }
+}
+
+/// The store in a directory, once it has the record of a run. Without one it is what a process leaves that was
+/// killed while it made a run.
+async fn recorded(dir: &RunDir) -> Result<DynamoStore, run_dir::Error> {
+    let store = dir.existing_store()?;
+    match store.get_record().await {
+        Ok(Some(_)) => Ok(store),
+        Ok(None) | Err(crate::store::Error::NoTable { .. }) => Err(run_dir::Error::NeverBegun {
+            run: dir.name().to_owned(),
+        }),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -150,7 +157,10 @@ impl Target for LocalTarget {
     }
 
     async fn store(&self) -> Result<DynamoStore, Error> {
-        self.existing_store()
+        if !self.dir.has_store() {
+            return Err(self.not_up());
+        }
+        Ok(recorded(&self.dir).await?)
     }
 
     async fn down(&self, _lock: &Lock, _monitor: &Monitor) -> Result<(), Error> {

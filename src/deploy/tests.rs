@@ -1,7 +1,8 @@
 //! Runs of the same name that are not the same run, and weights that were never written.
 
 use cuttlefish_core::data::Feed;
-use cuttlefish_core::layers::dense;
+use cuttlefish_core::layers::{NeuronLayer, dense};
+use cuttlefish_core::math::Activation;
 use tempfile::TempDir;
 
 use super::docker::deployment::{BrokerPlace, StorePlace};
@@ -11,7 +12,8 @@ use crate::{Config, Data, Topology};
 
 /// A workload, and the directory that a run of it would have.
 fn prepared(directory: &TempDir) -> PreparedRun {
-    let topology = Topology::new("digits", Data::digits()).layer(dense(10));
+    let topology =
+        Topology::new("digits", Data::digits()).layer(dense(10).activation(Activation::Softmax));
     let request = RunRequest {
         topology: TopologySource::Program(&topology),
         overrides: &Overrides::default(),

@@ -27,7 +27,9 @@ pub enum Error {
         instead: &'static str,
     },
     /// More numbers than the limit.
-    #[error("read the tensors: they have more than {0} numbers, the limit (leave out what the network does not need)")]
+    #[error(
+        "read the tensors: they have more than {0} numbers, the limit (leave out what the network does not need)"
+    )]
     TooLarge(usize),
     /// Names of two layouts.
     #[error(

@@ -31,7 +31,8 @@ pub mod topology_file;
 pub mod train;
 pub mod weights;
 
-use cuttlefish_core::topology::Graph;
+use cuttlefish_core::layers::LayerSpec;
+use cuttlefish_core::topology::{Graph, Problems};
 
 use crate::config::Config;
 use crate::deploy::{self, Target, TargetKind};
@@ -116,10 +117,23 @@ impl Run {
 /// # Errors
 /// When this program cannot read the record.
 pub fn recorded_graph(run: &str, record: &Record) -> Result<Graph, Error> {
-    record.graph(record.grouping).map_err(|problems| {
-        Error::Directory(run_dir::Error::Broken {
-            run: run.to_owned(),
-            problem: format!("its record: {problems}"),
-        })
+    let graph = record.graph(record.grouping);
+    graph.map_err(|problems| unreadable(run, &problems))
+}
+
+/// The layers of a record one by one, those without weights too.
+///
+/// # Errors
+/// When this program cannot read the record.
+pub fn recorded_layers(run: &str, record: &Record) -> Result<Vec<LayerSpec>, Error> {
+    let document = record.document(&[]);
+    let document = document.map_err(|problems| unreadable(run, &problems))?;
+    Ok(document.layers().to_vec())
+}
+
+fn unreadable(run: &str, problems: &Problems) -> Error {
+    Error::Directory(run_dir::Error::Broken {
+        run: run.to_owned(),
+        problem: format!("its record: {problems}"),
     })
 }

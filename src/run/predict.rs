@@ -20,12 +20,21 @@ const BATCH: usize = 1024;
 pub struct EncodedRows {
     /// `[rows, features]`.
     pub values: Array2<f32>,
-    /// Numbers of the rows: their lines in a table, their places in a file of pictures.
-    pub numbers: Vec<u64>,
-    /// Names of the files that the rows are; empty where one file has them all.
-    pub files: Vec<String>,
+    /// Places of the rows in the file.
+    pub places: RowPlaces,
     /// Columns with categories that training never saw, and the number of such cells.
     pub unseen: Vec<(String, usize)>,
+}
+
+/// Places of rows in their file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RowPlaces {
+    /// Names of the files that the rows are; empty where one file has them all.
+    pub files: Vec<String>,
+    /// Position of each among all rows of the file, from 0; a header is no row.
+    pub rows: Vec<u64>,
+    /// Line of a text file on which each begins, from 1; `None` for a file of another kind.
+    pub lines: Option<Vec<u64>>,
 }
 
 /// Answers of a network.
@@ -33,10 +42,8 @@ pub struct EncodedRows {
 pub struct Predictions {
     /// Form of the rows, with the names of classes or target.
     pub format: RowFormat,
-    /// Numbers of the rows.
-    pub numbers: Vec<u64>,
-    /// Names of the files that the rows are; empty where one file has them all.
-    pub files: Vec<String>,
+    /// Places of the rows in the file.
+    pub places: RowPlaces,
     /// `[rows, outputs]`: a probability a class (or that of the second one of two), or the predicted number.
     pub outputs: Array2<f32>,
 }
@@ -66,13 +73,17 @@ impl Predictions {
 /// When they are not of the run's form.
 pub fn read_rows(path: &Path, record: &Record) -> Result<EncodedRows, Error> {
     let format = &record.rows;
-    let mut files = Vec::new();
-    let (values, numbers, unseen) = match &format.encoder {
+    let (values, places, unseen) = match &format.encoder {
         Some(encoder) => {
             let encoded = encode_table(encoder, path)?;
             let unseen = encoded.unseen.into_iter();
             let unseen = unseen.map(|(column, count)| (column, count as usize));
-            (encoded.values, encoded.lines, unseen.collect())
+            let places = RowPlaces {
+                rows: encoded.rows,
+                lines: Some(encoded.lines),
+                files: Vec::new(),
+            };
+            (encoded.values, places, unseen.collect())
         }
         None => {
             let form = PictureForm {
@@ -82,17 +93,20 @@ pub fn read_rows(path: &Path, record: &Record) -> Result<EncodedRows, Error> {
                 data: &record.topology.data,
             };
             let read = pictures::read(path, &form)?;
-            files = read.files;
             let rows = (read.values.len() / format.features.max(1)) as u64;
-            (read.values, (0..rows).collect(), Vec::new())
+            let places = RowPlaces {
+                rows: (0..rows).collect(),
+                lines: read.lines,
+                files: read.files,
+            };
+            (read.values, places, Vec::new())
         }
     };
-    let values = Array2::from_shape_vec((numbers.len(), format.features), values)
+    let values = Array2::from_shape_vec((places.rows.len(), format.features), values)
         .map_err(|error| Error::Corrupt(error.to_string()))?;
     Ok(EncodedRows {
         values,
-        numbers,
-        files,
+        places,
         unseen,
     })
 }
@@ -120,8 +134,7 @@ impl Run {
         let outputs = self.outputs(saved, rows.values.view()).await?;
         Ok(Predictions {
             format: saved.record.rows.clone(),
-            numbers: rows.numbers.clone(),
-            files: rows.files.clone(),
+            places: rows.places.clone(),
             outputs,
         })
     }

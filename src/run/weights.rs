@@ -6,7 +6,7 @@ use std::path::Path;
 use cuttlefish_core::network::digest;
 use ndarray::ArrayD;
 
-use super::{Error, Run};
+use super::{Error, Run, recorded_layers};
 use crate::export::{self, Metadata, ScaledTarget, WeightsFormat};
 use crate::layout::Layout;
 use crate::record::SavedRun;
@@ -59,8 +59,8 @@ impl Run {
     ) -> Result<Exported, Error> {
         let saved = self.saved().await?;
         let states = saved.states().await?;
-        let layers = &saved.record.topology.network.layers;
-        let tensors = export::tensors_in(layout, &saved.graph, layers, &states)?;
+        let layers = recorded_layers(self.name(), &saved.record)?;
+        let tensors = export::tensors_in(layout, &saved.graph, &layers, &states)?;
         let metadata = Metadata {
             run: self.name().to_owned(),
             weights_sha256: digest(states.iter().flatten()),

@@ -67,7 +67,7 @@ impl TorchNetwork {
             test_rows: 0,
         };
         let graph = document.graph(&shape, Grouping::WholeLayers).unwrap();
-        (graph, document.spec().network.layers.clone())
+        (graph, document.layers().to_vec())
     }
 
     fn case(&self) -> TorchCase {

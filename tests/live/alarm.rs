@@ -67,12 +67,12 @@ fn a_run_waits_for_a_broker_that_takes_no_messages_and_says_why() {
     let units = || -> Vec<Value> {
         let listed = live.output(&["ps", "alarm", "--json"]);
         let listed: Value = serde_json::from_slice(&listed.stdout).unwrap_or_default();
-        listed["units"].as_array().cloned().unwrap_or_default()
+        listed["actors"].as_array().cloned().unwrap_or_default()
     };
     wait_until("the run trains", || {
         units()
             .iter()
-            .any(|unit| unit["unit"] == "hidden.0" && unit["tick"].as_f64() > Some(20.0))
+            .any(|unit| unit["actor"] == "hidden.0" && unit["tick"].as_f64() > Some(20.0))
     });
 
     // Nothing is computed meanwhile, or the run might be over before the broker is asked.

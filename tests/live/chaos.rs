@@ -15,8 +15,8 @@ fn start(live: &Live, file: &str, run: &str) {
 fn tick(live: &Live, run: &str, unit: &str) -> f64 {
     let output = live.output(&["ps", run, "--json"]);
     let listed: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
-    let units = listed["units"].as_array().cloned().unwrap_or_default();
-    let row = units.iter().find(|one| one["unit"] == unit);
+    let units = listed["actors"].as_array().cloned().unwrap_or_default();
+    let row = units.iter().find(|one| one["actor"] == unit);
     row.and_then(|one| one["tick"].as_f64()).unwrap_or(0.0)
 }
 

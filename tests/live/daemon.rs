@@ -132,8 +132,8 @@ impl DockerDaemon {
     fn tick(&self, live: &Live, run: &str) -> f64 {
         let output = self.command(live, &["ps", run, "--json"]).output().unwrap();
         let listed: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
-        let units = listed["units"].as_array().cloned().unwrap_or_default();
-        let trainer = units.iter().find(|one| one["unit"] == "trainer");
+        let units = listed["actors"].as_array().cloned().unwrap_or_default();
+        let trainer = units.iter().find(|one| one["actor"] == "trainer");
         trainer.and_then(|one| one["tick"].as_f64()).unwrap_or(0.0)
     }
 

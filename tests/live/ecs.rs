@@ -28,7 +28,9 @@ fn a_run_on_ecs_has_the_bits_of_the_local_one_whatever_is_killed_or_changed_ther
     let ps = || emulator.json(&live, &["ps", "onecs", "--json"]);
     wait_until("every task runs", || {
         let services = ps()["services"].as_array().cloned().unwrap_or_default();
-        services.iter().all(|one| one["tasks"] == one["running"])
+        services
+            .iter()
+            .all(|one| one["desired_tasks"] == one["running_tasks"])
     });
     let epoch = || {
         let runs = emulator.json(&live, &["ps", "--json"]);

@@ -54,8 +54,8 @@ fn a_run_in_containers_lives_and_ends_as_the_local_one() {
 
     // Output that people see.
     let listed = live.json(&["ps", "life", "--json"]);
-    let units = listed["units"].as_array().unwrap();
-    let find = |name: &str| units.iter().find(|unit| unit["unit"] == name).unwrap();
+    let units = listed["actors"].as_array().unwrap();
+    let find = |name: &str| units.iter().find(|unit| unit["actor"] == name).unwrap();
     let neuron = find("hidden.03");
     assert_eq!(neuron["state"], "running");
     assert_eq!(neuron["tick"].as_f64(), trained["ticks"].as_f64());
@@ -275,10 +275,10 @@ fn killed_neurons_and_a_killed_trainer_come_back_and_change_no_bit() {
     let is_training = || {
         let listed = live.output(&["ps", "kill", "--json"]);
         let listed: Value = serde_json::from_slice(&listed.stdout).unwrap_or_default();
-        let units = listed["units"].as_array().cloned().unwrap_or_default();
+        let units = listed["actors"].as_array().cloned().unwrap_or_default();
         units
             .iter()
-            .any(|unit| unit["unit"] == "hidden.02" && unit["tick"].as_f64() > Some(40.0))
+            .any(|unit| unit["actor"] == "hidden.02" && unit["tick"].as_f64() > Some(40.0))
     };
     wait_until("the run trains", is_training);
     for name in ["hidden.02", "digit.7", "trainer", "synapse.hidden-digit"] {

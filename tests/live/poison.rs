@@ -16,8 +16,8 @@ use crate::support::{Live, assert_gone, digest, docker, live, text, wait_until};
 fn entry(live: &Live, run: &str, actor: &str) -> Value {
     let output = live.output(&["ps", run, "--json"]);
     let listed: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
-    let units = listed["units"].as_array().cloned().unwrap_or_default();
-    let entry = units.into_iter().find(|unit| unit["unit"] == actor);
+    let units = listed["actors"].as_array().cloned().unwrap_or_default();
+    let entry = units.into_iter().find(|unit| unit["actor"] == actor);
     entry.unwrap_or_default()
 }
 

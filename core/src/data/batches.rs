@@ -48,6 +48,17 @@ pub enum Part {
     Test,
 }
 
+impl Part {
+    /// Word of the part, in documents, metrics and options.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Train => "train",
+            Self::Validation => "validation",
+            Self::Test => "test",
+        }
+    }
+}
+
 /// Way in which units of the first layer come by the values of a batch. Without effect on the weights.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -115,6 +115,23 @@ impl LayerSpec {
         }
     }
 
+    /// Name that the file gives the layer; none for a kind without names.
+    pub(crate) fn name_mut(&mut self) -> Option<&mut String> {
+        match self {
+            Self::Dense(dense) => dense.name.as_mut(),
+            Self::Conv1d(conv) => conv.name.as_mut(),
+            Self::Conv2d(conv) => conv.name.as_mut(),
+            Self::BatchNormalization(normalization) => normalization.name.as_mut(),
+            Self::MaxPooling1d(_)
+            | Self::AveragePooling1d(_)
+            | Self::MaxPooling2d(_)
+            | Self::AveragePooling2d(_)
+            | Self::Flatten(_)
+            | Self::Reshape(_)
+            | Self::Dropout(_) => None,
+        }
+    }
+
     /// True for a pool, of whatever kind.
     fn is_pool(&self) -> bool {
         matches!(

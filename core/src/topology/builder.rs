@@ -2,7 +2,9 @@
 
 use super::document::Document;
 use super::problem::Problems;
-use super::spec::{Data, Deployment, ImageSource, NetworkSpec, Spec, TrainingSpec};
+use super::spec::{
+    Data, Deployment, ImageSource, LayerEntry, NetworkSpec, RepeatSpec, Spec, TrainingSpec,
+};
 use crate::layers::LayerSpec;
 use crate::math::{Loss, Optimizer};
 
@@ -50,7 +52,23 @@ impl Topology {
 
     /// The topology with one more layer, on those before it.
     pub fn layer(mut self, layer: impl Into<LayerSpec>) -> Self {
-        self.0.network.layers.push(layer.into());
+        self.0.network.layers.push(LayerEntry::Layer(layer.into()));
+        self
+    }
+
+    /// The topology with a block of layers that is there `times` times, on those before it. Each repetition has
+    /// weights of its own, and adds its number to the names in the block.
+    pub fn repeat(
+        mut self,
+        times: usize,
+        layers: impl IntoIterator<Item = impl Into<LayerEntry>>,
+    ) -> Self {
+        let layers = layers.into_iter().map(Into::into).collect();
+        let block = RepeatSpec {
+            repeat: times,
+            layers,
+        };
+        self.0.network.layers.push(LayerEntry::Repeat(block));
         self
     }
 

@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 
+use super::expand::ExpandedLayers;
 use super::graph::Monitor;
 use super::own_images;
 use super::problem::join;
@@ -19,17 +20,18 @@ pub const MAX_NEURONS: usize = 200_000;
 const MEMORY: std::ops::RangeInclusive<u64> = 6 << 20..=1 << 40;
 
 /// Applies every rule that needs only the file.
-pub(super) fn check(spec: &Spec, report: &mut Report<'_>) {
-    let layers = weighted(spec);
-    order(spec, report);
+pub(super) fn check(spec: &Spec, expanded: &ExpandedLayers, report: &mut Report<'_>) {
+    let layers = weighted(expanded);
+    order(expanded, report);
     names(&layers, report);
+    synapses(&layers, report);
     sizes(&layers, report);
     activations(spec, &layers, report);
     optimizer(&spec.training.optimizer, report);
     schedule(&spec.training.learning_rate_schedule, report);
     data(spec, report);
     own_images::check(&spec.data, report);
-    memory(spec, report);
+    memory(spec, expanded, report);
 }
 
 fn names(layers: &[Weighted<'_>], report: &mut Report<'_>) {
@@ -56,9 +58,27 @@ fn names(layers: &[Weighted<'_>], report: &mut Report<'_>) {
             continue;
         };
         if first_uses.insert(name.to_owned(), layers.len()).is_some() {
-            let path = format!("network.layers[{}].name", normalization.position);
+            let path = format!("{}.name", normalization.path);
             let message = format!("another layer has the name `{name}` too");
             report.add(&path, message, "names of layers must differ");
+        }
+    }
+}
+
+/// Names of synapses: those of the layers on both sides, with a dash between them.
+fn synapses(layers: &[Weighted<'_>], report: &mut Report<'_>) {
+    let titles = layers.iter().enumerate();
+    let titles: Vec<String> = titles.map(|(i, layer)| layer.neurons.title(i)).collect();
+    let mut pairs: HashMap<String, &[String]> = HashMap::new();
+    for (pair, above) in titles.windows(2).zip(&layers[1.min(layers.len())..]) {
+        let name = pair.join("-");
+        let message = format!("the synapse below it would be called `{name}`");
+        if let Some(other) = pairs.insert(name, pair).filter(|other| *other != pair) {
+            let help = format!(
+                "as the one between `{}` and `{}`: give one of the layers another name",
+                other[0], other[1]
+            );
+            report.add(&above.path("name"), message, &help);
         }
     }
 }
@@ -270,7 +290,7 @@ fn dates(table: &CsvSource, report: &mut Report<'_>) {
     }
 }
 
-fn memory(spec: &Spec, report: &mut Report<'_>) {
+fn memory(spec: &Spec, expanded: &ExpandedLayers, report: &mut Report<'_>) {
     let mut check = |path: &str, bytes: u64, text: &str| {
         if !MEMORY.contains(&bytes) {
             let message = format!("must be between 6MiB and 1024GiB, found `{text}`");
@@ -283,12 +303,12 @@ fn memory(spec: &Spec, report: &mut Report<'_>) {
         whole.memory_bytes(),
         &whole.memory,
     );
-    for (position, layer) in spec.network.layers.iter().enumerate() {
+    for (position, layer) in expanded.layers().iter().enumerate() {
         let resources = layer
             .neurons()
             .and_then(|neurons| neurons.keys.resources.as_ref());
         if let Some(resources) = resources {
-            let path = format!("network.layers[{position}].resources.memory");
+            let path = format!("{}.resources.memory", expanded.path(position));
             check(&path, resources.memory_bytes(), &resources.memory);
         }
     }

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::check;
 use super::data_shape::{DataShape, TaskShape};
+use super::expand::ExpandedLayers;
 use super::fit::fit;
 use super::graph::{self, EarlyStopping, Graph, Head};
 use super::overrides::apply_override;
@@ -14,13 +15,14 @@ use super::validate::validate;
 use super::weighted::{Weighted, weighted};
 use super::yaml::{self, Node, Value};
 use crate::data::{TargetScale, TargetScaling};
-use crate::layers::Layer;
+use crate::layers::{Layer, LayerSpec};
 use crate::math::{Activation, Loss};
 
 /// A valid topology, and where each part of it was written.
 #[derive(Clone, Debug)]
 pub struct Document {
     spec: Spec,
+    layers: ExpandedLayers,
     root: Node,
 }
 
@@ -55,8 +57,10 @@ pub fn parse(text: &str, overrides: &[String]) -> Result<Document, Problems> {
     }
     match serde_json::from_value::<Spec>(root.to_json()) {
         Ok(spec) => {
-            check::check(&spec, &mut Report::new(&root, &mut problems));
-            problems.or(Document { spec, root })
+            let mut report = Report::new(&root, &mut problems);
+            let layers = ExpandedLayers::new(&spec.network.layers, &mut report);
+            check::check(&spec, &layers, &mut report);
+            problems.or(Document { spec, layers, root })
         }
         Err(error) => {
             // After refused parts of the tree; otherwise the schema is too lax somewhere.
@@ -87,13 +91,20 @@ impl Document {
         &self.spec
     }
 
+    /// The layers one by one, input side first: those of a repeated block as often as it is there, with their
+    /// own names.
+    pub fn layers(&self) -> &[LayerSpec] {
+        self.layers.layers()
+    }
+
     /// The network for a data set. Reports every way in which the two do not fit.
     pub fn graph(&self, shape: &DataShape, grouping: Grouping) -> Result<Graph, Problems> {
         let spec = &self.spec;
         let mut problems = Problems::default();
-        let layers = fit(spec, shape, &mut Report::new(&self.root, &mut problems));
-        let mut layers = grouped(spec, layers, grouping);
-        let target_scale = target_scale(spec, shape);
+        let mut report = Report::new(&self.root, &mut problems);
+        let layers = fit(spec, &self.layers, shape, &mut report);
+        let mut layers = grouped(spec, layers, weighted(&self.layers), grouping);
+        let target_scale = target_scale(spec, &self.layers, shape);
         let head = head(&mut layers, spec.network.loss);
         let training = &spec.training;
         problems.or(Graph {
@@ -124,7 +135,12 @@ impl Document {
 }
 
 /// The layers that fit, with their neurons put into units that have their resources.
-fn grouped(spec: &Spec, layers: Vec<Option<Layer>>, grouping: Grouping) -> Vec<Layer> {
+fn grouped(
+    spec: &Spec,
+    layers: Vec<Option<Layer>>,
+    keys: Vec<Weighted<'_>>,
+    grouping: Grouping,
+) -> Vec<Layer> {
     let grouped = |(layer, keys): (Option<Layer>, Weighted<'_>)| {
         let layer = layer?;
         let keys = keys.neurons.keys;
@@ -145,16 +161,12 @@ fn grouped(spec: &Spec, layers: Vec<Option<Layer>>, grouping: Grouping) -> Vec<L
             ..layer
         })
     };
-    layers
-        .into_iter()
-        .zip(weighted(spec))
-        .filter_map(grouped)
-        .collect()
+    layers.into_iter().zip(keys).filter_map(grouped).collect()
 }
 
 /// Scaling of the target: what the file asks for, or what is usual for its output layer.
-fn target_scale(spec: &Spec, shape: &DataShape) -> TargetScale {
-    let layers = weighted(spec);
+fn target_scale(spec: &Spec, layers: &ExpandedLayers, shape: &DataShape) -> TargetScale {
+    let layers = weighted(layers);
     match (shape.task, layers.last()) {
         (
             TaskShape::Regression {

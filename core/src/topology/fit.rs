@@ -4,6 +4,7 @@
 
 use super::check::keras;
 use super::data_shape::{DataShape, TaskShape};
+use super::expand::ExpandedLayers;
 use super::graph::Monitor;
 use super::report::Report;
 use super::spec::Spec;
@@ -20,8 +21,13 @@ pub const MAX_MAP_VALUES: u128 = 1 << 28;
 pub const MAX_NEURON_BYTES: u128 = 16 << 20;
 
 /// Applies every rule that needs the data. Returns the layers with weights, `None` for one that does not fit.
-pub(super) fn fit(spec: &Spec, shape: &DataShape, report: &mut Report<'_>) -> Vec<Option<Layer>> {
-    let layers = weighted(spec);
+pub(super) fn fit(
+    spec: &Spec,
+    expanded: &ExpandedLayers,
+    shape: &DataShape,
+    report: &mut Report<'_>,
+) -> Vec<Option<Layer>> {
+    let layers = weighted(expanded);
     if shape.features == 0 {
         report.add(
             "data",
@@ -42,7 +48,7 @@ pub(super) fn fit(spec: &Spec, shape: &DataShape, report: &mut Report<'_>) -> Ve
     }
     outputs(spec, &layers, shape, report);
     target_scaling(spec, &layers, shape, report);
-    let stack = stack(spec, shape, report);
+    let stack = stack(expanded, shape, report);
     parameters(spec, &layers, &stack, report);
     let monitor = spec
         .training
@@ -72,11 +78,15 @@ pub(super) fn fit(spec: &Spec, shape: &DataShape, report: &mut Report<'_>) -> Ve
 }
 
 /// The layers of the file put on each other, as far as their shapes fit.
-fn stack(spec: &Spec, shape: &DataShape, report: &mut Report<'_>) -> Vec<Option<Layer>> {
+fn stack(
+    expanded: &ExpandedLayers,
+    shape: &DataShape,
+    report: &mut Report<'_>,
+) -> Vec<Option<Layer>> {
     let mut stack = Stack::new(shape.features, shape.image);
-    for (position, layer) in spec.network.layers.iter().enumerate() {
+    for (position, layer) in expanded.layers().iter().enumerate() {
         if let Err(misfit) = layer.add_to(&mut stack) {
-            let path = format!("network.layers[{position}]{}", misfit.key);
+            let path = format!("{}{}", expanded.path(position), misfit.key);
             report.add(&path, misfit.message, misfit.help);
         }
     }

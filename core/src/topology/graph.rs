@@ -26,6 +26,7 @@ pub struct Graph {
     /// Function that the trainer applies to the last layer's outputs.
     pub head: Head,
     /// Scaling of a target that is a number: what the last layer answers is not in the target's unit.
+    #[serde(skip_serializing_if = "TargetScale::is_identity")]
     pub target_scale: TargetScale,
     /// Schedule of its training.
     pub training: Training,

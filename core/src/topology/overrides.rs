@@ -10,7 +10,7 @@ enum Segment {
     Key(String),
     /// `[0]`: an item of a list, from 0.
     Index(usize),
-    /// `[hidden]`: the item of a list with this `name`.
+    /// `[hidden]`: the item of a list with this `name`, also within a block of repeated layers.
     Name(String),
 }
 
@@ -151,15 +151,53 @@ fn enter<'n>(
             items.get_mut(*index).ok_or_else(missing)
         }
         (Segment::Name(name), Value::Sequence(items)) => {
-            let named = |item: &&mut Node| match item.get("name").map(|node| &node.value) {
-                Some(Value::Text(text)) => text == name,
-                _ => false,
-            };
             let missing = format!("there is no item with the name `{}`", shorten(name));
-            items.iter_mut().find(named).ok_or((missing, None))
+            let help = repeated(items, name);
+            named(items, name).ok_or((missing, help))
         }
         _ => Err(("not a list".to_owned(), None)),
     }
+}
+
+/// Key of the layers of a repeated block.
+const BLOCK: &str = "layers";
+
+/// The item with a name, in a list or in the blocks of it.
+fn named<'n>(items: &'n mut [Node], name: &str) -> Option<&'n mut Node> {
+    for item in items {
+        if has_name(item, name) {
+            return Some(item);
+        }
+        if let Some(Value::Sequence(block)) = item.get_mut(BLOCK).map(|node| &mut node.value)
+            && let Some(found) = named(block, name)
+        {
+            return Some(found);
+        }
+    }
+    None
+}
+
+fn has_name(item: &Node, name: &str) -> bool {
+    let of_item = item.get("name").map(|node| &node.value);
+    matches!(of_item, Some(Value::Text(text)) if text == name)
+}
+
+/// Advice for the name of a single repetition, `hidden-3`: only the layer as it is written can be changed.
+fn repeated(items: &mut [Node], name: &str) -> Option<String> {
+    let digit = |c: char| c.is_ascii_digit();
+    let mut written = name;
+    while let Some(rest) = written.trim_end_matches(digit).strip_suffix('-')
+        && written.ends_with(digit)
+    {
+        written = rest;
+        if named(items, written).is_some() {
+            return Some(format!(
+                "every repetition of a layer is changed alike, with `[{}]`",
+                shorten(written)
+            ));
+        }
+    }
+    None
 }
 
 fn counted(items: usize) -> String {

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::data_shape::DataShape;
+use super::excerpt::Excerpt;
 use super::graph::Graph;
 use super::names;
 use super::roster::{ActorCounts, Roster};
@@ -85,12 +86,12 @@ pub struct Totals {
 }
 
 /// Sums of a training tick's messages.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct PerTick {
     /// Deliveries.
-    pub messages: u64,
+    pub deliveries: u64,
     /// Bytes of values.
-    pub bytes: u64,
+    pub value_bytes: u64,
     /// Bytes of whole messages, as the codec writes them.
     pub wire_bytes: u64,
 }
@@ -116,12 +117,12 @@ pub struct Ticks {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Memory {
     /// Weights and optimizer state.
-    pub state: u64,
+    pub state_bytes: u64,
     /// Values of the two ticks that are in flight at most: what each unit was given and answered,
     /// and what each synapse gathers, with the weights that contributions carry.
-    pub in_flight: u64,
+    pub in_flight_bytes: u64,
     /// Maps that filters keep before pooling: activations and deltas of this tick and of the last one.
-    pub maps: u64,
+    pub map_bytes: u64,
 }
 
 /// Names that are created at the broker.
@@ -155,21 +156,9 @@ impl Plan {
             .iter()
             .map(|layer| LayerPlan::new(layer, moments))
             .collect();
-        let mut totals = Totals::default();
-        for layer in &layers {
-            totals.neurons += layer.neurons;
-            totals.units += layer.units;
-            totals.parameters += layer.parameters;
-            totals.non_trainable_parameters += layer.non_trainable_parameters;
-            totals.state_bytes += layer.state_bytes;
-            totals.store_items += layer.store_items;
-        }
+        let totals = Totals::of(&layers);
         let traffic = traffic(graph, shape, feed);
-        let per_tick = PerTick {
-            messages: traffic.iter().map(|kind| kind.messages).sum(),
-            bytes: traffic.iter().map(|kind| kind.bytes).sum(),
-            wire_bytes: traffic.iter().map(|kind| kind.wire_bytes).sum(),
-        };
+        let per_tick = PerTick::of(&traffic);
         // Data that the first layer reads by itself is in memory, but in no message.
         let read = match feed {
             Feed::Broadcast => 0,
@@ -183,9 +172,9 @@ impl Plan {
             inputs: graph.inputs,
             actors: roster.counts(),
             memory: Memory {
-                state: totals.state_bytes as u64,
-                in_flight: 2 * (per_tick.bytes + read as u64),
-                maps: graph
+                state_bytes: totals.state_bytes as u64,
+                in_flight_bytes: 2 * (per_tick.value_bytes + read as u64),
+                map_bytes: graph
                     .layers
                     .iter()
                     .map(|layer| layer.map_bytes(graph.training.batch_size))
@@ -200,6 +189,35 @@ impl Plan {
             traffic,
             per_tick,
         }
+    }
+}
+
+impl Totals {
+    /// Sums over some layers.
+    pub(super) fn of<'a>(layers: impl IntoIterator<Item = &'a LayerPlan>) -> Self {
+        let mut totals = Self::default();
+        for layer in layers {
+            totals.neurons += layer.neurons;
+            totals.units += layer.units;
+            totals.parameters += layer.parameters;
+            totals.non_trainable_parameters += layer.non_trainable_parameters;
+            totals.state_bytes += layer.state_bytes;
+            totals.store_items += layer.store_items;
+        }
+        totals
+    }
+}
+
+impl PerTick {
+    /// Sums over some kinds of messages.
+    pub(super) fn of<'a>(traffic: impl IntoIterator<Item = &'a Traffic>) -> Self {
+        let mut sum = Self::default();
+        for kind in traffic {
+            sum.deliveries += kind.deliveries;
+            sum.value_bytes += kind.value_bytes;
+            sum.wire_bytes += kind.wire_bytes;
+        }
+        sum
     }
 }
 
@@ -244,7 +262,9 @@ impl BrokerPlan {
         let run = graph.name.as_str();
         let mut exchanges = vec![names::exchange(run)];
         let mut examples = vec![roster.actor(Address::Trainer).queues.inbound];
-        for (layer, of) in graph.layers.iter().enumerate() {
+        let Excerpt { first, last, .. } = Excerpt::of(graph.layers.len());
+        for layer in first.chain(last) {
+            let of = &graph.layers[layer];
             exchanges.push(names::layer_exchange(run, &of.name));
             let unit = |index| roster.actor(Address::Unit { layer, index }).queues;
             let last = unit(of.unit_ranges().len() - 1);
@@ -260,7 +280,7 @@ impl BrokerPlan {
         }
         Self {
             exchanges: Named {
-                count: exchanges.len(),
+                count: 1 + graph.layers.len(),
                 examples: exchanges,
             },
             queues: Named {

@@ -1,8 +1,11 @@
 //! A plan as a text for people.
 
 use std::fmt;
+use std::ops::Range;
 
-use super::plan::Plan;
+use super::excerpt::Excerpt;
+use super::plan::{PerTick, Plan, Totals};
+use super::traffic::Traffic;
 use crate::data::Feed;
 
 impl fmt::Display for Plan {
@@ -35,15 +38,15 @@ impl fmt::Display for Plan {
         if let Some(augmentation) = &self.augmentation {
             writeln!(f, "images    {augmentation}")?;
         }
-        let maps = match self.memory.maps {
+        let maps = match self.memory.map_bytes {
             0 => String::new(),
             bytes => format!(", {} of maps before pooling", size(bytes)),
         };
         writeln!(
             f,
             "memory    {} of state, {} in flight{maps}",
-            size(self.memory.state),
-            size(self.memory.in_flight)
+            size(self.memory.state_bytes),
+            size(self.memory.in_flight_bytes)
         )?;
         write!(f, "\none training tick of {} rows", ticks.batch_size)?;
         if let (Feed::Reference, Some(first)) = (self.feed, self.layers.first()) {
@@ -86,52 +89,72 @@ impl Plan {
             "store items",
         ];
         let mut rows = vec![heads.map(str::to_owned).to_vec()];
-        for layer in &self.layers {
-            rows.push(vec![
-                layer.name.clone(),
-                grouped(layer.neurons as u64),
-                grouped(layer.units as u64),
-                grouped(layer.neurons_per_unit as u64),
-                grouped(layer.fan_in as u64),
-                grouped(layer.parameters as u64),
-                size(layer.state_bytes as u64),
-                format!("2 x {}", grouped(layer.store_items as u64)),
-            ]);
-        }
-        let totals = &self.totals;
-        rows.push(vec![
-            "total".to_owned(),
-            grouped(totals.neurons as u64),
-            grouped(totals.units as u64),
-            String::new(),
-            String::new(),
-            grouped(totals.parameters as u64),
-            size(totals.state_bytes as u64),
-            format!("2 x {}", grouped(totals.store_items as u64)),
-        ]);
+        let layers = Excerpt::of(self.layers.len());
+        rows.extend(layers.rows(
+            |layer| {
+                let layer = &self.layers[layer];
+                let of_each = [layer.neurons_per_unit, layer.fan_in].map(|n| grouped(n as u64));
+                sums(layer.name.clone(), of_each, &Totals::of([layer]))
+            },
+            |between| {
+                let between = &self.layers[between];
+                let title = format!("... {} more", grouped(between.len() as u64));
+                sums(title, Default::default(), &Totals::of(between))
+            },
+        ));
+        rows.push(sums("total".to_owned(), Default::default(), &self.totals));
         rows
     }
 
     fn traffic_rows(&self) -> Vec<Vec<String>> {
         let heads = ["messages", "deliveries", "values", "on the wire"];
         let mut rows = vec![heads.map(str::to_owned).to_vec()];
-        for of in &self.traffic {
-            rows.push(vec![
-                format!("{} {}", of.layer, of.kind.word()),
-                grouped(of.messages),
-                size(of.bytes),
-                size(of.wire_bytes),
-            ]);
-        }
-        let total = &self.per_tick;
-        rows.push(vec![
-            "total".to_owned(),
-            grouped(total.messages),
-            size(total.bytes),
-            size(total.wire_bytes),
-        ]);
+        let by_layer = self.traffic.chunk_by(|one, next| one.layer == next.layer);
+        let by_layer: Vec<&[Traffic]> = by_layer.collect();
+        let of_layer = |layer: usize| {
+            let kinds = by_layer[layer].iter();
+            let row = |of: &Traffic| {
+                let title = format!("{} {}", of.layer, of.kind.word());
+                delivered(title, &PerTick::of([of]))
+            };
+            kinds.map(row).collect()
+        };
+        let of_layers = |between: Range<usize>| {
+            let layers = &by_layer[between];
+            let title = format!("... of {} more", grouped(layers.len() as u64));
+            let all = layers.iter().copied().flatten();
+            vec![delivered(title, &PerTick::of(all))]
+        };
+        let layers: Vec<Vec<_>> = Excerpt::of(by_layer.len()).rows(of_layer, of_layers);
+        rows.extend(layers.into_iter().flatten());
+        rows.push(delivered("total".to_owned(), &self.per_tick));
         rows
     }
+}
+
+/// Row of one layer or of several.
+fn sums(title: String, of_each: [String; 2], totals: &Totals) -> Vec<String> {
+    let [per_unit, fan_in] = of_each;
+    vec![
+        title,
+        grouped(totals.neurons as u64),
+        grouped(totals.units as u64),
+        per_unit,
+        fan_in,
+        grouped(totals.parameters as u64),
+        size(totals.state_bytes as u64),
+        format!("2 x {}", grouped(totals.store_items as u64)),
+    ]
+}
+
+/// Row of one kind of messages or of several.
+fn delivered(title: String, sum: &PerTick) -> Vec<String> {
+    vec![
+        title,
+        grouped(sum.deliveries),
+        size(sum.value_bytes),
+        size(sum.wire_bytes),
+    ]
 }
 
 /// Columns two blanks apart: the first to the left, the others to the right.

@@ -1,5 +1,6 @@
 //! Report of the problems that checks find.
 
+use super::expand::is_in_block;
 use super::overrides::place_of;
 use super::problem::{Problem, Problems};
 use super::yaml::Node;
@@ -16,8 +17,11 @@ impl<'a> Report<'a> {
         Self { root, problems }
     }
 
-    /// Adds a problem with the value at `path`.
+    /// Adds a problem with the value at `path`; of a layer that is repeated, only the first at that path.
     pub fn add(&mut self, path: &str, message: impl Into<String>, help: &str) {
+        if is_in_block(path) && self.problems.iter().any(|problem| problem.path == path) {
+            return;
+        }
         self.problems.push(Problem {
             place: place_of(self.root, path),
             path: path.to_owned(),

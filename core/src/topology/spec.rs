@@ -10,6 +10,7 @@ pub use super::csv_source::{
     CsvSource, CsvTask, DateColumn, DatePart, DateReading, Decimal, Missing, TableFormat,
     TextEncoding, Thousands,
 };
+use super::expand::MAX_LAYERS;
 use super::graph::Monitor;
 pub use super::own_images::{ColorMode, DataFormat, IdxSource, ImagesSource, NpzSource, OwnSplit};
 use crate::data::Augmentation;
@@ -131,10 +132,39 @@ impl Data {
 #[serde(deny_unknown_fields)]
 pub struct NetworkSpec {
     /// The layers, input side first.
-    #[schemars(length(min = 1, max = 64))]
-    pub layers: Vec<LayerSpec>,
+    #[schemars(length(min = 1, max = MAX_LAYERS))]
+    pub layers: Vec<LayerEntry>,
     /// Loss that training minimizes.
     pub loss: Loss,
+}
+
+/// One layer, or a block of layers that is repeated.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum LayerEntry {
+    /// A block of layers that is repeated.
+    Repeat(RepeatSpec),
+    /// One layer.
+    Layer(LayerSpec),
+}
+
+/// A block of layers that is repeated.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RepeatSpec {
+    /// Number of times that the block is there, one on the other.
+    #[schemars(range(min = 1, max = MAX_LAYERS))]
+    pub repeat: usize,
+    /// Layers of the block, input side first. Each repetition has weights of its own, and adds its number to the
+    /// names in the block: `hidden-1`, `hidden-2`, ...
+    #[schemars(length(min = 1, max = MAX_LAYERS))]
+    pub layers: Vec<LayerEntry>,
+}
+
+impl<L: Into<LayerSpec>> From<L> for LayerEntry {
+    fn from(layer: L) -> Self {
+        Self::Layer(layer.into())
+    }
 }
 
 /// Training of a network.

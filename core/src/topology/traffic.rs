@@ -1,6 +1,6 @@
 //! Traffic of one training tick: number of messages, and their bytes.
 //!
-//! `bytes` are those of the values alone: 4 for each `f32`, 1 for each value of a data set of bytes.
+//! `value_bytes` are those of the values alone: 4 for each `f32`, 1 for each value of a data set of bytes.
 //! `wire_bytes` are those of whole messages as [`codec`](crate::protocol::codec) writes them, each
 //! counted as often as it is delivered: what a broker hands out, less its own protocol's frames.
 //! With `rows` rows in the batch and, for each layer, `neurons`, `units` and `fan_in`. In a convolution,
@@ -37,9 +37,9 @@ pub struct Traffic {
     /// Content of the messages.
     pub kind: TrafficKind,
     /// Deliveries in one training tick.
-    pub messages: u64,
+    pub deliveries: u64,
     /// Bytes of values in all of them.
-    pub bytes: u64,
+    pub value_bytes: u64,
     /// Bytes of all of them, with everything that is around the values.
     pub wire_bytes: u64,
 }
@@ -136,12 +136,12 @@ fn of_layer(layer: &Layer, forward: Option<Forward>, is_first: bool, rows: u64) 
             (TrafficKind::Contribution, units, deltas + weights, fixed)
         });
     }
-    let traffic = |(kind, messages, bytes, fixed)| Traffic {
+    let traffic = |(kind, deliveries, value_bytes, fixed)| Traffic {
         layer: layer.name.clone(),
         kind,
-        messages,
-        bytes,
-        wire_bytes: bytes + messages * fixed as u64,
+        deliveries,
+        value_bytes,
+        wire_bytes: value_bytes + deliveries * fixed as u64,
     };
     kinds.into_iter().map(traffic).collect()
 }

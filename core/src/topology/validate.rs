@@ -36,6 +36,10 @@ fn format_range(format: &str) -> Option<(i128, i128)> {
     }
 }
 
+/// Key of a repeated block, and advice for a layer that has it.
+const REPEAT: &str = "repeat";
+const REPEAT_HELP: &str = "put the layer into a block: `{repeat: 3, layers: [...]}`";
+
 struct Walker<'p> {
     problems: &'p mut Problems,
 }
@@ -54,9 +58,19 @@ impl Walker<'_> {
             return;
         }
         if let Some(branches) = schema["anyOf"].as_array() {
-            // An optional value may also be `null`; others have a short form besides the long one.
-            let fitting = branches.iter().find(|branch| fits(branch, &node.value));
-            return self.visit(fitting.unwrap_or(&branches[0]), node, path, about);
+            if branches[1]["type"] == "null" {
+                // An optional value.
+                if node.value != Value::Null {
+                    self.visit(&branches[0], node, path, about);
+                }
+            } else if branches[0]["type"] == "string" {
+                // A short form, and a long one.
+                let fitting = branches.iter().find(|branch| fits(branch, &node.value));
+                self.visit(fitting.unwrap_or(&branches[0]), node, path, about);
+            } else {
+                self.visit(meant(branches, node), node, path, None);
+            }
+            return;
         }
         if let Some(branches) = schema["oneOf"].as_array() {
             return match branches[0].get("const") {
@@ -192,6 +206,7 @@ impl Walker<'_> {
                     nearest_keys.extend(nearest(key, &free));
                     let help = match nearest(key, &free) {
                         Some(word) => format!("did you mean `{word}`?"),
+                        None if key == REPEAT => REPEAT_HELP.to_owned(),
                         None => format!("valid: {}", join(&valid)),
                     };
                     let message = format!("unknown key `{}`", shorten(key));
@@ -291,6 +306,19 @@ impl Walker<'_> {
     }
 }
 
+/// The form that a value was meant to have: that of mappings of which it has a key, unless it says its
+/// `type`, which only those of the last form have.
+fn meant<'s>(branches: &'s [Json], node: &Node) -> &'s Json {
+    let has_key_of = |branch: &&Json| {
+        let definition = branch["$ref"].as_str().and_then(definition);
+        let keys = definition.and_then(|form| form["properties"].as_object());
+        keys.is_some_and(|keys| keys.keys().any(|key| node.get(key).is_some()))
+    };
+    let last = &branches[branches.len() - 1];
+    let meant = branches.iter().find(has_key_of);
+    meant.filter(|_| node.get("type").is_none()).unwrap_or(last)
+}
+
 fn child(path: &str, key: &str) -> String {
     let dot = if path.is_empty() { "" } else { "." };
     format!("{path}{dot}{}", shorten(key))
@@ -324,100 +352,4 @@ fn bound(limit: &Json) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Fails for every part of the schema that the walker would silently skip.
-    fn check_known(schema: &Json, at: &str) {
-        const KNOWN: [&str; 19] = [
-            "$defs",
-            "$ref",
-            "$schema",
-            "additionalProperties",
-            "anyOf",
-            "const",
-            "default",
-            "description",
-            "format",
-            "items",
-            "maxItems",
-            "maximum",
-            "minItems",
-            "minimum",
-            "oneOf",
-            "pattern",
-            "properties",
-            "required",
-            "title",
-        ];
-        for (key, value) in schema.as_object().expect("a schema is an object") {
-            assert!(
-                key == "type" || KNOWN.contains(&key.as_str()),
-                "{at}: keyword `{key}`"
-            );
-            let branches = value.as_array().into_iter().flatten().enumerate();
-            match key.as_str() {
-                "properties" | "$defs" => {
-                    for (key, value) in value.as_object().expect("a map of schemas") {
-                        check_known(value, &format!("{at}/{key}"));
-                    }
-                }
-                "items" => check_known(value, &format!("{at}/items")),
-                "oneOf" => {
-                    for (index, branch) in branches {
-                        let named = branch.get("const").is_some() || tag_of(branch).is_some();
-                        assert!(named, "{at}: branch {index} has neither const nor tag");
-                        check_known(branch, &format!("{at}/{index}"));
-                    }
-                }
-                "anyOf" => {
-                    let is_optional = value[1]["type"] == "null";
-                    let has_short_form =
-                        value[0]["type"] == "string" && value[1]["$ref"] != Json::Null;
-                    assert!(is_optional || has_short_form, "{at}: other branches");
-                    assert_eq!(value[2], Json::Null, "{at}: two branches");
-                    for (index, branch) in branches.filter(|(_, b)| b["type"] != "null") {
-                        check_known(branch, &format!("{at}/{index}"));
-                    }
-                }
-                "additionalProperties" => assert_eq!(value, &Json::Bool(false), "{at}"),
-                "pattern" => {
-                    let known = PATTERNS.iter().any(|pattern| value == pattern.regex);
-                    assert!(known, "{at}: pattern `{value}`");
-                }
-                "format" => {
-                    let format = value.as_str().expect("a word");
-                    let known = ["float", "double"].contains(&format);
-                    assert!(
-                        known || format_range(format).is_some(),
-                        "{at}: format `{format}`"
-                    );
-                }
-                "type" => {
-                    for name in types(schema).iter().filter(|name| **name != "null") {
-                        let mapping = noun(name) == "a mapping";
-                        assert_eq!(mapping, *name == "object", "{at}: type `{name}`");
-                    }
-                    assert_ne!(types(schema)[0], "null", "{at}: the type comes first");
-                }
-                "$ref" => {
-                    let target = value.as_str().and_then(definition);
-                    assert!(target.is_some(), "{at}: reference {value}");
-                }
-                _ => {}
-            }
-        }
-        if schema.get("properties").is_some() {
-            assert_eq!(
-                schema["additionalProperties"],
-                Json::Bool(false),
-                "{at} is open"
-            );
-        }
-    }
-
-    #[test]
-    fn every_keyword_of_the_schema_is_understood() {
-        check_known(schema(), "");
-    }
-}
+mod tests;

@@ -1,20 +1,21 @@
 //! The layers with weights of a file, and the order of its layers.
 
+use super::expand::ExpandedLayers;
 use super::report::Report;
-use super::spec::{LayerSpec, Spec};
+use super::spec::LayerSpec;
 use crate::layers::NeuronSpec;
 use crate::math::Activation;
 
-/// A layer with weights, with its position among the layers of the file.
+/// A layer with weights, with its path in the file.
 pub(super) struct Weighted<'a> {
-    position: usize,
+    path: &'a str,
     pub neurons: NeuronSpec<'a>,
     pub normalization: Option<WeightedNormalization<'a>>,
 }
 
-/// The batch normalization behind a layer with weights, with its own position.
+/// The batch normalization behind a layer with weights, with its own path.
 pub(super) struct WeightedNormalization<'a> {
-    pub position: usize,
+    pub path: &'a str,
     pub name: Option<&'a str>,
     activation: Activation,
 }
@@ -22,7 +23,7 @@ pub(super) struct WeightedNormalization<'a> {
 impl Weighted<'_> {
     /// The path of a key of this layer.
     pub fn path(&self, key: &str) -> String {
-        format!("network.layers[{}].{key}", self.position)
+        format!("{}.{key}", self.path)
     }
 
     /// The path of the number of neurons.
@@ -35,7 +36,7 @@ impl Weighted<'_> {
         match &self.normalization {
             Some(normalization) => (
                 normalization.activation,
-                format!("network.layers[{}].activation", normalization.position),
+                format!("{}.activation", normalization.path),
             ),
             None => (self.neurons.keys.activation, self.path("activation")),
         }
@@ -43,19 +44,20 @@ impl Weighted<'_> {
 }
 
 /// The layers with weights.
-pub(super) fn weighted(spec: &Spec) -> Vec<Weighted<'_>> {
+pub(super) fn weighted(layers: &ExpandedLayers) -> Vec<Weighted<'_>> {
     let mut weighted: Vec<Weighted<'_>> = Vec::new();
-    for (position, layer) in spec.network.layers.iter().enumerate() {
+    for (position, layer) in layers.layers().iter().enumerate() {
+        let path = layers.path(position);
         if let Some(neurons) = layer.neurons() {
             weighted.push(Weighted {
-                position,
+                path,
                 neurons,
                 normalization: None,
             });
         }
         if let (LayerSpec::BatchNormalization(spec), Some(below)) = (layer, weighted.last_mut()) {
             below.normalization = Some(WeightedNormalization {
-                position,
+                path,
                 name: spec.name.as_deref(),
                 activation: spec.activation,
             });
@@ -65,8 +67,8 @@ pub(super) fn weighted(spec: &Spec) -> Vec<Weighted<'_>> {
 }
 
 /// Order of layers: checks what may follow what, as far as that does not depend on shapes.
-pub(super) fn order(spec: &Spec, report: &mut Report<'_>) {
-    let layers = &spec.network.layers;
+pub(super) fn order(expanded: &ExpandedLayers, report: &mut Report<'_>) {
+    let layers = expanded.layers();
     if layers.iter().all(|layer| layer.neurons().is_none()) {
         let help = "add a layer of `type: dense`";
         return report.add("network.layers", "there is no layer with weights", help);
@@ -74,7 +76,7 @@ pub(super) fn order(spec: &Spec, report: &mut Report<'_>) {
     for (position, layer) in layers.iter().enumerate() {
         let (before, after) = (&layers[..position], &layers[position + 1..]);
         if let Some((message, help)) = layer.misplacement(before, after) {
-            report.add(&format!("network.layers[{position}]"), message, help);
+            report.add(expanded.path(position), message, help);
         }
     }
 }

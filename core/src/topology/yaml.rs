@@ -152,6 +152,15 @@ impl Node {
         Some(&entry.node)
     }
 
+    /// The value of a key of a mapping, to be changed.
+    pub(super) fn get_mut(&mut self, key: &str) -> Option<&mut Node> {
+        let Value::Mapping(entries) = &mut self.value else {
+            return None;
+        };
+        let entry = entries.iter_mut().find(|entry| entry.key == key)?;
+        Some(&mut entry.node)
+    }
+
     /// Depth to which lists and mappings nest: 0 for a scalar.
     pub fn depth(&self) -> usize {
         let below = match &self.value {

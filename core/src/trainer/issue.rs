@@ -7,7 +7,7 @@ use crate::data::{BatchRef, BatchSource, Feed, Part};
 use crate::ids::{Address, CommitPoint};
 use crate::machine::{Effect, Effects};
 use crate::protocol::{
-    EpochRecord, Evaluation, Message, Outcome, Progress, Tally, TickHeader, Verdict, Work,
+    EpochRecord, Evaluation, Message, Outcome, Progress, Tally, TickHeader, Totals, Verdict, Work,
 };
 use crate::topology::{Graph, Monitor};
 
@@ -25,10 +25,14 @@ impl Trainer {
                 self.stop_asked.then_some(Verdict::Stopped)
             };
             if let Some(verdict) = verdict {
+                // As recorded: whoever looks at the run later sees the same figures.
                 effects.push(Effect::Finish(Box::new(Outcome {
                     verdict,
+                    totals: Totals {
+                        generation: None,
+                        ..running.ledger.totals
+                    },
                     ledger: running.ledger.clone(),
-                    totals: self.totals(now),
                 })));
                 self.phase = Phase::Over;
                 return;

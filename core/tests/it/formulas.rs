@@ -276,7 +276,7 @@ fn a_plan_counts_the_bytes_that_the_codec_writes() {
             let mut planned = BTreeMap::new();
             for of in &plan.traffic {
                 let (deliveries, bytes) = planned.entry(of.kind.word()).or_insert((0, 0));
-                *deliveries += of.messages;
+                *deliveries += of.deliveries;
                 *bytes += of.wire_bytes;
             }
             assert_eq!(world.fate.0, planned, "{neurons} neurons a unit, {feed:?}");

@@ -179,11 +179,11 @@ fn a_unit_shows_its_last_training_batch_once_it_is_applied() {
     assert!(batch.outputs.values()[1].is_sign_positive());
     let figures = batch.outputs.figures();
     assert_eq!((figures.min, figures.max), (0.0, 1.5));
-    assert_eq!((figures.mean, figures.zeros), (0.75, 0.5));
-    assert_eq!((batch.gradient.mean, batch.gradient.norm), (2.0, 4.0));
+    assert_eq!((figures.mean, figures.zeros_ratio), (0.75, 0.5));
+    assert_eq!((batch.delta.mean, batch.delta.norm), (2.0, 4.0));
     let batch = view.neurons[1].last_batch.as_ref().unwrap();
     assert_eq!(batch.outputs.values(), [0.0, 0.75]);
-    assert_eq!((batch.gradient.mean, batch.gradient.norm), (4.0, 8.0));
+    assert_eq!((batch.delta.mean, batch.delta.norm), (4.0, 8.0));
     // Rows that are only looked at leave the training batch to be seen.
     let evaluate = TickHeader {
         work: Work::Evaluate,

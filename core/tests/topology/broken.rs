@@ -137,7 +137,7 @@ foo.yaml:2:7: not valid YAML: mapping values are not allowed in this context
 ",
     );
     check("name: a\n---\nname: b\n", "\
-foo.yaml:1:1: missing key `data` (data set that the network learns from: `digits`, `mnist`, `fashion-mnist`, `csv`)
+foo.yaml:1:1: missing key `data` (data set that the network learns from: `digits`, `mnist`, `fashion-mnist`, `csv`, `idx`, `npz`, `images`)
     1 | name: a
       | ^
 foo.yaml:1:1: missing key `network` (layers and loss)
@@ -148,7 +148,7 @@ foo.yaml:2:1: a second document (a topology is one YAML document)
       | ^
 ");
     check("name: a\nname: b\n", "\
-foo.yaml:1:1: missing key `data` (data set that the network learns from: `digits`, `mnist`, `fashion-mnist`, `csv`)
+foo.yaml:1:1: missing key `data` (data set that the network learns from: `digits`, `mnist`, `fashion-mnist`, `csv`, `idx`, `npz`, `images`)
     1 | name: a
       | ^
 foo.yaml:1:1: missing key `network` (layers and loss)
@@ -176,7 +176,7 @@ foo.yaml:3:16: network: missing key `loss` (loss that training minimizes: `mean_
       |                ^
 ");
     check("name: *nowhere\n", "\
-foo.yaml:1:1: missing key `data` (data set that the network learns from: `digits`, `mnist`, `fashion-mnist`, `csv`)
+foo.yaml:1:1: missing key `data` (data set that the network learns from: `digits`, `mnist`, `fashion-mnist`, `csv`, `idx`, `npz`, `images`)
     1 | name: *nowhere
       | ^
 foo.yaml:1:1: missing key `network` (layers and loss)
@@ -190,7 +190,7 @@ foo.yaml:1:7: aliases are not supported (repeat the value)
 foo.yaml:1:1: missing key `name` (name of the run: lower-case letters, digits and dashes)
     1 | ? [a, b]
       | ^
-foo.yaml:1:1: missing key `data` (data set that the network learns from: `digits`, `mnist`, `fashion-mnist`, `csv`)
+foo.yaml:1:1: missing key `data` (data set that the network learns from: `digits`, `mnist`, `fashion-mnist`, `csv`, `idx`, `npz`, `images`)
     1 | ? [a, b]
       | ^
 foo.yaml:1:1: missing key `network` (layers and loss)
@@ -238,7 +238,7 @@ foo.yaml:3:40: network.loss: expected one of `mean_squared_error`, `binary_cross
 ",
     );
     check("seed: 18446744073709551616\nname: a-\n", "\
-foo.yaml:1:1: missing key `data` (data set that the network learns from: `digits`, `mnist`, `fashion-mnist`, `csv`)
+foo.yaml:1:1: missing key `data` (data set that the network learns from: `digits`, `mnist`, `fashion-mnist`, `csv`, `idx`, `npz`, `images`)
     1 | seed: 18446744073709551616
       | ^
 foo.yaml:1:1: missing key `network` (layers and loss)

@@ -7,6 +7,7 @@ mod graph;
 mod hostile;
 mod overrides;
 mod plan;
+mod repeat;
 mod roster;
 mod rules;
 mod yaml;

@@ -34,9 +34,10 @@ fn an_override_replaces_what_the_file_says_and_creates_what_it_does_not() {
     let spec = document.spec();
     assert_eq!(spec.name, "other");
     assert_eq!(spec.training.epochs, 4, "the last one counts");
-    assert_eq!(units(&spec.network.layers[0]), 5);
-    assert_eq!(units(&spec.network.layers[1]), 10);
-    let hidden = spec.network.layers[0].neurons().unwrap();
+    let layers = document.layers();
+    assert_eq!(units(&layers[0]), 5);
+    assert_eq!(units(&layers[1]), 10);
+    let hidden = layers[0].neurons().unwrap();
     assert!(!hidden.keys.use_bias);
     assert!(matches!(
         spec.training.optimizer,

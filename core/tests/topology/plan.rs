@@ -31,7 +31,7 @@ fn a_plan_of_one_neuron_a_unit_adds_up() {
     let traffic: Vec<_> = plan
         .traffic
         .iter()
-        .map(|t| (t.kind, t.messages, t.bytes))
+        .map(|t| (t.kind, t.deliveries, t.value_bytes))
         .collect();
     assert_eq!(
         traffic,
@@ -45,9 +45,9 @@ fn a_plan_of_one_neuron_a_unit_adds_up() {
         ]
     );
     let total = &plan.per_tick;
-    assert_eq!(total.messages, 56);
+    assert_eq!(total.deliveries, 56);
     let around = 8 * (72 + 80) + 10 * (72 + 72 + 80 + 84);
-    assert_eq!(total.wire_bytes, total.bytes + around);
+    assert_eq!(total.wire_bytes, total.value_bytes + around);
     let ticks = &plan.ticks;
     assert_eq!(
         (
@@ -82,7 +82,7 @@ fn a_first_layer_that_is_fed_gets_the_batch_in_every_unit() {
         fed
     };
     let batches = 8 * 32 * 64;
-    let forward = |plan: &Plan| (plan.traffic[0].bytes, plan.traffic[0].wire_bytes);
+    let forward = |plan: &Plan| (plan.traffic[0].value_bytes, plan.traffic[0].wire_bytes);
     assert_eq!(forward(&plan(1)), (batches, batches + 8 * (72 + 4)));
     assert_eq!(forward(&plan(4)), (4 * batches, 4 * batches + 8 * 72));
 }
@@ -97,7 +97,7 @@ fn a_unit_that_holds_a_whole_layer_sends_finished_errors() {
     );
     let last = plan.traffic.last().expect("there is traffic");
     assert_eq!(
-        (last.kind, last.messages, last.bytes),
+        (last.kind, last.deliveries, last.value_bytes),
         (TrafficKind::Propagated, 1, 8 * 32 * 4)
     );
     assert_eq!(plan.broker, None);
@@ -128,6 +128,40 @@ fn a_plan_is_one_json_document() {
     assert_eq!(json["layers"][1]["name"], "out");
     assert_eq!(json["traffic"][5]["kind"], "contribution");
     assert_eq!(json["feed"], "reference");
+}
+
+#[test]
+fn a_plan_of_many_layers_shows_some_and_sums_up_the_others() {
+    let text = VALID.replace(
+        "    - {type: dense, name: hidden, units: 8, activation: relu}\n",
+        "    - {repeat: 700, layers: [{type: dense, name: hidden, units: 8, activation: relu}]}\n",
+    );
+    let graph = graph(&text, &DIGITS, Grouping::Units(1));
+    let plan = Plan::new(&graph, &DIGITS, true, Feed::Reference);
+    let text = plan.to_string();
+    let row = |start: &str| {
+        let row = text
+            .lines()
+            .find(|line| line.trim_start().starts_with(start));
+        let row = row.unwrap_or_else(|| panic!("no row `{start}` in\n{text}"));
+        row.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(
+        row("... 681 more"),
+        "... 681 more 5,448 5,448 49,032 191.5 KiB 2 x 5,448"
+    );
+    assert_eq!(
+        row("... of 681 more"),
+        "... of 681 more 21,792 7.5 MiB 9.1 MiB"
+    );
+    assert_eq!(
+        row("hidden-700 forward"),
+        "hidden-700 forward 8 8.0 KiB 8.6 KiB"
+    );
+    assert_eq!(row("actors"), "actors trainer 1, synapses 700, units 5,610");
+    assert!(text.contains("702 exchanges, for example"), "{text}");
+    assert!(text.lines().count() < 250, "{} lines", text.lines().count());
+    assert_eq!(plan.layers.len(), 701, "JSON has all of them");
 }
 
 /// Table of a plan, as a person sees it.
@@ -197,7 +231,10 @@ network:
         parameters,
         [6 * (5 + 1), 4 * (6 * 3 + 1), 10 * (4 * 30 + 1)]
     );
-    let traffic = plan.traffic.iter().map(|t| (t.kind, t.messages, t.bytes));
+    let traffic = plan
+        .traffic
+        .iter()
+        .map(|t| (t.kind, t.deliveries, t.value_bytes));
     let (values, rows) = (4, 32);
     assert_eq!(
         traffic.collect::<Vec<_>>(),
@@ -218,5 +255,5 @@ network:
             (TrafficKind::Contribution, 10, 10 * (rows + 4 * 30) * values),
         ]
     );
-    assert_eq!(plan.memory.maps, 4 * 4 * rows * (6 * 64 + 4 * 30));
+    assert_eq!(plan.memory.map_bytes, 4 * 4 * rows * (6 * 64 + 4 * 30));
 }

@@ -105,7 +105,7 @@ pub const LAST_BATCH: [Figure; 9] = [
         name: "activation_zeros_ratio",
         label: "exactly 0",
         help: "Share of the same activations that are 0.",
-        value: |neuron| Some(activation(neuron)?.zeros),
+        value: |neuron| Some(activation(neuron)?.zeros_ratio),
     },
     Figure {
         name: "logit_mean",
@@ -126,16 +126,16 @@ pub const LAST_BATCH: [Figure; 9] = [
         value: |neuron| Some(f64::from(logit(neuron)?.max)),
     },
     Figure {
-        name: "gradient_norm",
+        name: "delta_norm",
         label: "dLoss/dz norm",
         help: "Norm of dLoss/dz of a neuron over the rows of its last training batch: of the error, not of the weights' gradient.",
-        value: |neuron| Some(neuron.last_batch.as_ref()?.gradient.norm),
+        value: |neuron| Some(neuron.last_batch.as_ref()?.delta.norm),
     },
     Figure {
-        name: "gradient_mean",
+        name: "delta_mean",
         label: "dLoss/dz mean",
         help: "Mean of the same.",
-        value: |neuron| Some(neuron.last_batch.as_ref()?.gradient.mean),
+        value: |neuron| Some(neuron.last_batch.as_ref()?.delta.mean),
     },
 ];
 

@@ -52,7 +52,7 @@ impl Text {
         let labels = [
             ("run", &*about.run),
             ("layer", layer),
-            ("unit", &about.name),
+            ("actor", &about.name),
         ]
         .map(|(name, value)| format!("{name}=\"{}\"", escaped(value)));
         Self {
@@ -183,13 +183,13 @@ fn learning(text: &mut Text, snapshot: &RunSnapshot) {
             "Epoch of the last tick, for test rows the last epoch.",
             epoch,
         );
-        let now = [(part_word(tick.part), tick.running)];
+        let now = [(tick.part.word(), tick.running)];
         quality(text, "cuttlefish", "the current part so far", &now);
     }
     if let Some(record) = snapshot.epochs().next_back() {
-        let mut parts = vec![(part_word(Part::Train), &record.train)];
+        let mut parts = vec![(Part::Train.word(), &record.train)];
         let validation = record.validation.as_ref();
-        parts.extend(validation.map(|validation| (part_word(Part::Validation), validation)));
+        parts.extend(validation.map(|validation| (Part::Validation.word(), validation)));
         quality(text, "cuttlefish_epoch", "the last whole epoch", &parts);
     }
 }
@@ -214,14 +214,6 @@ fn quality(text: &mut Text, prefix: &str, of: &str, parts: &[(&str, &Evaluation)
         if let Some(share) = evaluation.accuracy {
             text.sample(&accuracy, Some(("part", part)), share);
         }
-    }
-}
-
-fn part_word(part: Part) -> &'static str {
-    match part {
-        Part::Train => "train",
-        Part::Validation => "validation",
-        Part::Test => "test",
     }
 }
 

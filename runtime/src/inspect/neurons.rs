@@ -19,7 +19,7 @@ use crate::transport::{Link, LinkView};
 #[derive(Serialize)]
 struct NeuronsDocument<'a> {
     run: &'a str,
-    unit: &'a str,
+    actor: &'a str,
     layer: Option<&'a str>,
     neurons: Vec<usize>,
 }
@@ -29,7 +29,7 @@ pub async fn list(inspection: Data<Inspection>) -> HttpResponse {
     let about = inspection.about();
     HttpResponse::Ok().json(NeuronsDocument {
         run: &about.run,
-        unit: &about.name,
+        actor: &about.name,
         layer: about.layer().map(|layer| &*layer.name),
         neurons: about.neurons.map_or(Vec::new(), |n| n.indices().collect()),
     })

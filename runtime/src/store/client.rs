@@ -13,6 +13,7 @@ use aws_sdk_dynamodb::config::{
 use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
 
 use super::Error;
+use super::waiting::telling;
 
 const CONNECT_WITHIN: Duration = Duration::from_secs(3);
 /// Longer than the 5 s that the embedded database waits for another process.
@@ -137,9 +138,10 @@ pub async fn credentials_from_environment() -> Result<String, Error> {
 }
 
 fn https() -> SharedHttpClient {
-    aws_smithy_http_client::Builder::new()
+    let client = aws_smithy_http_client::Builder::new()
         .tls_provider(tls::Provider::Rustls(CryptoMode::Ring))
-        .build_https()
+        .build_https();
+    telling(client)
 }
 
 async fn environment(http: &SharedHttpClient) -> SdkConfig {

@@ -10,9 +10,7 @@ use async_trait::async_trait;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-use aws_sdk_dynamodb::types::{
-    AttributeValue, DeleteRequest, ReturnValue, ReturnValuesOnConditionCheckFailure, WriteRequest,
-};
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
 use cuttlefish_core::ids::{CommitPoint, Generation, NeuronRange};
 use cuttlefish_core::protocol::{Ledger, NeuronState};
 use tokio::task::JoinSet;
@@ -24,9 +22,6 @@ use super::{Error, Store, WriteReply, table};
 const IN_FLIGHT: usize = 16;
 /// Bytes of a ledger or a record: like the values of a neuron, they share an item with little else.
 const MAX_TEXT_BYTES: usize = item::MAX_VALUE_BYTES;
-/// DynamoDB's limit for one BatchWriteItem.
-const DELETE_BATCH: usize = 25;
-
 const RUN_SK: &str = "run";
 const RECORD: &str = "record";
 const LEDGER_SK: &str = "ledger";
@@ -124,38 +119,6 @@ impl DynamoStore {
             Some(_) => return Err(damaged("`ledger` is not text".to_owned())),
         };
         Ok((Generation(generation), ledger))
-    }
-
-    /// Deletes items, given at least their keys.
-    pub(super) async fn delete(&self, items: Vec<Item>) -> Result<u64, Error> {
-        let count = items.len() as u64;
-        let mut requests: Vec<WriteRequest> = items
-            .into_iter()
-            .map(|mut item| {
-                item.retain(|name, _| name == "pk" || name == "sk");
-                let delete = DeleteRequest::builder().set_key(Some(item)).build();
-                let delete = delete.expect("the key is given");
-                WriteRequest::builder().delete_request(delete).build()
-            })
-            .collect();
-        while !requests.is_empty() {
-            let batch = requests.split_off(requests.len().saturating_sub(DELETE_BATCH));
-            let reply = self
-                .client
-                .batch_write_item()
-                .request_items(&*self.table, batch)
-                .send()
-                .await
-                .map_err(|error| Error::from_sdk("BatchWriteItem", &self.table, error))?;
-            let unprocessed = reply.unprocessed_items.unwrap_or_default();
-            let unprocessed: Vec<_> = unprocessed.into_values().flatten().collect();
-            if !unprocessed.is_empty() {
-                // The table is at its limit, and the SDK does not see that as an error.
-                tokio::time::sleep(table::POLL_EVERY).await;
-            }
-            requests.extend(unprocessed);
-        }
-        Ok(count)
     }
 }
 

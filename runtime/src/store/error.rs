@@ -99,7 +99,7 @@ pub enum Error {
     UnwritableLedger,
     /// Something does not fit in an item.
     #[error(
-        "{what} takes {bytes} bytes and an item holds at most {max} (use fewer epochs or classes)"
+        "{what} takes {bytes} bytes and an item holds at most {max} (use fewer epochs or classes, and `repeat` for layers that are alike)"
     )]
     TooLarge {
         /// Its kind.
@@ -156,6 +156,19 @@ pub enum Error {
         message: String,
         /// The SDK's error.
         source: Source,
+    },
+    /// Items that the server has not deleted, however often it was asked.
+    #[error(
+        "table `{table}` has left {left} items in place in {tries} requests in a row (it is at its limit: try \
+         again later, or raise its write capacity)"
+    )]
+    Undeleted {
+        /// Name of the table.
+        table: String,
+        /// Items that were to be deleted.
+        left: usize,
+        /// Requests that have deleted nothing.
+        tries: u32,
     },
     /// The server's certificate is not accepted.
     #[error(

@@ -9,6 +9,7 @@
 //! `SQLite` file instead of at a server, see [`embedded`].
 
 mod client;
+mod deletion;
 mod dynamodb;
 pub mod embedded;
 mod error;
@@ -19,6 +20,7 @@ pub mod requests;
 pub mod serve;
 mod shared;
 mod table;
+mod waiting;
 
 use async_trait::async_trait;
 use cuttlefish_core::ids::{CommitPoint, Generation, NeuronRange};

@@ -29,6 +29,8 @@ enum WireFault {
     LostReply(Option<DynamoStore>),
     /// The store answers with an error, having done nothing.
     Answer(u16, &'static str),
+    /// The store leaves every item of a batch for later, and does anything else.
+    LeavesItems,
 }
 
 /// A wire on which the first `left` requests meet a fault.
@@ -67,7 +69,10 @@ impl HttpClient for Wire {
 impl HttpConnector for Connector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let left = self.0.left.load(Ordering::SeqCst);
-        if left == 0 {
+        let is_batch = request.headers().get("x-amz-target");
+        let is_batch = is_batch.is_some_and(|target| target.ends_with("BatchWriteItem"));
+        let is_spared = matches!(self.0.fault, WireFault::LeavesItems) && !is_batch;
+        if left == 0 || is_spared {
             return self.1.call(request);
         }
         self.0.left.store(left - 1, Ordering::SeqCst);
@@ -76,6 +81,13 @@ impl HttpConnector for Connector {
                 let body = format!(r#"{{"__type":"x#{code}","message":"said the server"}}"#);
                 let status = status.try_into().unwrap();
                 HttpConnectorFuture::ready(Ok(HttpResponse::new(status, body.into())))
+            }
+            WireFault::LeavesItems => {
+                let asked = request.body().bytes().expect("a body in memory");
+                let asked: serde_json::Value = serde_json::from_slice(asked).unwrap();
+                let body = serde_json::json!({"UnprocessedItems": asked["RequestItems"]});
+                let answer = HttpResponse::new(200.try_into().unwrap(), body.to_string().into());
+                HttpConnectorFuture::ready(Ok(answer))
             }
             WireFault::LostReply(successor) => {
                 let reply = self.1.call(request);
@@ -143,6 +155,18 @@ fn a_store_that_throttles_or_stumbles_is_asked_again() {
             assert!(error.retryable());
             assert!(error.to_string().contains("said the server"), "{error}");
         }
+    });
+}
+
+#[test]
+fn items_that_a_table_leaves_for_later_are_deleted_later() {
+    block_on(async {
+        let backend = Embedded::new().await;
+        let store = faulty(&backend, 2, WireFault::LeavesItems);
+        store.begin_generation().await.unwrap();
+        store.put_record("{}").await.unwrap();
+        assert_eq!(store.remove_run().await.unwrap(), 2);
+        assert_eq!(store.get_record().await.unwrap(), None);
     });
 }
 

@@ -20,7 +20,9 @@ use crate::data::file::read_file;
 pub struct EncodedTable {
     /// The features of all rows, row-major `[rows, features]`.
     pub values: Vec<f32>,
-    /// Lines of the file on which the rows start, from 1. Rows that `drop_row` leaves out are not here.
+    /// Positions of the rows among all rows of the file, from 0. Rows that `drop_row` leaves out are not here.
+    pub rows: Vec<u64>,
+    /// Lines of the file on which these rows start, from 1.
     pub lines: Vec<u64>,
     /// Columns with categories that the training rows did not have, and how many cells of each.
     /// All features of such a cell are 0.
@@ -78,10 +80,10 @@ pub fn encode_bytes(encoder: &Encoder, bytes: &[u8]) -> Result<EncodedTable, Csv
     let places = places(encoder, table.header())?;
     let mut output = FeatureEncoder::new(encoder);
     let mut missing = CellPositions::default();
-    let mut lines = Vec::new();
-    let mut rows = 0;
+    let (mut rows, mut lines) = (Vec::new(), Vec::new());
+    let mut count = 0;
     table.for_each(|row| {
-        rows += 1;
+        count += 1;
         let cells = || encoder.columns.iter().zip(&places);
         let absent = |(_, place): &(_, &usize)| is_missing(row.cell(**place));
         match encoder.missing {
@@ -101,20 +103,22 @@ pub fn encode_bytes(encoder: &Encoder, bytes: &[u8]) -> Result<EncodedTable, Csv
         for (index, (column, &place)) in cells().enumerate() {
             output.push(index, &cell(column, format, row, place)?);
         }
+        rows.push(count as u64 - 1);
         lines.push(row.line);
         Ok(())
     })?;
     if missing.count > 0 {
         return Err(CsvProblem::Missing { missing });
     }
-    match (rows, lines.len()) {
+    match (count, rows.len()) {
         (0, _) => return Err(CsvProblem::NoRows),
-        (_, 0) => return Err(CsvProblem::AllDropped { rows }),
+        (_, 0) => return Err(CsvProblem::AllDropped { rows: count }),
         _ => {}
     }
     let (values, unseen) = output.finish();
     Ok(EncodedTable {
         values,
+        rows,
         lines,
         unseen,
     })

@@ -62,7 +62,8 @@ impl NumberFormat {
                 let mut is_first = true;
                 while let Some(group) = groups.next() {
                     let is_last = groups.peek().is_none();
-                    if !(is_first && is_last) && !is_group(group, is_first, is_last) {
+                    let is_only = is_first && is_last;
+                    if !is_only && !is_group(group, is_first, is_last) {
                         return None;
                     }
                     plain.push_str(group);

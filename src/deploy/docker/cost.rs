@@ -5,7 +5,7 @@
 
 use cuttlefish_core::ids::Address;
 use cuttlefish_core::topology::roster::COORDINATOR;
-use cuttlefish_core::topology::traffic::TrafficKind;
+use cuttlefish_core::topology::traffic::{Traffic, TrafficKind};
 use cuttlefish_core::topology::{Graph, Plan, Roster};
 use serde::Serialize;
 
@@ -64,34 +64,34 @@ pub struct Cost {
     /// Bridge networks.
     pub networks: u64,
     /// Containers on the fullest of them.
-    pub on_a_bridge: u64,
+    pub containers_on_a_bridge: u64,
     /// Expected use of memory, by who uses it.
     pub memory: Vec<MemoryUse>,
     /// Threads, of all processes.
-    pub tasks: u64,
+    pub threads: u64,
     /// Open files, of all processes.
-    pub files: u64,
+    pub open_files: u64,
     /// Open files of the Docker daemon.
-    pub daemon_files: u64,
+    pub daemon_open_files: u64,
     /// Entries of the kernel's neighbour table: who talks to whom, and back.
-    pub neighbours: u64,
+    pub neighbour_entries: u64,
     /// Cost for the broker.
     pub broker: BrokerCost,
     /// Bytes of the largest message.
-    pub message: u64,
+    pub largest_message_bytes: u64,
 }
 
 /// Memory of containers that are alike.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct MemoryUse {
     /// Containers that use it, in words.
-    pub what: String,
+    pub used_by: String,
     /// Number of these containers.
-    pub count: u64,
+    pub containers: u64,
     /// Bytes that each is expected to use, at most.
-    pub each: u64,
+    pub expected_bytes: u64,
     /// Bytes that each may use; None where nothing is limited.
-    pub limit: Option<u64>,
+    pub limit_bytes: Option<u64>,
     /// True if the topology file sets the limit.
     pub is_unit: bool,
 }
@@ -106,11 +106,11 @@ pub struct BrokerCost {
     /// Queues.
     pub queues: u64,
     /// Open files.
-    pub files: u64,
+    pub open_files: u64,
     /// Erlang processes.
-    pub processes: u64,
+    pub erlang_processes: u64,
     /// Bytes of memory.
-    pub memory: u64,
+    pub memory_bytes: u64,
 }
 
 impl Cost {
@@ -128,45 +128,49 @@ impl Cost {
             // The trainer wires over one of its own.
             connections: actors + 1,
             queues,
-            files: at_broker(BROKER_FILES),
-            processes: at_broker(BROKER_PROCESSES),
-            memory: at_broker(BROKER_MEMORY),
+            open_files: at_broker(BROKER_FILES),
+            erlang_processes: at_broker(BROKER_PROCESSES),
+            memory_bytes: at_broker(BROKER_MEMORY),
         };
         let mut memory = of_actors(graph, roster, plan);
         if layout.own_store {
             memory.push(MemoryUse::one("store", STORE, Some(COORDINATOR.memory)));
         }
         if layout.own_broker {
-            memory.push(MemoryUse::one("broker", broker.memory, None));
+            memory.push(MemoryUse::one("broker", broker.memory_bytes, None));
         }
         memory.push(MemoryUse {
-            what: "Docker and the kernel, beside each".to_owned(),
-            count: containers,
-            each: BESIDE,
-            limit: None,
+            used_by: "Docker and the kernel, beside each".to_owned(),
+            containers,
+            expected_bytes: BESIDE,
+            limit_bytes: None,
             is_unit: false,
         });
-        let broker_files = if layout.own_broker { broker.files } else { 0 };
+        let broker_files = if layout.own_broker {
+            broker.open_files
+        } else {
+            0
+        };
         Self {
             containers,
             networks: desired::networks(&graph.name, actors as usize, layout.per_bridge).len()
                 as u64,
-            on_a_bridge: actors.min(layout.per_bridge as u64) + n_companions,
+            containers_on_a_bridge: actors.min(layout.per_bridge as u64) + n_companions,
             memory,
-            tasks: TASKS * containers,
-            files: FILES * containers + broker_files,
-            daemon_files: DAEMON_FILES * containers,
-            neighbours: actors
+            threads: TASKS * containers,
+            open_files: FILES * containers + broker_files,
+            daemon_open_files: DAEMON_FILES * containers,
+            neighbour_entries: actors
                 * (NEIGHBOURS_OF_GATEWAY + NEIGHBOURS_OF_COMPANION * n_companions.max(1)),
             broker,
-            message: largest_message(plan),
+            largest_message_bytes: largest_message(plan),
         }
     }
 
     /// Bytes of memory that everything together is expected to use.
     pub fn expected_memory(&self) -> u64 {
         let uses = self.memory.iter();
-        uses.map(|one| one.count.saturating_mul(one.each))
+        uses.map(|one| one.containers.saturating_mul(one.expected_bytes))
             .fold(0, u64::saturating_add)
     }
 
@@ -174,8 +178,11 @@ impl Cost {
     /// what it is expected to use.
     pub fn memory_limits(&self) -> u64 {
         let uses = self.memory.iter();
-        uses.map(|one| one.count.saturating_mul(one.limit.unwrap_or(one.each)))
-            .fold(0, u64::saturating_add)
+        uses.map(|one| {
+            one.containers
+                .saturating_mul(one.limit_bytes.unwrap_or(one.expected_bytes))
+        })
+        .fold(0, u64::saturating_add)
     }
 }
 
@@ -186,12 +193,12 @@ impl MemoryUse {
         Self::one(&actor.name, GATHERER + held, Some(actor.resources.memory))
     }
 
-    fn one(what: &str, each: u64, limit: Option<u64>) -> Self {
+    fn one(used_by: &str, expected_bytes: u64, limit_bytes: Option<u64>) -> Self {
         Self {
-            what: what.to_owned(),
-            count: 1,
-            each,
-            limit,
+            used_by: used_by.to_owned(),
+            containers: 1,
+            expected_bytes,
+            limit_bytes,
             is_unit: false,
         }
     }
@@ -202,7 +209,7 @@ fn largest_message(plan: &Plan) -> u64 {
     let each = plan
         .traffic
         .iter()
-        .map(|of| of.wire_bytes.div_ceil(of.messages.max(1)));
+        .map(|of| of.wire_bytes.div_ceil(of.deliveries.max(1)));
     each.max().unwrap_or(0)
 }
 
@@ -210,11 +217,12 @@ fn largest_message(plan: &Plan) -> u64 {
 /// flight at most.
 fn of_actors(graph: &Graph, roster: Roster<'_>, plan: &Plan) -> Vec<MemoryUse> {
     let rows = graph.training.batch_size as u64;
+    let by_layer = plan.traffic.chunk_by(|one, next| one.layer == next.layer);
+    let by_layer: Vec<&[Traffic]> = by_layer.collect();
     let values = |layer: usize, kinds: &[TrafficKind]| -> u64 {
-        let name = &graph.layers[layer].name;
-        let of = plan.traffic.iter();
-        of.filter(|of| of.layer == *name && kinds.contains(&of.kind))
-            .map(|of| of.bytes)
+        let of = by_layer[layer].iter();
+        of.filter(|of| kinds.contains(&of.kind))
+            .map(|of| of.value_bytes)
             .sum()
     };
     let answers = [TrafficKind::Activation, TrafficKind::Backward];
@@ -222,7 +230,7 @@ fn of_actors(graph: &Graph, roster: Roster<'_>, plan: &Plan) -> Vec<MemoryUse> {
     let errors = |layer| values(layer, &[TrafficKind::Contribution, TrafficKind::Propagated]);
     let held = |of_each_tick: u64, of_one_tick: u64| COPIES * (TICKS * of_each_tick + of_one_tick);
     // Rows that the first layer reads by itself are in flight as well, but in no message.
-    let read = (plan.memory.in_flight / 2).saturating_sub(plan.per_tick.bytes);
+    let read = (plan.memory.in_flight_bytes / 2).saturating_sub(plan.per_tick.value_bytes);
     let mut uses = Vec::new();
     for (index, layer) in plan.layers.iter().enumerate() {
         let own = if index == 0 { read } else { 0 };
@@ -237,10 +245,10 @@ fn of_actors(graph: &Graph, roster: Roster<'_>, plan: &Plan) -> Vec<MemoryUse> {
         };
         let held = held(of_each, errors(index)) + layer_of_graph.map_bytes(rows) + panels;
         uses.push(MemoryUse {
-            what: format!("units of {}", layer.name),
-            count: units,
-            each: UNIT + (layer.state_bytes as u64 + held) / units,
-            limit: Some(layer_of_graph.resources.memory),
+            used_by: format!("units of {}", layer.name),
+            containers: units,
+            expected_bytes: UNIT + (layer.state_bytes as u64 + held) / units,
+            limit_bytes: Some(layer_of_graph.resources.memory),
             is_unit: true,
         });
     }

@@ -106,9 +106,9 @@ fn broker_limits(nodes: &Value) -> Option<BrokerLimits> {
         })
     };
     Some(BrokerLimits {
-        files: usage("fd_total", "fd_used")?,
+        open_files: usage("fd_total", "fd_used")?,
         memory: usage("mem_limit", "mem_used")?,
-        processes: usage("proc_total", "proc_used")?,
+        erlang_processes: usage("proc_total", "proc_used")?,
     })
 }
 
@@ -126,13 +126,13 @@ mod tests {
         }]);
         let usage = broker_limits(&node).expect("everything is there");
         assert_eq!(
-            usage.files,
+            usage.open_files,
             Usage {
                 most: 1024,
                 used: 0
             }
         );
-        assert_eq!(usage.processes.used, 400);
+        assert_eq!(usage.erlang_processes.used, 400);
         assert_eq!(broker_limits(&json!([])), None);
         assert_eq!(broker_limits(&json!({"error": "not_authorised"})), None);
     }

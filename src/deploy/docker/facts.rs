@@ -43,7 +43,7 @@ impl Docker {
         Ok(HostLimits {
             name: format!("Docker {version} on {name}"),
             processors: info.ncpu.unwrap_or_default().max(0) as u64,
-            ours: ours.count() as u64,
+            own_containers: ours.count() as u64,
             memory: Usage {
                 most: total,
                 // Elsewhere it is not known, and taken for free.
@@ -145,16 +145,16 @@ fn kernel() -> Option<KernelLimits> {
         .split_whitespace()
         .map(|word| word.parse::<u64>().ok());
     Some(KernelLimits {
-        tasks: Usage {
+        threads: Usage {
             most: number("/proc/sys/kernel/pid_max")?.min(threads),
             used: tasks.parse().ok()?,
         },
-        files: Usage {
+        open_files: Usage {
             used: files.next()??,
             most: files.nth(1)??,
         },
-        neighbours: number("/proc/sys/net/ipv4/neigh/default/gc_thresh3")?,
-        daemon_files: daemon_files(),
+        neighbour_entries: number("/proc/sys/net/ipv4/neigh/default/gc_thresh3")?,
+        daemon_open_files: daemon_files(),
     })
 }
 
@@ -208,7 +208,7 @@ mod tests {
     #[test]
     fn the_kernel_of_this_machine_is_read() {
         let kernel = kernel().expect("Linux");
-        for usage in [kernel.tasks, kernel.files] {
+        for usage in [kernel.threads, kernel.open_files] {
             assert!(0 < usage.used && usage.used < usage.most, "{usage:?}");
         }
         let machine = ThisMachine::read();

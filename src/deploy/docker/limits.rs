@@ -17,9 +17,9 @@ const BRIDGE_PORTS: u64 = 1023;
 /// A run's own broker: the limit of files that its container gets, the memory at which its settings
 /// (`vm_memory_high_watermark`) hold senders up, and what Erlang has unless it is told otherwise.
 const OWN_BROKER: BrokerLimits = BrokerLimits {
-    files: Usage::empty(SERVICE_FILES),
+    open_files: Usage::empty(SERVICE_FILES),
     memory: Usage::empty(2_000_000_000),
-    processes: Usage::empty(1_048_576),
+    erlang_processes: Usage::empty(1_048_576),
 };
 
 /// The most of something, and how much of it is in use.
@@ -45,7 +45,7 @@ pub struct HostLimits {
     /// Its processors.
     pub processors: u64,
     /// Containers of this run that are there already: they are among what is in use.
-    pub ours: u64,
+    pub own_containers: u64,
     /// Its memory, in bytes.
     pub memory: Usage,
     /// Networks that Docker finds addresses for.
@@ -60,25 +60,25 @@ pub struct HostLimits {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct KernelLimits {
     /// Processes and threads.
-    pub tasks: Usage,
+    pub threads: Usage,
     /// Open files.
-    pub files: Usage,
+    pub open_files: Usage,
     /// Entries of the neighbour table, which all containers share. How many are in it says little: the
     /// kernel drops those that have been idle for seconds when it needs room.
-    pub neighbours: u64,
+    pub neighbour_entries: u64,
     /// Open files of the Docker daemon.
-    pub daemon_files: Option<Usage>,
+    pub daemon_open_files: Option<Usage>,
 }
 
 /// Limits of a broker that was there before the run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct BrokerLimits {
     /// Open files.
-    pub files: Usage,
+    pub open_files: Usage,
     /// Bytes of memory before it holds senders up.
     pub memory: Usage,
     /// Erlang processes.
-    pub processes: Usage,
+    pub erlang_processes: Usage,
 }
 
 /// Standing of a limit for a run.
@@ -230,7 +230,9 @@ mod advice {
 /// Every limit that a run of this cost meets, also where host or broker are not known.
 /// `broker` is one that was there; a run's own is known.
 pub fn limits(cost: &Cost, host: Option<&HostLimits>, broker: Option<&BrokerLimits>) -> Vec<Limit> {
-    let ours = host.map_or(0.0, |host| host.ours as f64 / cost.containers as f64);
+    let ours = host.map_or(0.0, |host| {
+        host.own_containers as f64 / cost.containers as f64
+    });
     // The run's own share of what is in use is there for it.
     let free = |usage: Option<Usage>, needed: u64| {
         let own = (needed as f64 * ours.min(1.0)) as u64;
@@ -266,50 +268,50 @@ pub fn limits(cost: &Cost, host: Option<&HostLimits>, broker: Option<&BrokerLimi
     limits.extend([
         count(
             "processes and threads",
-            cost.tasks,
-            kernel(|of| Some(of.tasks)),
+            cost.threads,
+            kernel(|of| Some(of.threads)),
             advice::TASKS,
         ),
         count(
             "open files of the host",
-            cost.files,
-            kernel(|of| Some(of.files)),
+            cost.open_files,
+            kernel(|of| Some(of.open_files)),
             advice::FILES,
         ),
         count(
             "open files of the daemon",
-            cost.daemon_files,
-            kernel(|of| of.daemon_files),
+            cost.daemon_open_files,
+            kernel(|of| of.daemon_open_files),
             advice::DAEMON,
         ),
         count(
             "neighbour table",
-            cost.neighbours,
-            kernel(|of| Some(Usage::empty(of.neighbours))),
+            cost.neighbour_entries,
+            kernel(|of| Some(Usage::empty(of.neighbour_entries))),
             advice::NEIGHBOURS,
         ),
         count(
             "broker: open files",
-            cost.broker.files,
-            broker(|of| of.files),
+            cost.broker.open_files,
+            broker(|of| of.open_files),
             advice::BROKER_FILES,
         ),
         bytes(
             "broker: memory",
-            cost.broker.memory,
+            cost.broker.memory_bytes,
             broker(|of| of.memory),
             advice::BROKER_MEMORY,
         ),
         count(
             "broker: Erlang processes",
-            cost.broker.processes,
-            broker(|of| of.processes),
+            cost.broker.erlang_processes,
+            broker(|of| of.erlang_processes),
             advice::BROKER_PROCESSES,
         ),
         Limit::new(
             "broker: a message",
             LimitUnit::Bytes,
-            cost.message,
+            cost.largest_message_bytes,
             cost.broker.own.then_some(LARGEST_MESSAGE),
             advice::MESSAGE,
         ),
@@ -327,14 +329,14 @@ fn of_networks(cost: &Cost, host: Option<&HostLimits>) -> [Limit; 3] {
     [
         count(
             "containers on a bridge",
-            cost.on_a_bridge,
+            cost.containers_on_a_bridge,
             Some(BRIDGE_PORTS),
             advice::FEWER,
         ),
         count("bridge networks", cost.networks, networks, advice::POOLS),
         count(
             "addresses on a bridge",
-            cost.on_a_bridge,
+            cost.containers_on_a_bridge,
             addresses,
             advice::SUBNETS,
         ),
@@ -345,13 +347,19 @@ fn of_networks(cost: &Cost, host: Option<&HostLimits>) -> [Limit; 3] {
 fn of_containers(cost: &Cost) -> Vec<Limit> {
     let uses = cost.memory.iter();
     let limits = uses.map(|one| {
-        let what = format!("memory of one container of {}", one.what);
+        let what = format!("memory of one container of {}", one.used_by);
         let advice = if one.is_unit {
             advice::CONTAINER
         } else {
             advice::COORDINATOR
         };
-        Limit::new(&what, LimitUnit::Bytes, one.each, one.limit, advice)
+        Limit::new(
+            &what,
+            LimitUnit::Bytes,
+            one.expected_bytes,
+            one.limit_bytes,
+            advice,
+        )
     });
     limits
         .filter(|limit| limit.standing == Standing::Exceeded)

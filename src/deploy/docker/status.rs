@@ -103,7 +103,7 @@ impl ContainerStatus {
     /// The container as a JSON document.
     pub fn document(&self) -> Value {
         json!({
-            "unit": self.observed.actor,
+            "actor": self.observed.actor,
             "role": self.observed.role.map_or("", Role::word),
             "container": self.observed.name,
             "state": self.state(),
@@ -114,7 +114,7 @@ impl ContainerStatus {
             "resident_bytes": self.figure("process_resident_memory_bytes"),
             "messages_refused": self.figure("cuttlefish_messages_refused_total"),
             "messages_foreign": self.figure("cuttlefish_messages_foreign_total"),
-            "queued": self.queued,
+            "queued_messages": self.queued,
             "inspect": self.url,
         })
     }

@@ -1,5 +1,8 @@
 //! Cost of a run on ECS: money, requests, and the least time that AWS's rates allow. Pure.
 
+use std::ops::Range;
+
+use cuttlefish_core::topology::excerpt::Excerpt;
 use serde::Serialize;
 
 use super::desired::{Service, UNITS_PER_CPU};
@@ -18,6 +21,8 @@ const LAUNCH_RATE: f64 = 20.0;
 const LAUNCHES_PER_SERVICE: f64 = 500.0;
 /// Tasks of a service, at most ("Amazon ECS service quotas").
 const TASKS_PER_SERVICE: u32 = 5000;
+/// Services of a cluster, at most ("Amazon ECS service quotas").
+const SERVICES_PER_CLUSTER: u32 = 5000;
 
 /// vCPUs of Fargate tasks in an account that has not asked for more ("AWS Fargate service quotas").
 const VCPUS: u32 = 6;
@@ -48,7 +53,7 @@ pub struct EcsCost {
     /// vCPUs of all tasks.
     pub vcpus: f64,
     /// Memory of all tasks, in GiB.
-    pub memory: f64,
+    pub memory_gib: f64,
     /// US dollars an hour, on Fargate.
     pub dollars_per_hour: f64,
     /// Month of the prices.
@@ -79,6 +84,11 @@ pub fn cost(services: &[Service]) -> EcsCost {
         needed: one.count,
         given: TASKS_PER_SERVICE,
     });
+    let all_services = Quota {
+        what: "services of the cluster".to_owned(),
+        needed: services.len() as u32,
+        given: SERVICES_PER_CLUSTER,
+    };
     let processors = Quota {
         what: "vCPUs of Fargate tasks in a new account".to_owned(),
         needed: vcpus.ceil() as u32,
@@ -87,12 +97,12 @@ pub fn cost(services: &[Service]) -> EcsCost {
     EcsCost {
         tasks,
         vcpus,
-        memory,
+        memory_gib: memory,
         dollars_per_hour: vcpus * PRICE.0 + memory * PRICE.1,
         prices_of: PRICES_OF,
         requests: 2 * services.len() as u32,
         launch_seconds: slowest.fold(all, f64::max),
-        quotas: quotas.chain([processors]).collect(),
+        quotas: quotas.chain([all_services, processors]).collect(),
     }
 }
 
@@ -100,24 +110,29 @@ impl EcsCost {
     /// Text of the cost for people. Prices and rates are Fargate's.
     pub fn text(&self, services: &[Service]) -> String {
         let mut text = String::from("\nservices on ECS\n");
-        for service in services {
+        let one = |service: usize| {
             let Service {
                 name,
                 count,
                 definition,
                 ..
-            } = service;
-            text += &format!(
+            } = &services[service];
+            format!(
                 "  {name}: {count} x {} CPU units, {} MiB ({})\n",
                 definition.cpu,
                 definition.memory,
                 definition.capacity.word(),
-            );
-        }
+            )
+        };
+        let several = |between: Range<usize>| {
+            let tasks: u32 = services[between.clone()].iter().map(|one| one.count).sum();
+            format!("  ... {} more: {tasks} tasks\n", between.len())
+        };
+        text += &Excerpt::of(services.len()).rows(one, several).concat();
         text += &format!(
             "\n{} tasks, {:.2} vCPU, {:.2} GB: {:.2} US dollars an hour on Fargate (on demand, Linux x86, \
              N. Virginia, prices of {}; broker, table, endpoints and logs not counted)\n",
-            self.tasks, self.vcpus, self.memory, self.dollars_per_hour, self.prices_of
+            self.tasks, self.vcpus, self.memory_gib, self.dollars_per_hour, self.prices_of
         );
         text += &format!(
             "{} requests bring it up; Fargate's rates let all tasks be launched within {:.0} s at the \

@@ -28,6 +28,9 @@ pub const STORE: &str = "store";
 /// Task definitions and services for CloudFormation.
 pub const TEMPLATE: &str = "template.json";
 
+/// Resources that CloudFormation takes in a template ("AWS CloudFormation quotas").
+const TEMPLATE_RESOURCES: usize = 500;
+
 /// Names of everything in such a directory.
 pub const NAMES: [&str; 10] = [
     README,
@@ -178,6 +181,14 @@ pub fn readme(run: &RunSite, services: &[Service]) -> String {
     let tasks: u32 = services.iter().map(|service| service.count).sum();
     let (n_services, trainer) = (services.len(), trainer_service(name));
     let (apply, remove) = (APPLY.0, REMOVE.0);
+    let resources = 2 * n_services;
+    let too_many = match resources > TEMPLATE_RESOURCES {
+        true => format!(
+            " CloudFormation takes {TEMPLATE_RESOURCES} resources in a template, and this one has {resources}: use \
+             `./{apply}`, or fewer layers."
+        ),
+        false => String::new(),
+    };
     format!(
         "{FIRST_LINE}
 
@@ -207,7 +218,7 @@ removes services, queues and task definitions. The weights stay in the table, an
     ./{apply} --store-only
     aws cloudformation deploy --stack-name cuttlefish-{name} --template-file {TEMPLATE}
 
-That takes rights for CloudFormation, which OperatorPolicy does not give. A template of more than 51,200 bytes needs `--s3-bucket`. To remove the run, call `./{remove}` first and then
+That takes rights for CloudFormation, which OperatorPolicy does not give. A template of more than 51,200 bytes needs `--s3-bucket`.{too_many} To remove the run, call `./{remove}` first and then
 `aws cloudformation delete-stack --stack-name cuttlefish-{name}`.
 
 `ecs.json` is for Cuttlefish: as `{name}/ecs.json` in its directory of runs it makes this a run that was brought up with

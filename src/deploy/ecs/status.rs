@@ -28,8 +28,8 @@ impl ServiceStatus {
         let services = self.services.iter().map(|one| {
             json!({
                 "service": one.name,
-                "tasks": one.count,
-                "running": one.running,
+                "desired_tasks": one.count,
+                "running_tasks": one.running,
                 "task_definition": one.definition_arn,
             })
         });

@@ -45,8 +45,9 @@ pub enum Error {
     },
     /// The record does not fit.
     #[error(
-        "put the run's record into a ConfigMap: it has {bytes} bytes, and {} are the most (a table has fewer \
-         where its columns of text have fewer words, or are left out with `ignore`)",
+        "put the run's record into a ConfigMap: it has {bytes} bytes, and {} are the most (layers that \
+         are alike take no more than one in a block with `repeat`; a table takes less where its columns of text \
+         have fewer words, or are left out with `ignore`)",
         super::MOST_BYTES_INSIDE
     )]
     LargeRecord {

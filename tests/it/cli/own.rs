@@ -106,9 +106,9 @@ fn the_same_images_train_alike_as_files_as_idx_and_as_arrays() {
             pictures.to_str().expect("a path"),
         ]);
         let lines: Vec<&str> = answers.lines().collect();
-        assert_eq!(lines[0], "file,class,p(above),p(below)", "{name}");
+        assert_eq!(lines[0], "row,file,class,p(above),p(below)", "{name}");
         assert!(
-            lines[1].starts_with("00.png,below,"),
+            lines[1].starts_with("0,00.png,below,"),
             "{name}: {}",
             lines[1]
         );

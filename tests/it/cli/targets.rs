@@ -110,7 +110,7 @@ const TABLE: &[(&str, [ExpectedExit; 4])] = &[
     ("eval RUN", [NO_RUN, OK, NO_DOCKER, NO_STORE]),
     (
         "predict RUN --input ROWS",
-        [NO_RUN, (0, "row,class"), NO_DOCKER, NO_STORE],
+        [NO_RUN, (0, "row,line,class"), NO_DOCKER, NO_STORE],
     ),
     (
         "export RUN --format npz -o OUT",

@@ -189,15 +189,18 @@ fn a_table_is_learned_as_classes_and_as_numbers() {
     assert!(result["test"]["r2"].as_f64() > Some(0.99), "{result}");
     assert!(result["test"]["accuracy"].is_null());
 
-    let new = program.write("new.csv", "colour,size\nblue,9.9\nred,0.1\n");
+    // The first row takes two lines.
+    let new = program.write("new.csv", "colour,note,size\nblue,\"a\nb\",9.9\nred,,0.1\n");
     let answers = program.ok(&["predict", "classes", "--input", &new]);
     let lines: Vec<&str> = answers.lines().collect();
-    assert_eq!(lines[0], "row,class,p(large),p(small)");
+    assert_eq!(lines[0], "row,line,class,p(large),p(small)");
     assert!(
-        lines[1].starts_with("2,large,") && lines[2].starts_with("3,small,"),
+        lines[1].starts_with("0,2,large,") && lines[2].starts_with("1,4,small,"),
         "{answers}"
     );
     let answers = program.json(&["predict", "numbers", "--input", &new, "--json"]);
+    let second = &answers["predictions"][1];
+    assert_eq!([&second["row"], &second["line"]], [1, 4]);
     let first = answers["predictions"][0]["prediction"]
         .as_f64()
         .expect("a number");

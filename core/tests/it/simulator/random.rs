@@ -25,6 +25,8 @@ const TROUBLED_EFFECTS: u64 = 500;
 struct RandomFate {
     rng: SmallRng,
     effects: u64,
+    /// Effects after which it stops.
+    until: u64,
     kill: f64,
     lose: f64,
     repeat: f64,
@@ -40,6 +42,7 @@ impl RandomFate {
         let mut rng = SmallRng::seed_from_u64(seed);
         Self {
             effects: 0,
+            until: TROUBLED_EFFECTS,
             kill: rng.random_range(0.02..0.2),
             lose: rng.random_range(0.0..0.03),
             repeat: rng.random_range(0.0..0.2),
@@ -53,7 +56,7 @@ impl RandomFate {
     }
 
     fn happens(&mut self, probability: f64) -> bool {
-        self.effects < TROUBLED_EFFECTS && self.rng.random_bool(probability)
+        self.effects < self.until && self.rng.random_bool(probability)
     }
 }
 
@@ -326,6 +329,34 @@ fn whatever_goes_wrong_the_bits_are_those_of_an_undisturbed_run() {
     );
     assert!(kills * 20 >= effects, "at least one kill per 20 effects");
     assert!(restarts > SEEDS / 10, "runs are stopped and started again");
+}
+
+/// Layers of a deep network: two neurons each.
+const DEEP: usize = 150;
+
+#[test]
+fn a_network_of_many_layers_ends_with_the_bits_of_an_undisturbed_run() {
+    let mut graph = classifier(7, &[2; DEEP + 1]);
+    graph.training.epochs = 1;
+    let case = Case::new(graph, noise(7, 2, 2, [4, 2, 2]));
+    let expected = undisturbed(&case);
+    let kills: u64 = (0..4)
+        .into_par_iter()
+        .map(|seed| {
+            let mut fate = RandomFate::new(seed);
+            // A tick has more than 1,000 effects here, and everybody boots again after each kill.
+            (fate.kill, fate.until) = (0.0005, 20_000);
+            let mut world = World::new(&case, fate);
+            let end = world.run();
+            assert!(
+                end.as_ref() == Ok(&expected),
+                "seed {seed}: {:?}",
+                end.err()
+            );
+            world.statistics.kills
+        })
+        .sum();
+    assert!(kills > 4, "somebody is killed: {kills}");
 }
 
 #[test]

@@ -69,7 +69,7 @@ fn keys_that_do_not_go_together_are_named() {
     );
     check(
         &with_data("{source: npz, path: a, y_test: b}"),
-        &["2:32: data.y_test: `y_test` without `x_test` (name both, or neither)"],
+        &["2:38: data.y_test: `y_test` without `x_test` (name both, or neither)"],
     );
     check(
         &with_data("{source: images, path: a, test_path: b, test_split: 0.1}"),

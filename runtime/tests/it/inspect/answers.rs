@@ -26,7 +26,7 @@ fn stored(layer: usize, neuron: usize) -> (&'static [f32], f32) {
 fn the_hosted_neurons_are_listed() {
     let list = get(RUN.unit(0, 1), "/neurons").json();
     let expected =
-        json!({"run": "shapes", "unit": "hidden.1", "layer": "hidden", "neurons": [2, 3]});
+        json!({"run": "shapes", "actor": "hidden.1", "layer": "hidden", "neurons": [2, 3]});
     assert_eq!(list, expected);
     assert_eq!(
         get(RUN.unit(0, 2), "/neurons").json()["neurons"],
@@ -34,7 +34,7 @@ fn the_hosted_neurons_are_listed() {
     );
     let list = get(RUN.server(Address::Synapse(0)), "/neurons").json();
     let expected =
-        json!({"run": "shapes", "unit": "synapse.hidden-shape", "layer": null, "neurons": []});
+        json!({"run": "shapes", "actor": "synapse.hidden-shape", "layer": null, "neurons": []});
     assert_eq!(list, expected);
 }
 
@@ -114,8 +114,8 @@ fn a_neuron_tells_what_it_did_with_its_last_batch() {
     let max = activations.iter().copied().fold(0.0, f32::max);
     assert_eq!(figures["max"].as_f64().unwrap() as f32, max);
     let zeros = activations.iter().filter(|&&a| a == 0.0).count() as f64;
-    assert_eq!(figures["zeros"], json!(zeros / 8.0));
-    assert!(batch["gradient"]["norm"].as_f64().unwrap() > 0.0);
+    assert_eq!(figures["zeros_ratio"], json!(zeros / 8.0));
+    assert!(batch["delta"]["norm"].as_f64().unwrap() > 0.0);
 }
 
 #[test]

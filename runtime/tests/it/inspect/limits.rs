@@ -117,7 +117,7 @@ fn a_machine_that_does_not_answer_does_not_hold_up_the_rest() {
     );
     // The figures of the process are measured all the same, and the page says what is wrong.
     assert_eq!(metrics.status, 200);
-    let labels = "run=\"shapes\",layer=\"hidden\",unit=\"hidden.1\"";
+    let labels = "run=\"shapes\",layer=\"hidden\",actor=\"hidden.1\"";
     let unanswered = format!("cuttlefish_answered{{{labels}}} 0\n");
     assert!(metrics.text().contains(&unanswered));
     assert!(metrics.text().contains("process_start_time_seconds "));

@@ -67,7 +67,7 @@ impl Metrics {
 #[test]
 fn a_unit_measures_its_neurons_and_its_link() {
     let metrics = Metrics::of(RUN.unit(0, 1));
-    let labels = "run=\"shapes\",layer=\"hidden\",unit=\"hidden.1\"";
+    let labels = "run=\"shapes\",layer=\"hidden\",actor=\"hidden.1\"";
     let value = |name: &str| metrics.value(&format!("cuttlefish_{name}{{{labels}}}"));
     assert_eq!(value("answered"), 1.0);
     assert_eq!(value("running"), 1.0);
@@ -94,10 +94,10 @@ fn a_unit_measures_its_neurons_and_its_link() {
         let batch = &state["last_batch"];
         let mean = batch["activation"]["mean"].as_f64();
         assert_eq!(Some(value("activation_mean")), mean);
-        let zeros = batch["activation"]["zeros"].as_f64();
+        let zeros = batch["activation"]["zeros_ratio"].as_f64();
         assert_eq!(Some(value("activation_zeros_ratio")), zeros);
-        let norm = batch["gradient"]["norm"].as_f64();
-        assert_eq!(Some(value("gradient_norm")), norm);
+        let norm = batch["delta"]["norm"].as_f64();
+        assert_eq!(Some(value("delta_norm")), norm);
         assert_eq!(value("bias") as f32, state["bias"].as_f64().unwrap() as f32);
     }
     let private = metrics.value("cuttlefish_private_memory_bytes");
@@ -111,7 +111,7 @@ fn a_unit_measures_its_neurons_and_its_link() {
 #[test]
 fn the_sums_before_a_softmax_are_called_logits() {
     let metrics = Metrics::of(RUN.unit(1, 0));
-    let labels = "run=\"shapes\",layer=\"shape\",unit=\"shape.0\",neuron=\"1\"";
+    let labels = "run=\"shapes\",layer=\"shape\",actor=\"shape.0\",neuron=\"1\"";
     let state = get(RUN.unit(1, 0), "/neurons/1").json();
     let mean = state["last_batch"]["logit"]["mean"].as_f64();
     let value = metrics.value(&format!("cuttlefish_logit_mean{{{labels}}}"));
@@ -128,7 +128,7 @@ fn the_sums_before_a_softmax_are_called_logits() {
 #[test]
 fn the_trainer_measures_the_run() {
     let metrics = Metrics::of(RUN.server(Address::Trainer));
-    let labels = "run=\"shapes\",layer=\"\",unit=\"trainer\"";
+    let labels = "run=\"shapes\",layer=\"\",actor=\"trainer\"";
     let value = |name: &str| metrics.value(&format!("cuttlefish_{name}{{{labels}}}"));
     assert_eq!(value("trained_rows_total"), 4.0 * 32.0);
     // Five units and the trainer share this process.
@@ -167,7 +167,7 @@ fn the_trainer_measures_the_run() {
 #[test]
 fn a_synapse_measures_how_far_it_is() {
     let metrics = Metrics::of(RUN.server(Address::Synapse(0)));
-    let labels = "run=\"shapes\",layer=\"\",unit=\"synapse.hidden-shape\"";
+    let labels = "run=\"shapes\",layer=\"\",actor=\"synapse.hidden-shape\"";
     let tick = metrics.value(&format!("cuttlefish_tick{{{labels}}}"));
     assert_eq!(tick, RUN.outcome.ledger.commit.tick.0 as f64);
 }
@@ -185,7 +185,7 @@ fn every_actor_counts_what_it_asks_of_the_store() {
         link: None,
     };
     let server = run::serve(Arc::new(subject), Access::open());
-    let labels = "run=\"shapes\",layer=\"shape\",unit=\"shape.0\"";
+    let labels = "run=\"shapes\",layer=\"shape\",actor=\"shape.0\"";
     let value = |name: &str| Metrics::of(server).value(&format!("cuttlefish_{name}{{{labels}}}"));
     for count in 0..3 {
         assert_eq!(value("commits_written_total"), f64::from(2 * count));

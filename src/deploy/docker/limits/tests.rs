@@ -48,7 +48,7 @@ fn maps_before_pooling_are_counted_although_no_message_has_them() {
         cost_of(&layers, 65_536, BOTH, "")
     };
     let [whole, pooled] = ["", "\n    - {type: max_pooling2d, pool_size: 8}"].map(filter);
-    let own = |cost: &Cost| cost.memory[0].each >> 20;
+    let own = |cost: &Cost| cost.memory[0].expected_bytes >> 20;
     // Four arrays of 64 places, and two batches of 64 features in two layouts, of 65,536 numbers.
     assert!(own(&pooled) > 128, "{}", own(&pooled));
     assert!(own(&whole) > own(&pooled) + 64, "and what is sent");
@@ -82,15 +82,15 @@ fn host() -> HostLimits {
     HostLimits {
         name: "Docker 20.10 on host".to_owned(),
         processors: 2,
-        ours: 0,
+        own_containers: 0,
         memory: usage(24 << 30, 2 << 30),
         networks: usage(31, 1),
         addresses: 4093,
         kernel: Some(KernelLimits {
-            tasks: usage(32_768, 200),
-            files: usage(2_000_000, 1000),
-            neighbours: 16_384,
-            daemon_files: Some(usage(20_000, 22)),
+            threads: usage(32_768, 200),
+            open_files: usage(2_000_000, 1000),
+            neighbour_entries: 16_384,
+            daemon_open_files: Some(usage(20_000, 22)),
         }),
     }
 }
@@ -111,11 +111,14 @@ fn five_hundred_neurons_cost_what_was_measured() {
     // Measured: 4.8 GiB, by adding up what the processes and the kernel had.
     let gib = cost.expected_memory() as f64 / f64::from(1 << 30);
     assert!((4.3..5.5).contains(&gib), "{gib} GiB");
-    assert!((11_000..14_000).contains(&cost.tasks), "{}", cost.tasks);
-    assert_eq!(cost.neighbours, 5 * 502);
+    assert!((11_000..14_000).contains(&cost.threads), "{}", cost.threads);
+    assert_eq!(cost.neighbour_entries, 5 * 502);
     let broker = cost.broker;
     assert_eq!((broker.connections, broker.queues), (503, 500 * 2 + 10 + 2));
-    assert!((300..500).contains(&(broker.memory >> 20)), "{broker:?}");
+    assert!(
+        (300..500).contains(&(broker.memory_bytes >> 20)),
+        "{broker:?}"
+    );
 }
 
 #[test]
@@ -166,19 +169,19 @@ fn each_limit_is_exceeded_by_itself() {
         ),
         (
             "processes and threads",
-            &|h| kernel(h, |k| k.tasks.most = 12_000),
+            &|h| kernel(h, |k| k.threads.most = 12_000),
             Standing::Exceeded,
         ),
         (
             "open files of the host",
-            &|h| kernel(h, |k| k.files.most = 30_000),
+            &|h| kernel(h, |k| k.open_files.most = 30_000),
             Standing::Exceeded,
         ),
         (
             "open files of the daemon",
             &|h| {
                 kernel(h, |k| {
-                    k.daemon_files = Some(Usage {
+                    k.daemon_open_files = Some(Usage {
                         most: 1024,
                         used: 20,
                     })
@@ -188,7 +191,7 @@ fn each_limit_is_exceeded_by_itself() {
         ),
         (
             "neighbour table",
-            &|h| kernel(h, |k| k.neighbours = 1024),
+            &|h| kernel(h, |k| k.neighbour_entries = 1024),
             Standing::Exceeded,
         ),
     ];
@@ -245,7 +248,7 @@ fn what_the_run_has_already_is_there_for_it() {
         standing(&cost, &host, "memory, expected"),
         Standing::Exceeded
     );
-    host.ours = cost.containers;
+    host.own_containers = cost.containers;
     assert_eq!(standing(&cost, &host, "memory, expected"), Standing::Holds);
     let limits = limits(&cost, Some(&host), None);
     let available = |what| find(&limits, what).available;
@@ -254,7 +257,7 @@ fn what_the_run_has_already_is_there_for_it() {
         Some(SERVICE_FILES),
         "no more than there is"
     );
-    host.ours = cost.containers / 2;
+    host.own_containers = cost.containers / 2;
     assert_eq!(
         standing(&cost, &host, "memory, expected"),
         Standing::Exceeded
@@ -294,19 +297,19 @@ fn a_broker_that_was_there_has_its_own_room() {
     let cost = cost(490, external, "");
     let usage = |most, used| Usage { most, used };
     let roomy = BrokerLimits {
-        files: usage(65_536, 100),
+        open_files: usage(65_536, 100),
         memory: usage(4 << 30, 1 << 30),
-        processes: usage(1_048_576, 1000),
+        erlang_processes: usage(1_048_576, 1000),
     };
     let of = |broker: &BrokerLimits, what: &str| {
         find(&limits(&cost, Some(&host()), Some(broker)), what).standing
     };
     type Change = fn(&mut BrokerLimits);
     let cases: [(&str, Change); 3] = [
-        ("broker: open files", |broker| broker.files.most = 1024),
+        ("broker: open files", |broker| broker.open_files.most = 1024),
         ("broker: memory", |broker| broker.memory.used = 4 << 30),
         ("broker: Erlang processes", |broker| {
-            broker.processes.most = 8_000
+            broker.erlang_processes.most = 8_000
         }),
     ];
     for (what, change) in cases {
@@ -322,7 +325,7 @@ fn a_broker_that_was_there_has_its_own_room() {
 #[test]
 fn several_bridges_take_what_one_cannot() {
     let cost = cost(2000, BOTH, "");
-    assert_eq!((cost.networks, cost.on_a_bridge), (3, 902));
+    assert_eq!((cost.networks, cost.containers_on_a_bridge), (3, 902));
     let limits = limits(&cost, Some(&host()), None);
     assert_eq!(
         find(&limits, "containers on a bridge").standing,

@@ -31,9 +31,10 @@ fn stack_file(program: &TestProgram) -> String {
     program.write("stack.json", &json!({"Stacks": [stack]}).to_string())
 }
 
-/// Says what it is called with, and answers as if there were nothing, or `FOUND`.
+/// Says what it is called with, and answers as if there were nothing, or `FOUND`. What is like `FAILS` fails.
 const AWS: &str = r#"#!/bin/sh
 echo "$*" >>"$CALLS"
+case "$*" in $FAILS) echo "An error occurred" >&2; exit 254 ;; esac
 case "$FOUND $1 $2" in
     "DENIED ecs describe-services" | "TAKEN dynamodb put-item") echo "An error occurred" >&2; exit 254 ;;
 esac
@@ -45,7 +46,7 @@ case "$1 $2" in
     "ecs describe-tasks") echo 0 ;;
     "ecs list-task-definitions") echo "arn:$4:1" ;;
     "dynamodb scan")
-        [ -e "$CALLS.scanned" ] || seq 60 | sed 's/.*/digits#0#&\ta/'
+        { [ -e "$CALLS.scanned" ] && [ "$FAILS" = never ]; } || seq 60 | sed 's/.*/digits#0#&\ta/'
         : >"$CALLS.scanned" ;;
 esac
 "#;
@@ -57,6 +58,21 @@ fn script(
     args: &[&str],
     found: &str,
     version: &str,
+) -> (Output, String) {
+    script_with(
+        program,
+        dir,
+        args,
+        &[("FOUND", found), ("VERSION", version)],
+    )
+}
+
+/// Runs a rendered script with [`AWS`] in this environment.
+fn script_with(
+    program: &TestProgram,
+    dir: &Path,
+    args: &[&str],
+    environment: &[(&str, &str)],
 ) -> (Output, String) {
     let aws = program.write("aws", AWS);
     // Nothing is known of an earlier run.
@@ -71,8 +87,8 @@ fn script(
             format!("{}:/usr/bin:/bin", program.home.path().display()),
         )
         .env("CALLS", &calls)
-        .env("FOUND", found)
-        .env("VERSION", version)
+        .env("FAILS", "never")
+        .envs(environment.iter().copied())
         .output()
         .expect("a script of bash");
     (output, std::fs::read_to_string(&calls).unwrap())
@@ -227,6 +243,58 @@ fn the_scripts_for_ecs_make_what_is_missing_and_remove_what_is_theirs() {
             assert!(!calls.contains(changed), "{args:?}: {calls}");
         }
     }
+}
+
+#[test]
+fn what_the_script_for_ecs_cannot_remove_is_named_and_keeps_no_other_from_being_removed() {
+    let program = TestProgram::new();
+    let stack = stack_file(&program);
+    let more = [&IMAGE[..], &["--stack-file", &stack]].concat();
+    let (dir, output) = render(&program, "ecs", "deploy", &more);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let settings = std::fs::read_to_string(dir.join("run.sh")).unwrap();
+    let owner = settings.split("owner='").nth(1).unwrap();
+    let ours = format!("ACTIVE\t{}", owner.split('\'').next().unwrap());
+    let fail = |args: &[&str], found: &str, fails: &str| {
+        let environment = [("FOUND", found), ("VERSION", "2.9.19"), ("FAILS", fails)];
+        let (output, calls) = script_with(&program, &dir, args, &environment);
+        let stderr = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{fails}: {stderr}");
+        assert!(stderr.contains("of run digits is left:"), "{stderr}");
+        (stderr, calls)
+    };
+    let weights = &["remove", "--weights"];
+
+    let (stderr, calls) = fail(weights, &ours, "ecs delete-service *hidden*");
+    assert!(
+        stderr.contains("\n  service cf_digits_unit_hidden\n"),
+        "{stderr}"
+    );
+    assert_eq!(calls.matches("ecs delete-service").count(), 4, "{calls}");
+    assert_eq!(calls.matches("ecs list-tasks").count(), 3, "{calls}");
+    for later in ["run-task", "deregister", "scan"] {
+        assert!(!calls.contains(later), "tasks may still be there: {calls}");
+    }
+
+    let (stderr, calls) = fail(weights, "INACTIVE", "ecs deregister* *hidden*");
+    assert!(
+        stderr.contains("  task definition arn:cf_digits_unit_hidden:1\n"),
+        "{stderr}"
+    );
+    assert_eq!(
+        calls.matches("deregister-task-definition").count(),
+        4,
+        "{calls}"
+    );
+    assert!(calls.contains("batch-write-item"), "{calls}");
+
+    let (stderr, calls) = fail(weights, "INACTIVE", "dynamodb batch-write-item *");
+    assert!(
+        stderr.contains("  60 items of table networks\n"),
+        "{stderr}"
+    );
+    assert_eq!(calls.matches("dynamodb scan").count(), 6, "{calls}");
+    assert!(stderr.contains("call this again"), "{stderr}");
 }
 
 #[test]

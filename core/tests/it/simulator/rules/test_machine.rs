@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use cuttlefish_core::ids::Generation;
 use cuttlefish_core::machine::{Effect, Input, Machine, StoreRequest};
-use cuttlefish_core::protocol::{Envelope, Ledger, Message, TickHeader};
+use cuttlefish_core::protocol::{Envelope, Ledger, Message, Outcome, TickHeader};
 use cuttlefish_core::view::View;
 
 /// Machine whose effects are checked, each one.
@@ -15,6 +15,8 @@ pub struct TestMachine<M> {
     pub issued: Option<TickHeader>,
     /// The last ledger that it has written.
     pub ledger: Option<Box<Ledger>>,
+    /// The end of the run.
+    pub outcome: Option<Box<Outcome>>,
 }
 
 impl<M: Machine> TestMachine<M> {
@@ -24,6 +26,7 @@ impl<M: Machine> TestMachine<M> {
             now: Duration::ZERO,
             issued: None,
             ledger: None,
+            outcome: None,
         }
     }
 
@@ -54,6 +57,9 @@ impl<M: Machine> TestMachine<M> {
             }
             if let Effect::Store(StoreRequest::WriteLedger { ledger, .. }) = effect {
                 self.ledger = Some(ledger.clone());
+            }
+            if let Effect::Finish(outcome) = effect {
+                self.outcome = Some(outcome.clone());
             }
         }
         let effects: Vec<String> = effects.iter().map(summary).collect();

@@ -103,6 +103,16 @@ fn a_run_knows_for_how_long_and_on_how_many_rows_its_trainers_have_worked() {
         ..Totals::default()
     };
     assert_eq!(ledger.totals, expected);
+    // What the last write takes is in no ledger, and so in no figure.
+    trainer.now = Duration::from_secs(11);
+    let written = StoreReply::Ledger {
+        generation: Generation(5),
+        commit,
+        refused_by: None,
+    };
+    trainer.gets(Input::Stored(written), ["report", "finish"]);
+    let outcome = trainer.outcome.take().expect("it has ended");
+    assert_eq!(outcome.totals, expected);
 }
 
 #[test]
