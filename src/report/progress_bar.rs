@@ -202,6 +202,9 @@ fn epoch_line(record: &EpochRecord, epochs: u32, rows: usize, took: Duration) ->
     text
 }
 
+/// Difference from the loss, as a share of it, up to which an MSE is the same figure, summed otherwise.
+const SAME: f64 = 0.01;
+
 /// Appends loss and accuracy, or loss and MSE where the loss is something else.
 fn push_figures(text: &mut String, part: &str, evaluation: &Evaluation) {
     let loss = figure(evaluation.loss);
@@ -209,8 +212,9 @@ fn push_figures(text: &mut String, part: &str, evaluation: &Evaluation) {
     if let Some(accuracy) = evaluation.accuracy {
         text.push_str(&format!("  accuracy {}", percent(accuracy)));
     }
-    if let Some(mse) = evaluation.mse.map(figure).filter(|mse| *mse != loss) {
-        text.push_str(&format!("  MSE {mse}"));
+    let is_other = |mse: &f64| (mse - evaluation.loss).abs() > SAME * evaluation.loss.abs();
+    if let Some(mse) = evaluation.mse.filter(is_other) {
+        text.push_str(&format!("  MSE {}", figure(mse)));
     }
 }
 

@@ -32,6 +32,9 @@ dynamodb() {
     aws dynamodb ${dynamodb_endpoint:+--endpoint-url "$dynamodb_endpoint"} "$@"
 }
 
+# Exit code of status_of for a service of another run.
+foreign=3
+
 # Prints the status of a service, and fails where that is another run's or not known. (In a substitution
 # `set -e` does not hold.)
 status_of() {
@@ -40,7 +43,8 @@ status_of() {
         --query "services[0].[status, tags[?key=='$owner_tag'].value | [0]]" --output text) || exit 1
     read -r status found_owner <<<"$found"
     if [[ $status == ACTIVE || $status == DRAINING ]] && [[ $found_owner != "$owner" ]]; then
-        die "service $1 in cluster $cluster belongs to another run $run (render this one with \`--set name=...\`)"
+        echo "$(basename "$0"): service $1 in cluster $cluster belongs to another run $run (render this one with \`--set name=...\`)" >&2
+        exit $foreign
     fi
     echo "$status"
 }
