@@ -6,6 +6,7 @@ use std::path::Path;
 use cuttlefish_core::topology::spec::{ColorMode, Data, DataFormat};
 
 use super::array::Numbers;
+use super::csv::Lines;
 use super::examples::{MAX_VALUES, NamedArray, RowShape};
 use super::file::read_file;
 use super::images::decode::{PictureHeader, is_picture};
@@ -162,11 +163,11 @@ fn table(bytes: &[u8], features: usize, scale: f32) -> Result<PictureRows, Strin
         .trim(csv::Trim::All)
         .from_reader(bytes);
     let (mut values, mut lines) = (Vec::new(), Vec::new());
+    let mut text = Lines::new(bytes);
     for (index, record) in reader.records().enumerate() {
         let record = record.map_err(|error| error.to_string())?;
-        let line = record
-            .position()
-            .map_or(index as u64 + 1, |position| line_of(position, bytes));
+        let start = record.position().map_or(0, csv::Position::byte);
+        let (_, line) = text.advance(start as usize);
         if record.len() != features {
             return Err(format!(
                 "line {line} has {} columns, the network takes {features}",
@@ -202,15 +203,6 @@ fn table(bytes: &[u8], features: usize, scale: f32) -> Result<PictureRows, Strin
         lines: Some(lines),
         files: Vec::new(),
     })
-}
-
-/// Line on which a row begins. The reader's position is that of the empty lines before it, if there are any.
-fn line_of(position: &csv::Position, bytes: &[u8]) -> u64 {
-    let from = usize::try_from(position.byte()).unwrap_or(usize::MAX);
-    let rest = bytes.get(from..).unwrap_or_default();
-    let is_empty = |byte: &&u8| matches!(byte, b'\n' | b'\r');
-    let skipped = rest.iter().take_while(is_empty);
-    position.line() + skipped.filter(|byte| **byte == b'\n').count() as u64
 }
 
 #[cfg(test)]

@@ -34,6 +34,7 @@ use cuttlefish_core::topology::spec::CsvSource;
 
 pub use self::encode::{EncodedTable, encode_bytes, encode_table};
 pub use self::problem::{CellPosition, CellPositions, CsvProblem};
+pub(super) use self::table::Lines;
 use super::Error;
 use super::encoder::Encoder;
 use super::file::read_file;

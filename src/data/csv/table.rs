@@ -189,14 +189,15 @@ fn sniff(text: &str) -> u8 {
 }
 
 /// Line numbers of growing positions. The parser's own are those of blank lines before a record.
-struct Lines<'a> {
+pub(in crate::data) struct Lines<'a> {
     bytes: &'a [u8],
     at: usize,
     line: u64,
 }
 
 impl<'a> Lines<'a> {
-    fn new(bytes: &'a [u8]) -> Self {
+    /// Lines of a text, at its beginning.
+    pub fn new(bytes: &'a [u8]) -> Self {
         Self {
             bytes,
             at: 0,
@@ -205,7 +206,7 @@ impl<'a> Lines<'a> {
     }
 
     /// Byte and line at which the record starts that the parser places at `position`.
-    fn advance(&mut self, position: usize) -> (usize, u64) {
+    pub fn advance(&mut self, position: usize) -> (usize, u64) {
         let blank = |byte: &u8| matches!(byte, b'\n' | b'\r');
         let rest = &self.bytes[position.min(self.bytes.len())..];
         let start = position + rest.iter().take_while(|byte| blank(byte)).count();

@@ -193,34 +193,32 @@ fn dates_are_pointed_out() {
 
 #[test]
 fn dates_that_do_not_fit_are_named() {
-    let check =
-        |text: &str, options: &CsvSource, expected: &str| check_problem(text, options, expected);
     let days = [DatePart::Days];
-    check(
+    check_problem(
         "when;y\n2020-01-31;0\n31.01.2020;1\n",
         &dates("when", None, &days),
         "line 3, column `when`: `31.01.2020` is not a date (set the column's `format`, which is `%Y-%m-%d`, to \
          `%d.%m.%Y`)",
     );
-    check(
+    check_problem(
         "when;y\n2020-02-30;0\n",
         &dates("when", None, &days),
         "line 2, column `when`: `2020-02-30` is not a date (correct it, or set the column's `format`, which is \
          `%Y-%m-%d`)",
     );
     // A year of two digits is none of four.
-    check(
+    check_problem(
         "when;y\n31.01.20;0\n",
         &dates("when", Some("%d.%m.%Y"), &days),
         "line 2, column `when`: `31.01.20` is not a date (set the column's `format`, which is `%d.%m.%Y`, to \
          `%d.%m.%y`)",
     );
-    check(
+    check_problem(
         "when;y\n31.01.20;0\n",
         &dates("whem", None, &days),
         "there is no column `whem`, named by `dates` (did you mean `when`?)",
     );
-    check(
+    check_problem(
         "x;y\n1;2020-01-01\n",
         &dates("y", None, &days),
         "column `y` is the target and listed under `dates`, and a date cannot be predicted (remove it from one)",
