@@ -2,7 +2,6 @@
 
 mod augmentation;
 mod batches;
-mod dependencies;
 mod formulas;
 mod kernels;
 mod reference;
