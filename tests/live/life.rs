@@ -183,7 +183,7 @@ fn answers_are_those_of_the_local_run(live: &Live) {
 fn a_neuron_is_inspected_where_it_is(live: &Live, url: &str, state: &Value) {
     let output = live.output(&["inspect", "life/hidden/3"]);
     let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
-    for line in ["state ", "last batch gradient norm ", "messages sent "] {
+    for line in ["state ", "last batch delta norm ", "messages sent "] {
         assert!(stdout.contains(&format!("\n{line}")), "{line}: {stdout}");
     }
     let url = format!("{url}/neurons/3");
