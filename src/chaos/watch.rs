@@ -12,8 +12,8 @@ use cuttlefish_core::topology::ActorKind;
 use cuttlefish_core::trainer::Timing;
 use tokio::task::JoinHandle;
 
+use crate::deploy::Inspection;
 use crate::deploy::docker::DockerRun;
-use crate::deploy::docker::inspection::Inspection;
 use crate::host::RunSnapshot;
 
 /// Pause between two looks at the trainer: what is measured is no finer than this.

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use cuttlefish_core::topology::Problems;
 
+use super::inspection::InspectionError;
 use super::{docker, ecs, kubernetes};
 use crate::attempts::Failures;
 use crate::data::Error as DataError;
@@ -26,7 +27,7 @@ pub enum Error {
     Broker(#[from] amqp::Error),
     /// The inspection of an actor.
     #[error("{0}")]
-    Inspection(#[from] docker::inspection::InspectionError),
+    Inspection(#[from] InspectionError),
     /// The address of a broker.
     #[error("failed to {0}")]
     Address(#[from] AddressError),

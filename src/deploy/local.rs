@@ -12,9 +12,10 @@ use cuttlefish_core::machine::Input;
 use cuttlefish_core::topology::{Actor, Graph, Roster};
 use cuttlefish_core::trainer::Timing;
 
+use super::live::LiveActors;
 use super::{
-    Actors, Changes, DOCUMENT_VERSION, Deployment, Error, Fate, Session, Target, TargetKind,
-    Workload,
+    Actors, Changes, DOCUMENT_VERSION, Deployment, Error, Fate, Inspection, Session, Target,
+    TargetKind, Workload,
 };
 use crate::host::actor::ActorMailbox;
 use crate::host::{Host, Observer, RunSnapshot, Storekeeper, machine};
@@ -143,13 +144,27 @@ impl Target for LocalTarget {
         let batches: Arc<dyn BatchSource> = Arc::new(batches);
         let timing = Timing::default();
         let graph = &workload.graph;
-        let actors = LocalRun::start(graph, &batches, &dataset.task, store, timing)?;
-        Ok(Box::new(actors))
+        let mut run = LocalRun::start(graph, &batches, &dataset.task, store, timing)?;
+        let live = LiveActors::show(&self.dir, graph, dataset.image, &run.actors, &run.observer);
+        match live {
+            Ok(live) => run.live = Some(live),
+            // Nobody needs to look at it for it to train.
+            Err(error) => tracing::warn!("the run is not shown while it trains: {error}"),
+        }
+        Ok(Box::new(run))
     }
 
     async fn actors(&self) -> Result<Actors, Error> {
         self.existing_store()?;
         Ok(Actors::Process(self.dir.worker()))
+    }
+
+    async fn inspection(&self, actor: &str) -> Result<Inspection, Error> {
+        let inspection = LiveActors::inspection(&self.dir, actor)?;
+        inspection.ok_or_else(|| Error::Unsupported {
+            run: self.dir.name().to_owned(),
+            why: "is not being trained by a process that shows its actors",
+        })
     }
 
     async fn worker(&self) -> Option<String> {
@@ -173,6 +188,8 @@ impl Target for LocalTarget {
 pub struct LocalRun {
     observer: Arc<Observer>,
     trainer: ActorMailbox,
+    actors: Vec<(Address, ActorMailbox)>,
+    live: Option<LiveActors>,
     arbiters: Vec<Arbiter>,
     /// Runtime of store requests, apart from the arithmetic.
     runtime: Option<tokio::runtime::Runtime>,
@@ -234,6 +251,8 @@ impl LocalRun {
         Ok(Self {
             observer,
             trainer,
+            actors: mailboxes,
+            live: None,
             arbiters,
             runtime: Some(runtime),
         })

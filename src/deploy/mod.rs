@@ -5,6 +5,8 @@
 //! | [`local`] | all actors in this process |
 //! | [`docker`] | a container an actor, on a Docker host |
 //! | [`ecs`] | tasks of Amazon ECS |
+//! | [`inspection`] | an actor asked over HTTP |
+//! | `live` | actors of this process, shown to others on this machine |
 //! | [`deployment`] | document of a run's target, in the run's directory |
 //! | [`secrets`] | a run's secrets, as files |
 //! | [`manifests`] | a run as files for Docker Compose or Kubernetes |
@@ -29,7 +31,9 @@ pub mod docker;
 pub mod ecs;
 pub mod error;
 pub mod estimate;
+pub mod inspection;
 pub mod kubernetes;
+mod live;
 pub mod local;
 pub mod manifests;
 mod removal;
@@ -44,7 +48,7 @@ use async_trait::async_trait;
 use cuttlefish_core::data::Dataset;
 use cuttlefish_core::protocol::NeuronState;
 use cuttlefish_core::protocol::{Outcome, Verdict};
-use cuttlefish_core::topology::Graph;
+use cuttlefish_core::topology::{ActorKind, Graph};
 
 use crate::host::{End, RunSnapshot};
 use crate::monitor::Monitor;
@@ -56,6 +60,7 @@ use docker::DockerTarget;
 use docker::status::ContainerStatus;
 use ecs::status::ServiceStatus;
 pub use error::Error;
+pub use inspection::Inspection;
 use local::LocalTarget;
 
 /// A place where the actors of one run live, or will.
@@ -114,6 +119,21 @@ pub trait Target {
     /// # Errors
     /// When what is there cannot be looked at.
     async fn actors(&self) -> Result<Actors, Error>;
+
+    /// The inspection of an actor, by its name, as this process reaches it.
+    ///
+    /// # Errors
+    /// When nobody has that actor now, or it cannot be asked from here.
+    async fn inspection(&self, actor: &str) -> Result<Inspection, Error>;
+
+    /// The trainer's figures, with its notes after number `after`, whoever follows the training.
+    ///
+    /// # Errors
+    /// When there is no trainer, or it does not answer.
+    async fn snapshot(&self, after: u64) -> Result<RunSnapshot, Error> {
+        let trainer = self.inspection(ActorKind::Trainer.word()).await?;
+        Ok(trainer.look(after).await?)
+    }
 
     /// Workers on the run, in words; None if there are none.
     async fn worker(&self) -> Option<String>;

@@ -46,7 +46,7 @@ use crate::transport::Link;
 
 pub use about::About;
 pub use access::Access;
-use routes::Inspection;
+use routes::{Inspection, Machines};
 
 /// Connections at once; more wait until one is closed.
 const MAX_CONNECTIONS: usize = 64;
@@ -101,13 +101,44 @@ pub fn serve(
     subject: Arc<dyn Subject>,
     access: Access,
 ) -> io::Result<Server> {
+    serve_machines(
+        listener,
+        Machines::Only(Arc::new(Inspection::new(subject))),
+        access,
+    )
+}
+
+/// Serves all machines of a process, as [`serve`] does one: each below `/actors/` and its name.
+///
+/// # Errors
+/// When the socket cannot be used.
+pub fn serve_all(
+    listener: TcpListener,
+    subjects: impl IntoIterator<Item = Arc<dyn Subject>>,
+    access: Access,
+) -> io::Result<Server> {
+    let by_name = |subject: Arc<dyn Subject>| {
+        let name = subject.about().name.clone();
+        (name, Arc::new(Inspection::new(subject)))
+    };
+    let machines = subjects.into_iter().map(by_name).collect();
+    serve_machines(listener, Machines::All(machines), access)
+}
+
+fn serve_machines(listener: TcpListener, machines: Machines, access: Access) -> io::Result<Server> {
     cut_off_who_does_not_read(&listener)?;
-    let inspection = web::Data::new(Inspection::new(subject, access));
+    let root = match machines {
+        Machines::Only(_) => "",
+        Machines::All(_) => "/actors/{actor}",
+    };
+    let (machines, access) = (web::Data::new(machines), web::Data::new(access));
     let app = move || {
         App::new()
-            .app_data(inspection.clone())
+            .app_data(machines.clone())
+            .app_data(access.clone())
             .wrap(from_fn(routes::admit))
-            .configure(routes::routes)
+            .service(web::scope(root).configure(routes::routes))
+            .default_service(web::to(routes::nothing))
     };
     let server = HttpServer::new(app)
         .workers(1)

@@ -1,7 +1,9 @@
 //! Single neurons: which are here, their state, and their weights.
 
+use std::collections::BTreeMap;
+
 use actix_web::http::header;
-use actix_web::web::{self, Data};
+use actix_web::web;
 use actix_web::{HttpRequest, HttpResponse};
 use cuttlefish_core::ids::{Generation, Tick};
 use cuttlefish_core::math::normalization::Normalizer;
@@ -11,9 +13,10 @@ use ndarray_npy::WriteNpyExt as _;
 use serde::Serialize;
 
 use super::About;
+use super::figures::{LAST_BATCH, PARAMETERS};
 use super::picture;
 use super::problem::RequestProblem;
-use super::routes::{Inspection, WeightsFormat, query};
+use super::routes::{Inspected, Inspection, WeightsFormat, query};
 use crate::transport::{Link, LinkView};
 
 #[derive(Serialize)]
@@ -25,7 +28,7 @@ struct NeuronsDocument<'a> {
 }
 
 /// List of the neurons that are hosted here.
-pub async fn list(inspection: Data<Inspection>) -> HttpResponse {
+pub async fn list(inspection: Inspected) -> HttpResponse {
     let about = inspection.about();
     HttpResponse::Ok().json(NeuronsDocument {
         run: &about.run,
@@ -33,6 +36,47 @@ pub async fn list(inspection: Data<Inspection>) -> HttpResponse {
         layer: about.layer().map(|layer| &*layer.name),
         neurons: about.neurons.map_or(Vec::new(), |n| n.indices().collect()),
     })
+}
+
+/// Figures of all neurons here, a column a figure: short enough to be asked for all the time.
+#[derive(Serialize)]
+struct FiguresDocument<'a> {
+    layer: &'a str,
+    first: usize,
+    neurons: usize,
+    state: UnitState,
+    tick: Option<Tick>,
+    #[serde(flatten)]
+    columns: BTreeMap<&'static str, Vec<Option<f64>>>,
+}
+
+/// Figures of all neurons that are hosted here; of none before the unit has weights.
+///
+/// # Errors
+/// When this is no unit, or it does not answer.
+pub async fn figures(inspection: Inspected) -> Result<HttpResponse, RequestProblem> {
+    let about = inspection.about();
+    let (Some(range), Some(layer)) = (about.neurons, about.layer()) else {
+        return Err(RequestProblem::NotFound);
+    };
+    let View::Unit(unit) = inspection.view().await? else {
+        return Err(RequestProblem::NotFound);
+    };
+    let figures = PARAMETERS.iter().chain(&LAST_BATCH);
+    let columns = figures.map(|figure| {
+        let values = unit.neurons.iter().map(figure.value);
+        (figure.name, values.collect::<Vec<_>>())
+    });
+    Ok(HttpResponse::Ok().json(FiguresDocument {
+        layer: &layer.name,
+        first: range.first,
+        neurons: range.count,
+        state: unit.state,
+        tick: unit.tick,
+        columns: columns
+            .filter(|(_, values)| values.iter().any(Option::is_some))
+            .collect(),
+    }))
 }
 
 /// A neuron's state. The numbers are missing before the unit has weights.
@@ -68,7 +112,7 @@ fn find(unit: &UnitView, index: usize) -> Option<&NeuronView> {
 /// # Errors
 /// When it is not hosted here, or the unit does not answer.
 pub async fn state(
-    inspection: Data<Inspection>,
+    inspection: Inspected,
     neuron: web::Path<String>,
 ) -> Result<HttpResponse, RequestProblem> {
     let (unit, index) = unit_with(&inspection, &neuron).await?;
@@ -106,7 +150,7 @@ struct WeightsDocument<'a> {
 /// # Errors
 /// When it is not hosted here, has no weights yet, or the unit does not answer.
 pub async fn weights(
-    inspection: Data<Inspection>,
+    inspection: Inspected,
     neuron: web::Path<String>,
     request: HttpRequest,
 ) -> Result<HttpResponse, RequestProblem> {
@@ -141,7 +185,7 @@ struct MapDocument<'a> {
 /// # Errors
 /// When it is not hosted here or no filter, has not seen a batch, or the unit does not answer.
 pub async fn map(
-    inspection: Data<Inspection>,
+    inspection: Inspected,
     neuron: web::Path<String>,
     request: HttpRequest,
 ) -> Result<HttpResponse, RequestProblem> {
@@ -180,7 +224,7 @@ struct ProbabilitiesDocument<'a> {
 /// # Errors
 /// When this is not the trainer, there was no batch yet, the last layer has none, or the trainer does
 /// not answer.
-pub async fn probabilities(inspection: Data<Inspection>) -> Result<HttpResponse, RequestProblem> {
+pub async fn probabilities(inspection: Inspected) -> Result<HttpResponse, RequestProblem> {
     let about = inspection.about();
     let View::Trainer(trainer) = inspection.view().await? else {
         return Err(RequestProblem::NotTrainer {

@@ -1,15 +1,18 @@
 //! HTTP routes, and what every request and answer must keep to.
 
+use std::collections::HashMap;
+use std::future::{Ready, ready};
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use actix_web::body::{BoxBody, MessageBody};
-use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::web::{self, Data, ServiceConfig};
-use actix_web::{HttpRequest, HttpResponse, ResponseError};
+use actix_web::{FromRequest, HttpRequest, HttpResponse, ResponseError};
 use cuttlefish_core::ids::Address;
 use cuttlefish_core::view::View;
 use serde::Deserialize;
@@ -45,10 +48,9 @@ const HEADERS: [(HeaderName, &str); 6] = [
     ),
 ];
 
-/// The inspection of one machine, which all answers are made from.
+/// The inspection of one machine, which all answers about it are made from.
 pub struct Inspection {
     pub(super) subject: Arc<dyn Subject>,
-    access: Access,
     /// In seconds since 1970.
     started: f64,
     /// Held by whoever asks the machine: the mailbox is for messages, not for a crowd.
@@ -81,14 +83,13 @@ pub(super) enum WeightsFormat {
 }
 
 impl Inspection {
-    /// Serves `subject` to those whom `access` admits.
-    pub fn new(subject: Arc<dyn Subject>, access: Access) -> Self {
+    /// The inspection of `subject`.
+    pub fn new(subject: Arc<dyn Subject>) -> Self {
         let age = subject.about().started.elapsed();
         let started = SystemTime::now().checked_sub(age).unwrap_or(UNIX_EPOCH);
         let since_1970 = started.duration_since(UNIX_EPOCH).unwrap_or_default();
         Self {
             subject,
-            access,
             started: since_1970.as_secs_f64(),
             asking: Mutex::default(),
         }
@@ -127,12 +128,49 @@ impl Inspection {
     }
 }
 
-/// Every address.
+/// The machines that a server shows.
+pub enum Machines {
+    /// The one of this process.
+    Only(Arc<Inspection>),
+    /// All of a run, by name.
+    All(HashMap<String, Arc<Inspection>>),
+}
+
+/// The inspection of the machine that a request is about.
+pub struct Inspected(Arc<Inspection>);
+
+impl Deref for Inspected {
+    type Target = Inspection;
+
+    fn deref(&self) -> &Inspection {
+        &self.0
+    }
+}
+
+impl FromRequest for Inspected {
+    type Error = RequestProblem;
+    type Future = Ready<Result<Self, RequestProblem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let machine = match request.app_data::<Data<Machines>>().map(|data| &***data) {
+            Some(Machines::Only(machine)) => Some(machine),
+            Some(Machines::All(machines)) => request
+                .match_info()
+                .get("actor")
+                .and_then(|actor| machines.get(actor)),
+            None => None,
+        };
+        ready(machine.cloned().map(Self).ok_or(RequestProblem::NotFound))
+    }
+}
+
+/// Every address of a machine.
 pub fn routes(config: &mut ServiceConfig) {
     config
         .route("/", web::to(page))
         .route("/healthz", web::to(health))
         .route("/neurons", web::to(neurons::list))
+        .route("/figures", web::to(neurons::figures))
         .route("/neurons/{neuron}", web::to(neurons::state))
         .route("/neurons/{neuron}/weights", web::to(neurons::weights))
         .route("/neurons/{neuron}/map", web::to(neurons::map))
@@ -147,11 +185,11 @@ pub fn routes(config: &mut ServiceConfig) {
 /// # Errors
 /// None of its own.
 pub async fn admit(
-    inspection: Data<Inspection>,
+    access: Data<Access>,
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
-    let mut response = match check(&inspection, request.request()) {
+    let mut response = match check(&access, request.request()) {
         Ok(()) => next.call(request).await?.map_into_boxed_body(),
         Err(problem) => request.into_response(problem.error_response()),
     };
@@ -162,9 +200,9 @@ pub async fn admit(
     Ok(response)
 }
 
-fn check(inspection: &Inspection, request: &HttpRequest) -> Result<(), RequestProblem> {
+fn check(access: &Access, request: &HttpRequest) -> Result<(), RequestProblem> {
     let headers = request.headers();
-    inspection.access.check_sender(headers)?;
+    access.check_sender(headers)?;
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         return Err(RequestProblem::Method);
     }
@@ -186,7 +224,7 @@ fn check(inspection: &Inspection, request: &HttpRequest) -> Result<(), RequestPr
     let token = web::Query::<Vec<(String, String)>>::from_query(request.query_string());
     let mut token = token.map_or(Vec::new(), web::Query::into_inner).into_iter();
     let token = token.find_map(|(key, value)| (key == "token").then_some(value));
-    inspection.access.check_token(headers, token.as_deref())
+    access.check_token(headers, token.as_deref())
 }
 
 fn has_body(headers: &HeaderMap) -> bool {
@@ -203,11 +241,15 @@ pub(super) fn query(request: &HttpRequest) -> Result<Query, RequestProblem> {
     })
 }
 
-async fn nothing() -> Result<HttpResponse, RequestProblem> {
+/// Answer at every other address.
+///
+/// # Errors
+/// Always.
+pub(super) async fn nothing() -> Result<HttpResponse, RequestProblem> {
     Err(RequestProblem::NotFound)
 }
 
-async fn health(inspection: Data<Inspection>) -> Result<HttpResponse, RequestProblem> {
+async fn health(inspection: Inspected) -> Result<HttpResponse, RequestProblem> {
     inspection
         .subject
         .health()
@@ -217,10 +259,7 @@ async fn health(inspection: Data<Inspection>) -> Result<HttpResponse, RequestPro
         .body("ok\n"))
 }
 
-async fn page(
-    inspection: Data<Inspection>,
-    request: HttpRequest,
-) -> Result<HttpResponse, RequestProblem> {
+async fn page(inspection: Inspected, request: HttpRequest) -> Result<HttpResponse, RequestProblem> {
     let query = query(&request)?;
     let page = Page {
         reading: &inspection.read().await,
@@ -232,10 +271,7 @@ async fn page(
         .body(page.render()))
 }
 
-async fn run(
-    inspection: Data<Inspection>,
-    request: HttpRequest,
-) -> Result<HttpResponse, RequestProblem> {
+async fn run(inspection: Inspected, request: HttpRequest) -> Result<HttpResponse, RequestProblem> {
     if inspection.about().address != Address::Trainer {
         return Err(RequestProblem::NotTrainer {
             here: format!("`{}`", inspection.about().name),
@@ -245,7 +281,7 @@ async fn run(
     Ok(HttpResponse::Ok().json(snapshot))
 }
 
-async fn measure(inspection: Data<Inspection>) -> HttpResponse {
+async fn measure(inspection: Inspected) -> HttpResponse {
     let text = metrics::render(&inspection.read().await);
     HttpResponse::Ok()
         .content_type("text/plain; version=0.0.4; charset=utf-8")

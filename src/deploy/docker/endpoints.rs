@@ -8,7 +8,7 @@ use super::own_services::BrokerNames;
 use super::reconcile::ObservedContainer;
 use super::run::DockerRun;
 use crate::config::{ContainerConfig, StoreConfig};
-use crate::deploy::Error;
+use crate::deploy::{Error, Inspection};
 use crate::store::{self, DynamoStore};
 use crate::transport::amqp::Broker;
 use crate::transport::amqp::management::Management;
@@ -38,6 +38,17 @@ pub fn from_containers(url: &str) -> String {
     } else {
         url.to_owned()
     }
+}
+
+/// The inspection of a container, if it publishes one.
+pub fn inspection_of(observed: &ObservedContainer, token: &str) -> Option<Inspection> {
+    let inside = ContainerConfig::DEFAULT_PORT;
+    let port = observed.ports.iter().find(|(port, _)| *port == inside);
+    port.map(|&(_, outside)| inspection_at(outside, token.to_owned()))
+}
+
+fn inspection_at(port: u16, token: String) -> Inspection {
+    Inspection::new(format!("http://127.0.0.1:{port}"), token)
 }
 
 impl DockerRun {
@@ -85,10 +96,10 @@ impl DockerRun {
         Some(last.trim().to_owned()).filter(|line| !line.is_empty())
     }
 
-    /// Base URL of an actor's inspection.
-    pub async fn inspection(&self, actor: &str) -> Result<String, Error> {
+    /// The inspection of an actor.
+    pub async fn inspect(&self, actor: &str) -> Result<Inspection, Error> {
         let port = self.port(actor, ContainerConfig::DEFAULT_PORT).await?;
-        Ok(format!("http://127.0.0.1:{port}"))
+        Ok(inspection_at(port, self.secrets.read("token")?))
     }
 
     /// The run's store, as this machine reaches it.

@@ -8,7 +8,7 @@
 //! | [`up`], [`down`] | containers that train; the removal of everything of a run, and nothing else |
 //! | [`external`], [`own_services`] | a broker and store that were there; those that a run brings along |
 //! | [`provision`] | files and users that containers need |
-//! | [`endpoints`], [`inspection`] | addresses of broker, store and actors; an actor asked over HTTP |
+//! | [`endpoints`] | addresses of broker, store and actors |
 //! | [`watch`], [`status`], [`neuron`] | training followed; each container's state; one neuron's |
 //! | [`estimate`] | cost of a run beside what the host can carry |
 //! | [`desired`] | a run's containers as they should be; pure |
@@ -36,7 +36,6 @@ pub mod estimate;
 pub mod external;
 pub mod facts;
 pub mod image;
-pub mod inspection;
 pub mod limits;
 mod networks;
 pub mod neuron;

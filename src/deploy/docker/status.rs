@@ -7,7 +7,7 @@ use futures_util::stream::{self, StreamExt};
 use serde_json::{Value, json};
 
 use super::desired::Role;
-use super::inspection::Inspection;
+use super::endpoints::inspection_of;
 use super::reconcile::ObservedContainer;
 use super::run::DockerRun;
 use crate::deploy::Error;
@@ -48,7 +48,7 @@ impl DockerRun {
                 own.map(|(_, messages)| messages).sum()
             });
             async move {
-                let inspection = Inspection::of(&observed, &token);
+                let inspection = inspection_of(&observed, &token);
                 let (mut figures, mut trouble) = (HashMap::new(), None);
                 if let Some(inspection) = &inspection {
                     figures = inspection.metrics().await;

@@ -8,7 +8,9 @@ use super::options::DockerOptions;
 use super::reconcile::{ContainerAction, ObservedContainer, reconcile};
 use super::watch::DockerSession;
 use super::{Docker, DockerRun, estimate};
-use crate::deploy::{self, Actors, Changes, Error, Session, Target, TargetKind, Workload};
+use crate::deploy::{
+    self, Actors, Changes, Error, Inspection, Session, Target, TargetKind, Workload,
+};
 use crate::monitor::Monitor;
 use crate::record::Record;
 use crate::run_dir::{Lock, RunDir};
@@ -109,6 +111,10 @@ impl Target for DockerTarget {
 
     async fn actors(&self) -> Result<Actors, Error> {
         Ok(Actors::Containers(self.run()?.status().await?))
+    }
+
+    async fn inspection(&self, actor: &str) -> Result<Inspection, Error> {
+        self.run()?.inspect(actor).await
     }
 
     async fn worker(&self) -> Option<String> {

@@ -7,9 +7,8 @@ use async_trait::async_trait;
 use cuttlefish_core::topology::Graph;
 
 use super::desired::{Container, Role, container_name};
-use super::inspection::Inspection;
 use super::run::DockerRun;
-use crate::deploy::{Error, Fate, Session, end_in_ledger};
+use crate::deploy::{Error, Fate, Inspection, Session, end_in_ledger};
 use crate::host::{End, RunSnapshot};
 
 /// Interval of looks for containers that have to be started again.

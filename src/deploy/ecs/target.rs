@@ -8,7 +8,10 @@ use super::run::{EcsRun, services};
 use super::status::ServiceStatus;
 use super::watch::EcsSession;
 use super::{Deployment, EcsOptions};
-use crate::deploy::{self, Actors, Changes, Error, Session, Target, TargetKind, Workload, secrets};
+use crate::deploy::{
+    self, Actors, Changes, Error, Inspection, Session, Target, TargetKind, Workload, secrets,
+};
+use crate::host::RunSnapshot;
 use crate::monitor::Monitor;
 use crate::record::Record;
 use crate::run_dir::{Lock, RunDir};
@@ -105,6 +108,23 @@ impl Target for EcsTarget {
             differences: run.differences_from(&graph, &observed)?,
             services: observed,
         }))
+    }
+
+    async fn inspection(&self, _actor: &str) -> Result<Inspection, Error> {
+        Err(Error::Unsupported {
+            run: self.dir.name().to_owned(),
+            why: "is on ECS, whose tasks cannot be asked from here",
+        })
+    }
+
+    async fn snapshot(&self, after: u64) -> Result<RunSnapshot, Error> {
+        let text = self.store().await?.get_snapshot().await?;
+        let mut snapshot: RunSnapshot = match text {
+            Some(text) => serde_json::from_str(&text)?,
+            None => RunSnapshot::default(),
+        };
+        snapshot.notes.retain(|note| note.number > after);
+        Ok(snapshot)
     }
 
     async fn worker(&self) -> Option<String> {

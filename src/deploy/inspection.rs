@@ -1,14 +1,10 @@
-//! A run that trains in containers, looked at through the inspection of its actors.
+//! The inspection of an actor, asked over HTTP.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 
-use super::reconcile::ObservedContainer;
-use super::run::DockerRun;
-use crate::config::ContainerConfig;
-use crate::deploy::Error;
 use crate::host::RunSnapshot;
 
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
@@ -56,13 +52,6 @@ impl Inspection {
             token,
             agent: config.into(),
         }
-    }
-
-    /// The inspection of a container, if it publishes one.
-    pub fn of(observed: &ObservedContainer, token: &str) -> Option<Self> {
-        let inside = ContainerConfig::DEFAULT_PORT;
-        let port = observed.ports.iter().find(|(port, _)| *port == inside);
-        port.map(|(_, outside)| Self::new(format!("http://127.0.0.1:{outside}"), token.to_owned()))
     }
 
     /// Base URL.
@@ -137,13 +126,5 @@ impl Inspection {
     /// Snapshot of the run, as the trainer tells it, with the notes after number `after`.
     pub async fn look(&self, after: u64) -> Result<RunSnapshot, InspectionError> {
         self.get(&format!("/run?after={after}")).await
-    }
-}
-
-impl DockerRun {
-    /// The inspection of an actor.
-    pub async fn inspect(&self, actor: &str) -> Result<Inspection, Error> {
-        let base = self.inspection(actor).await?;
-        Ok(Inspection::new(base, self.secrets.read("token")?))
     }
 }
