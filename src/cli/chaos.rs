@@ -16,7 +16,7 @@ use crate::chaos::schedule::{FaultKind, FaultSchedule};
 use crate::chaos::watch::Watcher;
 use crate::chaos::{Chaos, Ending, Interrupt, StopCondition};
 use crate::config::Config;
-use crate::deploy::Inspection;
+use crate::deploy::docker::endpoints::inspection_of;
 use crate::deploy::docker::DockerRun;
 use crate::run::{Error, recorded_graph};
 use crate::run_dir::RunDir;
@@ -214,7 +214,7 @@ async fn count_refusals(docker_run: &DockerRun) -> RefusalCounts {
         .map(|one| {
             let token = token.clone();
             async move {
-                let metrics = Inspection::of(&one, &token)?.metrics().await;
+                let metrics = inspection_of(&one, &token)?.metrics().await;
                 let count = |name: &str| metrics.get(name).map_or(0, |count| *count as u64);
                 let refused = count("cuttlefish_messages_refused_total")
                     + count("cuttlefish_messages_foreign_total");
