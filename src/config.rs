@@ -14,6 +14,8 @@ pub struct Config {
     pub data_dir_is_chosen: bool,
     /// Directory of runs.
     pub runs_dir: PathBuf,
+    /// Token of the console; None for one that is drawn.
+    pub console_token: Option<String>,
     /// Addresses of services, from the environment, for runs in containers.
     pub services: ServiceAddresses,
 }
@@ -61,6 +63,7 @@ impl Config {
                 .or_else(|| variable("CUTTLEFISH_RUNS_DIR"))
                 .or_else(|| dirs::data_dir().map(|dir| dir.join("cuttlefish").join("runs")))
                 .unwrap_or_else(|| here.join("runs")),
+            console_token: text("CUTTLEFISH_CONSOLE_TOKEN"),
             services: ServiceAddresses {
                 broker: text("CUTTLEFISH_BROKER"),
                 broker_api: text("CUTTLEFISH_BROKER_API"),

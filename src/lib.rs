@@ -26,6 +26,7 @@ pub mod attempts;
 pub mod chaos;
 pub mod cli;
 pub mod config;
+pub mod console;
 pub mod data;
 pub mod deploy;
 pub mod export;

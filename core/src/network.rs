@@ -63,10 +63,32 @@ impl<'a> Network<'a> {
     /// the target.
     pub fn predict(&self, inputs: &Inputs) -> Array2<f32> {
         let mut outputs = self.outputs(inputs);
-        answer(self.graph.head, &mut outputs);
+        self.answer(&mut outputs);
+        outputs
+    }
+
+    /// Makes answers of the last layer's outputs.
+    fn answer(&self, outputs: &mut Array2<f32>) {
+        answer(self.graph.head, outputs);
         let scale = self.graph.target_scale;
         outputs.map_inplace(|output| *output = scale.in_units(*output) as f32);
-        outputs
+    }
+
+    /// What each layer says of the rows, `[outputs, rows]`: of a filter its map as the next layer sees it. The last
+    /// one says the answers, as [`Self::predict`] does.
+    pub fn responses(&self, inputs: &Inputs) -> Vec<Array2<f32>> {
+        let mut responses: Vec<Array2<f32>> = Vec::new();
+        for layer in &self.layers {
+            let (_, values) = match responses.last() {
+                None => layer.forward(inputs, false),
+                Some(below) => layer.forward(&Inputs::new(Panels::pack(below.view())), false),
+            };
+            responses.push(Arc::unwrap_or_clone(values));
+        }
+        if let Some(outputs) = responses.last_mut() {
+            self.answer(outputs);
+        }
+        responses
     }
 
     /// Loss and metrics over a part of the data set; `None` when the part is empty.

@@ -16,8 +16,8 @@ use crate::chaos::schedule::{FaultKind, FaultSchedule};
 use crate::chaos::watch::Watcher;
 use crate::chaos::{Chaos, Ending, Interrupt, StopCondition};
 use crate::config::Config;
-use crate::deploy::docker::endpoints::inspection_of;
 use crate::deploy::docker::DockerRun;
+use crate::deploy::docker::endpoints::inspection_of;
 use crate::run::{Error, recorded_graph};
 use crate::run_dir::RunDir;
 

@@ -94,8 +94,12 @@ fn exit_of(error: &Error) -> Exit {
         | Error::Overrides { .. }
         | Error::Unfit(_)
         | Error::Change(_) => Exit::Usage,
-        Error::Data(_) | Error::DataChanged(_) | Error::NoRows { .. } => Exit::Data,
-        Error::Weights { .. } => Exit::Data,
+        Error::Data(_)
+        | Error::DataChanged(_)
+        | Error::NoRows { .. }
+        | Error::NoSample { .. }
+        | Error::Features { .. }
+        | Error::Weights { .. } => Exit::Data,
         Error::OtherTarget { .. } | Error::ChangedMeanwhile(_) => Exit::Run,
         Error::Directory(error) => of_directory(error),
         Error::Store(error) => of_store(error),

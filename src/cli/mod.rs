@@ -2,6 +2,7 @@
 
 mod attach;
 mod chaos;
+mod console;
 mod down;
 mod evaluate;
 pub mod exit;
@@ -75,6 +76,8 @@ enum Command {
     Chaos(chaos::Args),
     /// Write a run as manifests for Docker Compose or Kubernetes, which need this program no more
     Render(render::Args),
+    /// Serve a web console and its REST API
+    Console(console::Args),
     /// Show what a run's containers have written
     Logs(logs::Args),
     /// Build the image of the containers
@@ -176,6 +179,7 @@ async fn run(command: Command, config: &Config) -> Result<Exit, Failure> {
         Command::Attach(args) => attach::run(&args, config).await,
         Command::Chaos(args) => chaos::run(&args, config).await,
         Command::Render(args) => render::run(args, config).await,
+        Command::Console(args) => console::run(args, config).await,
         Command::Logs(args) => logs::run(&args, config).await,
         Command::Image(command) => image::run(&command).await,
         Command::Store(args) => store::run(&args).await,

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{Exit, Failure, print, print_json, tell};
 use crate::config::Config;
@@ -42,8 +42,7 @@ pub async fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
     }
     let predictions = run.predict_rows(&saved, &rows).await?;
     if args.json {
-        let documents = documents(&predictions);
-        print_json(&json!({"run": args.run, "predictions": documents}))?;
+        print_json(&json!({"run": args.run, "predictions": predictions.documents()}))?;
     } else {
         print(&header(&predictions))?;
         print(&csv_rows(&predictions))?;
@@ -94,30 +93,4 @@ fn csv_line(cells: &[String]) -> String {
     let _ = writer.write_record(cells);
     let bytes = writer.into_inner().unwrap_or_default();
     String::from_utf8_lossy(&bytes).into_owned()
-}
-
-fn documents(predictions: &Predictions) -> Vec<Value> {
-    let Predictions { format, places, .. } = predictions;
-    let rows = predictions.outputs.rows().into_iter().enumerate();
-    rows.map(|(index, outputs)| {
-        let mut document = json!({"row": places.rows[index]});
-        if let Some(lines) = &places.lines {
-            document["line"] = json!(lines[index]);
-        }
-        if let Some(file) = places.files.get(index) {
-            document["file"] = json!(file);
-        }
-        match &format.classes {
-            Some(classes) => {
-                let all = Predictions::probabilities(classes.len(), outputs);
-                let all = classes.iter().cloned().zip(all.iter().map(|p| json!(p)));
-                let all: serde_json::Map<String, Value> = all.collect();
-                document["class"] = json!(classes[Predictions::class(outputs)]);
-                document["probabilities"] = json!(all);
-            }
-            None => document["prediction"] = json!(outputs[0]),
-        }
-        document
-    })
-    .collect()
 }

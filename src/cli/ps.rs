@@ -9,8 +9,8 @@ use crate::config::Config;
 use crate::deploy::docker::status::ContainerStatus;
 use crate::deploy::ecs::status::ServiceStatus;
 use crate::deploy::{Actors, TargetKind};
-use crate::record::SavedRun;
 use crate::report::table::align;
+use crate::run::status::RunStatus;
 use crate::run::{Error, Run};
 
 #[derive(Debug, clap::Args)]
@@ -47,7 +47,7 @@ pub async fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
     for name in names {
         // A run that cannot be read is listed as such: it still has to be found and removed.
         let (row, document) = match read(&name, config).await {
-            Ok((run, saved)) => describe(&run, run.target().worker().await, &saved),
+            Ok(status) => describe(&status),
             Err(error) => {
                 tell(format_args!("{name}: {error}"));
                 let mut row = vec![name.clone(), "unreadable".to_owned()];
@@ -70,10 +70,8 @@ pub async fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
     Ok(Exit::Ok)
 }
 
-async fn read(name: &str, config: &Config) -> Result<(Run, SavedRun), Error> {
-    let run = Run::open(config, name).await?;
-    let saved = run.saved().await?;
-    Ok((run, saved))
+async fn read(name: &str, config: &Config) -> Result<RunStatus, Error> {
+    Run::open(config, name).await?.status().await
 }
 
 fn header() -> Vec<String> {
@@ -84,52 +82,37 @@ fn header() -> Vec<String> {
     .to_vec()
 }
 
-fn describe(run: &Run, worker: Option<String>, saved: &SavedRun) -> (Vec<String>, Value) {
-    let target = run.kind().word();
-    let progress = saved.progress();
-    let state = match &worker {
-        _ if progress.finished => "complete",
-        Some(_) => "running",
-        None => "stopped",
-    };
-    let last = progress.history.last();
-    let of_epoch = last.map(|epoch| match &epoch.validation {
-        Some(validation) => (Part::Validation, validation),
-        None => (Part::Train, &epoch.train),
-    });
-    let of_test = progress.test.as_ref().map(|test| (Part::Test, test));
-    let (part, evaluation) = of_test.or(of_epoch).unzip();
+fn describe(status: &RunStatus) -> (Vec<String>, Value) {
+    let (part, evaluation) = status.evaluation().unzip();
     let part = part.map(Part::word);
     let loss = evaluation.map_or("-".to_owned(), |e| format!("{:.4}", e.loss));
     let accuracy = evaluation
         .and_then(|e| e.accuracy)
         .map_or("-".to_owned(), |a| format!("{:.2} %", 100.0 * a));
-    let epochs = last.map_or(0, |epoch| epoch.epoch);
-    let neurons: usize = saved.graph.layers.iter().map(|layer| layer.units).sum();
     let row = vec![
-        run.name().to_owned(),
-        state.to_owned(),
-        format!("{epochs}/{}", saved.graph.training.epochs),
-        progress.tick.to_string(),
+        status.run.clone(),
+        status.state.word().to_owned(),
+        format!("{}/{}", status.epoch(), status.epochs),
+        status.tick.to_string(),
         part.unwrap_or("-").to_owned(),
         loss,
         accuracy,
-        neurons.to_string(),
-        target.to_owned(),
+        status.neurons.to_string(),
+        status.target.word().to_owned(),
     ];
     let document = json!({
-        "run": run.name(),
-        "state": state,
-        "worker": worker,
-        "target": target,
-        "epoch": epochs,
-        "epochs": saved.graph.training.epochs,
-        "tick": progress.tick,
-        "generation": saved.generation,
+        "run": status.run,
+        "state": status.state.word(),
+        "worker": status.worker,
+        "target": status.target.word(),
+        "epoch": status.epoch(),
+        "epochs": status.epochs,
+        "tick": status.tick,
+        "generation": status.generation,
         "part": part,
         "evaluation": evaluation,
-        "neurons": neurons,
-        "directory": run.dir().path(),
+        "neurons": status.neurons,
+        "directory": status.directory,
     });
     (row, document)
 }

@@ -33,7 +33,7 @@ impl DataArg {
 }
 
 /// Options of runs in containers.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 #[command(next_help_heading = "Options for --target docker")]
 pub struct ServiceArgs {
     /// Use this broker instead of one of the run's own: amqp://user:password@host:port/vhost, amqps

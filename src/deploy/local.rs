@@ -11,11 +11,13 @@ use cuttlefish_core::ids::{Address, NeuronRange};
 use cuttlefish_core::machine::Input;
 use cuttlefish_core::topology::{Actor, Graph, Roster};
 use cuttlefish_core::trainer::Timing;
+use rustix::process::{Pid, Signal, kill_process};
 
+use super::actors::states;
 use super::live::LiveActors;
 use super::{
-    Actors, Changes, DOCUMENT_VERSION, Deployment, Error, Fate, Inspection, Session, Target,
-    TargetKind, Workload,
+    ActorState, Actors, Changes, DOCUMENT_VERSION, Deployment, Error, Fate, Inspection, Session,
+    Target, TargetKind, Workload,
 };
 use crate::host::actor::ActorMailbox;
 use crate::host::{Host, Observer, RunSnapshot, Storekeeper, machine};
@@ -159,12 +161,33 @@ impl Target for LocalTarget {
         Ok(Actors::Process(self.dir.worker()))
     }
 
+    async fn states(&self) -> Result<Vec<ActorState>, Error> {
+        let record = self.record().await?;
+        let graph = record.graph(record.grouping)?;
+        let state = match self.dir.worker() {
+            Some(_) => "running",
+            None => "exited",
+        };
+        Ok(states(&graph, |_| state.to_owned()))
+    }
+
     async fn inspection(&self, actor: &str) -> Result<Inspection, Error> {
         let inspection = LiveActors::inspection(&self.dir, actor)?;
         inspection.ok_or_else(|| Error::Unsupported {
             run: self.dir.name().to_owned(),
             why: "is not being trained by a process that shows its actors",
         })
+    }
+
+    async fn stop(&self) -> Result<(), Error> {
+        let not_trained = || Error::Unsupported {
+            run: self.dir.name().to_owned(),
+            why: "is not being trained",
+        };
+        let process = self.dir.worker().and_then(|process| process.parse().ok());
+        let process = process.and_then(Pid::from_raw).ok_or_else(not_trained)?;
+        // As Ctrl-C in its terminal does.
+        kill_process(process, Signal::INT).map_err(|_| not_trained())
     }
 
     async fn worker(&self) -> Option<String> {

@@ -7,6 +7,7 @@
 //! | [`ecs`] | tasks of Amazon ECS |
 //! | [`inspection`] | an actor asked over HTTP |
 //! | `live` | actors of this process, shown to others on this machine |
+//! | [`actors`] | the actors of a run, as its target sees them |
 //! | [`deployment`] | document of a run's target, in the run's directory |
 //! | [`secrets`] | a run's secrets, as files |
 //! | [`manifests`] | a run as files for Docker Compose or Kubernetes |
@@ -24,6 +25,7 @@
 //! brought to what should be. [`open`], [`create`] and [`estimate`](mod@estimate) are
 //! where every target is chosen by name.
 
+pub mod actors;
 pub mod bundle;
 pub mod compose;
 pub mod deployment;
@@ -55,10 +57,9 @@ use crate::monitor::Monitor;
 use crate::record::Record;
 use crate::run_dir::{Lock, RunDir};
 use crate::store::{DynamoStore, Store};
+pub use actors::{ActorState, Actors};
 pub use deployment::{DOCUMENT_VERSION, Deployment};
 use docker::DockerTarget;
-use docker::status::ContainerStatus;
-use ecs::status::ServiceStatus;
 pub use error::Error;
 pub use inspection::Inspection;
 use local::LocalTarget;
@@ -120,6 +121,12 @@ pub trait Target {
     /// When what is there cannot be looked at.
     async fn actors(&self) -> Result<Actors, Error>;
 
+    /// The actors without a question to any of them: cheap enough for once a second.
+    ///
+    /// # Errors
+    /// When what is there cannot be looked at.
+    async fn states(&self) -> Result<Vec<ActorState>, Error>;
+
     /// The inspection of an actor, by its name, as this process reaches it.
     ///
     /// # Errors
@@ -133,6 +140,16 @@ pub trait Target {
     async fn snapshot(&self, after: u64) -> Result<RunSnapshot, Error> {
         let trainer = self.inspection(ActorKind::Trainer.word()).await?;
         Ok(trainer.look(after).await?)
+    }
+
+    /// Asks the run's trainer to commit and end, whoever follows the training.
+    ///
+    /// # Errors
+    /// When nobody trains it, or the trainer cannot be asked.
+    async fn stop(&self) -> Result<(), Error> {
+        let record = self.record().await?;
+        let graph = record.graph(record.grouping)?;
+        self.session(&graph).await?.stop().await
     }
 
     /// Workers on the run, in words; None if there are none.
@@ -286,17 +303,6 @@ pub struct Changes {
     pub summary: String,
     /// Events that follow without anybody's doing, in words; empty where none does.
     pub next_step: &'static str,
-}
-
-/// The actors of a run, as their target sees them.
-#[derive(Clone, Debug)]
-pub enum Actors {
-    /// Threads of a process, by its number; None while none works on the run.
-    Process(Option<String>),
-    /// Containers, the trainer first.
-    Containers(Vec<ContainerStatus>),
-    /// Services, which keep their tasks.
-    Services(ServiceStatus),
 }
 
 /// The target of a run that has been brought up.

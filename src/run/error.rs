@@ -1,6 +1,6 @@
 //! Errors of a run's use cases.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use cuttlefish_core::machine::Fault;
 use cuttlefish_core::topology::Problems;
@@ -24,14 +24,14 @@ pub enum Error {
         at: usize,
     },
     /// A topology file with problems.
-    #[error("{listing}\n{count} problem{} in `{}`", if *.count == 1 { "" } else { "s" }, path.display())]
+    #[error("{}", listing(path, text, problems))]
     Topology {
         /// The file.
         path: PathBuf,
-        /// Number of problems.
-        count: usize,
-        /// Each problem with its line.
-        listing: String,
+        /// Its text.
+        text: String,
+        /// The problems.
+        problems: Problems,
     },
     /// A topology that a target cannot carry out.
     #[error("{0}")]
@@ -76,6 +76,31 @@ pub enum Error {
         run: String,
         /// The part.
         part: &'static str,
+    },
+    /// A row that a part of the data does not have.
+    #[error(
+        "run `{run}` has no {part} row {index} ({})",
+        match rows { 0 => "it has none at all".to_owned(), rows => format!("they are 0 to {}", rows - 1) }
+    )]
+    NoSample {
+        /// The run.
+        run: String,
+        /// The part.
+        part: &'static str,
+        /// Rows that it has.
+        rows: usize,
+        /// The row that was asked for.
+        index: usize,
+    },
+    /// A row with another number of values than the network takes.
+    #[error("a row has {found} values, and run `{run}` needs {features}")]
+    Features {
+        /// The run.
+        run: String,
+        /// Features of its rows.
+        features: usize,
+        /// Values of the row.
+        found: usize,
     },
     /// A file of weights that cannot be read, or does not fit.
     #[error("{problem}")]
@@ -139,6 +164,18 @@ pub enum Error {
         /// State of the run from now on.
         fate: Fate,
     },
+}
+
+/// Each problem with its line, and their number.
+fn listing(path: &Path, text: &str, problems: &Problems) -> String {
+    let file = path.display().to_string();
+    let count = problems.count();
+    let plural = if count == 1 { "" } else { "s" };
+    let listing = problems.render(&file, text);
+    format!(
+        "{}\n{count} problem{plural} in `{file}`",
+        listing.trim_end()
+    )
 }
 
 fn words_of_fate(run: &str, fate: Fate) -> String {

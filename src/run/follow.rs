@@ -45,7 +45,7 @@ async fn follow_session<'a>(
     let mut is_stopping = false;
     loop {
         let snapshot = tokio::select! {
-            snapshot = session.look(tracker.last_note, REFRESH) => Some(snapshot?),
+            snapshot = session.look(tracker.last_note(), REFRESH) => Some(snapshot?),
             () = monitor.interrupted_more_than(u32::from(is_stopping)) => None,
         };
         let Some(snapshot) = snapshot else {
@@ -79,7 +79,7 @@ async fn follow_session<'a>(
 }
 
 /// Tracker that turns snapshots of the trainer into events, each of which comes once. Pure.
-struct ProgressTracker<'a> {
+pub(crate) struct ProgressTracker<'a> {
     graph: &'a Graph,
     rows: RowCounts,
     /// Beginnings of the trainer's work and of the epoch, on the clock of the run's observer.
@@ -97,7 +97,8 @@ struct ProgressTracker<'a> {
 }
 
 impl<'a> ProgressTracker<'a> {
-    fn new(graph: &'a Graph, rows: RowCounts) -> Self {
+    /// A tracker that has seen nothing yet.
+    pub(crate) fn new(graph: &'a Graph, rows: RowCounts) -> Self {
         Self {
             graph,
             rows,
@@ -111,7 +112,13 @@ impl<'a> ProgressTracker<'a> {
         }
     }
 
-    fn events(&mut self, snapshot: &RunSnapshot) -> Vec<RunEvent> {
+    /// Number of the last note that became an event.
+    pub(crate) fn last_note(&self) -> u64 {
+        self.last_note
+    }
+
+    /// What has happened since the last snapshot.
+    pub(crate) fn events(&mut self, snapshot: &RunSnapshot) -> Vec<RunEvent> {
         let before = self.observer.replace(snapshot.observer);
         if before.is_some_and(|before| before != snapshot.observer) {
             // The trainer has been started anew, and counts anew.

@@ -1,8 +1,6 @@
 //! Plans: what a topology file expands to on a target, what that costs there, and what `up` or `train` would
 //! change. Changes nothing.
 
-use std::path::Path;
-
 use cuttlefish_core::topology::Plan;
 
 use super::prepare::{existing, exists, read_workload, usual_grouping};
@@ -35,18 +33,18 @@ impl TargetPlan {
     }
 }
 
-/// Plans a topology file. `services` are used where the target is Docker.
+/// Plans a topology. `options` are used where the target is Docker.
 ///
 /// # Errors
 /// Lists what is wrong with the file or its data.
 pub async fn plan(
-    file: &Path,
+    topology: TopologySource<'_>,
     overrides: &Overrides,
     target: TargetKind,
     options: impl FnOnce(bool) -> Result<DockerOptions, Error>,
     config: &Config,
 ) -> Result<TargetPlan, Error> {
-    let file = TopologyFile::read(TopologySource::File(file), overrides)?;
+    let file = TopologyFile::read(topology, overrides)?;
     let dir = RunDir::new(&config.runs_dir, &file.document.spec().name)?;
     let grouping = overrides.grouping(usual_grouping(target));
     let (base_dir, data_dir) = (file.base_dir(), config.data_dir.clone());

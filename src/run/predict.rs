@@ -6,6 +6,7 @@ use cuttlefish_core::math::{Inputs, Panels};
 use cuttlefish_core::network::Network;
 use cuttlefish_core::trainer::head::answered_class;
 use ndarray::{Array2, ArrayView1, ArrayView2, Axis, s};
+use serde_json::{Value, json};
 
 use super::{Error, Run};
 use crate::data::csv::encode_table;
@@ -63,6 +64,32 @@ impl Predictions {
                 .collect(),
             _ => outputs.to_vec(),
         }
+    }
+
+    /// Each answer as a JSON document: its row, and the class with all probabilities, or the predicted number.
+    pub fn documents(&self) -> Vec<Value> {
+        let rows = self.outputs.rows().into_iter().enumerate();
+        rows.map(|(index, outputs)| {
+            let mut document = json!({"row": self.places.rows[index]});
+            if let Some(lines) = &self.places.lines {
+                document["line"] = json!(lines[index]);
+            }
+            if let Some(file) = self.places.files.get(index) {
+                document["file"] = json!(file);
+            }
+            match &self.format.classes {
+                Some(classes) => {
+                    let all = Self::probabilities(classes.len(), outputs);
+                    let all = classes.iter().cloned().zip(all.iter().map(|p| json!(p)));
+                    let all: serde_json::Map<String, Value> = all.collect();
+                    document["class"] = json!(classes[Self::class(outputs)]);
+                    document["probabilities"] = json!(all);
+                }
+                None => document["prediction"] = json!(outputs[0]),
+            }
+            document
+        })
+        .collect()
     }
 }
 
@@ -150,11 +177,11 @@ impl Run {
     ) -> Result<Array2<f32>, Error> {
         let features = saved.record.rows.features;
         if rows.ncols() != features {
-            return Err(Error::Corrupt(format!(
-                "the rows have {} features, and run `{}` needs {features}",
-                rows.ncols(),
-                self.name()
-            )));
+            return Err(Error::Features {
+                run: self.name().to_owned(),
+                features,
+                found: rows.ncols(),
+            });
         }
         let network = Network::restore(&saved.graph, &saved.states().await?)
             .map_err(|problem| Error::Corrupt(problem.to_string()))?;

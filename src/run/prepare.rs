@@ -84,7 +84,7 @@ impl PreparedRun {
                 workload.record.rows.target_statistics = statistics;
                 let shape = record.shape_of(&workload.dataset);
                 let graph = file.document.graph(&shape, grouping);
-                workload.graph = Arc::new(graph.map_err(|problems| file.error(&problems))?);
+                workload.graph = Arc::new(graph.map_err(|problems| file.error(problems))?);
             }
             before = Some(record);
         }
@@ -193,7 +193,7 @@ pub(super) fn read_workload(
     let graph = file
         .document
         .graph(&DataShape::from(&dataset), grouping)
-        .map_err(|problems| file.error(&problems))?;
+        .map_err(|problems| file.error(problems))?;
     let record = Record::new(
         spec.clone(),
         base_dir,

@@ -29,6 +29,8 @@ impl Overrides {
 pub enum TopologySource<'a> {
     /// A file.
     File(&'a Path),
+    /// A text that is to be the file of this path.
+    Text(&'a Path, &'a str),
     /// A program.
     Program(&'a Topology),
 }
@@ -51,6 +53,7 @@ impl TopologyFile {
     pub fn read(source: TopologySource<'_>, overrides: &Overrides) -> Result<Self, Error> {
         match source {
             TopologySource::File(path) => Self::read_file(path, overrides),
+            TopologySource::Text(path, text) => Self::parse(path, text.to_owned(), overrides),
             TopologySource::Program(topology) => Self::of_program(topology, overrides),
         }
     }
@@ -67,7 +70,11 @@ impl TopologyFile {
                 text,
                 document,
             }),
-            Err(problems) => Err(error(path, &text, &problems)),
+            Err(problems) => Err(Error::Topology {
+                path: path.to_owned(),
+                text,
+                problems,
+            }),
         }
     }
 
@@ -87,16 +94,11 @@ impl TopologyFile {
     }
 
     /// Problems of the file that show only beside its data.
-    pub fn error(&self, problems: &Problems) -> Error {
-        error(&self.path, &self.text, problems)
-    }
-}
-
-fn error(path: &Path, text: &str, problems: &Problems) -> Error {
-    let listing = problems.render(&path.display().to_string(), text);
-    Error::Topology {
-        path: path.to_owned(),
-        count: problems.count(),
-        listing: listing.trim_end().to_owned(),
+    pub fn error(&self, problems: Problems) -> Error {
+        Error::Topology {
+            path: self.path.clone(),
+            text: self.text.clone(),
+            problems,
+        }
     }
 }

@@ -215,6 +215,14 @@ impl Run {
         self.training_result(end, graph, monitor).await
     }
 
+    /// Asks the run's trainer to commit and end, whoever follows the training.
+    ///
+    /// # Errors
+    /// When nobody trains it, or the trainer cannot be asked.
+    pub async fn stop(&self) -> Result<(), Error> {
+        Ok(self.target.stop().await?)
+    }
+
     /// Removes the run and everything that belongs to it.
     ///
     /// # Errors

@@ -121,6 +121,12 @@ impl Layer {
             .map_or(self.positions(), |pool| pool.window.positions.area())
     }
 
+    /// Map of a filter as the next layer sees it, behind its pool; `None` for a neuron that has one value for one row.
+    pub fn pooled_map(&self) -> Option<Size> {
+        let map = self.map()?;
+        Some(self.pool.map_or(map, |pool| pool.window.positions))
+    }
+
     /// Features that the next layer is given for one row: the outputs of all neurons, one after the other.
     pub fn features(&self) -> usize {
         self.units * self.outputs()

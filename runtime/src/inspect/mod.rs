@@ -10,6 +10,7 @@
 //! | [`neurons`] | single neurons as JSON, their weights as JSON, NumPy array or picture, their probabilities |
 //! | [`problem`] | errors of requests, with their status |
 //! | [`page`] | the page for people |
+//! | [`array`] | numbers as NumPy's files |
 //! | [`picture`] | weights as a heat map |
 //! | [`metrics`] | the text that Prometheus reads |
 //! | [`process`] | when the process began, and its memory |
@@ -20,6 +21,7 @@
 
 pub mod about;
 pub mod access;
+pub mod array;
 pub mod figures;
 pub mod metrics;
 pub mod neurons;

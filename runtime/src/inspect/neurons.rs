@@ -8,11 +8,10 @@ use actix_web::{HttpRequest, HttpResponse};
 use cuttlefish_core::ids::{Generation, Tick};
 use cuttlefish_core::math::normalization::Normalizer;
 use cuttlefish_core::view::{NeuronBatch, NeuronView, OutputFigures, UnitState, UnitView, View};
-use ndarray::{Array1, Array2};
-use ndarray_npy::WriteNpyExt as _;
 use serde::Serialize;
 
 use super::About;
+use super::array::npy;
 use super::figures::{LAST_BATCH, PARAMETERS};
 use super::picture;
 use super::problem::RequestProblem;
@@ -262,20 +261,6 @@ fn array(
         .content_type("application/octet-stream")
         .insert_header((header::CONTENT_DISPOSITION, disposition))
         .body(array))
-}
-
-/// A NumPy file of numbers that are a picture, or in a row.
-fn npy(
-    values: &[f32],
-    shape: Option<(usize, usize)>,
-) -> Result<Vec<u8>, Box<dyn std::error::Error>> {
-    let values = values.to_vec();
-    let mut file = Vec::new();
-    match shape {
-        Some(shape) => Array2::from_shape_vec(shape, values)?.write_npy(&mut file)?,
-        None => Array1::from(values).write_npy(&mut file)?,
-    }
-    Ok(file)
 }
 
 /// The unit with a neuron that is hosted here, and the neuron's index.

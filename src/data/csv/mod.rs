@@ -9,6 +9,7 @@
 //! | `suspects` | columns of text that are numbers or dates to a person |
 //! | `columns` | the second pass: records to typed columns: numbers or categories, missing cells |
 //! | `target` | the column to predict: classes or numbers |
+//! | `preview` | a look at a table before anything is trained on it |
 //! | `encode` | typed columns to features, with what was learned from the training rows |
 //!
 //! The file is read into memory once and its records are gone through twice: first to see what
@@ -20,6 +21,7 @@ mod columns;
 mod date;
 mod encode;
 mod number;
+mod preview;
 mod problem;
 mod scan;
 mod suspects;
@@ -33,6 +35,7 @@ use cuttlefish_core::data::{Dataset, Split, Values};
 use cuttlefish_core::topology::spec::CsvSource;
 
 pub use self::encode::{EncodedTable, encode_bytes, encode_table};
+pub use self::preview::{ColumnPreview, TablePreview, preview};
 pub use self::problem::{CellPosition, CellPositions, CsvProblem};
 pub(super) use self::table::Lines;
 use super::Error;

@@ -1,5 +1,7 @@
 //! A Docker host as the target of a run: the target's methods, a line each; the work is [`DockerRun`]'s.
 
+use std::collections::HashMap;
+
 use async_trait::async_trait;
 use cuttlefish_core::topology::Graph;
 
@@ -8,8 +10,9 @@ use super::options::DockerOptions;
 use super::reconcile::{ContainerAction, ObservedContainer, reconcile};
 use super::watch::DockerSession;
 use super::{Docker, DockerRun, estimate};
+use crate::deploy::actors::states;
 use crate::deploy::{
-    self, Actors, Changes, Error, Inspection, Session, Target, TargetKind, Workload,
+    self, ActorState, Actors, Changes, Error, Inspection, Session, Target, TargetKind, Workload,
 };
 use crate::monitor::Monitor;
 use crate::record::Record;
@@ -111,6 +114,22 @@ impl Target for DockerTarget {
 
     async fn actors(&self) -> Result<Actors, Error> {
         Ok(Actors::Containers(self.run()?.status().await?))
+    }
+
+    async fn states(&self) -> Result<Vec<ActorState>, Error> {
+        let run = self.run()?;
+        let record = &run.deployment.record;
+        let graph = record.graph(record.grouping)?;
+        let observed: HashMap<String, String> = run
+            .observe()
+            .await?
+            .into_iter()
+            .map(|container| (container.actor, container.state))
+            .collect();
+        let missing = || "missing".to_owned();
+        Ok(states(&graph, |actor| {
+            observed.get(actor).cloned().unwrap_or_else(missing)
+        }))
     }
 
     async fn inspection(&self, actor: &str) -> Result<Inspection, Error> {

@@ -8,8 +8,10 @@ use super::run::{EcsRun, services};
 use super::status::ServiceStatus;
 use super::watch::EcsSession;
 use super::{Deployment, EcsOptions};
+use crate::deploy::actors::states;
 use crate::deploy::{
-    self, Actors, Changes, Error, Inspection, Session, Target, TargetKind, Workload, secrets,
+    self, ActorState, Actors, Changes, Error, Inspection, Session, Target, TargetKind, Workload,
+    secrets,
 };
 use crate::host::RunSnapshot;
 use crate::monitor::Monitor;
@@ -108,6 +110,22 @@ impl Target for EcsTarget {
             differences: run.differences_from(&graph, &observed)?,
             services: observed,
         }))
+    }
+
+    async fn states(&self) -> Result<Vec<ActorState>, Error> {
+        let Actors::Services(status) = self.actors().await? else {
+            return Ok(Vec::new());
+        };
+        let record = &self.run()?.deployment.record;
+        let graph = record.graph(record.grouping)?;
+        // A service is a group of alike actors, of which nobody knows which one a task is.
+        let (running, all) = status.tasks();
+        let state = if running == all {
+            "running"
+        } else {
+            "incomplete"
+        };
+        Ok(states(&graph, |_| state.to_owned()))
     }
 
     async fn inspection(&self, _actor: &str) -> Result<Inspection, Error> {

@@ -1,0 +1,48 @@
+//! The REST API, version 1.
+//!
+//! | module | responsibility |
+//! |---|---|
+//! | `info` | this console: version, targets, directories |
+//! | `datasets` | data sets: uploads and their preview |
+//! | `topologies` | topology files: examples, checks, plans |
+//! | `runs` | runs: create, list, stop, go on, remove |
+//! | `summary` | a run as the API shows it |
+//! | `events` | what happens to a run, as a stream |
+//! | `neurons` | actors and neurons of a run |
+//! | `answers` | evaluation, predictions, responses, weights as files |
+
+mod answers;
+mod datasets;
+mod events;
+mod info;
+pub mod neurons;
+mod runs;
+pub mod summary;
+mod topologies;
+
+use actix_web::web::{self, ServiceConfig};
+
+use super::problem::Problem;
+
+/// The most bytes of a JSON body.
+const MAX_JSON: usize = 4 << 20;
+
+/// Every address of the API.
+pub fn routes(config: &mut ServiceConfig) {
+    let json = web::JsonConfig::default()
+        .limit(MAX_JSON)
+        .error_handler(|error, _| Problem::bad_request(error).into());
+    let query =
+        web::QueryConfig::default().error_handler(|error, _| Problem::bad_request(error).into());
+    let api = web::scope("/api/v1")
+        .app_data(json)
+        .app_data(query)
+        .route("/info", web::get().to(info::info))
+        .configure(datasets::routes)
+        .configure(topologies::routes)
+        .configure(runs::routes)
+        .configure(events::routes)
+        .configure(neurons::routes)
+        .configure(answers::routes);
+    config.service(api);
+}

@@ -1,0 +1,161 @@
+//! Topology files: examples, checks, and what they expand to.
+
+use std::path::Path;
+
+use actix_web::web::{self, Data, Json, ServiceConfig};
+use actix_web::{HttpResponse, Responder};
+use cuttlefish_core::topology;
+use cuttlefish_core::topology::spec::Spec;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::runs::TargetName;
+use crate::console::Console;
+use crate::console::problem::{FileProblem, Problem, file_problems};
+use crate::deploy::yaml;
+use crate::run::plan::plan;
+use crate::run::{Overrides, TopologySource};
+
+/// The examples that come with the program.
+const EXAMPLES: [&str; 6] = [
+    include_str!("../../../topology/digits.yaml"),
+    include_str!("../../../topology/digits-steps.yaml"),
+    include_str!("../../../topology/mnist.yaml"),
+    include_str!("../../../topology/fashion-mnist.yaml"),
+    include_str!("../../../topology/lenet5.yaml"),
+    include_str!("../../../topology/cnn-fashion.yaml"),
+];
+const SCHEMA: &str = include_str!("../../../topology/topology.schema.json");
+
+pub fn routes(config: &mut ServiceConfig) {
+    config
+        .route("/topologies", web::get().to(list))
+        .route("/topologies/schema", web::get().to(schema))
+        .route("/topologies/validate", web::post().to(validate))
+        .route("/topologies/format", web::post().to(format))
+        .route("/topologies/plan", web::post().to(expand));
+}
+
+#[derive(Serialize)]
+struct Examples {
+    topologies: Vec<Example>,
+}
+
+#[derive(Serialize)]
+struct Example {
+    name: String,
+    description: String,
+    topology: &'static str,
+}
+
+async fn list() -> Json<Examples> {
+    let example = |text: &'static str| {
+        let value = |key: &str| text.lines().find_map(|line| line.strip_prefix(key));
+        let about = text
+            .lines()
+            .find(|line| line.starts_with("# ") && !line.contains("$schema"));
+        Example {
+            name: value("name: ").unwrap_or_default().to_owned(),
+            description: about.map_or("", |line| &line[2..]).to_owned(),
+            topology: text,
+        }
+    };
+    Json(Examples {
+        topologies: EXAMPLES.map(example).into(),
+    })
+}
+
+async fn schema() -> impl Responder {
+    HttpResponse::Ok()
+        .content_type("application/schema+json")
+        .body(SCHEMA)
+}
+
+#[derive(Deserialize)]
+struct TopologyText {
+    topology: String,
+}
+
+#[derive(Serialize)]
+struct Validation {
+    valid: bool,
+    problems: Vec<FileProblem>,
+    spec: Option<Spec>,
+}
+
+async fn validate(request: Json<TopologyText>) -> Json<Validation> {
+    let parsed = topology::parse(&request.topology, &[]);
+    Json(match parsed {
+        Ok(document) => Validation {
+            valid: true,
+            problems: Vec::new(),
+            spec: Some(document.spec().clone()),
+        },
+        Err(problems) => Validation {
+            valid: false,
+            problems: file_problems(&problems),
+            spec: None,
+        },
+    })
+}
+
+#[derive(Deserialize)]
+struct SpecDocument {
+    spec: Value,
+}
+
+#[derive(Serialize)]
+struct Formatted {
+    topology: String,
+}
+
+/// The text of a topology that a form has made, be it valid or not.
+async fn format(request: Json<SpecDocument>) -> Result<Json<Formatted>, Problem> {
+    if !request.spec.is_object() {
+        return Err(Problem::unprocessable("`spec` has to be an object"));
+    }
+    let topology = yaml::to_string(&request.spec).map_err(Problem::unprocessable)?;
+    Ok(Json(Formatted { topology }))
+}
+
+#[derive(Deserialize)]
+struct PlanRequest {
+    topology: String,
+    #[serde(default)]
+    target: TargetName,
+    neurons_per_unit: Option<u32>,
+}
+
+#[derive(Serialize)]
+struct Planned {
+    text: String,
+    plan: Value,
+    changes: Option<Vec<String>>,
+    obstacle: Option<String>,
+}
+
+async fn expand(
+    console: Data<Console>,
+    request: Json<PlanRequest>,
+) -> Result<Json<Planned>, Problem> {
+    let request = request.into_inner();
+    let services = console.services.clone();
+    let planned = console.apart(async move |config| {
+        let overrides = Overrides {
+            values: Vec::new(),
+            neurons_per_unit: request.neurons_per_unit,
+        };
+        let target = request.target.kind();
+        let path = Path::new("topology.yaml");
+        let source = TopologySource::Text(path, &request.topology);
+        let services = |is_up| services(is_up);
+        let planned = plan(source, &overrides, target, services, &config).await?;
+        Ok(Planned {
+            text: planned.text(),
+            plan: planned.document().map_err(Problem::unprocessable)?,
+            changes: planned.differences,
+            obstacle: planned.obstacle.or(planned.unknown),
+        })
+    });
+    Ok(Json(planned.await?))
+}

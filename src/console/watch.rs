@@ -1,0 +1,299 @@
+//! One watcher a run, however many people watch it: what it sees goes to all of them.
+//!
+//! A watcher is a thread that looks at the run from outside, as anybody may: at its directory, at its trainer's
+//! inspection, at its containers. It ends a while after the last of its readers has left. A reader that is too slow
+//! misses events, and nobody waits for it.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use cuttlefish_core::topology::Graph;
+use serde::Serialize;
+use serde_json::{Value, json};
+use tokio::sync::broadcast;
+
+use super::api::summary::{EpochRow, RunSummary, summary};
+use super::commands::Commands;
+use crate::config::Config;
+use crate::monitor::{RunEvent, TrainingStatus};
+use crate::record::RowCounts;
+use crate::run::follow::ProgressTracker;
+use crate::run::{Run, recorded_graph};
+
+/// Interval of looks at the trainer.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// Interval of looks at store, command and actors.
+const SURVEY_EVERY: Duration = Duration::from_secs(1);
+/// Time that a watcher without readers goes on: a page that is loaded again finds it.
+const LINGER: Duration = Duration::from_secs(5);
+/// Events that are kept for readers who come back.
+const MAX_KEPT: usize = 256;
+/// Events that a slow reader may be behind.
+const MAX_BEHIND: usize = 256;
+
+/// An event on its way to readers.
+#[derive(Clone, Debug)]
+pub struct Frame {
+    /// Counts the events of a watcher from 1.
+    pub id: u64,
+    /// The kind of event.
+    pub event: &'static str,
+    /// Its content, as JSON.
+    pub data: String,
+}
+
+/// All watchers.
+#[derive(Clone, Default)]
+pub struct Watchers {
+    by_run: Arc<Mutex<HashMap<String, Arc<Channel>>>>,
+}
+
+/// The way from a watcher to its readers.
+struct Channel {
+    sender: broadcast::Sender<Arc<Frame>>,
+    kept: Mutex<Kept>,
+}
+
+#[derive(Default)]
+struct Kept {
+    newest: u64,
+    frames: VecDeque<Arc<Frame>>,
+}
+
+/// What a reader is given first, and where the rest comes from.
+pub struct Subscription {
+    /// Events that it has missed, or that say how things are.
+    pub first: Vec<Arc<Frame>>,
+    /// Events to come.
+    pub next: broadcast::Receiver<Arc<Frame>>,
+}
+
+impl Channel {
+    fn send(&self, event: &'static str, data: &impl Serialize) {
+        let mut kept = lock(&self.kept);
+        kept.newest += 1;
+        let frame = Arc::new(Frame {
+            id: kept.newest,
+            event,
+            data: serde_json::to_string(data).unwrap_or_default(),
+        });
+        // Of what is said several times a second only the newest is worth keeping.
+        if matches!(event, "status" | "actors" | "run") {
+            kept.frames.retain(|old| old.event != event);
+        }
+        if kept.frames.len() >= MAX_KEPT {
+            kept.frames.pop_front();
+        }
+        kept.frames.push_back(frame.clone());
+        // Nobody may be listening.
+        let _ = self.sender.send(frame);
+    }
+}
+
+impl Watchers {
+    /// Watches a run, with events after number `after` first.
+    pub fn subscribe(
+        &self,
+        run: &str,
+        after: u64,
+        commands: &Arc<Commands>,
+        config: &Config,
+    ) -> Subscription {
+        let mut by_run = lock(&self.by_run);
+        let channel = by_run.entry(run.to_owned()).or_insert_with(|| {
+            let channel = Arc::new(Channel {
+                sender: broadcast::channel(MAX_BEHIND).0,
+                kept: Mutex::default(),
+            });
+            let watcher = Watcher {
+                run: run.to_owned(),
+                channel: channel.clone(),
+                watchers: self.clone(),
+                commands: commands.clone(),
+                config: config.clone(),
+            };
+            // A thread that cannot be started leaves its readers without events, and the next one tries again.
+            let _ = std::thread::Builder::new()
+                .name("watcher".to_owned())
+                .spawn(move || crate::block_on(watcher.watch()));
+            channel
+        });
+        let kept = lock(&channel.kept);
+        // A number from before this watcher began says nothing here.
+        let after = if after > kept.newest { 0 } else { after };
+        let frames = kept.frames.iter().filter(|frame| frame.id > after);
+        Subscription {
+            first: frames.cloned().collect(),
+            next: channel.sender.subscribe(),
+        }
+    }
+}
+
+struct Watcher {
+    run: String,
+    channel: Arc<Channel>,
+    watchers: Watchers,
+    commands: Arc<Commands>,
+    config: Config,
+}
+
+impl Watcher {
+    async fn watch(self) {
+        let mut left: Option<Instant> = None;
+        let mut before: Option<RunSummary> = None;
+        loop {
+            match summary(&self.run, &self.commands, &self.config).await {
+                Ok(now) => {
+                    self.tell(&mut before, now);
+                }
+                Err(problem) => {
+                    self.channel.send(
+                        "end",
+                        &json!({"state": "removed", "detail": problem.detail()}),
+                    );
+                    lock(&self.watchers.by_run).remove(&self.run);
+                    return;
+                }
+            }
+            let is_running = before
+                .as_ref()
+                .is_some_and(|summary| summary.state == "running");
+            if is_running {
+                // Whatever ends it is seen by the next survey.
+                let _ = self.follow(&mut before).await;
+            }
+            tokio::time::sleep(SURVEY_EVERY).await;
+            if self.channel.sender.receiver_count() > 0 {
+                left = None;
+            } else if left.get_or_insert_with(Instant::now).elapsed() >= LINGER {
+                let mut by_run = lock(&self.watchers.by_run);
+                // Nobody can subscribe meanwhile.
+                if self.channel.sender.receiver_count() == 0 {
+                    by_run.remove(&self.run);
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Says how the run is, if that has changed.
+    fn tell(&self, before: &mut Option<RunSummary>, now: RunSummary) {
+        if before.as_ref() == Some(&now) {
+            return;
+        }
+        let is_over = |summary: &RunSummary| !matches!(summary.state, "running" | "starting");
+        let ends = before.as_ref().is_some_and(|before| !is_over(before)) && is_over(&now);
+        self.channel.send("run", &now);
+        if ends {
+            self.channel
+                .send("end", &json!({"state": now.state, "detail": now.detail}));
+        }
+        *before = Some(now);
+    }
+
+    /// Follows a run for as long as it runs and somebody reads.
+    async fn follow(&self, before: &mut Option<RunSummary>) -> Result<(), crate::run::Error> {
+        let run = Run::open(&self.config, &self.run).await?;
+        let record = run.target().record().await?;
+        let graph: Graph = recorded_graph(&self.run, &record)?;
+        let none = RowCounts {
+            train: 0,
+            validation: 0,
+            test: 0,
+        };
+        let mut tracker = ProgressTracker::new(&graph, record.rows.counts.unwrap_or(none));
+        let mut actors = Value::Null;
+        let mut surveyed: Option<Instant> = None;
+        let mut failures = 0;
+        let mut empty_since: Option<Instant> = None;
+        loop {
+            if surveyed.is_none_or(|at| at.elapsed() >= SURVEY_EVERY) {
+                surveyed = Some(Instant::now());
+                if let Ok(states) = run.target().states().await {
+                    let now = json!({ "actors": states });
+                    if now != actors {
+                        self.channel.send("actors", &now);
+                        actors = now;
+                    }
+                }
+                match summary(&self.run, &self.commands, &self.config).await {
+                    Ok(now) if now.state == "running" => self.tell(before, now),
+                    _ => return Ok(()),
+                }
+            }
+            match run.target().snapshot(tracker.last_note()).await {
+                Ok(snapshot) => {
+                    failures = 0;
+                    for event in tracker.events(&snapshot) {
+                        self.send(event, snapshot.elapsed);
+                    }
+                    if snapshot.end.is_some() {
+                        return Ok(());
+                    }
+                }
+                Err(error) => {
+                    failures += 1;
+                    if failures == 1 {
+                        let text = format!("the trainer does not answer: {error}");
+                        self.channel.send("note", &json!({"at": 0.0, "text": text}));
+                    }
+                }
+            }
+            if self.channel.sender.receiver_count() > 0 {
+                empty_since = None;
+            } else if empty_since.get_or_insert_with(Instant::now).elapsed() >= LINGER {
+                return Ok(());
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    fn send(&self, event: RunEvent, at: Duration) {
+        let at = at.as_secs_f64();
+        match event {
+            RunEvent::Training(status) => self.channel.send("status", &status_document(&status)),
+            RunEvent::EpochFinished { record, .. } => {
+                self.channel.send("epoch", &EpochRow::from(&record));
+            }
+            RunEvent::Rewound { to, reason } => self.channel.send(
+                "rewound",
+                &json!({"at": at, "commit": to.number, "tick": to.tick, "reason": reason}),
+            ),
+            RunEvent::Resumed(from) => {
+                let text = format!("goes on from tick {}", from.tick);
+                self.channel.send("note", &json!({"at": at, "text": text}));
+            }
+            RunEvent::BeyondInFlightBound { at: unit, tick, .. } => {
+                let text = format!("{unit} was sent tick {tick} too early");
+                self.channel.send("note", &json!({"at": at, "text": text}));
+            }
+            RunEvent::Note(text) => self.channel.send("note", &json!({"at": at, "text": text})),
+            // Those of a command that brings a run up or stops it.
+            RunEvent::StepsBegun { .. }
+            | RunEvent::StepDone { .. }
+            | RunEvent::StepsEnded
+            | RunEvent::TrainingBegun { .. }
+            | RunEvent::TrainingEnded
+            | RunEvent::Stopping => {}
+        }
+    }
+}
+
+fn status_document(status: &TrainingStatus) -> Value {
+    json!({
+        "epoch": status.epoch,
+        "epochs": status.epochs,
+        "part": status.part.word(),
+        "index": status.index,
+        "batches": status.batches,
+        "samples_per_second": status.rows_per_second,
+        "loss": status.loss,
+        "accuracy": status.accuracy,
+        "remaining_seconds": status.remaining.map(|remaining| remaining.as_secs_f64()),
+    })
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,231 @@
+// One run: how far it is, its curves, its network, and everything that can be done with it.
+
+import { Stream, address, at, get, post, remove, text } from './api.js';
+import { button, card, confirmed, h, labelled, tile } from './dom.js';
+import { confusionTable } from './confusion.js';
+import { Curves, spark } from './curves.js';
+import { count, duration, epochs, number, percent, rate } from './format.js';
+import { acting, announcer, attempt, every, notice } from './life.js';
+import { NetworkPanel } from './network.js';
+import { predictPart } from './predict.js';
+import { evaluatePart } from './evaluate.js';
+import { state } from './runs.js';
+
+const NEURONS_MILLISECONDS = 500;
+const LOG_MILLISECONDS = 3000;
+const SPEEDS = 150;
+
+export async function showRun({ page, signal }, name) {
+  let run = await get(at`/runs/${name}`, signal);
+  let status = null;
+  let settled = false;
+  const notes = new Map();
+  const rewinds = new Map();
+  const actors = new Map();
+  const speeds = [];
+  const box = notice('run-problem');
+  const speech = announcer(10000, signal);
+  const heading = h('h1', { 'data-title': name }, `${name} `);
+  const summary = h('dl', { class: 'tiles', id: 'summary' });
+  const detail = h('div', { class: 'notice', id: 'detail' });
+  const speed = h('div', { id: 'throughput' });
+  const noteList = h('ul', { class: 'notes', id: 'notes', tabindex: '0', 'aria-label': 'Notes' });
+  const test = h('div', { id: 'test' });
+  const curves = new Curves(signal);
+  const inContainers = run.target !== 'local';
+  const network = new NetworkPanel(name, signal, inContainers ? kill : null);
+
+  const stop = acting(button('Stop', { id: 'stop' }), box, async () => changed(await post(at`/runs/${name}/stop`, {}, { signal })));
+  const more = h('input', { type: 'number', min: '1', id: 'resume-epochs', placeholder: String(run.epochs ?? '') });
+  const resume = acting(button('Resume', { id: 'resume' }), box, async () => {
+    const wanted = Number(more.value);
+    changed(await post(at`/runs/${name}/resume`, { epochs: wanted > 0 ? wanted : null }, { signal }));
+    stream.open();
+  });
+  const going = h('div', { class: 'row' }, labelled('Epochs in all', more), resume);
+  const discard = button('Remove…', { class: 'danger', id: 'remove', onclick: removeRun });
+
+  page.append(
+    h('div', { class: 'heading' }, heading, h('div', { class: 'row' }, stop, going, discard)),
+    box, detail, speech.region, summary,
+    h('ol', { class: 'chain', 'aria-label': 'Layers' }, run.layers.map((layer) => h('li', {}, h('b', {}, layer.name), ` ${count(layer.neurons)} ${layer.type} ${layer.activation ?? ''}`))),
+    curves.element, network.element,
+    h('div', { class: 'columns' },
+      card('Throughput', {}, speed),
+      card('Rewinds and notes', {}, noteList)),
+    card('Test rows', {}, test),
+    h('div', { class: 'columns' },
+      h('div', { class: 'stack' }, samplePart(run), evaluatePart(run, signal), downloads(name)),
+      predictPart(run, signal)),
+    logPart(name, signal));
+
+  const stream = new Stream(at`/runs/${name}/events`, {
+    run: changed,
+    status: (event) => {
+      status = event;
+      if (Number.isFinite(event.samples_per_second)) speeds.push(event.samples_per_second);
+      if (speeds.length > SPEEDS) speeds.shift();
+      drawSummary();
+    },
+    epoch: (row) => {
+      const others = run.history.filter(({ epoch }) => epoch !== row.epoch);
+      run.history = [...others, row].sort((one, other) => one.epoch - other.epoch);
+      run = { ...run, ...row };
+      drawSummary();
+      drawCurves();
+      speech.say(`Epoch ${row.epoch} of ${run.epochs}: loss ${number(row.loss)}${row.accuracy === null ? '' : `, accuracy ${percent(row.accuracy)}`}`);
+    },
+    note: (note) => remember(notes, { ...note, kind: 'note' }),
+    rewound: (rewound) => {
+      rewinds.set(`${rewound.commit} ${rewound.at}`, rewound);
+      remember(notes, { at: rewound.at, text: `rewound to commit ${rewound.commit}, tick ${rewound.tick}: ${rewound.reason}`, kind: 'rewound' });
+      drawCurves();
+    },
+    actors: (event) => {
+      for (const actor of event.actors) actors.set(actor.name, actor);
+      network.actors([...actors.values()]);
+    },
+    end: async () => {
+      stream.close();
+      status = null;
+      await look();
+    },
+  }, signal, { opened: look, refused: look });
+
+  // A stream that begins anew tells again what it has told.
+  function remember(map, note) {
+    map.set(`${note.at} ${note.text}`, note);
+    const items = [...map.values()].sort((one, other) => other.at - one.at);
+    noteList.replaceChildren(...items.map(({ at: seconds, text: words, kind }) => h('li', { class: kind },
+      h('span', { class: 'time' }, duration(seconds)), words)));
+  }
+
+  function changed(next) {
+    if (!next) return;
+    run = { ...run, ...next };
+    drawSummary();
+  }
+
+  async function refresh() {
+    changed(await get(at`/runs/${name}`, signal));
+    drawCurves();
+    drawTest();
+    settled = false;
+    pollNeurons();
+  }
+
+  // Asks for everything anew. What fails here is asked again with the next connection, unless the run is gone.
+  async function look() {
+    try {
+      await refresh();
+    } catch (error) {
+      if (error.status !== 404) return;
+      stream.close();
+      detail.textContent = `There is no run ${name} any more.`;
+    }
+  }
+
+  function drawSummary() {
+    const shown = heading.querySelector('.status');
+    if (shown?.textContent !== run.state) heading.replaceChildren(`${name} `, state(run));
+    const active = run.state === 'starting' || run.state === 'training';
+    stop.hidden = !active;
+    going.hidden = active || run.state === 'unreachable';
+    detail.textContent = run.detail ?? '';
+    const now = active ? status : null;
+    const loss = now?.loss ?? run.loss;
+    const tiles = [
+      tile('epoch', epochs(now ?? run), now ? `${now.part} ${count(now.index)} of ${count(now.batches)}` : null),
+      tile('loss', number(loss), run.validation_loss === null ? null : `validation ${number(run.validation_loss)}`),
+      tile('tick', count(now?.tick ?? run.tick), `on ${run.target}`),
+      tile('parameters', count(run.parameters)),
+      tile('rewinds', count(Math.max(run.rewinds ?? 0, rewinds.size))),
+      active && tile('left', duration(now?.remaining_seconds)),
+    ];
+    const accuracy = now?.accuracy ?? run.accuracy;
+    if (accuracy !== null && accuracy !== undefined) {
+      tiles.splice(2, 0, tile('accuracy', percent(accuracy), run.validation_accuracy === null ? null : `validation ${percent(run.validation_accuracy)}`));
+    }
+    summary.replaceChildren(...tiles.filter(Boolean));
+    const fast = now?.samples_per_second ?? run.samples_per_second;
+    speed.replaceChildren(h('p', {}, h('strong', {}, rate(fast))), speeds.length > 1 ? spark(speeds, `The last ${speeds.length} measurements`) : '');
+  }
+
+  function drawCurves() {
+    curves.draw(run.history, [...rewinds.values()].map(({ tick }) => epochOf(tick)).filter(Number.isFinite));
+  }
+
+  // Epochs have equal numbers of ticks, so the ticks so far tell where in the epochs one was.
+  function epochOf(tick) {
+    if (status) return tick / (status.tick / (status.epoch - 1 + status.index / status.batches));
+    return run.tick > 0 ? tick / (run.tick / run.epoch) : NaN;
+  }
+
+  function drawTest() {
+    if (!run.test) return test.replaceChildren(h('p', { class: 'hint' }, 'The test rows are asked when training has ended.'));
+    const names = run.task.kind === 'classes' ? run.task.names : [];
+    return test.replaceChildren(
+      h('dl', { class: 'facts' },
+        h('div', {}, h('dt', {}, 'loss'), h('dd', {}, number(run.test.loss))),
+        run.test.accuracy !== null && h('div', {}, h('dt', {}, 'accuracy'), h('dd', {}, percent(run.test.accuracy))),
+        run.weights_sha256 && h('div', { class: 'long' }, h('dt', {}, 'weights sha256'), h('dd', {}, h('code', { id: 'weights-sha256' }, run.weights_sha256)))),
+      run.test.confusion ? confusionTable(run.test.confusion, names) : '');
+  }
+
+  async function kill(actor) {
+    await attempt(box, () => post(at`/runs/${name}/actors/${actor}/kill`, {}, { signal }));
+  }
+
+  async function removeRun() {
+    const where = inContainers ? 'Its containers, weights and curves' : 'Its weights, curves and log';
+    if (!await confirmed(`Remove ${name}?`, `${where} will be gone.`, 'Remove')) return;
+    if (await attempt(box, () => remove(at`/runs/${name}`, signal))) location.hash = '#/';
+  }
+
+  // A run that does not train shows its last commit once; the stream tells when that changes.
+  const pollNeurons = every(NEURONS_MILLISECONDS, signal, async () => {
+    const active = run.state === 'starting' || run.state === 'training';
+    if (settled && !active) return;
+    const found = await get(at`/runs/${name}/neurons`, signal);
+    settled = !active;
+    network.neurons(found);
+  });
+
+  drawSummary();
+  drawCurves();
+  drawTest();
+  get(at`/runs/${name}/actors`, signal).then((found) => {
+    for (const actor of found.actors) actors.set(actor.name, actor);
+    network.actors([...actors.values()]);
+  }, () => {});
+  stream.open();
+}
+
+function samplePart(run) {
+  return card('One sample', {},
+    h('p', {}, 'See what every layer makes of one row, and what the network answers', run.image ? ', or draw a picture and ask.' : '.'),
+    h('p', {}, h('a', { class: 'button', href: at`#/run/${run.name}/sample`, id: 'open-sample' }, 'Look at one sample')));
+}
+
+function downloads(name) {
+  const link = (id, query, words) => h('li', {}, h('a', { href: address(at`/runs/${name}/export` + query), download: true, id }, words));
+  return card('Downloads', {}, h('ul', { id: 'downloads' },
+    link('download-safetensors', '?format=safetensors&layout=keras', 'Weights as safetensors, as Keras lays them out'),
+    link('download-torch', '?format=safetensors&layout=torch', 'Weights as safetensors, as PyTorch lays them out'),
+    link('download-npz', '?format=npz&layout=keras', 'Weights as npz of NumPy'),
+    h('li', {}, h('a', { href: address(at`/runs/${name}/topology`), download: `${name}.yaml`, id: 'download-topology' }, 'The topology file'))));
+}
+
+function logPart(name, signal) {
+  const output = h('pre', { class: 'output', tabindex: '0', id: 'log', 'aria-label': 'Log' });
+  const details = h('details', { id: 'log-part', ontoggle: () => look() }, h('summary', {}, 'What the command that trains it has printed'), output);
+  const look = every(LOG_MILLISECONDS, signal, async () => {
+    if (!details.open) return;
+    const found = await text(at`/runs/${name}/log`, signal);
+    if (found === output.textContent) return;
+    const end = output.scrollTop + output.clientHeight >= output.scrollHeight - 4;
+    output.textContent = found;
+    if (end) output.scrollTop = output.scrollHeight;
+  });
+  return card('Log', {}, details);
+}
