@@ -16,6 +16,7 @@ use tokio::sync::broadcast;
 use super::api::summary::{EpochRow, RunSummary, summary};
 use super::commands::Commands;
 use crate::config::Config;
+use crate::host::RunSnapshot;
 use crate::monitor::{RunEvent, TrainingStatus};
 use crate::record::RowCounts;
 use crate::run::follow::ProgressTracker;
@@ -206,6 +207,7 @@ impl Watcher {
         let mut actors = Value::Null;
         let mut surveyed: Option<Instant> = None;
         let mut failures = 0;
+        let mut last: Option<Seen> = None;
         let mut empty_since: Option<Instant> = None;
         loop {
             if surveyed.is_none_or(|at| at.elapsed() >= SURVEY_EVERY) {
@@ -225,9 +227,18 @@ impl Watcher {
             match run.target().snapshot(tracker.last_note()).await {
                 Ok(snapshot) => {
                     failures = 0;
-                    for event in tracker.events(&snapshot) {
+                    let speed = speed(last.as_ref(), &snapshot);
+                    for mut event in tracker.events(&snapshot) {
+                        if let (RunEvent::Training(status), Some(speed)) = (&mut event, speed) {
+                            status.rows_per_second = speed;
+                        }
                         self.send(event, snapshot.elapsed);
                     }
+                    last = Some(Seen {
+                        observer: snapshot.observer,
+                        elapsed: snapshot.elapsed,
+                        rows: snapshot.rows_trained,
+                    });
                     if snapshot.end.is_some() {
                         return Ok(());
                     }
@@ -278,6 +289,22 @@ impl Watcher {
             | RunEvent::Stopping => {}
         }
     }
+}
+
+/// What a snapshot has said of the rows so far.
+struct Seen {
+    observer: u32,
+    elapsed: Duration,
+    rows: u64,
+}
+
+/// Rows a second between two snapshots: epochs may be shorter than the time between them. None where the trainer
+/// was started anew meanwhile.
+fn speed(last: Option<&Seen>, now: &RunSnapshot) -> Option<f64> {
+    let last = last.filter(|last| last.observer == now.observer)?;
+    let seconds = now.elapsed.saturating_sub(last.elapsed).as_secs_f64();
+    let rows = now.rows_trained.checked_sub(last.rows)?;
+    (seconds > 0.0).then(|| rows as f64 / seconds)
 }
 
 fn status_document(status: &TrainingStatus) -> Value {

@@ -12,7 +12,11 @@ const PLACES: [(&str, &[&str]); 15] = [
     ("actix", &["runtime/src/host/actor.rs"]),
     (
         "actix_web",
-        &["runtime/src/inspect/", "runtime/src/store/serve.rs"],
+        &[
+            "runtime/src/inspect/",
+            "runtime/src/store/serve.rs",
+            "src/console/",
+        ],
     ),
     ("async_rs", &["runtime/src/transport/amqp/"]),
     ("aws_config", &["runtime/src/store/"]),

@@ -1,6 +1,7 @@
 //! Tests that need no services.
 
 mod cli;
+mod console;
 mod docker;
 mod documents;
 mod ecs;

@@ -8,7 +8,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use cuttlefish_core::ids::{Generation, Tick};
 use cuttlefish_core::math::normalization::Normalizer;
 use cuttlefish_core::view::{NeuronBatch, NeuronView, OutputFigures, UnitState, UnitView, View};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::About;
 use super::array::npy;
@@ -102,6 +102,12 @@ struct NeuronDocument<'a> {
     counters: Option<LinkView>,
 }
 
+/// The neuron of an address, which may name an actor before it.
+#[derive(Deserialize)]
+pub struct NeuronPath {
+    neuron: String,
+}
+
 fn find(unit: &UnitView, index: usize) -> Option<&NeuronView> {
     unit.neurons.iter().find(|neuron| neuron.index == index)
 }
@@ -112,9 +118,9 @@ fn find(unit: &UnitView, index: usize) -> Option<&NeuronView> {
 /// When it is not hosted here, or the unit does not answer.
 pub async fn state(
     inspection: Inspected,
-    neuron: web::Path<String>,
+    path: web::Path<NeuronPath>,
 ) -> Result<HttpResponse, RequestProblem> {
-    let (unit, index) = unit_with(&inspection, &neuron).await?;
+    let (unit, index) = unit_with(&inspection, &path.neuron).await?;
     let about = inspection.about();
     let layer = about.layer().ok_or(RequestProblem::NotFound)?;
     let neuron = find(&unit, index);
@@ -150,11 +156,11 @@ struct WeightsDocument<'a> {
 /// When it is not hosted here, has no weights yet, or the unit does not answer.
 pub async fn weights(
     inspection: Inspected,
-    neuron: web::Path<String>,
+    path: web::Path<NeuronPath>,
     request: HttpRequest,
 ) -> Result<HttpResponse, RequestProblem> {
     let format = query(&request)?.format;
-    let (unit, index) = unit_with(&inspection, &neuron).await?;
+    let (unit, index) = unit_with(&inspection, &path.neuron).await?;
     let layer = inspection.about().layer().ok_or(RequestProblem::NotFound)?;
     let neuron = find(&unit, index).ok_or(RequestProblem::NoWeights { state: unit.state })?;
     Ok(match format {
@@ -185,11 +191,11 @@ struct MapDocument<'a> {
 /// When it is not hosted here or no filter, has not seen a batch, or the unit does not answer.
 pub async fn map(
     inspection: Inspected,
-    neuron: web::Path<String>,
+    path: web::Path<NeuronPath>,
     request: HttpRequest,
 ) -> Result<HttpResponse, RequestProblem> {
     let format = query(&request)?.format;
-    let (unit, index) = unit_with(&inspection, &neuron).await?;
+    let (unit, index) = unit_with(&inspection, &path.neuron).await?;
     let layer = inspection.about().layer().ok_or(RequestProblem::NotFound)?;
     let (height, width) = layer.map.ok_or(RequestProblem::NotFound)?;
     let batch = find(&unit, index).and_then(|neuron| neuron.last_batch.as_ref());

@@ -12,6 +12,7 @@ use ndarray::Array2;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::resource;
 use crate::console::Console;
 use crate::console::problem::Problem;
 use crate::export::WeightsFormat;
@@ -24,11 +25,11 @@ const MAX_ROWS: usize = 10_000;
 
 pub fn routes(config: &mut ServiceConfig) {
     config
-        .route("/runs/{run}/evaluate", web::post().to(evaluate))
-        .route("/runs/{run}/predict", web::post().to(predict))
-        .route("/runs/{run}/samples/{index}", web::get().to(sample))
-        .route("/runs/{run}/responses", web::post().to(respond))
-        .route("/runs/{run}/export", web::get().to(export));
+        .service(resource("/runs/{run}/evaluate").route(web::post().to(evaluate)))
+        .service(resource("/runs/{run}/predict").route(web::post().to(predict)))
+        .service(resource("/runs/{run}/samples/{index}").route(web::get().to(sample)))
+        .service(resource("/runs/{run}/responses").route(web::post().to(respond)))
+        .service(resource("/runs/{run}/export").route(web::get().to(export)));
 }
 
 #[derive(Clone, Copy, Deserialize)]

@@ -8,6 +8,7 @@ use cuttlefish_core::topology::spec::{
 };
 use serde::{Deserialize, Serialize};
 
+use super::resource;
 use crate::console::Console;
 use crate::console::problem::Problem;
 use crate::console::uploads::{DataKind, UploadedData, Uploads};
@@ -21,11 +22,14 @@ const CATEGORIES: usize = 20;
 
 pub fn routes(config: &mut ServiceConfig) {
     config
-        .route("/datasets", web::get().to(list))
-        .route("/datasets/{name}", web::get().to(one))
-        .route("/datasets/{name}", web::delete().to(remove))
-        .route("/datasets/{name}/preview", web::get().to(preview))
-        .route("/datasets/{name}/files/{file}", web::put().to(upload));
+        .service(resource("/datasets").route(web::get().to(list)))
+        .service(
+            resource("/datasets/{name}")
+                .route(web::get().to(one))
+                .route(web::delete().to(remove)),
+        )
+        .service(resource("/datasets/{name}/preview").route(web::get().to(preview)))
+        .service(resource("/datasets/{name}/files/{file}").route(web::put().to(upload)));
 }
 
 #[derive(Serialize)]

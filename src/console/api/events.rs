@@ -10,6 +10,7 @@ use futures_util::stream;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::broadcast::error::RecvError;
 
+use super::resource;
 use crate::console::Console;
 use crate::console::problem::Problem;
 use crate::console::watch::{Frame, Subscription};
@@ -19,7 +20,7 @@ use crate::run_dir::RunDir;
 const ALIVE_EVERY: Duration = Duration::from_secs(15);
 
 pub fn routes(config: &mut ServiceConfig) {
-    config.route("/runs/{run}/events", web::get().to(events));
+    config.service(resource("/runs/{run}/events").route(web::get().to(events)));
 }
 
 /// A stream that is being read.

@@ -20,7 +20,9 @@ mod runs;
 pub mod summary;
 mod topologies;
 
+use actix_web::http::StatusCode;
 use actix_web::web::{self, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse, Resource};
 
 use super::problem::Problem;
 
@@ -37,7 +39,7 @@ pub fn routes(config: &mut ServiceConfig) {
     let api = web::scope("/api/v1")
         .app_data(json)
         .app_data(query)
-        .route("/info", web::get().to(info::info))
+        .service(resource("/info").route(web::get().to(info::info)))
         .configure(datasets::routes)
         .configure(topologies::routes)
         .configure(runs::routes)
@@ -45,4 +47,19 @@ pub fn routes(config: &mut ServiceConfig) {
         .configure(neurons::routes)
         .configure(answers::routes);
     config.service(api);
+}
+
+/// What is at an address: other methods than its own are refused.
+fn resource(path: &str) -> Resource {
+    web::resource(path).default_service(web::to(other_method))
+}
+
+async fn other_method(request: HttpRequest) -> Result<HttpResponse, Problem> {
+    Err(Problem::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        format_args!(
+            "`{}` is none of the methods of this address",
+            request.method()
+        ),
+    ))
 }

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
+use super::resource;
 use crate::console::Console;
 use crate::console::problem::Problem;
 use crate::deploy::docker::DockerRun;
@@ -27,22 +28,21 @@ use crate::run::{Run, recorded_graph};
 const AT_ONCE: usize = 16;
 /// The least age of figures that are asked for again.
 const FRESH: Duration = Duration::from_millis(400);
-/// The same, for each actor that has to be asked: a run of many containers is asked less often.
-const FRESH_PER_ACTOR: Duration = Duration::from_millis(8);
+/// The same, for each container that has to be asked: a run of many is asked less often.
+const FRESH_PER_CONTAINER: Duration = Duration::from_millis(8);
 
 /// Addresses of actors and neurons.
 pub fn routes(config: &mut ServiceConfig) {
     config
-        .route("/runs/{run}/actors", web::get().to(actors))
-        .route("/runs/{run}/actors/{actor}/kill", web::post().to(kill))
-        .route("/runs/{run}/neurons", web::get().to(figures))
-        .route(
-            "/runs/{run}/layers/{layer}/neurons/{neuron}",
-            web::get().to(neuron),
+        .service(resource("/runs/{run}/actors").route(web::get().to(actors)))
+        .service(resource("/runs/{run}/actors/{actor}/kill").route(web::post().to(kill)))
+        .service(resource("/runs/{run}/neurons").route(web::get().to(figures)))
+        .service(
+            resource("/runs/{run}/layers/{layer}/neurons/{neuron}").route(web::get().to(neuron)),
         )
-        .route(
-            "/runs/{run}/layers/{layer}/neurons/{neuron}/weights",
-            web::get().to(weights),
+        .service(
+            resource("/runs/{run}/layers/{layer}/neurons/{neuron}/weights")
+                .route(web::get().to(weights)),
         );
 }
 
@@ -146,7 +146,7 @@ async fn figures(console: Data<Console>, run: Path<String>) -> Result<HttpRespon
     let document = Arc::new(document);
     *cached = Some(Figures {
         at: Instant::now(),
-        fresh_for: FRESH + FRESH_PER_ACTOR * asked,
+        fresh_for: FRESH + FRESH_PER_CONTAINER * asked,
         document: document.clone(),
     });
     Ok(HttpResponse::Ok().json(&*document))
@@ -161,14 +161,18 @@ const COLUMNS: [(&str, &[&str]); 5] = [
     ("delta_norm", &["delta_norm"]),
 ];
 
-/// What the units say, and the number of those that were asked. Of one that does not answer its neurons have
+/// What the units say, and the number of containers that were asked. Of one that does not answer its neurons have
 /// the state `unreachable`.
 async fn live(run: &Run, graph: &Graph) -> (Value, u32) {
     let units: Vec<_> = Roster::new(graph)
         .actors()
         .filter(|actor| matches!(actor.address, Address::Unit { .. }))
         .collect();
-    let asked = units.len() as u32;
+    // Units of one process answer together.
+    let asked = match run.kind() {
+        TargetKind::Local => 0,
+        _ => units.len() as u32,
+    };
     let ask = async |name: String| -> Option<Value> {
         let inspection = run.target().inspection(&name).await.ok()?;
         inspection.get("/figures").await.ok()

@@ -8,6 +8,7 @@ use actix_web::web::{self, Data, Json, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::{Deserialize, Serialize};
 
+use super::resource;
 use super::summary::{RunDocument, RunSummary, document, summary};
 use crate::config::Config;
 use crate::console::Console;
@@ -25,14 +26,20 @@ const MAX_KEY: usize = 200;
 
 pub fn routes(config: &mut ServiceConfig) {
     config
-        .route("/runs", web::get().to(list))
-        .route("/runs", web::post().to(create))
-        .route("/runs/{run}", web::get().to(one))
-        .route("/runs/{run}", web::delete().to(remove))
-        .route("/runs/{run}/topology", web::get().to(topology))
-        .route("/runs/{run}/log", web::get().to(log))
-        .route("/runs/{run}/stop", web::post().to(stop))
-        .route("/runs/{run}/resume", web::post().to(resume));
+        .service(
+            resource("/runs")
+                .route(web::get().to(list))
+                .route(web::post().to(create)),
+        )
+        .service(
+            resource("/runs/{run}")
+                .route(web::get().to(one))
+                .route(web::delete().to(remove)),
+        )
+        .service(resource("/runs/{run}/topology").route(web::get().to(topology)))
+        .service(resource("/runs/{run}/log").route(web::get().to(log)))
+        .service(resource("/runs/{run}/stop").route(web::post().to(stop)))
+        .service(resource("/runs/{run}/resume").route(web::post().to(resume)));
 }
 
 /// A target, by its word.
@@ -134,12 +141,13 @@ async fn create(
                     )),
                 };
             }
+            check(&new, &all.commands.topology(&name), &config).await?;
+            // One that has not come so far that there is a run.
             if all.commands.state(&name) == CommandState::Working {
                 return Err(Problem::conflict(format_args!(
                     "failed to start run `{name}`: it is being trained (stop it first)"
                 )));
             }
-            check(&new, &all.commands.topology(&name), &config).await?;
             all.commands.keep(&name, &new.topology, &again)?;
             let path = all.commands.topology(&name);
             let path = path.to_str().ok_or_else(|| {

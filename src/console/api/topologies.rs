@@ -9,6 +9,7 @@ use cuttlefish_core::topology::spec::Spec;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::resource;
 use super::runs::TargetName;
 use crate::console::Console;
 use crate::console::problem::{FileProblem, Problem, file_problems};
@@ -29,11 +30,11 @@ const SCHEMA: &str = include_str!("../../../topology/topology.schema.json");
 
 pub fn routes(config: &mut ServiceConfig) {
     config
-        .route("/topologies", web::get().to(list))
-        .route("/topologies/schema", web::get().to(schema))
-        .route("/topologies/validate", web::post().to(validate))
-        .route("/topologies/format", web::post().to(format))
-        .route("/topologies/plan", web::post().to(expand));
+        .service(resource("/topologies").route(web::get().to(list)))
+        .service(resource("/topologies/schema").route(web::get().to(schema)))
+        .service(resource("/topologies/validate").route(web::post().to(validate)))
+        .service(resource("/topologies/format").route(web::post().to(format)))
+        .service(resource("/topologies/plan").route(web::post().to(expand)));
 }
 
 #[derive(Serialize)]

@@ -1,0 +1,191 @@
+//! Who is let in, and what is not taken.
+
+use super::*;
+
+fn bearer() -> String {
+    format!("Bearer {TOKEN}")
+}
+
+#[test]
+fn nobody_gets_in_without_the_token() {
+    let console = Console::start();
+    for path in [
+        "/",
+        "/assets/main.js",
+        "/api/v1/runs",
+        "/api/v1/none",
+        "/none",
+    ] {
+        assert_eq!(console.raw("GET", path, &[], b"").status, 401, "{path}");
+        let wrong = [("authorization", "Bearer wrong")];
+        assert_eq!(console.raw("GET", path, &wrong, b"").status, 401, "{path}");
+        let cookie = [("cookie", "cuttlefish_console=wrong")];
+        assert_eq!(console.raw("GET", path, &cookie, b"").status, 401, "{path}");
+    }
+    assert_eq!(console.raw("GET", "/?token=wrong", &[], b"").status, 401);
+    // The token in an address is for the first page alone.
+    let path = format!("/api/v1/runs?token={TOKEN}");
+    assert_eq!(console.raw("GET", &path, &[], b"").status, 401);
+}
+
+#[test]
+fn a_browser_gets_a_cookie_and_no_token_stays_in_its_address() {
+    let console = Console::start();
+    let entry = console.raw("GET", &format!("/?token={TOKEN}"), &[], b"");
+    assert_eq!(entry.status, 303);
+    assert_eq!(entry.header("location"), Some("/"));
+    assert_eq!(entry.header("referrer-policy"), Some("no-referrer"));
+    let cookie = entry.header("set-cookie").expect("a cookie");
+    for word in ["HttpOnly", "SameSite=Strict", "Path=/"] {
+        assert!(cookie.contains(word), "{cookie}");
+    }
+    let cookie = cookie.split(';').next().expect("a pair").to_owned();
+    let page = console.raw("GET", "/", &[("cookie", &cookie)], b"");
+    assert_eq!(page.status, 200);
+    assert!(page.text().contains("<title>Cuttlefish</title>"));
+    let policy = page.header("content-security-policy").expect("a policy");
+    assert!(
+        policy.contains("default-src 'none'") && !policy.contains("unsafe"),
+        "{policy}"
+    );
+    assert_eq!(page.header("x-frame-options"), Some("DENY"));
+    // Every file that the page names, and the files that those import.
+    let mut open = vec!["/assets/main.js".to_owned()];
+    let mut seen = Vec::new();
+    while let Some(path) = open.pop() {
+        if seen.contains(&path) {
+            continue;
+        }
+        let script = console.raw("GET", &path, &[("cookie", &cookie)], b"");
+        assert_eq!(script.status, 200, "{path}");
+        let names = script.text();
+        let names = names
+            .split("from \"./")
+            .skip(1)
+            .chain(names.split("from './").skip(1));
+        open.extend(names.map(|rest| {
+            let name: String = rest
+                .chars()
+                .take_while(|c| !matches!(c, '"' | '\''))
+                .collect();
+            format!("/assets/{name}")
+        }));
+        seen.push(path);
+    }
+    let scripts = std::fs::read_dir("src/console/web").expect("the folder");
+    let scripts = scripts
+        .map(|entry| {
+            entry
+                .expect("an entry")
+                .file_name()
+                .into_string()
+                .expect("a name")
+        })
+        .filter(|name| name.ends_with(".js"))
+        .count();
+    assert_eq!(
+        seen.len(),
+        scripts,
+        "every script is served, and is used: {seen:?}"
+    );
+}
+
+#[test]
+fn pages_of_others_can_do_nothing() {
+    let console = Console::start();
+    let cookie = format!("cuttlefish_console={TOKEN}");
+    let body = new_run(&digits("stolen", 1)).to_string();
+    let send = |headers: &[(&str, &str)]| {
+        let mut all = vec![
+            ("cookie", cookie.as_str()),
+            ("content-type", "application/json"),
+        ];
+        all.extend(headers);
+        console.raw("POST", "/api/v1/runs", &all, body.as_bytes())
+    };
+    // A form or a script of another site, one of a name that leads here, and one that does not say where it is from.
+    send(&[("origin", "http://evil.example")]).problem(403);
+    send(&[("origin", "null")]).problem(403);
+    send(&[("host", "evil.example"), ("origin", "http://evil.example")]).problem(421);
+    send(&[]).problem(403);
+    let get = |headers: &[(&str, &str)]| console.raw("GET", "/api/v1/runs", headers, b"");
+    assert_eq!(
+        get(&[("cookie", &cookie), ("host", "evil.example")]).status,
+        421
+    );
+    assert_eq!(console.get("/runs").json(200), json!({"runs": []}));
+    let origin = format!("http://{}", console.address);
+    send(&[("origin", &origin)]).json(202);
+}
+
+#[test]
+fn what_is_too_much_is_refused() {
+    let console = Console::start();
+    let long = format!("/runs?{}", "x".repeat(5000));
+    console.get(&long).problem(414);
+    let huge = json!({"topology": "x".repeat(5 << 20)});
+    let answer = console.post("/topologies/validate", &huge);
+    assert!(matches!(answer.status, 400 | 413), "{}", answer.text());
+    // Aliases that would grow to a billion words.
+    let mut laughs = "a0: &a0 [lol]\n".to_owned();
+    for n in 1..30 {
+        laughs += &format!("a{n}: &a{n} [*a{0}, *a{0}, *a{0}, *a{0}]\n", n - 1);
+    }
+    let answer = console.post("/topologies/validate", &json!({"topology": laughs}));
+    assert_eq!(answer.json(200)["valid"], false);
+    let deep = "[".repeat(100_000);
+    let answer = console.post("/topologies/validate", &json!({"topology": deep}));
+    assert_eq!(answer.json(200)["valid"], false);
+    for body in ["", "{", "[]", "{\"topology\": 3}", "null"] {
+        let json = [("content-type", "application/json")];
+        let answer = console.request("POST", "/runs", &json, body.as_bytes());
+        assert_eq!(answer.status, 400, "{body}: {}", answer.text());
+    }
+    let answer = console.request(
+        "POST",
+        "/runs",
+        &[],
+        new_run("name: x").to_string().as_bytes(),
+    );
+    assert!(matches!(answer.status, 400 | 415), "{}", answer.text());
+    console.request("PATCH", "/runs", &[], b"").problem(405);
+}
+
+#[test]
+fn idle_connections_do_not_shut_others_out() {
+    let console = Console::start();
+    let idle: Vec<TcpStream> = (0..1000)
+        .filter_map(|_| TcpStream::connect(console.address).ok())
+        .collect();
+    let began = Instant::now();
+    assert_eq!(
+        console
+            .raw("GET", "/api/v1/runs", &[("authorization", &bearer())], b"")
+            .status,
+        200
+    );
+    assert!(began.elapsed() < PATIENCE / 2, "{:?}", began.elapsed());
+    drop(idle);
+}
+
+#[test]
+fn the_token_is_in_no_log() {
+    let console = Console::start();
+    console.raw("GET", &format!("/?token={TOKEN}"), &[], b"");
+    console
+        .post("/runs", &new_run(&digits("logged", 1)))
+        .json(202);
+    console.wait_for("logged", "complete");
+    let log = console.get("/runs/logged/log").text();
+    assert!(
+        log.contains("weights sha256") && !log.contains(TOKEN),
+        "{log}"
+    );
+    for file in [
+        "runs/.console/logged/request.json",
+        "runs/.console/logged/log",
+    ] {
+        let text = std::fs::read_to_string(console.home.path().join(file)).expect("a file");
+        assert!(!text.contains(TOKEN), "{text}");
+    }
+}
