@@ -8,6 +8,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use cuttlefish_core::ids::Tick;
 use cuttlefish_core::topology::Graph;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -16,6 +17,7 @@ use tokio::sync::broadcast;
 use super::api::summary::{EpochRow, RunSummary, summary};
 use super::commands::Commands;
 use crate::config::Config;
+use crate::deploy::{Actors, TargetKind};
 use crate::host::RunSnapshot;
 use crate::monitor::{RunEvent, TrainingStatus};
 use crate::record::RowCounts;
@@ -26,6 +28,8 @@ use crate::run::{Run, recorded_graph};
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// Interval of looks at store, command and actors.
 const SURVEY_EVERY: Duration = Duration::from_secs(1);
+/// The least interval in which containers are asked for their memory and queues.
+const FIGURES_EVERY: Duration = Duration::from_secs(5);
 /// Time that a watcher without readers goes on: a page that is loaded again finds it.
 const LINGER: Duration = Duration::from_secs(5);
 /// Events that are kept for readers who come back.
@@ -206,13 +210,29 @@ impl Watcher {
         let mut tracker = ProgressTracker::new(&graph, record.rows.counts.unwrap_or(none));
         let mut actors = Value::Null;
         let mut surveyed: Option<Instant> = None;
+        let mut figures = HashMap::new();
+        let mut figures_every = FIGURES_EVERY;
+        let mut figures_at: Option<Instant> = None;
         let mut failures = 0;
         let mut last: Option<Seen> = None;
         let mut empty_since: Option<Instant> = None;
         loop {
             if surveyed.is_none_or(|at| at.elapsed() >= SURVEY_EVERY) {
                 surveyed = Some(Instant::now());
-                if let Ok(states) = run.target().states().await {
+                if figures_at.is_none_or(|at: Instant| at.elapsed() >= figures_every) {
+                    let began = Instant::now();
+                    figures = asked(&run).await;
+                    // A large run is asked less often.
+                    figures_every = FIGURES_EVERY.max(10 * began.elapsed());
+                    figures_at = Some(Instant::now());
+                }
+                if let Ok(mut states) = run.target().states().await {
+                    for state in &mut states {
+                        if let Some((memory, queued)) = figures.get(&state.name) {
+                            state.memory_bytes = *memory;
+                            state.queued_messages = *queued;
+                        }
+                    }
                     let now = json!({ "actors": states });
                     if now != actors {
                         self.channel.send("actors", &now);
@@ -228,11 +248,12 @@ impl Watcher {
                 Ok(snapshot) => {
                     failures = 0;
                     let speed = speed(last.as_ref(), &snapshot);
+                    let tick = snapshot.newest_tick().map(|newest| newest.tick);
                     for mut event in tracker.events(&snapshot) {
                         if let (RunEvent::Training(status), Some(speed)) = (&mut event, speed) {
                             status.rows_per_second = speed;
                         }
-                        self.send(event, snapshot.elapsed);
+                        self.send(event, tick, snapshot.elapsed);
                     }
                     last = Some(Seen {
                         observer: snapshot.observer,
@@ -260,10 +281,12 @@ impl Watcher {
         }
     }
 
-    fn send(&self, event: RunEvent, at: Duration) {
+    fn send(&self, event: RunEvent, tick: Option<Tick>, at: Duration) {
         let at = at.as_secs_f64();
         match event {
-            RunEvent::Training(status) => self.channel.send("status", &status_document(&status)),
+            RunEvent::Training(status) => {
+                self.channel.send("status", &status_document(&status, tick));
+            }
             RunEvent::EpochFinished { record, .. } => {
                 self.channel.send("epoch", &EpochRow::from(&record));
             }
@@ -291,6 +314,22 @@ impl Watcher {
     }
 }
 
+/// Memory and queued messages of each actor in a container, by its name.
+async fn asked(run: &Run) -> HashMap<String, (Option<u64>, Option<u64>)> {
+    if run.kind() != TargetKind::Docker {
+        return HashMap::new();
+    }
+    let Ok(Actors::Containers(containers)) = run.target().actors().await else {
+        return HashMap::new();
+    };
+    let figures = containers.into_iter().map(|container| {
+        let memory = container.figure("cuttlefish_private_memory_bytes");
+        let memory = memory.map(|bytes| bytes as u64);
+        (container.observed.actor, (memory, container.queued))
+    });
+    figures.collect()
+}
+
 /// What a snapshot has said of the rows so far.
 struct Seen {
     observer: u32,
@@ -307,8 +346,9 @@ fn speed(last: Option<&Seen>, now: &RunSnapshot) -> Option<f64> {
     (seconds > 0.0).then(|| rows as f64 / seconds)
 }
 
-fn status_document(status: &TrainingStatus) -> Value {
+fn status_document(status: &TrainingStatus, tick: Option<Tick>) -> Value {
     json!({
+        "tick": tick,
         "epoch": status.epoch,
         "epochs": status.epochs,
         "part": status.part.word(),

@@ -32,6 +32,10 @@ pub struct ActorState {
     pub neurons: Option<usize>,
     /// Its state in the target's word: `running`, `exited`, `missing`, ...
     pub state: String,
+    /// Memory that no other process maps, where the actor has been asked.
+    pub memory_bytes: Option<u64>,
+    /// Messages in its queues, where the broker has been asked.
+    pub queued_messages: Option<u64>,
 }
 
 /// State of every actor of a network, by its name: the trainer, the synapses, the units layer by layer.
@@ -47,6 +51,8 @@ pub(super) fn states(graph: &Graph, state_of: impl Fn(&str) -> String) -> Vec<Ac
             neurons: actor.neurons.map(|neurons| neurons.count),
             state: state_of(&actor.name),
             name: actor.name,
+            memory_bytes: None,
+            queued_messages: None,
         })
         .collect()
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::config::Config;
 use crate::console::commands::{CommandState, Commands};
 use crate::console::problem::Problem;
-use crate::deploy::TargetKind;
+use crate::data::encoder::{Encoder, Encoding};
 use crate::host::RunSnapshot;
 use crate::record::SavedRun;
 use crate::run::status::{RunState, RunStatus};
@@ -57,6 +57,18 @@ pub struct RunDocument {
     rewinds: u64,
     samples_per_second: Option<f64>,
     image: Option<[usize; 3]>,
+    /// Columns that the target is predicted from, of a table.
+    columns: Option<Vec<ColumnSummary>>,
+}
+
+/// A column of the table that a run learns from.
+#[derive(Serialize)]
+struct ColumnSummary {
+    name: String,
+    /// Mean of the training rows, of a column of numbers.
+    mean: Option<f64>,
+    /// Categories that training has seen; empty for numbers and dates.
+    categories: Vec<String>,
 }
 
 /// Figures of an epoch.
@@ -270,6 +282,7 @@ pub async fn document(
             .filter(|_| seconds > 0.0)
             .map(|totals| totals.rows as f64 / seconds),
         image: image(&saved),
+        columns: saved.record.rows.encoder.as_ref().map(columns),
         summary,
     })
 }
@@ -286,7 +299,31 @@ fn empty(summary: RunSummary) -> RunDocument {
         rewinds: 0,
         samples_per_second: None,
         image: None,
+        columns: None,
     }
+}
+
+/// The columns of a table, each once: dates may have several numbers.
+fn columns(encoder: &Encoder) -> Vec<ColumnSummary> {
+    let mut columns: Vec<ColumnSummary> = Vec::new();
+    for column in &encoder.columns {
+        if columns.iter().any(|known| known.name == column.name) {
+            continue;
+        }
+        let (mean, categories) = match &column.kind {
+            Encoding::Number {
+                mean, date: None, ..
+            } => (Some(*mean), Vec::new()),
+            Encoding::Number { .. } => (None, Vec::new()),
+            Encoding::Category { categories, .. } => (None, categories.clone()),
+        };
+        columns.push(ColumnSummary {
+            name: column.name.clone(),
+            mean,
+            categories,
+        });
+    }
+    columns
 }
 
 /// Height, width and channels of the rows, where they are images.
@@ -331,9 +368,4 @@ fn layers(run: &Run, saved: &SavedRun) -> Result<Vec<LayerSummary>, Problem> {
         map: layer.map().map(|map| [map.height, map.width]),
     };
     Ok(grouped.layers.iter().enumerate().map(one).collect())
-}
-
-/// The word of a target.
-pub fn target_of(word: &str) -> Option<TargetKind> {
-    TargetKind::ALL.into_iter().find(|kind| kind.word() == word)
 }

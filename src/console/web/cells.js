@@ -1,5 +1,6 @@
 // Draws the cells of a network and what leads into one of them.
 
+import { CALM_STATES } from './figures.js';
 import { corner, middle } from './layout.js';
 import { diverging, named, sequential } from './palette.js';
 
@@ -22,14 +23,14 @@ export function drawNetwork(context, layout, view) {
       context.fillStyle = colour(figure, measured, values[index]) ?? empty;
       context.fillRect(x, y, block.size - gap, block.size - gap);
       const state = layers[at].states[index];
-      if (state !== 'running') drawState(context, state, x, y, block.size - gap);
+      if (!CALM_STATES.includes(state)) drawState(context, state, x, y, block.size - gap);
     }
   });
   if (chosen) outline(context, layout.blocks[chosen[0]], chosen[1], ink);
 }
 
 function colour(figure, { least, most }, value) {
-  if (figure.key === 'state') return value === 'running' ? sequential(0.45) : null;
+  if (figure.key === 'state') return CALM_STATES.includes(value) ? sequential(0.45) : null;
   if (value === null || value === undefined || most === null) return null;
   if (figure.signed) return diverging(most > 0 ? value / most : 0);
   return sequential(most > least ? (value - least) / (most - least) : 0);
@@ -55,6 +56,9 @@ export function drawState(context, state, x, y, size) {
       context.lineTo(size * 0.2, size * 0.8);
     } else if (state === 'restarting') {
       context.arc(size / 2, size / 2, size * 0.32, 0, 1.6 * Math.PI);
+    } else if (state === 'unreachable') {
+      context.moveTo(size * 0.2, size / 2);
+      context.lineTo(size * 0.8, size / 2);
     } else {
       context.strokeStyle = named('--edge');
       context.rect(edge, edge, size - 2 * edge, size - 2 * edge);

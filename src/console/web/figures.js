@@ -16,9 +16,15 @@ export const FIGURES = [
 ];
 
 // How bad a state is; the worse of what a neuron and its unit say is shown.
-const STATES = ['running', 'restoring', 'blank', 'restarting', 'dead'];
+const STATES = ['committed', 'running', 'restoring', 'blank', 'unreachable', 'restarting', 'dead'];
 
-export const OTHER_STATES = STATES.slice(1);
+// What targets call the states of their containers and tasks.
+const STATES_OF_TARGETS = { exited: 'dead', missing: 'dead', created: 'restarting', paused: 'unreachable' };
+
+// States of neurons of which nothing needs to be marked: `committed` is one that is read from the store.
+export const CALM_STATES = STATES.slice(0, 2);
+
+export const OTHER_STATES = STATES.slice(2);
 
 // The neurons of a run with the units that host them, as one list a layer.
 export function joined(data, actors) {
@@ -29,12 +35,14 @@ export function joined(data, actors) {
       if (actor.kind !== 'unit' || actor.layer !== layer.name) continue;
       units.fill(actor, actor.first ?? 0, (actor.first ?? 0) + (actor.neurons ?? layer.neurons));
     }
-    const states = layer.state.map((state, index) => worse(state, units[index]?.state));
+    // Units of a run that is over are gone, which says nothing about what was committed.
+    const states = data.live ? layer.state.map((state, index) => worse(state, units[index]?.state)) : layer.state;
     return { layer, units, states, newest };
   });
 }
 
-function worse(one, other) {
+function worse(one, word) {
+  const other = STATES_OF_TARGETS[word] ?? word;
   return STATES.indexOf(other) > STATES.indexOf(one) ? other : one;
 }
 

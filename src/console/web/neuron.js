@@ -8,7 +8,7 @@ import { bar, paint, whenColoursChange } from './palette.js';
 
 const LIVE_MILLISECONDS = 1000;
 const IDLE_MILLISECONDS = 5000;
-const TONES = { running: 'good', dead: 'bad', restarting: 'bad' };
+const TONES = { running: 'good', dead: 'bad', restarting: 'bad', unreachable: 'bad' };
 
 export async function showNeuron({ page, signal }, name, layerName, index) {
   const run = await get(at`/runs/${name}`, signal);

@@ -1,10 +1,9 @@
 // Asks the network about rows that a person writes: in a form by columns, or pasted as JSON or CSV.
 
-import { at, get, post, postText, text } from './api.js';
+import { at, post, postText } from './api.js';
 import { button, card, h, labelled, select, table } from './dom.js';
 import { number, percent } from './format.js';
 import { acting, notice } from './life.js';
-import { preview } from './table.js';
 
 const MOST_CATEGORIES = 20;
 const MOST_PROBABILITIES = 3;
@@ -16,9 +15,7 @@ export function predictPart(run, signal) {
   const result = h('div', { id: 'predictions', 'aria-live': 'polite' });
   const ask = acting(button('Predict', { id: 'predict' }), box, async () => show(await answer(run.name, pasted.value, signal), result));
 
-  columnsOf(run.name, signal).then((columns) => {
-    if (columns) drawForm(columns);
-  }, () => {});
+  if (run.columns) drawForm(run.columns);
 
   function drawForm(columns) {
     const inputs = columns.map((column) => [column.name, input(column)]);
@@ -42,22 +39,8 @@ export function predictPart(run, signal) {
 function input(column) {
   const id = `predict-${column.name}`;
   const categories = column.categories ?? [];
-  if (column.type === 'category' && categories.length > 0 && column.distinct <= MOST_CATEGORIES) return select({ id }, categories, categories[0]);
+  if (categories.length > 0 && categories.length <= MOST_CATEGORIES) return select({ id }, categories, categories[0]);
   return h('input', { id, type: 'text', autocomplete: 'off', placeholder: Number.isFinite(column.mean) ? String(Number(column.mean.toPrecision(4))) : null });
-}
-
-// The columns of the table that a run learns from, without the target; null where it learns from something else.
-async function columnsOf(name, signal) {
-  const topology = await text(at`/runs/${name}/topology`, signal);
-  const { spec } = await post('/topologies/validate', { topology }, { signal });
-  if (spec?.data.source !== 'csv') return null;
-  const { datasets } = await get('/datasets', signal);
-  const dataset = datasets.find(({ data }) => data?.includes(spec.data.path));
-  if (!dataset) return null;
-  const { target, decimal, thousands, encoding, dates, ignore = [] } = spec.data;
-  const names = (dates ?? []).map((date) => date.column ?? date);
-  const { columns } = await preview(dataset.name, { target, decimal: decimal ?? '', thousands: thousands ?? '', encoding: encoding ?? '', dates: names }, signal);
-  return columns.filter((column) => column.name !== target && !ignore.includes(column.name));
 }
 
 function answer(name, written, signal) {

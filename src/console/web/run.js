@@ -1,7 +1,8 @@
 // One run: how far it is, its curves, its network, and everything that can be done with it.
 
-import { Stream, address, at, get, post, remove, text } from './api.js';
-import { button, card, confirmed, h, labelled, tile } from './dom.js';
+import { Stream, at, get, post } from './api.js';
+import { begun } from './begun.js';
+import { button, card, h, labelled, tile } from './dom.js';
 import { confusionTable } from './confusion.js';
 import { Curves, spark } from './curves.js';
 import { count, duration, epochs, number, percent, rate } from './format.js';
@@ -9,14 +10,15 @@ import { acting, announcer, attempt, every, notice } from './life.js';
 import { NetworkPanel } from './network.js';
 import { predictPart } from './predict.js';
 import { evaluatePart } from './evaluate.js';
-import { state } from './runs.js';
+import { downloads, logPart, removeButton, samplePart } from './runparts.js';
+import { isActive, isResumable, state } from './runs.js';
 
 const NEURONS_MILLISECONDS = 500;
-const LOG_MILLISECONDS = 3000;
 const SPEEDS = 150;
 
 export async function showRun({ page, signal }, name) {
-  let run = await get(at`/runs/${name}`, signal);
+  let run = await begun({ page, signal }, name);
+  if (run === null) return;
   let status = null;
   let settled = false;
   const notes = new Map();
@@ -43,10 +45,9 @@ export async function showRun({ page, signal }, name) {
     stream.open();
   });
   const going = h('div', { class: 'row' }, labelled('Epochs in all', more), resume);
-  const discard = button('Remove…', { class: 'danger', id: 'remove', onclick: removeRun });
 
   page.append(
-    h('div', { class: 'heading' }, heading, h('div', { class: 'row' }, stop, going, discard)),
+    h('div', { class: 'heading' }, heading, h('div', { class: 'row' }, stop, going, removeButton(run, box, signal))),
     box, detail, speech.region, summary,
     h('ol', { class: 'chain', 'aria-label': 'Layers' }, run.layers.map((layer) => h('li', {}, h('b', {}, layer.name), ` ${count(layer.neurons)} ${layer.type} ${layer.activation ?? ''}`))),
     curves.element, network.element,
@@ -86,7 +87,6 @@ export async function showRun({ page, signal }, name) {
       network.actors([...actors.values()]);
     },
     end: async () => {
-      stream.close();
       status = null;
       await look();
     },
@@ -128,9 +128,9 @@ export async function showRun({ page, signal }, name) {
   function drawSummary() {
     const shown = heading.querySelector('.status');
     if (shown?.textContent !== run.state) heading.replaceChildren(`${name} `, state(run));
-    const active = run.state === 'starting' || run.state === 'training';
+    const active = isActive(run);
     stop.hidden = !active;
-    going.hidden = active || run.state === 'unreachable';
+    going.hidden = !isResumable(run);
     detail.textContent = run.detail ?? '';
     const now = active ? status : null;
     const loss = now?.loss ?? run.loss;
@@ -157,7 +157,7 @@ export async function showRun({ page, signal }, name) {
 
   // Epochs have equal numbers of ticks, so the ticks so far tell where in the epochs one was.
   function epochOf(tick) {
-    if (status) return tick / (status.tick / (status.epoch - 1 + status.index / status.batches));
+    if (Number.isFinite(status?.tick)) return tick / (status.tick / (status.epoch - 1 + status.index / status.batches));
     return run.tick > 0 ? tick / (run.tick / run.epoch) : NaN;
   }
 
@@ -176,15 +176,9 @@ export async function showRun({ page, signal }, name) {
     await attempt(box, () => post(at`/runs/${name}/actors/${actor}/kill`, {}, { signal }));
   }
 
-  async function removeRun() {
-    const where = inContainers ? 'Its containers, weights and curves' : 'Its weights, curves and log';
-    if (!await confirmed(`Remove ${name}?`, `${where} will be gone.`, 'Remove')) return;
-    if (await attempt(box, () => remove(at`/runs/${name}`, signal))) location.hash = '#/';
-  }
-
   // A run that does not train shows its last commit once; the stream tells when that changes.
   const pollNeurons = every(NEURONS_MILLISECONDS, signal, async () => {
-    const active = run.state === 'starting' || run.state === 'training';
+    const active = isActive(run);
     if (settled && !active) return;
     const found = await get(at`/runs/${name}/neurons`, signal);
     settled = !active;
@@ -199,33 +193,4 @@ export async function showRun({ page, signal }, name) {
     network.actors([...actors.values()]);
   }, () => {});
   stream.open();
-}
-
-function samplePart(run) {
-  return card('One sample', {},
-    h('p', {}, 'See what every layer makes of one row, and what the network answers', run.image ? ', or draw a picture and ask.' : '.'),
-    h('p', {}, h('a', { class: 'button', href: at`#/run/${run.name}/sample`, id: 'open-sample' }, 'Look at one sample')));
-}
-
-function downloads(name) {
-  const link = (id, query, words) => h('li', {}, h('a', { href: address(at`/runs/${name}/export` + query), download: true, id }, words));
-  return card('Downloads', {}, h('ul', { id: 'downloads' },
-    link('download-safetensors', '?format=safetensors&layout=keras', 'Weights as safetensors, as Keras lays them out'),
-    link('download-torch', '?format=safetensors&layout=torch', 'Weights as safetensors, as PyTorch lays them out'),
-    link('download-npz', '?format=npz&layout=keras', 'Weights as npz of NumPy'),
-    h('li', {}, h('a', { href: address(at`/runs/${name}/topology`), download: `${name}.yaml`, id: 'download-topology' }, 'The topology file'))));
-}
-
-function logPart(name, signal) {
-  const output = h('pre', { class: 'output', tabindex: '0', id: 'log', 'aria-label': 'Log' });
-  const details = h('details', { id: 'log-part', ontoggle: () => look() }, h('summary', {}, 'What the command that trains it has printed'), output);
-  const look = every(LOG_MILLISECONDS, signal, async () => {
-    if (!details.open) return;
-    const found = await text(at`/runs/${name}/log`, signal);
-    if (found === output.textContent) return;
-    const end = output.scrollTop + output.clientHeight >= output.scrollHeight - 4;
-    output.textContent = found;
-    if (end) output.scrollTop = output.scrollHeight;
-  });
-  return card('Log', {}, details);
 }

@@ -47,8 +47,17 @@ function row(run) {
 }
 
 const TONES = {
-  starting: 'calm', training: 'good', stopped: 'calm', completed: 'good', failed: 'bad', unreachable: 'bad',
+  starting: 'calm', running: 'good', stopped: 'calm', complete: 'good', failed: 'bad', unreadable: 'bad',
 };
+
+export function isActive(run) {
+  return ['starting', 'running'].includes(run.state);
+}
+
+// One whose state could be read, so that it can go on.
+export function isResumable(run) {
+  return !isActive(run) && run.state !== 'unreadable';
+}
 
 export function state(run) {
   return h('span', { class: `status ${TONES[run.state] ?? 'calm'}`, 'data-testid': 'state', title: run.detail }, run.state);

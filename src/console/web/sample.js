@@ -102,7 +102,7 @@ function drawAnswer(answer, label) {
 // A dense layer is a strip with a square a neuron, a layer of filters a map a filter.
 function drawLayer({ name, shape, activations }) {
   const most = activations.reduce((largest, value) => Math.max(largest, Math.abs(value)), 0);
-  const extent = `${plural(shape.at(-1), shape.length === 3 ? 'map' : 'neuron')}, largest ${number(most)}`;
+  const extent = `${plural(shape[0], shape.length === 3 ? 'map' : 'neuron')}, largest ${number(most)}`;
   return h('div', {}, h('h3', {}, name), h('p', { class: 'hint' }, extent),
     shape.length === 3 ? drawMaps(name, shape, activations, most) : drawStrip(name, activations, most));
 }
@@ -116,9 +116,9 @@ function drawStrip(name, activations, most) {
   ];
 }
 
-function drawMaps(name, [height, width, filters], activations, most) {
+function drawMaps(name, [filters, height, width], activations, most) {
   const maps = Array.from({ length: Math.min(filters, MOST_MAPS) }, (_, filter) => {
-    const own = activations.filter((_, index) => index % filters === filter);
+    const own = activations.slice(filter * height * width, (filter + 1) * height * width);
     const peak = own.reduce((largest, value) => Math.max(largest, value), -Infinity);
     const canvas = h('canvas', { role: 'img', 'aria-label': `Map of ${name} ${filter}, largest response ${number(peak)}` });
     return h('li', {}, paint(canvas, own, [height, width], { signed: true, most }));
