@@ -30,7 +30,7 @@ pub struct UploadedData {
     pub bytes: u64,
     /// Its files, by name.
     pub files: Vec<UploadedFile>,
-    /// A `data` section of a topology file that reads it, as far as the files say it.
+    /// Keys of the `data` section of a topology file that reads it, as far as the files say them.
     pub data: String,
 }
 
@@ -223,10 +223,10 @@ impl Uploads {
             })
         };
         match kind {
-            DataKind::Csv => format!("data:\n  source: csv\n  path: {}\n", path(&files[0])),
-            DataKind::Npz => format!("data:\n  source: npz\n  path: {}\n", path(&files[0])),
+            DataKind::Csv => format!("source: csv\npath: {}\n", path(&files[0])),
+            DataKind::Npz => format!("source: npz\npath: {}\n", path(&files[0])),
             DataKind::Idx => {
-                let mut text = "data:\n  source: idx\n".to_owned();
+                let mut text = "source: idx\n".to_owned();
                 let keys = [
                     ("images", ["train", "images"]),
                     ("labels", ["train", "labels"]),
@@ -237,7 +237,7 @@ impl Uploads {
                     let is_test = key.starts_with("test");
                     let file = with(&words).or_else(|| with(&words[1..]).filter(|_| !is_test));
                     if let Some(file) = file {
-                        text.push_str(&format!("  {key}: {}\n", path(file)));
+                        text.push_str(&format!("{key}: {}\n", path(file)));
                     }
                 }
                 text

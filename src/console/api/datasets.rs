@@ -45,7 +45,7 @@ fn built_in() -> impl Iterator<Item = UploadedData> {
             kind: DataKind::BuiltIn,
             bytes: 0,
             files: Vec::new(),
-            data: format!("data:\n  source: {name}\n"),
+            data: format!("source: {name}\n"),
         })
 }
 

@@ -137,9 +137,13 @@ async fn figures(console: Data<Console>, run: Path<String>) -> Result<HttpRespon
             let record = run.target().record().await?;
             let graph = recorded_graph(run.name(), &record)?;
             let is_running = run.target().worker().await.is_some();
-            match is_running {
-                true => Ok(live(&run, &graph).await),
-                false => Ok((committed(&run).await?, 0)),
+            let live = match is_running {
+                true => live(&run, &graph).await,
+                false => None,
+            };
+            match live {
+                Some(live) => Ok(live),
+                None => Ok((committed(&run).await?, 0)),
             }
         })
         .await?;
@@ -162,8 +166,8 @@ const COLUMNS: [(&str, &[&str]); 5] = [
 ];
 
 /// What the units say, and the number of containers that were asked. Of one that does not answer its neurons have
-/// the state `unreachable`.
-async fn live(run: &Run, graph: &Graph) -> (Value, u32) {
+/// the state `unreachable`. None where nobody answers: nobody is there yet, or any more.
+async fn live(run: &Run, graph: &Graph) -> Option<(Value, u32)> {
     let units: Vec<_> = Roster::new(graph)
         .actors()
         .filter(|actor| matches!(actor.address, Address::Unit { .. }))
@@ -181,6 +185,9 @@ async fn live(run: &Run, graph: &Graph) -> (Value, u32) {
         .buffered(AT_ONCE)
         .collect()
         .await;
+    if answers.iter().all(Option::is_none) {
+        return None;
+    }
     let mut layers: Vec<Value> = graph
         .layers
         .iter()

@@ -13,7 +13,7 @@ use super::resource;
 use super::runs::TargetName;
 use crate::console::Console;
 use crate::console::problem::{FileProblem, Problem, file_problems};
-use crate::deploy::yaml;
+use crate::deploy::{TargetKind, yaml};
 use crate::run::plan::plan;
 use crate::run::{Overrides, TopologySource};
 
@@ -151,11 +151,14 @@ async fn expand(
         let source = TopologySource::Text(path, &request.topology);
         let services = |is_up| services(is_up);
         let planned = plan(source, &overrides, target, services, &config).await?;
+        // A local run of that name has to be replaced; one in containers becomes what the file says.
+        let is_there = target == TargetKind::Local && planned.differences.is_some();
+        let there = is_there.then(|| "a run of that name is there already".to_owned());
         Ok(Planned {
             text: planned.text(),
             plan: planned.document().map_err(Problem::unprocessable)?,
             changes: planned.differences,
-            obstacle: planned.obstacle.or(planned.unknown),
+            obstacle: planned.obstacle.or(planned.unknown).or(there),
         })
     });
     Ok(Json(planned.await?))

@@ -81,11 +81,11 @@ export class PlanPanel {
     this.obstacle = obstacle;
     this.content.replaceChildren(
       h('dl', { class: 'tiles' },
-        tile('parameters', count(plan.parameters)),
-        tile('actors', count(plan.actors)),
-        tile('queues', count(plan.queues)),
-        tile('messages a tick', count(plan.messages_per_tick)),
-        tile('memory', bytes(plan.memory_bytes))),
+        tile('parameters', count(plan.totals.parameters)),
+        tile('actors', count(sum(plan.actors))),
+        plan.broker ? tile('queues', count(plan.broker.queues.count)) : '',
+        tile('deliveries a tick', count(plan.per_tick.deliveries)),
+        tile('memory', bytes(sum(plan.memory)))),
       h('details', { open: true }, h('summary', {}, 'Layers'),
         table('Layers', ['Layer', 'Neurons', 'Inputs of each', 'Parameters', 'Units'],
           plan.layers.map((layer) => [layer.name, count(layer.neurons), count(layer.fan_in), count(layer.parameters), count(layer.units)]))),
@@ -112,6 +112,10 @@ export class PlanPanel {
     });
     location.hash = at`#/run/${run.name}`;
   }
+}
+
+function sum(numbers) {
+  return Object.values(numbers).reduce((all, number) => all + number, 0);
 }
 
 function unguessable() {

@@ -41,9 +41,12 @@ fn a_table_is_looked_at_trained_on_and_removed() {
     let problem = problem["problem"].as_str().expect("a text");
     assert!(problem.contains("did you mean `price`?"), "{problem}");
 
-    let data = uploaded["data"].as_str().expect("a section");
+    let data = uploaded["data"]
+        .as_str()
+        .expect("keys")
+        .replace('\n', "\n  ");
     let topology = format!(
-        "name: houses\n{data}  target: price\nnetwork:\n  layers: [{{type: dense, units: 1}}]\n  \
+        "name: houses\ndata:\n  {data}target: price\nnetwork:\n  layers: [{{type: dense, units: 1}}]\n  \
          loss: mean_squared_error\ntraining: {{epochs: 200, batch_size: 4, optimizer: {{type: sgd, learning_rate: 0.05}}}}\n"
     );
     console.post("/runs", &new_run(&topology)).json(202);
