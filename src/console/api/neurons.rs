@@ -228,10 +228,8 @@ async fn live(run: &Run, graph: &Graph) -> Option<(Value, u32)> {
         let ticks = layer["tick"].as_array().into_iter().flatten();
         newest = newest.max(ticks.filter_map(Value::as_u64).max());
     }
-    (
-        json!({"tick": newest, "live": true, "layers": layers}),
-        asked,
-    )
+    let document = json!({"tick": newest, "live": true, "layers": layers});
+    Some((document, asked))
 }
 
 /// The neurons of the last commit.
