@@ -7,6 +7,7 @@ use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, ResponseError};
 use cuttlefish_core::topology::Problems;
 use cuttlefish_core::topology::problem::Place;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::inspect::problem::RequestProblem;
@@ -14,20 +15,21 @@ use crate::run::Error;
 use crate::{deploy, run_dir, store};
 
 /// Body of a problem document.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 pub struct Problem {
     #[serde(rename = "type")]
     kind: &'static str,
     title: &'static str,
     #[serde(serialize_with = "number")]
+    #[schemars(with = "u16")]
     status: StatusCode,
     detail: String,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     problems: Vec<FileProblem>,
 }
 
 /// A problem of a topology file.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct FileProblem {
     /// Line, from 1; None where it is about what is not in the text.
     pub line: Option<usize>,

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use actix_web::http::StatusCode;
 use actix_web::web::Payload;
 use futures_util::StreamExt;
+use schemars::JsonSchema;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
@@ -20,7 +21,7 @@ const MAX_FILES: usize = 64;
 const PART: &str = ".part";
 
 /// A data set.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct UploadedData {
     /// Its name.
     pub name: String,
@@ -35,7 +36,7 @@ pub struct UploadedData {
 }
 
 /// The kind of a data set, by the names of its files.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, JsonSchema, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DataKind {
     /// Part of the program, or fetched by it.
@@ -51,7 +52,7 @@ pub enum DataKind {
 }
 
 /// A file of a data set.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct UploadedFile {
     /// Its name.
     pub name: String,

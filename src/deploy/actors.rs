@@ -1,6 +1,7 @@
 //! The actors of a run, as its target sees them.
 
 use cuttlefish_core::topology::{Graph, Roster};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::docker::status::ContainerStatus;
@@ -18,7 +19,7 @@ pub enum Actors {
 }
 
 /// State of an actor, as its target sees it without asking the actor.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, JsonSchema, PartialEq, Eq, Serialize)]
 pub struct ActorState {
     /// Its name within the run.
     pub name: String,

@@ -9,6 +9,7 @@ use actix_web::web::{self, Bytes, Data, Json, Path, Query, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use cuttlefish_core::data::Part;
 use ndarray::Array2;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -32,10 +33,22 @@ pub fn routes(config: &mut ServiceConfig) {
         .service(resource("/runs/{run}/export").route(web::get().to(export)));
 }
 
-#[derive(Clone, Copy, Deserialize)]
-struct PartOf {
+/// A part of a run's data.
+#[derive(Clone, Copy, Deserialize, JsonSchema)]
+pub struct PartOf {
     #[serde(default = "test")]
+    #[schemars(with = "PartName")]
     part: Part,
+}
+
+/// Words of the parts.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "snake_case")]
+#[expect(dead_code, reason = "its schema is all that is wanted")]
+enum PartName {
+    Train,
+    Validation,
+    Test,
 }
 
 fn test() -> Part {
@@ -61,21 +74,22 @@ async fn evaluate(
 }
 
 /// Rows that are to be answered.
-#[derive(Deserialize)]
-struct Rows {
+#[derive(Deserialize, JsonSchema)]
+pub struct Rows {
     rows: Vec<Row>,
 }
 
 /// A row: its values as in training, or the cells of a table by column.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(untagged)]
 enum Row {
     Values(Vec<f32>),
     Cells(serde_json::Map<String, Value>),
 }
 
-#[derive(Serialize)]
-struct Answers {
+/// Answers to rows.
+#[derive(JsonSchema, Serialize)]
+pub struct Answers {
     predictions: Vec<Value>,
     warnings: Vec<String>,
 }
@@ -200,8 +214,9 @@ fn unwritten(error: io::Error) -> Problem {
     Problem::new(StatusCode::INSUFFICIENT_STORAGE, error)
 }
 
-#[derive(Serialize)]
-struct SampleDocument {
+/// A row of a run's data.
+#[derive(JsonSchema, Serialize)]
+pub struct SampleDocument {
     part: &'static str,
     index: usize,
     rows: usize,
@@ -232,36 +247,51 @@ async fn sample(
     }))
 }
 
-#[derive(Deserialize)]
-struct SampleValues {
+/// A row, as in training.
+#[derive(Deserialize, JsonSchema)]
+pub struct SampleValues {
     values: Vec<f32>,
+}
+
+/// What each layer says of a row.
+#[derive(JsonSchema, Serialize)]
+pub struct Responses {
+    layers: Vec<LayerDocument>,
+    /// The answer, as one of the predictions.
+    answer: Option<Value>,
+}
+
+#[derive(JsonSchema, Serialize)]
+struct LayerDocument {
+    name: String,
+    /// `[neurons]`, or `[filters, height, width]`.
+    shape: Vec<usize>,
+    activations: Vec<f32>,
 }
 
 async fn respond(
     console: Data<Console>,
     run: Path<String>,
     request: Json<SampleValues>,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<Responses>, Problem> {
     let values = request.into_inner().values;
-    let document = console.apart(async move |config| {
+    let responses = console.apart(async move |config| {
         let run = Run::open(&config, &run).await?;
         let responses = run.responses(&values).await?;
-        let layers = responses.layers.iter().map(|layer| {
-            json!({
-                "name": layer.name,
-                "shape": layer.shape,
-                "activations": layer.activations,
-            })
+        let layers = responses.layers.into_iter().map(|layer| LayerDocument {
+            name: layer.name,
+            shape: layer.shape,
+            activations: layer.activations,
         });
-        Ok(json!({
-            "layers": layers.collect::<Vec<_>>(),
-            "answer": responses.answer.documents().first(),
-        }))
+        Ok(Responses {
+            layers: layers.collect(),
+            answer: responses.answer.documents().into_iter().next(),
+        })
     });
-    Ok(Json(document.await?))
+    Ok(Json(responses.await?))
 }
 
-#[derive(Clone, Copy, Default, Deserialize)]
+#[derive(Clone, Copy, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum FormatName {
     #[default]
@@ -269,7 +299,7 @@ enum FormatName {
     Npz,
 }
 
-#[derive(Clone, Copy, Default, Deserialize)]
+#[derive(Clone, Copy, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum LayoutName {
     #[default]
@@ -277,8 +307,9 @@ enum LayoutName {
     Torch,
 }
 
-#[derive(Clone, Copy, Deserialize)]
-struct ExportQuery {
+/// Form of the weights that are asked for.
+#[derive(Clone, Copy, Deserialize, JsonSchema)]
+pub struct ExportQuery {
     #[serde(default)]
     format: FormatName,
     #[serde(default)]

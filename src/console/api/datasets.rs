@@ -6,6 +6,7 @@ use cuttlefish_core::data::Task;
 use cuttlefish_core::topology::spec::{
     CsvSource, DateColumn, Decimal, Missing, TextEncoding, Thousands,
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::resource;
@@ -32,8 +33,9 @@ pub fn routes(config: &mut ServiceConfig) {
         .service(resource("/datasets/{name}/files/{file}").route(web::put().to(upload)));
 }
 
-#[derive(Serialize)]
-struct DataSets {
+/// All data sets.
+#[derive(JsonSchema, Serialize)]
+pub struct DataSets {
     datasets: Vec<UploadedData>,
 }
 
@@ -85,8 +87,8 @@ async fn remove(console: Data<Console>, name: Path<String>) -> Result<HttpRespon
 }
 
 /// How a table is to be read.
-#[derive(Deserialize)]
-struct Reading {
+#[derive(Deserialize, JsonSchema)]
+pub struct Reading {
     file: Option<String>,
     target: Option<String>,
     decimal: Option<Decimal>,
@@ -97,8 +99,9 @@ struct Reading {
     dates: Option<String>,
 }
 
-#[derive(Serialize)]
-struct Preview {
+/// A table.
+#[derive(JsonSchema, Serialize)]
+pub struct Preview {
     columns: Vec<Column>,
     rows: Vec<Vec<String>>,
     n_rows: usize,
@@ -108,7 +111,7 @@ struct Preview {
     problem: Option<String>,
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 struct Column {
     name: String,
     #[serde(rename = "type")]

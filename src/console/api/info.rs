@@ -1,6 +1,7 @@
 //! This console.
 
 use actix_web::web::{Data, Json};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::console::Console;
@@ -8,7 +9,8 @@ use crate::console::problem::Problem;
 use crate::deploy::TargetKind;
 use crate::deploy::docker::Docker;
 
-#[derive(Serialize)]
+/// This console.
+#[derive(JsonSchema, Serialize)]
 pub struct Info {
     version: &'static str,
     targets: Vec<TargetInfo>,
@@ -16,7 +18,7 @@ pub struct Info {
     data_dir: String,
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 struct TargetInfo {
     target: &'static str,
     available: bool,

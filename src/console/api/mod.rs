@@ -3,6 +3,7 @@
 //! | module | responsibility |
 //! |---|---|
 //! | `info` | this console: version, targets, directories |
+//! | `openapi` | the description of all of it |
 //! | `datasets` | data sets: uploads and their preview |
 //! | `topologies` | topology files: examples, checks, plans |
 //! | `runs` | runs: create, list, stop, go on, remove |
@@ -16,6 +17,7 @@ mod datasets;
 mod events;
 mod info;
 pub mod neurons;
+mod openapi;
 mod runs;
 pub mod summary;
 mod topologies;
@@ -40,6 +42,7 @@ pub fn routes(config: &mut ServiceConfig) {
         .app_data(json)
         .app_data(query)
         .service(resource("/info").route(web::get().to(info::info)))
+        .service(resource("/openapi.json").route(web::get().to(openapi::openapi)))
         .configure(datasets::routes)
         .configure(topologies::routes)
         .configure(runs::routes)

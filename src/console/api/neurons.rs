@@ -10,6 +10,7 @@ use actix_web::{HttpResponse, http::header};
 use cuttlefish_core::ids::Address;
 use cuttlefish_core::topology::{Graph, Roster};
 use futures_util::stream::{self, StreamExt};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
@@ -46,8 +47,9 @@ pub fn routes(config: &mut ServiceConfig) {
         );
 }
 
-#[derive(Serialize)]
-struct ActorsDocument {
+/// The actors of a run.
+#[derive(JsonSchema, Serialize)]
+pub struct ActorsDocument {
     actors: Vec<ActorState>,
 }
 
@@ -357,7 +359,7 @@ async fn committed_neuron(run: &Run, place: &Place) -> Result<Value, Problem> {
 }
 
 /// Form of weights in an answer.
-#[derive(Clone, Copy, Default, Deserialize)]
+#[derive(Clone, Copy, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 enum WeightsForm {
     #[default]
@@ -366,14 +368,16 @@ enum WeightsForm {
     Png,
 }
 
-#[derive(Deserialize)]
-struct WeightsQuery {
+/// Form of the weights that are asked for.
+#[derive(Deserialize, JsonSchema)]
+pub struct WeightsQuery {
     #[serde(default)]
     format: WeightsForm,
 }
 
-#[derive(Deserialize)]
-struct Weights {
+/// Weights of a neuron.
+#[derive(Deserialize, JsonSchema)]
+pub struct Weights {
     weights: Vec<f32>,
     bias: f32,
 }

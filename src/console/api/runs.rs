@@ -6,6 +6,7 @@ use std::path::Path;
 use actix_web::http::header;
 use actix_web::web::{self, Data, Json, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::resource;
@@ -43,7 +44,7 @@ pub fn routes(config: &mut ServiceConfig) {
 }
 
 /// A target, by its word.
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum TargetName {
     #[default]
@@ -63,8 +64,9 @@ impl TargetName {
     }
 }
 
-#[derive(Serialize)]
-struct Runs {
+/// All runs.
+#[derive(JsonSchema, Serialize)]
+pub struct Runs {
     runs: Vec<RunSummary>,
 }
 
@@ -98,8 +100,9 @@ async fn summary_of(console: &Data<Console>, run: &str) -> Result<RunSummary, Pr
         .await
 }
 
-#[derive(Deserialize)]
-struct NewRun {
+/// A run that is to be created.
+#[derive(Deserialize, JsonSchema)]
+pub struct NewRun {
     topology: String,
     #[serde(default)]
     target: TargetName,
@@ -247,8 +250,9 @@ async fn stop(console: Data<Console>, run: web::Path<String>) -> Result<HttpResp
     Ok(HttpResponse::Accepted().json(summary_of(&console, &run).await?))
 }
 
-#[derive(Default, Deserialize)]
-struct Resumption {
+/// How a run is to go on.
+#[derive(Default, Deserialize, JsonSchema)]
+pub struct Resumption {
     epochs: Option<u32>,
 }
 

@@ -2,6 +2,7 @@
 
 use cuttlefish_core::data::Task;
 use cuttlefish_core::protocol::{EpochRecord, Evaluation, Event};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -16,7 +17,7 @@ use crate::run::{Error, Run, recorded_layers};
 use crate::run_dir;
 
 /// A run in a list.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, JsonSchema, PartialEq, Serialize)]
 pub struct RunSummary {
     /// Its name.
     pub name: String,
@@ -43,7 +44,7 @@ pub struct RunSummary {
 }
 
 /// A run that is looked at.
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 pub struct RunDocument {
     #[serde(flatten)]
     /// What a list shows of it.
@@ -52,6 +53,7 @@ pub struct RunDocument {
     layers: Vec<LayerSummary>,
     task: Value,
     parameters: usize,
+    #[schemars(with = "Option<Value>")]
     test: Option<Evaluation>,
     weights_sha256: Option<String>,
     rewinds: u64,
@@ -62,7 +64,7 @@ pub struct RunDocument {
 }
 
 /// A column of the table that a run learns from.
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 struct ColumnSummary {
     name: String,
     /// Mean of the training rows, of a column of numbers.
@@ -72,7 +74,7 @@ struct ColumnSummary {
 }
 
 /// Figures of an epoch.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, JsonSchema, PartialEq, Serialize)]
 pub struct EpochRow {
     /// Number of the epoch, from 1.
     pub epoch: u32,
@@ -83,7 +85,7 @@ pub struct EpochRow {
     validation_accuracy: Option<f64>,
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 struct LayerSummary {
     name: String,
     #[serde(rename = "type")]

@@ -6,8 +6,9 @@ use actix_web::web::{self, Data, Json, ServiceConfig};
 use actix_web::{HttpResponse, Responder};
 use cuttlefish_core::topology;
 use cuttlefish_core::topology::spec::Spec;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::resource;
 use super::runs::TargetName;
@@ -37,12 +38,13 @@ pub fn routes(config: &mut ServiceConfig) {
         .service(resource("/topologies/plan").route(web::post().to(expand)));
 }
 
-#[derive(Serialize)]
-struct Examples {
+/// The examples.
+#[derive(JsonSchema, Serialize)]
+pub struct Examples {
     topologies: Vec<Example>,
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 struct Example {
     name: String,
     description: String,
@@ -72,15 +74,18 @@ async fn schema() -> impl Responder {
         .body(SCHEMA)
 }
 
-#[derive(Deserialize)]
-struct TopologyText {
+/// A topology file that is asked about.
+#[derive(Deserialize, JsonSchema)]
+pub struct TopologyText {
     topology: String,
 }
 
-#[derive(Serialize)]
-struct Validation {
+/// Problems of a topology file.
+#[derive(JsonSchema, Serialize)]
+pub struct Validation {
     valid: bool,
     problems: Vec<FileProblem>,
+    #[schemars(with = "Option<Map<String, Value>>")]
     spec: Option<Spec>,
 }
 
@@ -100,13 +105,16 @@ async fn validate(request: Json<TopologyText>) -> Json<Validation> {
     })
 }
 
-#[derive(Deserialize)]
-struct SpecDocument {
+/// A specification, as a form has made it.
+#[derive(Deserialize, JsonSchema)]
+pub struct SpecDocument {
+    #[schemars(with = "Map<String, Value>")]
     spec: Value,
 }
 
-#[derive(Serialize)]
-struct Formatted {
+/// A topology file.
+#[derive(JsonSchema, Serialize)]
+pub struct Formatted {
     topology: String,
 }
 
@@ -119,17 +127,20 @@ async fn format(request: Json<SpecDocument>) -> Result<Json<Formatted>, Problem>
     Ok(Json(Formatted { topology }))
 }
 
-#[derive(Deserialize)]
-struct PlanRequest {
+/// A topology file that is to be planned.
+#[derive(Deserialize, JsonSchema)]
+pub struct PlanRequest {
     topology: String,
     #[serde(default)]
     target: TargetName,
     neurons_per_unit: Option<u32>,
 }
 
-#[derive(Serialize)]
-struct Planned {
+/// What a topology expands to.
+#[derive(JsonSchema, Serialize)]
+pub struct Planned {
     text: String,
+    #[schemars(with = "Map<String, Value>")]
     plan: Value,
     changes: Option<Vec<String>>,
     obstacle: Option<String>,

@@ -1,6 +1,7 @@
 //! The console as a program uses it: over its sockets.
 
 mod data;
+mod description;
 mod doors;
 mod events;
 mod runs;
