@@ -4,6 +4,7 @@
 //! They run one after the other: each has the machine to itself.
 
 mod alarm;
+mod api;
 mod bad_cases;
 mod chaos;
 mod claim;

@@ -38,9 +38,12 @@ pub fn routes(config: &mut ServiceConfig) {
         .error_handler(|error, _| Problem::bad_request(error).into());
     let query =
         web::QueryConfig::default().error_handler(|error, _| Problem::bad_request(error).into());
+    let path =
+        web::PathConfig::default().error_handler(|error, _| Problem::not_found(error).into());
     let api = web::scope("/api/v1")
         .app_data(json)
         .app_data(query)
+        .app_data(path)
         .service(resource("/info").route(web::get().to(info::info)))
         .service(resource("/openapi.json").route(web::get().to(openapi::openapi)))
         .configure(datasets::routes)

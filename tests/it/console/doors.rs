@@ -149,6 +149,8 @@ fn what_is_too_much_is_refused() {
     );
     assert!(matches!(answer.status, 400 | 415), "{}", answer.text());
     console.request("PATCH", "/runs", &[], b"").problem(405);
+    console.get("/runs/none/samples/-1").problem(404);
+    console.get("/runs/none/samples/1?part=none").problem(400);
 }
 
 #[test]
