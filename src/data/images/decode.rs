@@ -207,6 +207,7 @@ fn open_png(bytes: &[u8]) -> Result<(PngReader<'_>, PictureHeader), PictureProbl
     let mut decoder = png::Decoder::new_with_limits(Cursor::new(bytes), limits);
     decoder.set_transformations(png::Transformations::EXPAND);
     let reader = decoder.read_info().map_err(damaged)?;
+    check_palette(reader.info())?;
     let (height, width) = (reader.info().height as usize, reader.info().width as usize);
     let (color, depth) = reader.output_color_type();
     if depth == png::BitDepth::Sixteen {
@@ -218,6 +219,17 @@ fn open_png(bytes: &[u8]) -> Result<(PngReader<'_>, PictureHeader), PictureProbl
     };
     let header = checked(height, width, channels)?;
     Ok((reader, header))
+}
+
+/// A part of a colour at the end of a palette is one that the decoder panics about.
+fn check_palette(info: &png::Info<'_>) -> Result<(), PictureProblem> {
+    let bytes = info.palette.as_deref().map_or(0, <[u8]>::len);
+    match bytes % 3 {
+        0 => Ok(()),
+        _ => Err(PictureProblem::Damaged(format!(
+            "its palette has {bytes} bytes, and a colour has 3"
+        ))),
+    }
 }
 
 /// The pixels of a PNG file, channels side by side.

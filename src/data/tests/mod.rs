@@ -11,6 +11,7 @@ mod examples;
 mod fetch;
 mod idx;
 mod images;
+mod images_random;
 mod mnist;
 mod npz;
 mod own;
