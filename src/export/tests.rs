@@ -82,6 +82,7 @@ fn metadata() -> Metadata {
     Metadata {
         run: "tiny".to_owned(),
         target: None,
+        columns_sha256: None,
         weights_sha256: "00ff".to_owned(),
         layout: Layout::Keras,
     }

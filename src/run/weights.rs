@@ -7,6 +7,7 @@ use cuttlefish_core::network::digest;
 use ndarray::ArrayD;
 
 use super::{Error, Run, recorded_layers};
+use crate::export::metadata::columns_digest;
 use crate::export::{self, Metadata, ScaledTarget, WeightsFormat};
 use crate::layout::Layout;
 use crate::record::SavedRun;
@@ -66,6 +67,7 @@ impl Run {
             weights_sha256: digest(states.iter().flatten()),
             layout,
             target: scaled_target(&saved),
+            columns_sha256: saved.record.rows.encoder.as_ref().map(columns_digest),
         };
         export::write_file(path, overwrite, format, &tensors, &metadata)?;
         Ok(Exported {
