@@ -3,12 +3,13 @@
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 
-use cuttlefish_core::topology::spec::{CsvSource, DateReading, Missing};
+use cuttlefish_core::topology::spec::{CsvSource, DateReading};
 
 use super::date::{self, DateFormat};
 use super::number::NumberFormat;
 use super::problem::nearest;
-use super::scan::{ColumnScan, Scan};
+use super::readings::TextCell;
+use super::scan::{ColumnScan, Scan, is_dropped};
 use super::table::Table;
 use super::{CsvProblem, MAX_CATEGORIES, MAX_CLASSES, MAX_VALUES};
 use crate::data::encoder::DateFeature;
@@ -77,9 +78,7 @@ pub(super) fn read(table: &Table<'_>, options: &CsvSource) -> Result<Columns, Cs
     }
     let mut builders = builders(&scan, options)?;
     table.for_each(|row| {
-        let drop = options.missing == Missing::DropRow
-            && used.iter().any(|&column| is_missing(row.cell(column)));
-        if !drop {
+        if !is_dropped(row, &used, options) {
             for (builder, &column) in builders.iter_mut().zip(&used) {
                 builder.push(row.cell(column));
             }
@@ -276,7 +275,7 @@ impl CategoryBuilder {
             return Err(CsvProblem::TooManyClasses { column, count });
         }
         if count > 0 {
-            let (line, text) = scan.text.clone().unwrap_or_default();
+            let TextCell { line, text } = scan.text.clone().unwrap_or_default();
             return Err(CsvProblem::TooManyCategories {
                 column,
                 count,

@@ -7,7 +7,7 @@ use jiff::fmt::temporal::Pieces;
 
 /// Formats in which dates are often written, besides that of ISO 8601; those for which days and months can be
 /// mistaken for each other are here both ways.
-const USUAL_FORMATS: [&str; 21] = [
+const USUAL_FORMATS: [&str; 23] = [
     "%d.%m.%Y",
     "%d/%m/%Y",
     "%m/%d/%Y",
@@ -22,8 +22,10 @@ const USUAL_FORMATS: [&str; 21] = [
     "%d-%b-%Y",
     "%d-%b-%y",
     "%b %d, %Y",
+    "%b %d %Y",
     "%d %B %Y",
     "%B %d, %Y",
+    "%B %d %Y",
     "%d. %B %Y",
     "%Y-%m",
     "%m/%Y",

@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::data::file::MAX_BYTES;
 
+use super::suspicion::Suspicion;
 use super::{MAX_CATEGORIES, MAX_CELL, MAX_CLASSES, MAX_COLUMNS, MAX_LINE, MAX_ROWS, MAX_VALUES};
 
 /// A cell.
@@ -257,35 +258,9 @@ pub enum CsvProblem {
         /// Advice.
         hint: String,
     },
-    /// A column of numbers in another format.
-    #[error(
-        "line {line}, column `{column}`: `{text}` is a number in another format, and so are all of its column \
-         (set {hint}, or list it under `categories` or `ignore`)"
-    )]
-    NumbersAsText {
-        /// Line of the first one that is no number as it is.
-        line: u64,
-        /// The column.
-        column: String,
-        /// The cell.
-        text: String,
-        /// The options that make numbers of them.
-        hint: String,
-    },
-    /// A column of dates that nobody said are dates.
-    #[error(
-        "line {line}, column `{column}`: `{text}` is a date, and so are all of its column ({hint})"
-    )]
-    DatesAsText {
-        /// Line of the first one.
-        line: u64,
-        /// The column.
-        column: String,
-        /// The cell.
-        text: String,
-        /// Advice.
-        hint: String,
-    },
+    /// A column of text that hardly is one.
+    #[error(transparent)]
+    Suspicion(#[from] Suspicion),
     /// A name, a number with a slip of the pen.
     #[error(
         "column `{column}` has {count} different values and is not a number throughout: line \

@@ -139,7 +139,7 @@ fn dates_are_pointed_out() {
             &format!("when;y\n{first};0\n{second};1\n"),
             &options(),
             &format!(
-                "line 2, column `when`: `{first}` is a date, and so are all of its column ({hint}, or list it under \
+                "line 2, column `when`: `{first}` is a date, and so are all of its column ({hint}, or list the column under \
                  `categories` or `ignore`)"
             ),
         );
@@ -170,6 +170,16 @@ fn dates_are_pointed_out() {
         "1.2.20",
         "set `dates: [{column: when, format: \"%d.%m.%y\"}]`",
     );
+    check(
+        "Jan 31 2020",
+        "Feb 1 2020",
+        "set `dates: [{column: when, format: \"%b %d %Y\"}]`",
+    );
+    check(
+        "31. January 2020",
+        "1. February 2020",
+        "set `dates: [{column: when, format: \"%d. %B %Y\"}]`",
+    );
     check_problem(
         "x;y\n1;2020-01-31\n2;2020-02-01\n",
         &options(),
@@ -180,7 +190,7 @@ fn dates_are_pointed_out() {
         "day of sale;y\n2020-01-31;0\n2020-02-01;1\n",
         &options(),
         "line 2, column `day of sale`: `2020-01-31` is a date, and so are all of its column (set \
-         `dates: [\"day of sale\"]`, or list it under `categories` or `ignore`)",
+         `dates: [\"day of sale\"]`, or list the column under `categories` or `ignore`)",
     );
     // One word makes it text.
     assert_eq!(

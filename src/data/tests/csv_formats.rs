@@ -52,16 +52,23 @@ fn numbers_are_read_as_people_write_them() {
     let french = with(Decimal::Comma, Some(Thousands::Space));
     assert_eq!(
         numbers(
-            &["1 000,5", "1\u{a0}000", "12\u{202f}345\u{2009}678"],
+            &[
+                "1 000,5",
+                "1\u{a0}000",
+                "12\u{202f}345\u{2009}678",
+                "3\u{2007}000",
+                "\u{2212}1 000"
+            ],
             french
         ),
-        [1000.5, 1000.0, 12_345_678.0]
+        [1000.5, 1000.0, 12_345_678.0, 3000.0, -1000.0]
     );
     let swiss = with(Decimal::Point, Some(Thousands::Apostrophe));
     assert_eq!(
         numbers(&["1'000.50", "2\u{2019}000", "3"], swiss),
         [1000.5, 2000.0, 3.0]
     );
+    assert_eq!(numbers(&["\u{2212}1.5", "2.5"], options()), [-1.5, 2.5]);
 }
 
 #[test]
@@ -78,6 +85,8 @@ fn numbers_of_another_format_are_no_numbers() {
         "1.00",
         "1.2345",
         "12345.678",
+        "0.500",
+        "012.500",
         "1..000",
         ".000",
         "1.000,5,5",
@@ -163,7 +172,7 @@ fn numbers_in_another_format_are_pointed_out() {
             &options(),
             &format!(
                 "line 2, column `x`: `{}` is a number in another format, and so are all of its column (set {hint}, \
-                 or list it under `categories` or `ignore`)",
+                 or list the column under `categories` or `ignore`)",
                 cells[0]
             ),
         );
@@ -186,7 +195,7 @@ fn numbers_in_another_format_are_pointed_out() {
         "x;z;y\n1,000;1,5;0\n2,500;2,25;1\n",
         &options(),
         "line 2, column `x`: `1,000` is a number in another format, and so are all of its column (set \
-         `decimal: \",\"`, or list it under `categories` or `ignore`)",
+         `decimal: \",\"`, or list the column under `categories` or `ignore`)",
     );
     // And the other way round.
     check_problem(
@@ -196,14 +205,15 @@ fn numbers_in_another_format_are_pointed_out() {
             ..options()
         },
         "line 2, column `x`: `1.5` is a number in another format, and so are all of its column (set \
-         `decimal: \".\"`, or list it under `categories` or `ignore`)",
+         `decimal: \".\"`, or list the column under `categories` or `ignore`)",
     );
     // The target too, unless somebody says that it is a class.
     let text = "x;y\n1;5,5\n2;6,5\n";
-    let problem = parse(text.into(), &options()).unwrap_err().to_string();
-    assert!(
-        problem.contains("column `y`: `5,5` is a number in another format"),
-        "{problem}"
+    check_problem(
+        text,
+        &options(),
+        "line 2, column `y`: `5,5` is a number in another format, and so are all of its column (set \
+         `decimal: \",\"`, or set `task: classification`)",
     );
     let task = CsvTask::Classification;
     assert_eq!(

@@ -5,6 +5,7 @@ mod csv_dates;
 mod csv_formats;
 mod csv_problems;
 mod csv_random;
+mod csv_suspects;
 mod digits;
 mod encode;
 mod examples;
