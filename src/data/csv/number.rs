@@ -22,6 +22,11 @@ impl From<TableFormat> for NumberFormat {
 }
 
 impl NumberFormat {
+    /// The character between whole and fraction.
+    pub fn decimal(self) -> Decimal {
+        self.decimal
+    }
+
     /// Every format, the simplest first.
     pub fn all() -> impl Iterator<Item = Self> {
         let thousands = [None].into_iter().chain(Thousands::ALL.map(Some));

@@ -36,13 +36,19 @@ pub enum CsvProblem {
     NoRows,
     /// Not UTF-8.
     #[error(
-        "line {line}: not UTF-8 (set `encoding`, to `{found}` for example; compressed files must be unpacked)"
+        "line {line}: not UTF-8 (set `encoding`, to `windows-1252` for example; compressed files must be unpacked)"
     )]
     Encoding {
         /// Line of the first wrong byte.
         line: u64,
-        /// An encoding that it may be.
-        found: &'static str,
+    },
+    /// Bytes that another encoding begins with.
+    #[error("it begins as text in {found} does, and not in {encoding} (set `encoding: {found}`)")]
+    Sign {
+        /// The encoding that it seems to have.
+        found: String,
+        /// The encoding that it should have.
+        encoding: String,
     },
     /// Not of the encoding that the topology file names.
     #[error("line {line}: not {encoding} (set another `encoding`)")]

@@ -94,6 +94,31 @@ fn dates_become_the_numbers_of_the_calendar() {
     assert_eq!(afternoon, [13.5, 1.5]);
 }
 
+/// 32 bits would round a time of day of this century to three minutes.
+#[test]
+fn minutes_of_a_day_are_not_rounded() {
+    let rows = (0..60).map(|minute| format!("2026-01-01 12:{minute:02};{}\n", minute % 2));
+    let text = "when;y\n".to_owned() + &rows.collect::<String>();
+    let source = CsvSource {
+        test_split: 0.0,
+        validation_split: 0.0,
+        ..dates("when", None, &[DatePart::Days])
+    };
+    let (dataset, _) = read(&text, &source);
+    let values = floats(&dataset);
+    let step = (values[59] - values[0]) / 59.0;
+    for pair in values.windows(2) {
+        assert!((pair[1] - pair[0] - step).abs() < 1e-4, "{pair:?} {step}");
+    }
+    // A moment that is always the same says nothing.
+    let text = "when;y\n".to_owned() + &"2026-01-01 12:07:13;a\n2026-01-01 12:07:13;b\n".repeat(30);
+    assert!(
+        floats(&read(&text, &source).0)
+            .iter()
+            .all(|&value| value == 0.0)
+    );
+}
+
 #[test]
 fn missing_dates_are_filled_in_like_numbers() {
     let text = "when,y\n2020-01-01,a\n,b\n2020-01-03,a\n";

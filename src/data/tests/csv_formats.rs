@@ -161,6 +161,19 @@ fn an_encoder_of_an_earlier_version_is_read() {
 }
 
 #[test]
+fn a_decimal_comma_is_no_delimiter_where_there_is_another() {
+    let text = "Betrag, EUR;Menge\n0,5;1,5\n1,5;2,5\n2,5;1,5\n";
+    let options = CsvSource {
+        target: "Menge".to_owned(),
+        decimal: Decimal::Comma,
+        ..options()
+    };
+    assert_eq!(read(text, &options).0.feature_names, ["Betrag, EUR"]);
+    let text = "x,Menge\n\"0,5\",1\n\"1,5\",2\n";
+    assert_eq!(read(text, &options).0.feature_names, ["x"]);
+}
+
+#[test]
 fn numbers_in_another_format_are_pointed_out() {
     let check = |cells: &[&str], hint: &str| {
         let mut text = "x;y\n".to_owned();
@@ -271,8 +284,30 @@ fn text_of_other_encodings_is_read() {
     );
     assert_eq!(
         problem(&utf16(text, u16::to_le_bytes), TextEncoding::Utf8),
-        "line 1: not UTF-8 (set `encoding`, to `utf-16le` for example; compressed files must be unpacked)"
+        "it begins as text in utf-16le does, and not in utf-8 (set `encoding: utf-16le`)"
     );
+    assert_eq!(
+        problem(&utf16(text, u16::to_be_bytes), TextEncoding::Utf16Le),
+        "it begins as text in utf-16be does, and not in utf-16le (set `encoding: utf-16be`)"
+    );
+    // Without a mark, by its zeros.
+    assert_eq!(
+        problem(
+            &utf16("x,y\n1,a\n2,b\n", u16::to_be_bytes)[2..],
+            TextEncoding::Latin1
+        ),
+        "it begins as text in utf-16be does, and not in latin-1 (set `encoding: utf-16be`)"
+    );
+    // The mark of UTF-8 before text of UTF-8, and of another encoding.
+    assert_eq!(
+        problem(
+            "\u{feff}größe,y\n1,a\n2,b\n".as_bytes(),
+            TextEncoding::Latin1
+        ),
+        "it begins as text in utf-8 does, and not in latin-1 (set `encoding: utf-8`)"
+    );
+    let bytes = b"\xef\xbb\xbfstra\xdfe,y\n1,a\n2,b\n";
+    assert_eq!(names(bytes, TextEncoding::Latin1), ["straße"]);
     assert_eq!(
         problem(b"x,y\n1,\xff\xff\n", TextEncoding::ShiftJis),
         "line 2: not shift_jis (set another `encoding`)"
