@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use cuttlefish_core::topology::spec::{ColorMode, Data, DataFormat};
+use cuttlefish_core::topology::spec::{Data, DataFormat};
 
 use super::array::Numbers;
 use super::csv::Lines;
@@ -96,11 +96,11 @@ fn pictures(path: &Path, form: &PictureForm<'_>) -> Result<PictureRows, Error> {
         size: (height, width),
         channels: form.features / (height * width).max(1),
     };
-    let mode: Option<ColorMode> = match form.data {
-        Data::Images(source) => source.color_mode,
+    let source = match form.data {
+        Data::Images(source) => Some(source),
         _ => None,
     };
-    let pictures = images::read(path, expected, mode)?;
+    let pictures = images::read(path, expected, source)?;
     // The largest byte of a picture is 1, whatever the largest number of the training data was.
     let values = pictures
         .pixels

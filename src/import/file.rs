@@ -116,7 +116,7 @@ fn read_npz(file: &[u8]) -> Result<Tensors, Error> {
             format: "a file of `torch.save`",
             instead: "safetensors.torch.save_file(model.state_dict(), \"w.safetensors\")",
         },
-        NpzProblem::NoArray(name) if name.ends_with(".h5") || name == "config.json" => {
+        NpzProblem::NoArray(name) if name.ends_with(".h5") || name == "config.json" || name == "metadata.json" => {
             Error::Foreign {
                 format: "a file of Keras's `model.save`",
                 instead: "numpy.savez(\"w.npz\", **{f\"{l.name}/{v.name}\": v for l in model.layers for v in l.weights})",

@@ -61,22 +61,26 @@ pub enum PictureProblem {
         expected: (usize, usize),
     },
     /// Other channels than those that the others have.
-    #[error("it is {}, and has to be {} (write `color_mode: rgb` or `color_mode: grayscale`, and it is converted)", color_word(*found), color_word(*expected))]
+    #[error("it {}, and has to {} ({advice})", color_words(*found, ["is", "has"]), color_words(*expected, ["be", "have"]))]
     Channels {
         /// Number of its channels.
         found: usize,
         /// Number of channels that it has to have.
         expected: usize,
+        /// Advice.
+        advice: &'static str,
     },
     /// The file cannot be read.
     #[error("{0}")]
     File(String),
 }
 
-fn color_word(channels: usize) -> &'static str {
+/// Colours in words, behind the right form of "be" or "have".
+fn color_words(channels: usize, [be, have]: [&str; 2]) -> String {
     match channels {
-        1 => "grayscale",
-        _ => "RGB",
+        1 => format!("{be} grayscale"),
+        3 => format!("{be} RGB"),
+        _ => format!("{have} {channels} channels"),
     }
 }
 
@@ -144,6 +148,7 @@ pub fn decode(
         return Err(PictureProblem::Channels {
             found: header.channels,
             expected: expected.channels,
+            advice: "convert it, or leave it out",
         });
     }
     let decoded = match bytes.starts_with(PNG) {

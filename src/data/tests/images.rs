@@ -8,7 +8,8 @@ use cuttlefish_core::data::{Dataset, Labels, Task, Values};
 use cuttlefish_core::topology::spec::{ColorMode, Data, ImagesSource};
 use serde::Deserialize;
 
-use crate::data::images::decode::{decode, header};
+use crate::data::images;
+use crate::data::images::decode::{PictureHeader, decode, header};
 use crate::data::load;
 
 /// Files of `tests/own`.
@@ -237,6 +238,12 @@ fn a_directory_of_its_own_tests() {
     let dataset = read(dir.path(), test_path("new")).unwrap();
     assert_eq!(dataset.split.test, [5]);
     assert_eq!(dataset.split.train.len(), 5);
+    put(dir.path(), "new/dog/notes.txt", b"text");
+    let problem = read(dir.path(), test_path("new")).unwrap_err();
+    let new = dir.path().join("new").display().to_string();
+    let expected = format!("read `{new}`: 1 file in it cannot be used:");
+    assert!(problem.starts_with(&expected), "{problem}");
+    fs::remove_file(dir.path().join("new/dog/notes.txt")).unwrap();
     put(dir.path(), "new/cow/x.png", &png(1, 2, &[6, 7]));
     let problem = read(dir.path(), test_path("new")).unwrap_err();
     assert!(
@@ -274,6 +281,16 @@ fn a_size_or_a_colour_that_is_asked_for_is_what_pictures_have_to_have() {
     let problem = read(dir.path(), |_| {}).unwrap_err();
     assert!(
         problem.contains("it is RGB, and has to be grayscale (write `color_mode"),
+        "{problem}"
+    );
+    let header = PictureHeader {
+        size: (10, 17),
+        channels: 4,
+    };
+    let pictures = images::read(&dir.path().join("pets/dog"), header, None);
+    let problem = pictures.unwrap_err().to_string();
+    assert!(
+        problem.ends_with("it is RGB, and has to have 4 channels (convert it, or leave it out)"),
         "{problem}"
     );
     let dataset = read(dir.path(), |source| {
