@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 
 use crate::data::encoder::Encoder;
 use crate::layout::Layout;
+use crate::layout::constants::Constants;
 
 /// Key of the digest, which every file has that is written here.
 pub const WEIGHTS_SHA256: &str = "weights_sha256";
@@ -18,6 +19,10 @@ pub const TARGET_OFFSET: &str = "target_offset";
 pub const TARGET_SCALE: &str = "target_scale";
 /// Key of the digest of a table's encoder.
 pub const COLUMNS_SHA256: &str = "columns_sha256";
+/// Key of what each batch normalization adds to the variance, in the order of the layers.
+pub const EPSILONS: &str = "batch_normalization_epsilon";
+/// Key of the slope of `leaky_relu` below 0.
+pub const LEAKY_RELU_SLOPE: &str = "leaky_relu_slope";
 
 /// Layouts in words, for whoever reads the file's header.
 const KERAS: &str = "<layer>/kernel is [fan_in, units], of a convolution [height, width, channels, filters], <layer>/bias is [units], as in Keras";
@@ -36,6 +41,8 @@ pub struct Metadata {
     pub target: Option<ScaledTarget>,
     /// Digest of how the columns of a table become features; None where the network takes no table.
     pub columns_sha256: Option<String>,
+    /// Numbers that no tensor has.
+    pub constants: Constants,
 }
 
 /// Digest of how the columns of a table become features, in hexadecimal.
@@ -85,6 +92,14 @@ impl Metadata {
         }
         if let Some(digest) = &self.columns_sha256 {
             texts.insert(COLUMNS_SHA256, digest.clone());
+        }
+        let epsilons = self.constants.epsilons.iter();
+        let epsilons: Vec<String> = epsilons.map(|(_, number)| number.to_string()).collect();
+        if !epsilons.is_empty() {
+            texts.insert(EPSILONS, epsilons.join(", "));
+        }
+        if let Some(slope) = self.constants.leaky_relu_slope {
+            texts.insert(LEAKY_RELU_SLOPE, slope.to_string());
         }
         texts
     }

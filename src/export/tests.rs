@@ -9,6 +9,7 @@ use ndarray::{Array1, Array2, array};
 use ndarray_npy::NpzReader;
 
 use super::*;
+use crate::layout::constants::Constants;
 
 fn layer(name: &str, fan_in: usize, units: usize, use_bias: bool) -> Layer {
     Layer {
@@ -83,6 +84,7 @@ fn metadata() -> Metadata {
         run: "tiny".to_owned(),
         target: None,
         columns_sha256: None,
+        constants: Constants::default(),
         weights_sha256: "00ff".to_owned(),
         layout: Layout::Keras,
     }

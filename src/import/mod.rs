@@ -5,11 +5,13 @@
 //! |---|---|
 //! | [`file`] | tensors of a file |
 //! | `names` | the names that PyTorch's modules have there |
+//! | `constants` | numbers that no tensor has |
 //! | `target` | from the scale on which weights answer to that of the run |
 //! | [`begin`] | a run that begins with weights |
 //! | [`error`] | errors of an import |
 
 pub mod begin;
+mod constants;
 pub mod error;
 pub mod file;
 mod names;
@@ -30,8 +32,6 @@ use crate::data::encoder::Encoder;
 use crate::export::metadata::{COLUMNS_SHA256, columns_digest};
 use crate::layout::{Contents, Layout, TensorPlace};
 
-/// Number that PyTorch adds to the variance of a batch normalization by default.
-const TORCH_EPSILON: f32 = 1e-5;
 /// Last part of the name of PyTorch's count of batches, which no state of a neuron needs.
 const TORCH_COUNT: &str = "num_batches_tracked";
 
@@ -78,8 +78,8 @@ pub fn import(
     let mut places = layout.places(graph, layers);
     if layout == Layout::Torch {
         names::as_in_file(&mut places, graph, layers, tensors);
-        notes.extend(epsilon_notes(graph));
     }
+    notes.extend(constants::notes(graph, layout, &tensors.metadata));
     let mut states = initial(graph);
     for place in &places {
         put(place, tensors, &mut states[place.layer])?;
@@ -203,20 +203,6 @@ fn put(place: &TensorPlace, tensors: &Tensors, neurons: &mut [NeuronState]) -> R
     }
     place.scatter(numbers, neurons);
     Ok(())
-}
-
-/// Batch normalizations that add another number to the variance than PyTorch's do by default: no tensor says.
-fn epsilon_notes(graph: &Graph) -> Vec<String> {
-    let normalizations = graph.layers.iter().filter_map(|l| l.normalization.as_ref());
-    let others = normalizations.filter(|n| n.epsilon != TORCH_EPSILON);
-    let note = |n: &cuttlefish_core::topology::Normalization| {
-        format!(
-            "batch normalization `{}` adds {} to the variance, and PyTorch's adds {TORCH_EPSILON:e} by default \
-             (write `epsilon: 1e-5` if that was so)",
-            n.name, n.epsilon
-        )
-    };
-    others.map(note).collect()
 }
 
 /// Types that the numbers of used tensors were converted from.

@@ -6,8 +6,9 @@ use std::path::Path;
 
 use cuttlefish::import::{self, Error, FileTensor, ImportOptions, Imported, Tensors};
 use cuttlefish::layout::Layout;
+use cuttlefish::layout::constants::Constants;
 use cuttlefish::{export, layers};
-use cuttlefish_core::math::{Inputs, Panels};
+use cuttlefish_core::math::{Activation, Inputs, Panels};
 use cuttlefish_core::network::Network;
 use cuttlefish_core::topology::{self, DataShape, Graph, Grouping, TaskShape};
 use ndarray::Array2;
@@ -269,6 +270,42 @@ fn what_no_tensor_says_is_noted_or_refused() {
         note.starts_with("batch normalization `normal` adds 0.001 to the variance"),
         "{note}"
     );
+    // A file that says so needs no guess.
+    let mut said = IMAGES.tensors();
+    let mut say = |epsilon: &str| {
+        let key = "batch_normalization_epsilon".to_owned();
+        said.metadata.insert(key, epsilon.to_owned());
+        import::import(&other, &layers, &said, AS_NAMED)
+            .unwrap()
+            .notes
+    };
+    assert_eq!(say("0.001, 0.00001").len(), 1);
+    let notes = say("0.1, 0.00001");
+    assert!(
+        notes[1].ends_with("and that of the file's network added 0.1 (write `epsilon: 0.1`)"),
+        "{notes:?}"
+    );
+    let mut other = graph.clone();
+    other.layers[0].activation = Activation::LeakyRelu;
+    let notes = import::import(&other, &layers, &IMAGES.tensors(), AS_NAMED)
+        .unwrap()
+        .notes;
+    assert!(
+        notes[1].starts_with(
+            "`leaky_relu` has the slope 0.2 below 0, and PyTorch's has 0.01 by default ("
+        ),
+        "{notes:?}"
+    );
+    other.layers[0].normalization.as_mut().unwrap().epsilon = 1e-3;
+    assert_eq!(
+        Constants::of(&other).torch_notes(),
+        [
+            "batch normalization `normal` adds 0.001 to the variance, and PyTorch's adds 1e-5 by default (build it \
+             with `eps=0.001`)",
+            "`leaky_relu` has the slope 0.2 below 0, and PyTorch's has 0.01 by default (build it with \
+             `negative_slope=0.2`)"
+        ]
+    );
     let mut other = graph.clone();
     other.layers[0].normalization.as_mut().unwrap().center = false;
     let error = import::import(&other, &layers, &IMAGES.tensors(), AS_NAMED)
@@ -326,6 +363,18 @@ fn a_file_that_does_not_fit_is_named_with_what_would() {
         refusal(b"\x89HDF\r\n\x1a\n").contains("an HDF5 file (write the tensors with `numpy.savez")
     );
     assert!(refusal(b"PK\x03\x04").contains("the archive is damaged"));
+    // As `model.save` of Keras writes them, in the order of its files.
+    let mut archive = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    for name in ["metadata.json", "config.json", "model.weights.h5"] {
+        let stored = zip::write::SimpleFileOptions::default()
+            .compression_method(zip::CompressionMethod::Stored);
+        archive.start_file(name, stored).unwrap();
+    }
+    let archive = archive.finish().unwrap().into_inner();
+    assert!(
+        refusal(&archive)
+            .contains("it is a file of Keras's `model.save` (write the tensors with `numpy.savez"),
+    );
 }
 
 proptest! {
