@@ -266,7 +266,7 @@ pub enum CsvProblem {
     },
     /// A column of text that hardly is one.
     #[error(transparent)]
-    Suspicion(#[from] Suspicion),
+    Suspicion(#[from] Box<Suspicion>),
     /// A name, a number with a slip of the pen.
     #[error(
         "column `{column}` has {count} different values and is not a number throughout: line \

@@ -1,5 +1,10 @@
 //! Readings of a column of text: the formats by which its cells are numbers or dates, and the cells that are not.
 
+use std::collections::HashSet;
+
+/// Texts that no format reads which are remembered: more than a column of names may have.
+const MAX_REMEMBERED: usize = 128;
+
 /// A cell, and where it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TextCell {
@@ -14,6 +19,8 @@ pub(super) struct Readings<F> {
     reads: fn(F, &str) -> bool,
     /// Every format, the last one that has been found by itself in front.
     formats: Vec<F>,
+    /// Texts that none of them reads.
+    unreadable: HashSet<String>,
     /// Formats by which all cells so far can be read that can be read at all.
     pub common: Vec<F>,
     /// Number of cells that can be read by some format.
@@ -37,6 +44,7 @@ impl<F: Copy> Readings<F> {
         Self {
             reads,
             common: formats.clone(),
+            unreadable: HashSet::new(),
             formats,
             fitting: 0,
             misfits: 0,
@@ -74,17 +82,25 @@ impl<F: Copy> Readings<F> {
 
     fn can_read(&mut self, text: &str) -> bool {
         // Neither numbers nor dates are without one.
-        if !text.bytes().any(|byte| byte.is_ascii_digit()) {
+        let has_digit = text.bytes().any(|byte| byte.is_ascii_digit());
+        if !has_digit || self.unreadable.contains(text) {
             return false;
         }
         let reads = |format: &F| (self.reads)(*format, text);
         if self.common.iter().any(reads) {
             return true;
         }
-        let found = self.formats.iter().position(reads);
-        if let Some(at) = found {
-            self.formats.swap(0, at);
+        match self.formats.iter().position(reads) {
+            Some(at) => {
+                self.formats.swap(0, at);
+                true
+            }
+            None => {
+                if self.unreadable.len() < MAX_REMEMBERED {
+                    self.unreadable.insert(text.to_owned());
+                }
+                false
+            }
         }
-        found.is_some()
     }
 }

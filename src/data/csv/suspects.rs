@@ -78,7 +78,7 @@ pub(super) fn check(
         .find_map(in_format)
         .or_else(|| suspects.iter().find_map(|s| s.date_problem(name(s))))
         .or_else(|| suspects.iter().find_map(|s| s.cell_problem(name(s))));
-    problem.map_or(Ok(()), |problem| Err(problem.into()))
+    problem.map_or(Ok(()), |problem| Err(Box::new(problem).into()))
 }
 
 /// The columns of text that nobody said are names.

@@ -73,7 +73,7 @@ fn one_wrong_cell_does_not_make_classes_of_numbers_or_dates() {
 
 #[test]
 fn numbers_and_dates_of_several_formats_are_told_apart() {
-    let decimals = |row: usize| format!("{row}{}5", if row % 2 == 0 { '.' } else { ',' });
+    let decimals = |row: usize| format!("{row}{}5", if row.is_multiple_of(2) { '.' } else { ',' });
     check_problem(
         &table((0..90).map(decimals)),
         &options(),

@@ -49,7 +49,7 @@ fn right_answers_that_are_numbers_are_scaled_as_the_file_says() {
         &with_data("{source: npz, path: a.npz, target_scaling: min_max}"),
         &DIGITS,
         &[
-            "2:42: data.target_scaling: the target is a class, which has no scale (leave it out, or give right answers that are floating-point numbers)",
+            "2:50: data.target_scaling: the target is a class, which has no scale (leave it out, or give right answers that are floating-point numbers)",
         ],
     );
 }
