@@ -79,6 +79,9 @@ pub async fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
         exported.tensors,
         args.output.display()
     ));
+    for note in &exported.notes {
+        tell(format_args!("note: {note}"));
+    }
     if let Some(target) = exported.target {
         tell(format_args!(
             "the network was trained on a scaled target: {}",

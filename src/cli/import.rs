@@ -78,6 +78,7 @@ pub async fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
     let prepared = PreparedRun::from_topology(&request, config).await?;
     let record = &prepared.workload.record;
     let layers = recorded_layers(prepared.dir.name(), record)?;
+    let table_note = import::table_note(record.rows.encoder.as_ref(), &tensors);
     let import_options = ImportOptions {
         layout: args.layout.map(Into::into),
         ignore_extra: args.ignore_extra,
@@ -89,7 +90,7 @@ pub async fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
         notes = imported.notes;
         Ok(imported.states)
     })?;
-    for note in notes {
+    for note in notes.into_iter().chain(table_note) {
         tell(format_args!("note: {note}"));
     }
     let options = options(target, false, &args.services, &args.ecs, config)?;

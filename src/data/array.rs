@@ -198,8 +198,11 @@ impl Array {
     }
 }
 
-/// Dimensions in words: `3 x 28 x 28`.
+/// Dimensions in words: `3 x 28 x 28`, and `()` as NumPy has it for a single number.
 pub fn dims_words(dims: &[usize]) -> String {
+    if dims.is_empty() {
+        return "()".to_owned();
+    }
     let dims: Vec<String> = dims.iter().map(usize::to_string).collect();
     dims.join(" x ")
 }

@@ -39,6 +39,12 @@ pub enum NpzProblem {
     /// A member of the archive that is no array.
     #[error("`{0}` in it is no array (write it with `numpy.savez`)")]
     NoArray(String),
+    /// One array, where several are needed.
+    #[error(
+        "it is an npy file, which has one array (write rows and right answers into one file with \
+         `numpy.savez(\"data.npz\", x=x, y=y)`)"
+    )]
+    OneArray,
     /// No array of this name.
     #[error("it has no array `{name}`, only {} ({hint})", quoted(found))]
     Absent {
@@ -71,7 +77,13 @@ pub enum NpyProblem {
     /// The description of the array cannot be understood.
     #[error("its header is damaged: {0} (write it anew with `numpy.save`)")]
     Header(&'static str),
-    /// Objects, text or numbers that are no ordinary ones.
+    /// Text or objects, as of names of classes.
+    #[error(
+        "its type `{0}` is text or objects (number names of classes with `numpy.unique(y, return_inverse=True)[1]`, \
+         and convert numbers with `.astype(\"float32\")`)"
+    )]
+    Text(String),
+    /// Numbers that are no ordinary ones.
     #[error(
         "its type `{0}` is not read (convert it with `.astype(\"float32\")` or another type of numbers)"
     )]
@@ -150,6 +162,11 @@ impl<'a> Archive<'a> {
     /// Names of the arrays, in the order of the file.
     pub fn names(&self) -> &[String] {
         &self.names
+    }
+
+    /// True for an npy file, whose array has no name.
+    pub fn is_npy(&self) -> bool {
+        matches!(self.body, ArchiveBody::Npy(_))
     }
 
     /// True if there is an array of this name.
@@ -310,6 +327,9 @@ fn element_of(value: &str) -> Result<(ElementType, ByteOrder), NpyProblem> {
         Some('>') => ByteOrder::Big,
         _ => return Err(NpyProblem::Type(text.to_owned())),
     };
+    if text[1..].starts_with(['U', 'S', 'O']) {
+        return Err(NpyProblem::Text(text.to_owned()));
+    }
     let element = match &text[1..] {
         "b1" => ElementType::Bool,
         "u1" => ElementType::U8,

@@ -58,7 +58,7 @@ const NEW_ROWS: [&str; 3] = ["x", TEST_ROWS, "x_train"];
 pub fn load_npz(source: &NpzSource, base_dir: &Path) -> Result<Dataset, Error> {
     let path = base_dir.join(&source.path);
     let bytes = read_file(&path)?;
-    let mut file = NumpyFile::open(&path, &bytes)?;
+    let mut file = NumpyFile::open_several(&path, &bytes)?;
     let rows = file.find(source.x.as_deref(), &ROWS);
     let answers = file.find(source.y.as_deref(), &ANSWERS);
     let examples = Examples {
@@ -97,7 +97,7 @@ pub fn new_rows(
 /// Arrays of a file that tests: of the names that they have in the other file, or of Keras's.
 fn test_file(path: &Path, rows: &str, answers: &str) -> Result<Examples, Error> {
     let bytes = read_file(path)?;
-    let mut file = NumpyFile::open(path, &bytes)?;
+    let mut file = NumpyFile::open_several(path, &bytes)?;
     let rows = file.find(None, &[rows, TEST_ROWS]);
     let answers = file.find(None, &[answers, TEST_ANSWERS]);
     let hint = "arrays that test have the names that the others have";
@@ -117,6 +117,15 @@ impl<'a> NumpyFile<'a> {
     fn open(path: &'a Path, bytes: &'a [u8]) -> Result<Self, Error> {
         let archive = Archive::open(bytes).map_err(|problem| error(path, problem))?;
         Ok(Self { path, archive })
+    }
+
+    /// A file that has arrays with names.
+    fn open_several(path: &'a Path, bytes: &'a [u8]) -> Result<Self, Error> {
+        let file = Self::open(path, bytes)?;
+        match file.archive.is_npy() {
+            true => Err(error(path, NpzProblem::OneArray)),
+            false => Ok(file),
+        }
     }
 
     /// The name that was given, or else the first of the usual ones that there is.

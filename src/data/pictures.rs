@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use cuttlefish_core::topology::spec::{ColorMode, Data, DataFormat};
+use cuttlefish_core::topology::spec::{Data, DataFormat};
 
 use super::array::Numbers;
 use super::csv::Lines;
@@ -38,8 +38,8 @@ pub struct PictureRows {
 
 /// The rows in `path`.
 ///
-/// A file is known by its first bytes, gzipped or not. In a CSV file a first line that is not
-/// made of numbers is taken for a header.
+/// A file is known by its first bytes, gzipped or not. In a CSV file a first line without a number is taken for
+/// a header.
 ///
 /// # Errors
 /// Says what the network takes.
@@ -96,11 +96,11 @@ fn pictures(path: &Path, form: &PictureForm<'_>) -> Result<PictureRows, Error> {
         size: (height, width),
         channels: form.features / (height * width).max(1),
     };
-    let mode: Option<ColorMode> = match form.data {
-        Data::Images(source) => source.color_mode,
+    let source = match form.data {
+        Data::Images(source) => Some(source),
         _ => None,
     };
-    let pictures = images::read(path, expected, mode)?;
+    let pictures = images::read(path, expected, source)?;
     // The largest byte of a picture is 1, whatever the largest number of the training data was.
     let values = pictures
         .pixels
@@ -157,11 +157,13 @@ fn array_rows(
 }
 
 fn table(bytes: &[u8], features: usize, scale: f32) -> Result<PictureRows, String> {
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let mut reader = csv::ReaderBuilder::new()
         .has_headers(false)
         .flexible(true)
         .trim(csv::Trim::All)
         .from_reader(bytes);
+    let number = |cell: &str| cell.parse::<f32>().ok().filter(|v| v.is_finite());
     let (mut values, mut lines) = (Vec::new(), Vec::new());
     let mut text = Lines::new(bytes);
     for (index, record) in reader.records().enumerate() {
@@ -174,22 +176,19 @@ fn table(bytes: &[u8], features: usize, scale: f32) -> Result<PictureRows, Strin
                 record.len()
             ));
         }
-        let pixels: Result<Vec<f32>, &str> = record
-            .iter()
-            .map(|cell| {
-                cell.parse::<f32>()
-                    .ok()
-                    .filter(|v| v.is_finite())
-                    .ok_or(cell)
-            })
-            .collect();
+        let pixels: Result<Vec<f32>, &str> =
+            record.iter().map(|cell| number(cell).ok_or(cell)).collect();
         match pixels {
             Ok(pixels) => {
                 values.extend(pixels.iter().map(|pixel| pixel * scale));
                 lines.push(line);
             }
-            Err(_) if index == 0 => {}
-            Err(cell) => return Err(format!("line {line}: `{cell}` is not a number")),
+            Err(_) if index == 0 && record.iter().all(|cell| number(cell).is_none()) => {}
+            Err(cell) => {
+                return Err(format!(
+                    "line {line}: `{cell}` is not a number (correct it, or leave the row out; a header has no numbers)"
+                ));
+            }
         }
         if values.len() > MAX_VALUES {
             return Err(format!("it has more than {MAX_VALUES} numbers, the limit"));
@@ -223,6 +222,8 @@ mod tests {
             pictures(&[0.5, 1.0, 1.5, 2.0], &[2, 4])
         );
         assert_eq!(table(b"1,2\n", 2, 1.0), pictures(&[1.0, 2.0], &[1]));
+        let marked = b"\xef\xbb\xbf1,2\n";
+        assert_eq!(table(marked, 2, 1.0), pictures(&[1.0, 2.0], &[1]));
     }
 
     #[test]
@@ -233,6 +234,14 @@ mod tests {
             problem(b"1,2\n1\n"),
             "line 2 has 1 columns, the network takes 2"
         );
-        assert_eq!(problem(b"1,2\n1,inf\n"), "line 2: `inf` is not a number");
+        let not_a_number = |line, cell| {
+            format!(
+                "line {line}: `{cell}` is not a number (correct it, or leave the row out; a header has no numbers)"
+            )
+        };
+        assert_eq!(problem(b"1,2\n1,inf\n"), not_a_number(2, "inf"));
+        // The first line is none of names if there is a number in it.
+        assert_eq!(problem(b"nan,2\n1,2\n"), not_a_number(1, "nan"));
+        assert_eq!(problem(b"1,\n1,2\n"), not_a_number(1, ""));
     }
 }

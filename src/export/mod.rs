@@ -5,17 +5,18 @@
 
 pub mod error;
 pub mod file;
+pub mod metadata;
 pub mod npz;
 pub mod safetensors;
 
 use std::path::Path;
 
-use cuttlefish_core::data::TargetScale;
 use cuttlefish_core::layers::LayerSpec;
 use cuttlefish_core::protocol::NeuronState;
 use cuttlefish_core::topology::{Graph, Layer};
 
 pub use error::Error;
+pub use metadata::{Metadata, ScaledTarget};
 
 use crate::layout::Layout;
 
@@ -30,36 +31,6 @@ pub struct Tensor {
     pub shape: Vec<usize>,
     /// The numbers, the last dimension varying fastest.
     pub data: Vec<f32>,
-}
-
-/// Metadata of a file, where the format has a place for it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Metadata {
-    /// Name of the run.
-    pub run: String,
-    /// The run's digest, in hexadecimal.
-    pub weights_sha256: String,
-    /// Layout of the tensors.
-    pub layout: Layout,
-    /// Scaled target that the network answers with; None where its answers are in the target's unit, or classes.
-    pub target: Option<ScaledTarget>,
-}
-
-/// A target whose scaled values a network answers with.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ScaledTarget {
-    /// Name of the target.
-    pub name: String,
-    /// Its scaling.
-    pub scale: TargetScale,
-}
-
-impl ScaledTarget {
-    /// The formula from what the last layer answers to the target.
-    pub fn formula(&self) -> String {
-        let TargetScale { offset, scale } = self.scale;
-        format!("{} = {offset} + {scale} * output", self.name)
-    }
 }
 
 /// A format of files of tensors.

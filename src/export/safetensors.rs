@@ -8,13 +8,9 @@ use std::io::{Seek, Write};
 use serde_json::{Map, Value, json};
 
 use super::{Error, Metadata, Tensor};
-use crate::layout::Layout;
 
 /// The header is padded to a multiple of this, so that a mapped file's numbers are aligned.
 const ALIGNMENT: usize = 8;
-/// Layouts in words, for whoever reads the file's header.
-const KERAS: &str = "<layer>/kernel is [fan_in, units], of a convolution [height, width, channels, filters], <layer>/bias is [units], as in Keras";
-const TORCH: &str = "<module>.weight is [units, fan_in], of a convolution [filters, channels, height, width], <module>.bias is [units], as in a torch.nn.Sequential of the same layers";
 
 /// Writes tensors in safetensors format.
 pub fn write<W: Write + Seek>(
@@ -38,26 +34,7 @@ pub fn write<W: Write + Seek>(
 /// Type, shape and place of each tensor.
 fn header(tensors: &[Tensor], metadata: &Metadata) -> Value {
     let mut header = Map::new();
-    let (format, layout) = match metadata.layout {
-        Layout::Keras => ("cuttlefish", KERAS),
-        // The word that PyTorch's programs look for.
-        Layout::Torch => ("pt", TORCH),
-    };
-    let mut about = json!({
-        "format": format,
-        "layout": layout,
-        "run": metadata.run,
-        "version": env!("CARGO_PKG_VERSION"),
-        "weights_sha256": metadata.weights_sha256,
-    });
-    if let Some(target) = &metadata.target {
-        // All values are text in this format.
-        about["target"] = json!(target.name);
-        about["target_offset"] = json!(target.scale.offset.to_string());
-        about["target_scale"] = json!(target.scale.scale.to_string());
-        about["target_formula"] = json!(target.formula());
-    }
-    header.insert("__metadata__".to_owned(), about);
+    header.insert("__metadata__".to_owned(), json!(metadata.texts()));
     let mut start = 0;
     for tensor in tensors {
         let end = start + size_of_val(tensor.data.as_slice());

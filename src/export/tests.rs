@@ -9,6 +9,7 @@ use ndarray::{Array1, Array2, array};
 use ndarray_npy::NpzReader;
 
 use super::*;
+use crate::layout::constants::Constants;
 
 fn layer(name: &str, fan_in: usize, units: usize, use_bias: bool) -> Layer {
     Layer {
@@ -82,6 +83,8 @@ fn metadata() -> Metadata {
     Metadata {
         run: "tiny".to_owned(),
         target: None,
+        columns_sha256: None,
+        constants: Constants::default(),
         weights_sha256: "00ff".to_owned(),
         layout: Layout::Keras,
     }

@@ -85,6 +85,27 @@ pub enum Error {
         /// Key of the topology that says that they are learned.
         key: &'static str,
     },
+    /// A target that is scaled otherwise than that of the run.
+    #[error(
+        "use the weights: `{file}`, and in the run `{run}` (only a dense last layer that is linear and has a bias is \
+         converted; use a topology and data with the target that they were trained on)"
+    )]
+    Target {
+        /// Formula of the file's target.
+        file: String,
+        /// Formula of the run's.
+        run: String,
+    },
+    /// Metadata that are not what `export` writes.
+    #[error("read the tensors: the metadata say `{key}: {text}` (it has to be {expected})")]
+    Metadata {
+        /// The key.
+        key: &'static str,
+        /// Its text.
+        text: String,
+        /// What it has to be.
+        expected: &'static str,
+    },
     /// The store.
     #[error("write the weights: {0}")]
     Store(#[from] store::Error),

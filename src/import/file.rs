@@ -12,9 +12,14 @@ use crate::data::npz::{self, Archive, NpzProblem};
 /// The largest number of numbers of all tensors together: 1 GiB of them.
 pub const MAX_NUMBERS: usize = 1 << 28;
 
-/// Tensors by their names.
+/// What a file of weights has.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Tensors(pub BTreeMap<String, FileTensor>);
+pub struct Tensors {
+    /// Tensors by their names.
+    pub by_name: BTreeMap<String, FileTensor>,
+    /// What the file says about them; empty where its format has no place for it.
+    pub metadata: BTreeMap<String, String>,
+}
 
 /// A tensor as a file has it.
 #[derive(Clone, Debug, PartialEq)]
@@ -49,6 +54,9 @@ pub fn read(file: &[u8]) -> Result<Tensors, Error> {
     if npz::is_numpy(file) {
         return read_npz(file);
     }
+    let (_, header) = SafeTensors::read_metadata(file)?;
+    let metadata = header.metadata().iter().flatten();
+    let metadata = metadata.map(|(key, value)| (key.clone(), value.clone()));
     let tensors = SafeTensors::deserialize(file)?;
     let mut room = MAX_NUMBERS;
     let mut read = BTreeMap::new();
@@ -64,7 +72,10 @@ pub fn read(file: &[u8]) -> Result<Tensors, Error> {
         };
         read.insert(name.to_owned(), tensor);
     }
-    Ok(Tensors(read))
+    Ok(Tensors {
+        by_name: read,
+        metadata: metadata.collect(),
+    })
 }
 
 fn numbers(dtype: Dtype, bytes: &[u8]) -> Option<Vec<f32>> {
@@ -105,7 +116,7 @@ fn read_npz(file: &[u8]) -> Result<Tensors, Error> {
             format: "a file of `torch.save`",
             instead: "safetensors.torch.save_file(model.state_dict(), \"w.safetensors\")",
         },
-        NpzProblem::NoArray(name) if name.ends_with(".h5") || name == "config.json" => {
+        NpzProblem::NoArray(name) if name.ends_with(".h5") || name == "config.json" || name == "metadata.json" => {
             Error::Foreign {
                 format: "a file of Keras's `model.save`",
                 instead: "numpy.savez(\"w.npz\", **{f\"{l.name}/{v.name}\": v for l in model.layers for v in l.weights})",
@@ -128,5 +139,8 @@ fn read_npz(file: &[u8]) -> Result<Tensors, Error> {
         };
         read.insert(name, tensor);
     }
-    Ok(Tensors(read))
+    Ok(Tensors {
+        by_name: read,
+        metadata: BTreeMap::new(),
+    })
 }

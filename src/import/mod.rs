@@ -5,13 +5,17 @@
 //! |---|---|
 //! | [`file`] | tensors of a file |
 //! | `names` | the names that PyTorch's modules have there |
+//! | `constants` | numbers that no tensor has |
+//! | `target` | from the scale on which weights answer to that of the run |
 //! | [`begin`] | a run that begins with weights |
 //! | [`error`] | errors of an import |
 
 pub mod begin;
+mod constants;
 pub mod error;
 pub mod file;
 mod names;
+mod target;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,10 +28,10 @@ pub use begin::begin_with;
 pub use error::Error;
 pub use file::{FileTensor, Tensors, read};
 
+use crate::data::encoder::Encoder;
+use crate::export::metadata::{COLUMNS_SHA256, columns_digest};
 use crate::layout::{Contents, Layout, TensorPlace};
 
-/// Number that PyTorch adds to the variance of a batch normalization by default.
-const TORCH_EPSILON: f32 = 1e-5;
 /// Last part of the name of PyTorch's count of batches, which no state of a neuron needs.
 const TORCH_COUNT: &str = "num_batches_tracked";
 
@@ -74,14 +78,14 @@ pub fn import(
     let mut places = layout.places(graph, layers);
     if layout == Layout::Torch {
         names::as_in_file(&mut places, graph, layers, tensors);
-        notes.extend(epsilon_notes(graph));
     }
+    notes.extend(constants::notes(graph, layout, &tensors.metadata));
     let mut states = initial(graph);
     for place in &places {
         put(place, tensors, &mut states[place.layer])?;
     }
     let used: BTreeSet<&str> = places.iter().map(|place| place.name.as_str()).collect();
-    let extra = tensors.0.keys().map(String::as_str);
+    let extra = tensors.by_name.keys().map(String::as_str);
     let extra = extra.filter(|name| !used.contains(name));
     let extra = extra.filter(|name| layout != Layout::Torch || !name.ends_with(TORCH_COUNT));
     match (name_list(extra), options.ignore_extra) {
@@ -90,7 +94,18 @@ pub fn import(
         (extra, true) => notes.push(format!("left out {extra}: the network has no such tensors")),
     }
     notes.extend(conversion_notes(tensors, &used));
+    notes.extend(target::convert(graph, &tensors.metadata, &mut states)?);
     Ok(Imported { states, notes })
+}
+
+/// What a person should know about the columns of a run's table, if the file says that its network was trained on
+/// columns that became other features.
+pub fn table_note(encoder: Option<&Encoder>, tensors: &Tensors) -> Option<String> {
+    let of_file = tensors.metadata.get(COLUMNS_SHA256)?;
+    let is_same = encoder.is_some_and(|encoder| columns_digest(encoder) == *of_file);
+    let note = "the network was trained on a table whose columns have other means, deviations or categories, and will \
+                predict otherwise (name the same table, with the same split, to have the same predictions)";
+    (!is_same).then(|| note.to_owned())
 }
 
 /// The state of every neuron, `[layer][neuron]`, with the weights of a file in Keras's layout and nothing else
@@ -127,7 +142,11 @@ pub fn states_of_arrays(
         layout: Some(Layout::Keras),
         ignore_extra: false,
     };
-    Ok(import(graph, &[], &Tensors(tensors.collect()), options)?.states)
+    let tensors = Tensors {
+        by_name: tensors.collect(),
+        metadata: BTreeMap::new(),
+    };
+    Ok(import(graph, &[], &tensors, options)?.states)
 }
 
 /// Neurons that know nothing: all weights 0, and the moments of the optimizer as at the start.
@@ -152,11 +171,11 @@ fn initial(graph: &Graph) -> Vec<Vec<NeuronState>> {
 /// Puts the tensor of a place into the neurons of its layer.
 fn put(place: &TensorPlace, tensors: &Tensors, neurons: &mut [NeuronState]) -> Result<(), Error> {
     let name = || place.name.clone();
-    let Some(tensor) = tensors.0.get(&place.name) else {
+    let Some(tensor) = tensors.by_name.get(&place.name) else {
         return Err(Error::Missing {
             name: name(),
             shape: place.shape.clone(),
-            found: match name_list(tensors.0.keys().map(String::as_str)) {
+            found: match name_list(tensors.by_name.keys().map(String::as_str)) {
                 names if names.is_empty() => "none".to_owned(),
                 names => names,
             },
@@ -186,24 +205,10 @@ fn put(place: &TensorPlace, tensors: &Tensors, neurons: &mut [NeuronState]) -> R
     Ok(())
 }
 
-/// Batch normalizations that add another number to the variance than PyTorch's do by default: no tensor says.
-fn epsilon_notes(graph: &Graph) -> Vec<String> {
-    let normalizations = graph.layers.iter().filter_map(|l| l.normalization.as_ref());
-    let others = normalizations.filter(|n| n.epsilon != TORCH_EPSILON);
-    let note = |n: &cuttlefish_core::topology::Normalization| {
-        format!(
-            "batch normalization `{}` adds {} to the variance, and PyTorch's adds {TORCH_EPSILON:e} by default \
-             (write `epsilon: 1e-5` if that was so)",
-            n.name, n.epsilon
-        )
-    };
-    others.map(note).collect()
-}
-
 /// Types that the numbers of used tensors were converted from.
 fn conversion_notes(tensors: &Tensors, used: &BTreeSet<&str>) -> Vec<String> {
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-    for (name, tensor) in &tensors.0 {
+    for (name, tensor) in &tensors.by_name {
         if tensor.is_converted() && used.contains(name.as_str()) {
             *counts.entry(&tensor.dtype).or_default() += 1;
         }

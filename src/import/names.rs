@@ -20,7 +20,7 @@ const TORCH_ENDS: [&str; 5] = [
 /// The layout of tensors by their names: PyTorch's end in `.weight` and the like, Keras's have a slash.
 pub(super) fn layout(tensors: &Tensors) -> Result<Layout, Error> {
     let is_torch = |name: &str| module_of(name).is_some() && !name.contains('/');
-    let names = || tensors.0.keys().map(String::as_str);
+    let names = || tensors.by_name.keys().map(String::as_str);
     let torch = names().filter(|name| is_torch(name)).count();
     let keras = names().filter(|name| name.contains('/')).count();
     match (keras, torch) {
@@ -47,7 +47,7 @@ pub(super) fn as_in_file(
 ) {
     let expected = expected_modules(graph, layers);
     let found: BTreeSet<&str> = tensors
-        .0
+        .by_name
         .keys()
         .filter_map(|name| module_of(name))
         .collect();

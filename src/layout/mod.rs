@@ -3,6 +3,7 @@
 //! One description serves both ways: [`crate::export`] fills the tensors from the states of neurons,
 //! [`crate::import`] the states from tensors. Nothing here reads or writes a file.
 
+pub mod constants;
 pub mod torch;
 
 use cuttlefish_core::layers::LayerSpec;

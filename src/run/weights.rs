@@ -7,8 +7,10 @@ use cuttlefish_core::network::digest;
 use ndarray::ArrayD;
 
 use super::{Error, Run, recorded_layers};
+use crate::export::metadata::columns_digest;
 use crate::export::{self, Metadata, ScaledTarget, WeightsFormat};
 use crate::layout::Layout;
+use crate::layout::constants::Constants;
 use crate::record::SavedRun;
 
 /// Content of a file of weights.
@@ -18,6 +20,8 @@ pub struct Exported {
     pub tensors: usize,
     /// Scaled target that they answer with; None where their answers are in the target's unit, or classes.
     pub target: Option<ScaledTarget>,
+    /// What the program that reads it has to be told, a sentence each.
+    pub notes: Vec<String>,
 }
 
 fn scaled_target(saved: &SavedRun) -> Option<ScaledTarget> {
@@ -66,10 +70,16 @@ impl Run {
             weights_sha256: digest(states.iter().flatten()),
             layout,
             target: scaled_target(&saved),
+            constants: Constants::of(&saved.graph),
+            columns_sha256: saved.record.rows.encoder.as_ref().map(columns_digest),
         };
         export::write_file(path, overwrite, format, &tensors, &metadata)?;
         Ok(Exported {
             tensors: tensors.len(),
+            notes: match layout {
+                Layout::Keras => Vec::new(),
+                Layout::Torch => metadata.constants.torch_notes(),
+            },
             target: metadata.target,
         })
     }

@@ -6,8 +6,9 @@ use std::path::Path;
 
 use cuttlefish::import::{self, Error, FileTensor, ImportOptions, Imported, Tensors};
 use cuttlefish::layout::Layout;
+use cuttlefish::layout::constants::Constants;
 use cuttlefish::{export, layers};
-use cuttlefish_core::math::{Inputs, Panels};
+use cuttlefish_core::math::{Activation, Inputs, Panels};
 use cuttlefish_core::network::Network;
 use cuttlefish_core::topology::{self, DataShape, Graph, Grouping, TaskShape};
 use ndarray::Array2;
@@ -138,7 +139,7 @@ fn what_was_imported_is_exported_with_the_same_numbers() {
             export::tensors_in(Layout::Torch, &graph, &layers, &imported.states).unwrap();
         if network.name != CHANNELS.name {
             let of_neurons = tensors
-                .0
+                .by_name
                 .iter()
                 .filter(|(name, _)| !name.ends_with("tracked"));
             assert_eq!(exported.len(), of_neurons.count(), "{}", network.name);
@@ -149,7 +150,7 @@ fn what_was_imported_is_exported_with_the_same_numbers() {
                 "channels" => ["conv.weight", "conv.bias", "out.weight", "out.bias"][index],
                 _ => &tensor.name,
             };
-            let theirs = &tensors.0[named];
+            let theirs = &tensors.by_name[named];
             assert_eq!(theirs.shape, tensor.shape, "{named}");
             assert_eq!(theirs.numbers.as_ref(), Some(&tensor.data), "{named}");
         }
@@ -175,9 +176,7 @@ fn both_layouts_hold_the_same_network() {
             };
             (tensor.name, of_file)
         });
-        let again = network
-            .import(&Tensors(tensors.collect()), AS_NAMED)
-            .unwrap();
+        let again = network.import(&of_tensors(tensors), AS_NAMED).unwrap();
         assert_eq!(again.states, imported.states, "{}", network.name);
         assert!(again.notes.is_empty(), "{:?}", again.notes);
     }
@@ -193,7 +192,7 @@ fn a_dense_kernel_behind_a_convolution_is_permuted() {
         .iter()
         .find(|tensor| tensor.name == "out/kernel")
         .unwrap();
-    let torch = &STEPS.tensors().0["6.weight"];
+    let torch = &STEPS.tensors().by_name["6.weight"];
     let torch = torch.numbers.as_ref().unwrap();
     let (channels, places, units) = (2, 3, 3);
     for channel in 0..channels {
@@ -207,22 +206,29 @@ fn a_dense_kernel_behind_a_convolution_is_permuted() {
     }
 }
 
+fn of_tensors(tensors: impl Iterator<Item = (String, FileTensor)>) -> Tensors {
+    Tensors {
+        by_name: tensors.collect(),
+        metadata: BTreeMap::new(),
+    }
+}
+
 #[test]
 fn modules_may_be_numbered_otherwise_as_long_as_their_order_is_clear() {
     // A `Flatten` in front, say, that the topology has not.
     let shifted = |by: usize| {
-        let tensors = STEPS.tensors().0.into_iter().map(|(name, tensor)| {
+        let tensors = STEPS.tensors().by_name.into_iter().map(|(name, tensor)| {
             let (module, end) = name.split_once('.').unwrap();
             let module = module.parse::<usize>().unwrap() * 2 + by;
             (format!("{module}.{end}"), tensor)
         });
-        Tensors(tensors.collect())
+        of_tensors(tensors)
     };
     let imported = STEPS.import(&shifted(1), AS_NAMED).unwrap();
     assert!(worst(&STEPS, &imported) < 1e-5);
     let mut more = shifted(1);
-    more.0
-        .insert("99.weight".to_owned(), more.0["1.weight"].clone());
+    more.by_name
+        .insert("99.weight".to_owned(), more.by_name["1.weight"].clone());
     let error = STEPS.import(&more, AS_NAMED).unwrap_err().to_string();
     assert!(
         error.starts_with("find the tensor `0.weight` of shape [3, 1, 4]"),
@@ -234,8 +240,8 @@ fn modules_may_be_numbered_otherwise_as_long_as_their_order_is_clear() {
 fn tensors_that_the_network_has_not_are_refused_unless_told() {
     let mut tensors = IMAGES.tensors();
     tensors
-        .0
-        .insert("head.weight".to_owned(), tensors.0["0.bias"].clone());
+        .by_name
+        .insert("head.weight".to_owned(), tensors.by_name["0.bias"].clone());
     let error = IMAGES.import(&tensors, AS_NAMED).unwrap_err().to_string();
     assert_eq!(
         error,
@@ -264,6 +270,42 @@ fn what_no_tensor_says_is_noted_or_refused() {
         note.starts_with("batch normalization `normal` adds 0.001 to the variance"),
         "{note}"
     );
+    // A file that says so needs no guess.
+    let mut said = IMAGES.tensors();
+    let mut say = |epsilon: &str| {
+        let key = "batch_normalization_epsilon".to_owned();
+        said.metadata.insert(key, epsilon.to_owned());
+        import::import(&other, &layers, &said, AS_NAMED)
+            .unwrap()
+            .notes
+    };
+    assert_eq!(say("0.001, 0.00001").len(), 1);
+    let notes = say("0.1, 0.00001");
+    assert!(
+        notes[1].ends_with("and that of the file's network added 0.1 (write `epsilon: 0.1`)"),
+        "{notes:?}"
+    );
+    let mut other = graph.clone();
+    other.layers[0].activation = Activation::LeakyRelu;
+    let notes = import::import(&other, &layers, &IMAGES.tensors(), AS_NAMED)
+        .unwrap()
+        .notes;
+    assert!(
+        notes[1].starts_with(
+            "`leaky_relu` has the slope 0.2 below 0, and PyTorch's has 0.01 by default ("
+        ),
+        "{notes:?}"
+    );
+    other.layers[0].normalization.as_mut().unwrap().epsilon = 1e-3;
+    assert_eq!(
+        Constants::of(&other).torch_notes(),
+        [
+            "batch normalization `normal` adds 0.001 to the variance, and PyTorch's adds 1e-5 by default (build it \
+             with `eps=0.001`)",
+            "`leaky_relu` has the slope 0.2 below 0, and PyTorch's has 0.01 by default (build it with \
+             `negative_slope=0.2`)"
+        ]
+    );
     let mut other = graph.clone();
     other.layers[0].normalization.as_mut().unwrap().center = false;
     let error = import::import(&other, &layers, &IMAGES.tensors(), AS_NAMED)
@@ -278,8 +320,8 @@ fn what_no_tensor_says_is_noted_or_refused() {
 #[test]
 fn a_file_that_does_not_fit_is_named_with_what_would() {
     let mut both = IMAGES.tensors();
-    both.0
-        .insert("out/kernel".to_owned(), both.0["0.bias"].clone());
+    both.by_name
+        .insert("out/kernel".to_owned(), both.by_name["0.bias"].clone());
     let error = IMAGES.import(&both, AS_NAMED).unwrap_err().to_string();
     assert!(
         error.starts_with("tell the layout:") && error.contains("`--layout torch`"),
@@ -298,7 +340,7 @@ fn a_file_that_does_not_fit_is_named_with_what_would() {
         "{error}"
     );
     let mut turned = IMAGES.tensors();
-    turned.0.get_mut("11.weight").unwrap().shape = vec![6, 3];
+    turned.by_name.get_mut("11.weight").unwrap().shape = vec![6, 3];
     let error = IMAGES.import(&turned, AS_NAMED).unwrap_err().to_string();
     assert!(
         error.contains(
@@ -307,9 +349,9 @@ fn a_file_that_does_not_fit_is_named_with_what_would() {
         "{error}"
     );
     let mut whole = IMAGES.tensors();
-    whole.0.insert(
+    whole.by_name.insert(
         "11.bias".to_owned(),
-        whole.0["2.num_batches_tracked"].clone(),
+        whole.by_name["2.num_batches_tracked"].clone(),
     );
     let error = IMAGES.import(&whole, AS_NAMED).unwrap_err().to_string();
     assert!(
@@ -321,6 +363,18 @@ fn a_file_that_does_not_fit_is_named_with_what_would() {
         refusal(b"\x89HDF\r\n\x1a\n").contains("an HDF5 file (write the tensors with `numpy.savez")
     );
     assert!(refusal(b"PK\x03\x04").contains("the archive is damaged"));
+    // As `model.save` of Keras writes them, in the order of its files.
+    let mut archive = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    for name in ["metadata.json", "config.json", "model.weights.h5"] {
+        let stored = zip::write::SimpleFileOptions::default()
+            .compression_method(zip::CompressionMethod::Stored);
+        archive.start_file(name, stored).unwrap();
+    }
+    let archive = archive.finish().unwrap().into_inner();
+    assert!(
+        refusal(&archive)
+            .contains("it is a file of Keras's `model.save` (write the tensors with `numpy.savez"),
+    );
 }
 
 proptest! {

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Slope of `leaky_relu` below zero (the default of Keras).
-const NEGATIVE_SLOPE: f32 = 0.2;
+pub const NEGATIVE_SLOPE: f32 = 0.2;
 
 /// The activation function of a layer, by its Keras name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

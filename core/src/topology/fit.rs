@@ -7,7 +7,7 @@ use super::data_shape::{DataShape, TaskShape};
 use super::expand::ExpandedLayers;
 use super::graph::Monitor;
 use super::report::Report;
-use super::spec::Spec;
+use super::spec::{Data, Spec};
 use super::weighted::{Weighted, weighted};
 use crate::data::TargetScaling;
 use crate::layers::{Layer, Stack};
@@ -159,7 +159,11 @@ fn target_scaling(
         (_, None | Some(TargetScaling::None), _) => {}
         (TaskShape::Classification { .. }, _, _) => {
             let message = "the target is a class, which has no scale";
-            report.add(path, message, "leave it out, or set `task: regression`");
+            let help = match spec.data {
+                Data::Csv(_) => "leave it out, or set `task: regression`",
+                _ => "leave it out, or give right answers that are floating-point numbers",
+            };
+            report.add(path, message, help);
         }
         (TaskShape::Regression { .. }, Some(TargetScaling::Standard), Some(activation))
             if !activation.reaches_every_number() =>

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::report::Report;
 use super::spec::Data;
 use super::spec::default;
-use crate::data::Augmentation;
+use crate::data::{Augmentation, TargetScaling};
 
 /// Keys of a pair of IDX files.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -29,6 +29,10 @@ pub struct IdxSource {
     /// Names of the classes, in the order of their numbers; the numbers by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub class_names: Option<Vec<String>>,
+    /// Scaling of right answers that are numbers, fitted on the training rows; by default `standard`, and `min_max`
+    /// where the output layer's activation does not reach every number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target_scaling: Option<TargetScaling>,
     /// Keys that all sources of images of one's own have.
     #[serde(flatten)]
     pub split: OwnSplit,
@@ -62,6 +66,10 @@ pub struct NpzSource {
     /// Names of the classes, in the order of their numbers; the numbers by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub class_names: Option<Vec<String>>,
+    /// Scaling of right answers that are numbers, fitted on the training rows; by default `standard`, and `min_max`
+    /// where the output layer's activation does not reach every number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target_scaling: Option<TargetScaling>,
     /// Keys that all sources of images of one's own have.
     #[serde(flatten)]
     pub split: OwnSplit,
@@ -78,7 +86,7 @@ pub struct ImagesSource {
     pub test_path: Option<String>,
     /// Height and width that every image has to have; those of the first one by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(inner(inner(range(min = 1, max = 65536))))]
+    #[schemars(inner(range(min = 1, max = 65536)))]
     pub image_size: Option<[usize; 2]>,
     /// Channels that images are converted to; by default they stay as they are, and have to be alike.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -151,6 +159,7 @@ impl Data {
             test_images: None,
             test_labels: None,
             class_names: None,
+            target_scaling: None,
             split: OwnSplit::default(),
         })
     }
@@ -166,6 +175,7 @@ impl Data {
             test_path: None,
             data_format: DataFormat::default(),
             class_names: None,
+            target_scaling: None,
             split: OwnSplit::default(),
         })
     }

@@ -122,6 +122,8 @@ impl Data {
     pub fn target_scaling(&self) -> Option<TargetScaling> {
         match self {
             Self::Csv(table) => table.target_scaling,
+            Self::Idx(source) => source.target_scaling,
+            Self::Npz(source) => source.target_scaling,
             _ => None,
         }
     }

@@ -3,12 +3,13 @@
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 
-use cuttlefish_core::topology::spec::{CsvSource, DateReading, Missing};
+use cuttlefish_core::topology::spec::{CsvSource, DateReading};
 
 use super::date::{self, DateFormat};
 use super::number::NumberFormat;
 use super::problem::nearest;
-use super::scan::{ColumnScan, Scan};
+use super::readings::TextCell;
+use super::scan::{ColumnScan, Scan, is_dropped};
 use super::table::Table;
 use super::{CsvProblem, MAX_CATEGORIES, MAX_CLASSES, MAX_VALUES};
 use crate::data::encoder::DateFeature;
@@ -45,6 +46,8 @@ pub(super) struct FeatureColumn {
 pub(super) enum Column {
     /// Finite numbers, NaN where the cell is missing.
     Numbers(Vec<f32>),
+    /// The same for a part of dates: 32 bits are days and not their minutes.
+    Moments(Vec<f64>),
     /// Indices into the names, [`MISSING`] where the cell is missing.
     Categories {
         /// One for each row.
@@ -77,9 +80,7 @@ pub(super) fn read(table: &Table<'_>, options: &CsvSource) -> Result<Columns, Cs
     }
     let mut builders = builders(&scan, options)?;
     table.for_each(|row| {
-        let drop = options.missing == Missing::DropRow
-            && used.iter().any(|&column| is_missing(row.cell(column)));
-        if !drop {
+        if !is_dropped(row, &used, options) {
             for (builder, &column) in builders.iter_mut().zip(&used) {
                 builder.push(row.cell(column));
             }
@@ -177,15 +178,16 @@ fn check_dates(dates: &DateReading, options: &CsvSource) -> Result<(), CsvProble
 /// Builders that take the values of each column in the second pass.
 fn builders(scan: &Scan, options: &CsvSource) -> Result<Vec<ColumnBuilder>, CsvProblem> {
     let last = scan.columns.len() - 1;
-    let room = || Vec::with_capacity(scan.kept_rows);
     let format = NumberFormat::from(options.format());
     let builder = |(i, column): (usize, &ColumnScan)| {
         if let Some(dates) = &column.dates {
+            let room = || Vec::with_capacity(scan.kept_rows);
             let parts = dates.parts.iter().map(|_| room()).collect();
             return Ok(ColumnBuilder::Dates(dates.clone(), parts));
         }
         if column.is_numeric(i == last, options.task)? {
-            return Ok(ColumnBuilder::Numbers(format, room()));
+            let room = Vec::with_capacity(scan.kept_rows);
+            return Ok(ColumnBuilder::Numbers(format, room));
         }
         Ok(ColumnBuilder::Categories(CategoryBuilder {
             codes: Vec::with_capacity(scan.kept_rows),
@@ -206,7 +208,7 @@ fn builders(scan: &Scan, options: &CsvSource) -> Result<Vec<ColumnBuilder>, CsvP
 enum ColumnBuilder {
     Numbers(NumberFormat, Vec<f32>),
     /// Numbers of each part.
-    Dates(DateReading, Vec<Vec<f32>>),
+    Dates(DateReading, Vec<Vec<f64>>),
     Categories(CategoryBuilder),
 }
 
@@ -236,7 +238,7 @@ impl ColumnBuilder {
                     false => DateFormat(dates.format.as_deref()).read(cell),
                 };
                 for (part, numbers) in dates.parts.iter().zip(numbers) {
-                    numbers.push(moment.map_or(f32::NAN, |moment| date::number(moment, *part)));
+                    numbers.push(moment.map_or(f64::NAN, |moment| date::number(moment, *part)));
                 }
             }
             Self::Categories(builder) => builder.push(cell),
@@ -259,7 +261,7 @@ impl ColumnBuilder {
                 for (part, numbers) in parts.into_iter().zip(numbers) {
                     let format = format.clone();
                     let date = DateFeature { format, part };
-                    add(Column::Numbers(numbers), Some(date));
+                    add(Column::Moments(numbers), Some(date));
                 }
             }
             Self::Categories(builder) => add(builder.finish(scan)?, None),
@@ -276,7 +278,7 @@ impl CategoryBuilder {
             return Err(CsvProblem::TooManyClasses { column, count });
         }
         if count > 0 {
-            let (line, text) = scan.text.clone().unwrap_or_default();
+            let TextCell { line, text } = scan.text.clone().unwrap_or_default();
             return Err(CsvProblem::TooManyCategories {
                 column,
                 count,

@@ -7,7 +7,7 @@ use jiff::fmt::temporal::Pieces;
 
 /// Formats in which dates are often written, besides that of ISO 8601; those for which days and months can be
 /// mistaken for each other are here both ways.
-const USUAL_FORMATS: [&str; 21] = [
+const USUAL_FORMATS: [&str; 23] = [
     "%d.%m.%Y",
     "%d/%m/%Y",
     "%m/%d/%Y",
@@ -22,8 +22,10 @@ const USUAL_FORMATS: [&str; 21] = [
     "%d-%b-%Y",
     "%d-%b-%y",
     "%b %d, %Y",
+    "%b %d %Y",
     "%d %B %Y",
     "%B %d, %Y",
+    "%B %d %Y",
     "%d. %B %Y",
     "%Y-%m",
     "%m/%Y",
@@ -138,16 +140,16 @@ fn yaml(name: &str) -> String {
 }
 
 /// The number that is a part of a moment.
-pub(super) fn number(moment: DateTime, part: DatePart) -> f32 {
+pub(super) fn number(moment: DateTime, part: DatePart) -> f64 {
     match part {
-        DatePart::Days => (moment.duration_since(EPOCH).as_secs_f64() / 86_400.0) as f32,
-        DatePart::Year => f32::from(moment.year()),
-        DatePart::Month => f32::from(moment.month()),
-        DatePart::Day => f32::from(moment.day()),
-        DatePart::Weekday => f32::from(moment.weekday().to_monday_one_offset()),
+        DatePart::Days => moment.duration_since(EPOCH).as_secs_f64() / 86_400.0,
+        DatePart::Year => f64::from(moment.year()),
+        DatePart::Month => f64::from(moment.month()),
+        DatePart::Day => f64::from(moment.day()),
+        DatePart::Weekday => f64::from(moment.weekday().to_monday_one_offset()),
         DatePart::Hour => {
             let midnight = moment.date().to_datetime(Time::midnight());
-            (moment.duration_since(midnight).as_secs_f64() / 3600.0) as f32
+            moment.duration_since(midnight).as_secs_f64() / 3600.0
         }
     }
 }

@@ -32,7 +32,7 @@ pub struct EncodedTable {
 /// A cell on its way to features.
 enum Cell<'a> {
     Missing,
-    Number(f32),
+    Number(f64),
     Category(&'a str),
 }
 
@@ -46,7 +46,14 @@ pub(super) fn fit(
     let fit = |column: &FeatureColumn| {
         let name = column.name.clone();
         let kind = match &column.values {
-            Column::Numbers(numbers) => fit_numbers(numbers, train, missing, column),
+            Column::Numbers(numbers) => {
+                let values = train.iter().map(|&row| f64::from(numbers[row as usize]));
+                fit_numbers(values, missing, column)
+            }
+            Column::Moments(numbers) => {
+                let values = train.iter().map(|&row| numbers[row as usize]);
+                fit_numbers(values, missing, column)
+            }
             Column::Categories { codes, names, .. } => fit_categories(codes, names, train, missing),
         };
         match kind {
@@ -137,7 +144,9 @@ pub(super) fn encode_columns(
         for (index, column) in columns.iter().enumerate() {
             let cell = match &column.values {
                 Column::Numbers(numbers) if numbers[row].is_nan() => Cell::Missing,
-                Column::Numbers(numbers) => Cell::Number(numbers[row]),
+                Column::Numbers(numbers) => Cell::Number(f64::from(numbers[row])),
+                Column::Moments(numbers) if numbers[row].is_nan() => Cell::Missing,
+                Column::Moments(numbers) => Cell::Number(numbers[row]),
                 Column::Categories { codes, names, .. } => match codes[row] {
                     MISSING => Cell::Missing,
                     code => Cell::Category(&names[code as usize]),
@@ -196,7 +205,7 @@ fn cell<'r>(
         return Ok(Cell::Number(date::number(moment, date.part)));
     }
     match format.parse::<f32>(text) {
-        Some(number) if number.is_finite() => Ok(Cell::Number(number)),
+        Some(number) if number.is_finite() => Ok(Cell::Number(f64::from(number))),
         Some(_) => Err(CsvProblem::NotFinite {
             line: row.line,
             column: column.name.clone(),
@@ -247,7 +256,7 @@ impl<'a> FeatureEncoder<'a> {
                 ..
             } => {
                 let number = match cell {
-                    Cell::Number(number) => f64::from(*number),
+                    Cell::Number(number) => *number,
                     _ => fill.unwrap_or(*mean),
                 };
                 self.values.push(scale(number, *mean, *deviation));
@@ -291,12 +300,10 @@ fn scale(number: f64, mean: f64, deviation: f64) -> f32 {
 
 /// `None` if no training row has a value.
 fn fit_numbers(
-    numbers: &[f32],
-    train: &[u32],
+    values: impl Iterator<Item = f64> + Clone,
     missing: Missing,
     column: &FeatureColumn,
 ) -> Option<Encoding> {
-    let values = train.iter().map(|&row| f64::from(numbers[row as usize]));
     let mut present: Vec<f64> = values.clone().filter(|value| !value.is_nan()).collect();
     if present.is_empty() {
         return None;
@@ -325,11 +332,15 @@ fn fit_numbers(
     })
 }
 
-/// The mean of equal values is exactly that value, and a constant column's deviation exactly 0:
-/// sums of 24-bit numbers are exact in 53 bits for more rows than a table may have.
+/// The mean of equal values is exactly that value, and a constant column's deviation exactly 0: sums of 24-bit
+/// numbers are exact in 53 bits for more rows than a table may have, and those of moments are rounded to what is
+/// between them.
 fn mean(values: impl Iterator<Item = f64>) -> f64 {
-    let (sum, count) = values.fold((0.0, 0.0), |(sum, count), value| (sum + value, count + 1.0));
-    sum / count
+    let start = (0.0, 0.0, f64::INFINITY, f64::NEG_INFINITY);
+    let (sum, count, min, max) = values.fold(start, |(sum, count, min, max), value| {
+        (sum + value, count + 1.0, value.min(min), value.max(max))
+    });
+    (sum / count).max(min).min(max)
 }
 
 fn median(values: &mut [f64]) -> f64 {

@@ -6,7 +6,7 @@
 //! | `table` | text to records: delimiter, header, line numbers, limits |
 //! | `number`, `date` | cells to numbers |
 //! | `scan` | the first pass: what each column is |
-//! | `suspects` | columns of text that are numbers or dates to a person |
+//! | `suspects` | columns of text that are numbers or dates to a person; by what their `readings` are, with a `suspicion` |
 //! | `columns` | the second pass: records to typed columns: numbers or categories, missing cells |
 //! | `target` | the column to predict: classes or numbers |
 //! | `preview` | a look at a table before anything is trained on it |
@@ -23,8 +23,10 @@ mod encode;
 mod number;
 mod preview;
 mod problem;
+mod readings;
 mod scan;
 mod suspects;
+mod suspicion;
 mod table;
 mod target;
 mod text;
@@ -37,6 +39,8 @@ use cuttlefish_core::topology::spec::CsvSource;
 pub use self::encode::{EncodedTable, encode_bytes, encode_table};
 pub use self::preview::{ColumnPreview, TablePreview, preview};
 pub use self::problem::{CellPosition, CellPositions, CsvProblem};
+pub use self::readings::TextCell;
+pub use self::suspicion::Suspicion;
 pub(super) use self::table::Lines;
 use super::Error;
 use super::encoder::Encoder;

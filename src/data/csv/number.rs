@@ -22,6 +22,11 @@ impl From<TableFormat> for NumberFormat {
 }
 
 impl NumberFormat {
+    /// The character between whole and fraction.
+    pub fn decimal(self) -> Decimal {
+        self.decimal
+    }
+
     /// Every format, the simplest first.
     pub fn all() -> impl Iterator<Item = Self> {
         let thousands = [None].into_iter().chain(Thousands::ALL.map(Some));
@@ -37,6 +42,10 @@ impl NumberFormat {
 
     /// The number in a cell; None if it is no number.
     pub fn parse<T: FromStr>(self, cell: &str) -> Option<T> {
+        // The minus of typographers.
+        if let Some(number) = cell.strip_prefix('\u{2212}') {
+            return self.parse(&format!("-{number}"));
+        }
         if self == Self::default() {
             return cell.parse().ok();
         }
@@ -110,14 +119,16 @@ impl NumberFormat {
     }
 }
 
-/// True for three digits, behind the first separator also two (`1,00,000` in India), before it fewer.
+/// True for three digits, behind the first separator also two (`1,00,000` in India), before it fewer, of which the
+/// first is not 0.
 fn is_group(group: &str, is_first: bool, is_last: bool) -> bool {
     let lengths = match (is_first, is_last) {
         (true, _) => 1..=3,
         (_, true) => 3..=3,
         _ => 2..=3,
     };
-    lengths.contains(&group.len()) && group.bytes().all(|byte| byte.is_ascii_digit())
+    let is_padded = is_first && group.starts_with('0');
+    !is_padded && lengths.contains(&group.len()) && group.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// The character, and those that word processors and other programs put in its place.
@@ -125,7 +136,9 @@ fn is_separator(thousands: Thousands, c: char) -> bool {
     match thousands {
         Thousands::Comma => c == ',',
         Thousands::Point => c == '.',
-        Thousands::Space => matches!(c, ' ' | '\u{a0}' | '\u{2009}' | '\u{202f}'),
+        Thousands::Space => {
+            c.is_whitespace() && !c.is_control() && !matches!(c, '\u{2028}' | '\u{2029}')
+        }
         Thousands::Apostrophe => matches!(c, '\'' | '\u{2019}'),
     }
 }

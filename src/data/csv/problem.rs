@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::data::file::MAX_BYTES;
 
+use super::suspicion::Suspicion;
 use super::{MAX_CATEGORIES, MAX_CELL, MAX_CLASSES, MAX_COLUMNS, MAX_LINE, MAX_ROWS, MAX_VALUES};
 
 /// A cell.
@@ -35,13 +36,19 @@ pub enum CsvProblem {
     NoRows,
     /// Not UTF-8.
     #[error(
-        "line {line}: not UTF-8 (set `encoding`, to `{found}` for example; compressed files must be unpacked)"
+        "line {line}: not UTF-8 (set `encoding`, to `windows-1252` for example; compressed files must be unpacked)"
     )]
     Encoding {
         /// Line of the first wrong byte.
         line: u64,
-        /// An encoding that it may be.
-        found: &'static str,
+    },
+    /// Bytes that another encoding begins with.
+    #[error("it begins as text in {found} does, and not in {encoding} (set `encoding: {found}`)")]
+    Sign {
+        /// The encoding that it seems to have.
+        found: String,
+        /// The encoding that it should have.
+        encoding: String,
     },
     /// Not of the encoding that the topology file names.
     #[error("line {line}: not {encoding} (set another `encoding`)")]
@@ -257,35 +264,9 @@ pub enum CsvProblem {
         /// Advice.
         hint: String,
     },
-    /// A column of numbers in another format.
-    #[error(
-        "line {line}, column `{column}`: `{text}` is a number in another format, and so are all of its column \
-         (set {hint}, or list it under `categories` or `ignore`)"
-    )]
-    NumbersAsText {
-        /// Line of the first one that is no number as it is.
-        line: u64,
-        /// The column.
-        column: String,
-        /// The cell.
-        text: String,
-        /// The options that make numbers of them.
-        hint: String,
-    },
-    /// A column of dates that nobody said are dates.
-    #[error(
-        "line {line}, column `{column}`: `{text}` is a date, and so are all of its column ({hint})"
-    )]
-    DatesAsText {
-        /// Line of the first one.
-        line: u64,
-        /// The column.
-        column: String,
-        /// The cell.
-        text: String,
-        /// Advice.
-        hint: String,
-    },
+    /// A column of text that hardly is one.
+    #[error(transparent)]
+    Suspicion(#[from] Box<Suspicion>),
     /// A name, a number with a slip of the pen.
     #[error(
         "column `{column}` has {count} different values and is not a number throughout: line \

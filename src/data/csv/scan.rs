@@ -5,6 +5,7 @@ use cuttlefish_core::topology::spec::{CsvSource, CsvTask, DateReading, Missing};
 use super::columns::is_missing;
 use super::date::DateFormat;
 use super::number::NumberFormat;
+use super::readings::TextCell;
 use super::suspects;
 use super::table::{Row, Table};
 use super::{AUTO_CLASSES, CellPositions, CsvProblem};
@@ -24,15 +25,15 @@ pub(super) struct ColumnScan {
     pub name: String,
     /// Format and parts, where the topology file says that the column has dates.
     pub dates: Option<DateReading>,
-    /// The first cell that is not a number, or not a date where it should be one, and where it is.
-    pub text: Option<(u64, String)>,
+    /// The first cell that is not a number, or not a date where it should be one.
+    pub text: Option<TextCell>,
     /// True if the topology file says that its cells are names.
     pub is_named: bool,
     format: NumberFormat,
-    /// Cells that are as they should be.
-    numbers: u64,
-    /// The first cell that is infinite or too large, and where it is.
-    not_finite: Option<(u64, String)>,
+    /// True if there is a value, in a row that is kept or not.
+    has_values: bool,
+    /// The first cell that is infinite or too large.
+    not_finite: Option<TextCell>,
     /// True if a number has a fraction.
     fractions: bool,
     /// Different numbers, up to one more than a class target may have by itself.
@@ -48,20 +49,25 @@ impl Scan {
         let (mut missing, mut missing_target) =
             (CellPositions::default(), CellPositions::default());
         table.for_each(|row| {
-            let mut complete = true;
+            let is_kept = !is_dropped(row, used, options);
             for (i, (scan, &column)) in columns.iter_mut().zip(used).enumerate() {
                 let target = i + 1 == used.len();
-                if scan.see(row, row.cell(column), target) {
+                let cell = row.cell(column);
+                if is_missing(cell) {
+                    missing.add(row.line, &scan.name);
+                    if target {
+                        missing_target.add(row.line, &scan.name);
+                    }
                     continue;
                 }
-                complete = false;
-                missing.add(row.line, &scan.name);
-                if target {
-                    missing_target.add(row.line, &scan.name);
+                scan.has_values = true;
+                // What a column is follows from the rows that are learned from.
+                if is_kept {
+                    scan.see(row, cell, target);
                 }
             }
             rows += 1;
-            kept_rows += usize::from(complete || options.missing != Missing::DropRow);
+            kept_rows += usize::from(is_kept);
             Ok(())
         })?;
         if rows == 0 {
@@ -82,8 +88,20 @@ impl Scan {
         if kept_rows == 0 {
             return Err(CsvProblem::AllDropped { rows });
         }
-        suspects::check(table, used, &columns, options)?;
+        suspects::check(table, used, &mut columns, kept_rows, options)?;
         Ok(Self { columns, kept_rows })
+    }
+}
+
+/// True for a row that is left out because a cell of it is missing.
+pub(super) fn is_dropped(row: &Row<'_>, used: &[usize], options: &CsvSource) -> bool {
+    options.missing == Missing::DropRow && used.iter().any(|&column| is_missing(row.cell(column)))
+}
+
+fn text_cell(row: &Row<'_>, cell: &str) -> TextCell {
+    TextCell {
+        line: row.line,
+        text: cell.to_owned(),
     }
 }
 
@@ -100,61 +118,54 @@ impl ColumnScan {
         }
     }
 
-    /// Looks at a cell, and says whether it has a value.
-    fn see(&mut self, row: &Row<'_>, cell: &str, target: bool) -> bool {
-        if is_missing(cell) {
-            return false;
-        }
+    /// Looks at a cell with a value.
+    fn see(&mut self, row: &Row<'_>, cell: &str, target: bool) {
         if let Some(dates) = &self.dates {
-            match DateFormat(dates.format.as_deref()).read(cell) {
-                Some(_) => self.numbers += 1,
-                None => self.note_text(row, cell),
+            if DateFormat(dates.format.as_deref()).read(cell).is_none() {
+                self.note_text(row, cell);
             }
-            return true;
+            return;
         }
         if self.is_named {
             self.note_text(row, cell);
-            return true;
+            return;
         }
         match (
             self.format.parse::<f32>(cell),
             self.format.parse::<f64>(cell),
         ) {
             (Some(number), Some(exact)) if number.is_finite() => {
-                self.numbers += 1;
                 self.fractions |= exact.fract() != 0.0;
                 if target && self.few.len() <= AUTO_CLASSES && !self.few.contains(&exact) {
                     self.few.push(exact);
                 }
             }
             (Some(_), _) => {
-                self.not_finite
-                    .get_or_insert_with(|| (row.line, cell.to_owned()));
+                self.not_finite.get_or_insert_with(|| text_cell(row, cell));
             }
             (None, _) => self.note_text(row, cell),
         }
-        true
     }
 
     fn note_text(&mut self, row: &Row<'_>, cell: &str) {
-        self.text.get_or_insert_with(|| (row.line, cell.to_owned()));
+        self.text.get_or_insert_with(|| text_cell(row, cell));
     }
 
     fn check(&self) -> Result<(), CsvProblem> {
         match (&self.text, &self.not_finite, &self.dates) {
-            (Some((line, text)), _, Some(dates)) => Err(CsvProblem::NotADate {
+            (Some(TextCell { line, text }), _, Some(dates)) => Err(CsvProblem::NotADate {
                 line: *line,
                 column: self.name.clone(),
                 text: text.clone(),
                 hint: suspects::date_hint(text, dates),
             }),
             // Among text, `inf` is a word like others.
-            (None, Some((line, text)), _) => Err(CsvProblem::NotFinite {
+            (None, Some(TextCell { line, text }), _) => Err(CsvProblem::NotFinite {
                 line: *line,
                 column: self.name.clone(),
                 text: text.clone(),
             }),
-            (None, None, _) if self.numbers == 0 => Err(CsvProblem::NoValues {
+            (None, None, _) if !self.has_values => Err(CsvProblem::NoValues {
                 column: self.name.clone(),
             }),
             _ => Ok(()),
@@ -176,7 +187,7 @@ impl ColumnScan {
     fn need_numbers(&self) -> Result<bool, CsvProblem> {
         match &self.text {
             None => Ok(true),
-            Some((line, text)) => Err(CsvProblem::NotANumber {
+            Some(TextCell { line, text }) => Err(CsvProblem::NotANumber {
                 line: *line,
                 column: self.name.clone(),
                 text: text.clone(),

@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 
 use csv::{Reader, ReaderBuilder, StringRecord};
+use cuttlefish_core::topology::spec::Decimal;
 
 use super::number::NumberFormat;
 use super::{CsvProblem, MAX_CELL, MAX_COLUMNS, MAX_LINE, MAX_ROWS};
@@ -41,7 +42,7 @@ impl<'a> Table<'a> {
             return Err(CsvProblem::Empty);
         }
         check_lines(text)?;
-        let delimiter = sniff(text);
+        let delimiter = sniff(text, numbers);
         let mut table = Self {
             text,
             delimiter,
@@ -166,7 +167,7 @@ fn check_lines(text: &str) -> Result<(), CsvProblem> {
 }
 
 /// The delimiter with which the first records agree on the number of cells, and have most.
-fn sniff(text: &str) -> u8 {
+fn sniff(text: &str, numbers: NumberFormat) -> u8 {
     let score = |delimiter: u8| {
         let mut reader = reader(text, delimiter);
         let mut record = StringRecord::new();
@@ -183,9 +184,17 @@ fn sniff(text: &str) -> u8 {
         }
         (agree && columns > 1, columns)
     };
+    // A comma in numbers is hardly one between cells as well, if there is another.
+    let has_decimal_commas = numbers.decimal() == Decimal::Comma;
+    let others = DELIMITERS.iter().filter(|&&d| d != b',');
+    let others = others.filter(|&&d| has_decimal_commas && score(d).0);
+    let delimiters = match others.clone().next() {
+        Some(_) => others.copied().collect(),
+        None => DELIMITERS.to_vec(),
+    };
     // `max_by_key` takes the last of equals, the likelier come first.
-    let best = DELIMITERS.iter().rev().max_by_key(|&&d| score(d));
-    best.copied().unwrap_or(b',')
+    let best = delimiters.into_iter().rev().max_by_key(|&d| score(d));
+    best.unwrap_or(b',')
 }
 
 /// Line numbers of growing positions. The parser's own are those of blank lines before a record.

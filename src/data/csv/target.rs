@@ -14,6 +14,13 @@ pub(super) fn task(target_name: String, target: Column) -> Result<Task, CsvProbl
                 targets,
             });
         }
+        // A date is no target, `dates` says so.
+        Column::Moments(numbers) => {
+            return Ok(Task::Regression {
+                target_name,
+                targets: numbers.iter().map(|&number| number as f32).collect(),
+            });
+        }
         Column::Categories {
             codes,
             names,

@@ -11,9 +11,25 @@ use crate::data::file::MAX_BYTES;
 
 /// Bytes that are decoded at once.
 const CHUNK: usize = 1 << 20;
+/// Bytes at the beginning that tell the encoding.
+const SAMPLE: usize = 1 << 12;
+/// UTF-8, with the mark that some programs put before it.
+const UTF8: TextEncoding = TextEncoding::Utf8;
+const MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// The text of a file, without a mark of its byte order.
 pub(super) fn decode(bytes: &[u8], encoding: TextEncoding) -> Result<Cow<'_, str>, CsvProblem> {
+    let bytes = match sign(bytes) {
+        // Somebody may have put UTF-8's mark before text of another encoding.
+        Some(UTF8) if encoding != UTF8 && str::from_utf8(bytes).is_err() => &bytes[MARK.len()..],
+        Some(found) if found != encoding => {
+            return Err(CsvProblem::Sign {
+                found: word(found),
+                encoding: word(encoding),
+            });
+        }
+        _ => bytes,
+    };
     let text = match decoder_of(encoding) {
         None => Cow::Borrowed(decode_utf8(bytes)?),
         Some(decoder) => Cow::Owned(decode_other(bytes, decoder)?),
@@ -22,15 +38,37 @@ pub(super) fn decode(bytes: &[u8], encoding: TextEncoding) -> Result<Cow<'_, str
 }
 
 fn decode_utf8(bytes: &[u8]) -> Result<&str, CsvProblem> {
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    let bytes = bytes.strip_prefix(MARK).unwrap_or(bytes);
     str::from_utf8(bytes).map_err(|error| CsvProblem::Encoding {
         line: 1 + count_lines(&bytes[..error.valid_up_to()]),
-        found: match bytes {
-            [0xff, 0xfe, ..] => "utf-16le",
-            [0xfe, 0xff, ..] => "utf-16be",
-            _ => "windows-1252",
-        },
     })
+}
+
+/// The encoding that the first bytes are a sign of: a mark of the byte order, or that every other byte is 0, as of
+/// English in UTF-16.
+fn sign(bytes: &[u8]) -> Option<TextEncoding> {
+    match bytes {
+        [0xef, 0xbb, 0xbf, ..] => return Some(UTF8),
+        [0xff, 0xfe, ..] => return Some(TextEncoding::Utf16Le),
+        [0xfe, 0xff, ..] => return Some(TextEncoding::Utf16Be),
+        _ => {}
+    }
+    let (pairs, _) = bytes[..bytes.len().min(SAMPLE)].as_chunks::<2>();
+    let zeros = |at: usize| pairs.iter().filter(|pair| pair[at] == 0).count();
+    let (first, second) = (zeros(0), zeros(1));
+    match first.max(second) * 2 > pairs.len() {
+        true if first < second => Some(TextEncoding::Utf16Le),
+        true if first > second => Some(TextEncoding::Utf16Be),
+        _ => None,
+    }
+}
+
+/// Name of an encoding as the topology file has it.
+fn word(encoding: TextEncoding) -> String {
+    match serde_json::to_value(encoding) {
+        Ok(serde_json::Value::String(word)) => word,
+        _ => String::new(),
+    }
 }
 
 /// Decodes piece by piece, so that no more text is made than there may be.

@@ -12,7 +12,7 @@ use cuttlefish_core::topology::spec::{DataFormat, OwnSplit};
 
 pub use self::problem::ExamplesProblem;
 use super::Error;
-use super::array::{Array, Numbers, dims_words};
+use super::array::{Array, ElementType, Numbers, dims_words};
 use super::csv::MAX_CLASSES;
 
 /// The largest number of values of all rows together.
@@ -170,7 +170,12 @@ impl NamedArray {
             Numbers::Bytes(values) => {
                 Ok(Answers::Classes(values.iter().map(|&v| v.into()).collect()))
             }
-            Numbers::Integers(values) => Ok(Answers::Classes(values.clone())),
+            Numbers::Integers(values) => match values.iter().position(|&v| v == i64::MAX) {
+                Some(row) if self.array.element == ElementType::U64 => {
+                    Err(self.error(ExamplesProblem::LargeClass { what, row }))
+                }
+                _ => Ok(Answers::Classes(values.clone())),
+            },
             Numbers::Floats(values) => match values.iter().position(|value| !value.is_finite()) {
                 None => Ok(Answers::Numbers(values.clone())),
                 Some(row) => Err(self.error(ExamplesProblem::NotFinite { what, row })),

@@ -69,6 +69,17 @@ pub enum ExamplesProblem {
         /// Number of the rows.
         rows: usize,
     },
+    /// A class that is none of the numbers of 64 bits with a sign.
+    #[error(
+        "{what} has a class beyond {} in row {row} (number the classes with `numpy.unique(y, return_inverse=True)[1]`)",
+        i64::MAX - 1
+    )]
+    LargeClass {
+        /// The array.
+        what: String,
+        /// The row, from 0.
+        row: usize,
+    },
     /// More classes than the limit.
     #[error(
         "{what} has {classes} different whole numbers, the limit of classes is {MAX_CLASSES} (numbers to \

@@ -61,22 +61,26 @@ pub enum PictureProblem {
         expected: (usize, usize),
     },
     /// Other channels than those that the others have.
-    #[error("it is {}, and has to be {} (write `color_mode: rgb` or `color_mode: grayscale`, and it is converted)", color_word(*found), color_word(*expected))]
+    #[error("it {}, and has to {} ({advice})", color_words(*found, ["is", "has"]), color_words(*expected, ["be", "have"]))]
     Channels {
         /// Number of its channels.
         found: usize,
         /// Number of channels that it has to have.
         expected: usize,
+        /// Advice.
+        advice: &'static str,
     },
     /// The file cannot be read.
     #[error("{0}")]
     File(String),
 }
 
-fn color_word(channels: usize) -> &'static str {
+/// Colours in words, behind the right form of "be" or "have".
+fn color_words(channels: usize, [be, have]: [&str; 2]) -> String {
     match channels {
-        1 => "grayscale",
-        _ => "RGB",
+        1 => format!("{be} grayscale"),
+        3 => format!("{be} RGB"),
+        _ => format!("{have} {channels} channels"),
     }
 }
 
@@ -144,6 +148,7 @@ pub fn decode(
         return Err(PictureProblem::Channels {
             found: header.channels,
             expected: expected.channels,
+            advice: "convert it, or leave it out",
         });
     }
     let decoded = match bytes.starts_with(PNG) {
@@ -207,6 +212,7 @@ fn open_png(bytes: &[u8]) -> Result<(PngReader<'_>, PictureHeader), PictureProbl
     let mut decoder = png::Decoder::new_with_limits(Cursor::new(bytes), limits);
     decoder.set_transformations(png::Transformations::EXPAND);
     let reader = decoder.read_info().map_err(damaged)?;
+    check_palette(reader.info())?;
     let (height, width) = (reader.info().height as usize, reader.info().width as usize);
     let (color, depth) = reader.output_color_type();
     if depth == png::BitDepth::Sixteen {
@@ -218,6 +224,17 @@ fn open_png(bytes: &[u8]) -> Result<(PngReader<'_>, PictureHeader), PictureProbl
     };
     let header = checked(height, width, channels)?;
     Ok((reader, header))
+}
+
+/// A part of a colour at the end of a palette is one that the decoder panics about.
+fn check_palette(info: &png::Info<'_>) -> Result<(), PictureProblem> {
+    let bytes = info.palette.as_deref().map_or(0, <[u8]>::len);
+    match bytes % 3 {
+        0 => Ok(()),
+        _ => Err(PictureProblem::Damaged(format!(
+            "its palette has {bytes} bytes, and a colour has 3"
+        ))),
+    }
 }
 
 /// The pixels of a PNG file, channels side by side.

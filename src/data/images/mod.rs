@@ -113,21 +113,27 @@ pub fn load(source: &ImagesSource, base_dir: &Path) -> Result<Dataset, Error> {
     let classes = directory::classes(&path)?;
     let class_names: Vec<String> = classes.iter().map(|class| class.name.clone()).collect();
     let mut labels = labels(&classes, &class_names);
-    let mut files: Vec<PathBuf> = paths(classes);
-    let train_rows = files.len();
-    if let Some(test_path) = &source.test_path {
-        let test_path = base_dir.join(test_path);
-        let test = directory::classes(&test_path)?;
+    let files: Vec<PathBuf> = paths(classes);
+    let mut test_files = Vec::new();
+    let test_path = source.test_path.as_ref().map(|path| base_dir.join(path));
+    if let Some(test_path) = &test_path {
+        let test = directory::classes(test_path)?;
         let new = test.iter().find(|class| !class_names.contains(&class.name));
         if let Some(class) = new {
             let problem = ImagesProblem::NewClass(class.name.clone());
-            return Err(error(&test_path, problem));
+            return Err(error(test_path, problem));
         }
         labels.extend(self::labels(&test, &class_names));
-        files.extend(paths(test));
+        test_files = paths(test);
     }
     let expected = expected(&files[0], source.image_size, source.color_mode)?;
-    let pixels = decode_all(&path, &files, expected, source.color_mode)?;
+    let rows = files.len() + test_files.len();
+    let mut pixels = room(&path, rows, expected)?;
+    let (train, test) = pixels.split_at_mut(files.len() * expected.features());
+    decode_all(&path, &files, expected, Some(source), train)?;
+    if let Some(test_path) = &test_path {
+        decode_all(test_path, &test_files, expected, Some(source), test)?;
+    }
     Ok(Dataset {
         name: "images".to_owned(),
         features: expected.features(),
@@ -137,7 +143,7 @@ pub fn load(source: &ImagesSource, base_dir: &Path) -> Result<Dataset, Error> {
             bytes: pixels.into(),
             scale: BYTE_SCALE,
         },
-        split: own_split(train_rows, files.len() - train_rows, &source.split),
+        split: own_split(files.len(), test_files.len(), &source.split),
         task: Task::Classification {
             class_names,
             labels,
@@ -145,14 +151,15 @@ pub fn load(source: &ImagesSource, base_dir: &Path) -> Result<Dataset, Error> {
     })
 }
 
-/// Reads pictures to be answered: a file, or all files of a directory and of the directories in it.
+/// Reads pictures to be answered: a file, or all files of a directory and of the directories in it. `source` is what
+/// the network was trained on, if that was pictures.
 ///
 /// # Errors
 /// Names every file that is not of this form.
 pub fn read(
     path: &Path,
     expected: PictureHeader,
-    mode: Option<ColorMode>,
+    source: Option<&ImagesSource>,
 ) -> Result<Pictures, Error> {
     let (files, names) = if path.is_dir() {
         let names = directory::files(path)?;
@@ -160,9 +167,11 @@ pub fn read(
     } else {
         (vec![path.to_owned()], vec![directory::name_of(path)])
     };
+    let mut pixels = room(path, files.len(), expected)?;
+    decode_all(path, &files, expected, source, &mut pixels)?;
     Ok(Pictures {
         header: expected,
-        pixels: decode_all(path, &files, expected, mode)?,
+        pixels,
         files: names,
     })
 }
@@ -197,30 +206,45 @@ fn expected(
     })
 }
 
-/// Unpacks files, each into its place.
+/// Room for the pixels of so many pictures.
+fn room(dir: &Path, files: usize, expected: PictureHeader) -> Result<Vec<u8>, Error> {
+    let features = expected.features();
+    let values = files.checked_mul(features);
+    match values.filter(|&values| values <= MAX_VALUES) {
+        Some(values) => Ok(vec![0; values]),
+        None => Err(error(dir, ImagesProblem::TooLarge { files, features })),
+    }
+}
+
+/// Unpacks files of a directory, each into its place.
 fn decode_all(
     dir: &Path,
     files: &[PathBuf],
     expected: PictureHeader,
-    mode: Option<ColorMode>,
-) -> Result<Vec<u8>, Error> {
-    let features = expected.features();
-    let values = files.len().checked_mul(features);
-    let Some(values) = values.filter(|&values| values <= MAX_VALUES) else {
-        let files = files.len();
-        return Err(error(dir, ImagesProblem::TooLarge { files, features }));
+    source: Option<&ImagesSource>,
+    pixels: &mut [u8],
+) -> Result<(), Error> {
+    let mode = source.and_then(|source| source.color_mode);
+    let advised = |problem: PictureProblem| match problem {
+        PictureProblem::Channels {
+            found, expected, ..
+        } if source.is_some() => PictureProblem::Channels {
+            found,
+            expected,
+            advice: "write `color_mode: rgb` or `color_mode: grayscale`, and it is converted",
+        },
+        problem => problem,
     };
-    let mut pixels = vec![0; values];
     let decode = |(path, pixels): (&PathBuf, &mut [u8])| {
         let bytes = read_file_up_to(path, MAX_FILE_BYTES);
         let bytes = bytes.map_err(|error| PictureProblem::File(error.to_string()));
         let decoded = bytes.and_then(|bytes| decode::decode(&bytes, expected, mode, pixels));
-        Some((path.clone(), decoded.err()?))
+        Some((path.clone(), advised(decoded.err()?)))
     };
-    let places = pixels.par_chunks_exact_mut(features.max(1));
+    let places = pixels.par_chunks_exact_mut(expected.features().max(1));
     let problems: Vec<_> = files.par_iter().zip(places).filter_map(decode).collect();
     match problems.is_empty() {
-        true => Ok(pixels),
+        true => Ok(()),
         false => Err(error(dir, ImagesProblem::Files(FileProblems(problems)))),
     }
 }

@@ -94,6 +94,31 @@ fn dates_become_the_numbers_of_the_calendar() {
     assert_eq!(afternoon, [13.5, 1.5]);
 }
 
+/// 32 bits would round a time of day of this century to three minutes.
+#[test]
+fn minutes_of_a_day_are_not_rounded() {
+    let rows = (0..60).map(|minute| format!("2026-01-01 12:{minute:02};{}\n", minute % 2));
+    let text = "when;y\n".to_owned() + &rows.collect::<String>();
+    let source = CsvSource {
+        test_split: 0.0,
+        validation_split: 0.0,
+        ..dates("when", None, &[DatePart::Days])
+    };
+    let (dataset, _) = read(&text, &source);
+    let values = floats(&dataset);
+    let step = (values[59] - values[0]) / 59.0;
+    for pair in values.windows(2) {
+        assert!((pair[1] - pair[0] - step).abs() < 1e-4, "{pair:?} {step}");
+    }
+    // A moment that is always the same says nothing.
+    let text = "when;y\n".to_owned() + &"2026-01-01 12:07:13;a\n2026-01-01 12:07:13;b\n".repeat(30);
+    assert!(
+        floats(&read(&text, &source).0)
+            .iter()
+            .all(|&value| value == 0.0)
+    );
+}
+
 #[test]
 fn missing_dates_are_filled_in_like_numbers() {
     let text = "when,y\n2020-01-01,a\n,b\n2020-01-03,a\n";
@@ -139,7 +164,7 @@ fn dates_are_pointed_out() {
             &format!("when;y\n{first};0\n{second};1\n"),
             &options(),
             &format!(
-                "line 2, column `when`: `{first}` is a date, and so are all of its column ({hint}, or list it under \
+                "line 2, column `when`: `{first}` is a date, and so are all of its column ({hint}, or list the column under \
                  `categories` or `ignore`)"
             ),
         );
@@ -170,6 +195,16 @@ fn dates_are_pointed_out() {
         "1.2.20",
         "set `dates: [{column: when, format: \"%d.%m.%y\"}]`",
     );
+    check(
+        "Jan 31 2020",
+        "Feb 1 2020",
+        "set `dates: [{column: when, format: \"%b %d %Y\"}]`",
+    );
+    check(
+        "31. January 2020",
+        "1. February 2020",
+        "set `dates: [{column: when, format: \"%d. %B %Y\"}]`",
+    );
     check_problem(
         "x;y\n1;2020-01-31\n2;2020-02-01\n",
         &options(),
@@ -180,7 +215,7 @@ fn dates_are_pointed_out() {
         "day of sale;y\n2020-01-31;0\n2020-02-01;1\n",
         &options(),
         "line 2, column `day of sale`: `2020-01-31` is a date, and so are all of its column (set \
-         `dates: [\"day of sale\"]`, or list it under `categories` or `ignore`)",
+         `dates: [\"day of sale\"]`, or list the column under `categories` or `ignore`)",
     );
     // One word makes it text.
     assert_eq!(

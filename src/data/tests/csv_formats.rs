@@ -52,16 +52,23 @@ fn numbers_are_read_as_people_write_them() {
     let french = with(Decimal::Comma, Some(Thousands::Space));
     assert_eq!(
         numbers(
-            &["1 000,5", "1\u{a0}000", "12\u{202f}345\u{2009}678"],
+            &[
+                "1 000,5",
+                "1\u{a0}000",
+                "12\u{202f}345\u{2009}678",
+                "3\u{2007}000",
+                "\u{2212}1 000"
+            ],
             french
         ),
-        [1000.5, 1000.0, 12_345_678.0]
+        [1000.5, 1000.0, 12_345_678.0, 3000.0, -1000.0]
     );
     let swiss = with(Decimal::Point, Some(Thousands::Apostrophe));
     assert_eq!(
         numbers(&["1'000.50", "2\u{2019}000", "3"], swiss),
         [1000.5, 2000.0, 3.0]
     );
+    assert_eq!(numbers(&["\u{2212}1.5", "2.5"], options()), [-1.5, 2.5]);
 }
 
 #[test]
@@ -78,6 +85,8 @@ fn numbers_of_another_format_are_no_numbers() {
         "1.00",
         "1.2345",
         "12345.678",
+        "0.500",
+        "012.500",
         "1..000",
         ".000",
         "1.000,5,5",
@@ -152,6 +161,19 @@ fn an_encoder_of_an_earlier_version_is_read() {
 }
 
 #[test]
+fn a_decimal_comma_is_no_delimiter_where_there_is_another() {
+    let text = "Betrag, EUR;Menge\n0,5;1,5\n1,5;2,5\n2,5;1,5\n";
+    let options = CsvSource {
+        target: "Menge".to_owned(),
+        decimal: Decimal::Comma,
+        ..options()
+    };
+    assert_eq!(read(text, &options).0.feature_names, ["Betrag, EUR"]);
+    let text = "x,Menge\n\"0,5\",1\n\"1,5\",2\n";
+    assert_eq!(read(text, &options).0.feature_names, ["x"]);
+}
+
+#[test]
 fn numbers_in_another_format_are_pointed_out() {
     let check = |cells: &[&str], hint: &str| {
         let mut text = "x;y\n".to_owned();
@@ -163,7 +185,7 @@ fn numbers_in_another_format_are_pointed_out() {
             &options(),
             &format!(
                 "line 2, column `x`: `{}` is a number in another format, and so are all of its column (set {hint}, \
-                 or list it under `categories` or `ignore`)",
+                 or list the column under `categories` or `ignore`)",
                 cells[0]
             ),
         );
@@ -186,7 +208,7 @@ fn numbers_in_another_format_are_pointed_out() {
         "x;z;y\n1,000;1,5;0\n2,500;2,25;1\n",
         &options(),
         "line 2, column `x`: `1,000` is a number in another format, and so are all of its column (set \
-         `decimal: \",\"`, or list it under `categories` or `ignore`)",
+         `decimal: \",\"`, or list the column under `categories` or `ignore`)",
     );
     // And the other way round.
     check_problem(
@@ -196,14 +218,15 @@ fn numbers_in_another_format_are_pointed_out() {
             ..options()
         },
         "line 2, column `x`: `1.5` is a number in another format, and so are all of its column (set \
-         `decimal: \".\"`, or list it under `categories` or `ignore`)",
+         `decimal: \".\"`, or list the column under `categories` or `ignore`)",
     );
     // The target too, unless somebody says that it is a class.
     let text = "x;y\n1;5,5\n2;6,5\n";
-    let problem = parse(text.into(), &options()).unwrap_err().to_string();
-    assert!(
-        problem.contains("column `y`: `5,5` is a number in another format"),
-        "{problem}"
+    check_problem(
+        text,
+        &options(),
+        "line 2, column `y`: `5,5` is a number in another format, and so are all of its column (set \
+         `decimal: \",\"`, or set `task: classification`)",
     );
     let task = CsvTask::Classification;
     assert_eq!(
@@ -261,8 +284,30 @@ fn text_of_other_encodings_is_read() {
     );
     assert_eq!(
         problem(&utf16(text, u16::to_le_bytes), TextEncoding::Utf8),
-        "line 1: not UTF-8 (set `encoding`, to `utf-16le` for example; compressed files must be unpacked)"
+        "it begins as text in utf-16le does, and not in utf-8 (set `encoding: utf-16le`)"
     );
+    assert_eq!(
+        problem(&utf16(text, u16::to_be_bytes), TextEncoding::Utf16Le),
+        "it begins as text in utf-16be does, and not in utf-16le (set `encoding: utf-16be`)"
+    );
+    // Without a mark, by its zeros.
+    assert_eq!(
+        problem(
+            &utf16("x,y\n1,a\n2,b\n", u16::to_be_bytes)[2..],
+            TextEncoding::Latin1
+        ),
+        "it begins as text in utf-16be does, and not in latin-1 (set `encoding: utf-16be`)"
+    );
+    // The mark of UTF-8 before text of UTF-8, and of another encoding.
+    assert_eq!(
+        problem(
+            "\u{feff}größe,y\n1,a\n2,b\n".as_bytes(),
+            TextEncoding::Latin1
+        ),
+        "it begins as text in utf-8 does, and not in latin-1 (set `encoding: utf-8`)"
+    );
+    let bytes = b"\xef\xbb\xbfstra\xdfe,y\n1,a\n2,b\n";
+    assert_eq!(names(bytes, TextEncoding::Latin1), ["straße"]);
     assert_eq!(
         problem(b"x,y\n1,\xff\xff\n", TextEncoding::ShiftJis),
         "line 2: not shift_jis (set another `encoding`)"

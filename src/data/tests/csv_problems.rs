@@ -65,8 +65,7 @@ fn files_that_are_no_tables_are_refused() {
         "10001 columns, the limit is 10000 (use fewer columns)",
     );
     let problem = parse(b"x,y\n1,2\n1,\xff\n".to_vec(), &options()).unwrap_err();
-    let found = "windows-1252";
-    assert_eq!(problem, CsvProblem::Encoding { line: 3, found });
+    assert_eq!(problem, CsvProblem::Encoding { line: 3 });
 }
 
 #[test]
@@ -149,18 +148,20 @@ fn cells_that_do_not_fit_are_named() {
         "line 3, column `y`: `lots` is not a number (correct it, or set `task` to \
          `classification`)",
     );
+    // Numbers, and as many codes.
     let many = |first: &str, rows: usize| {
         (0..rows).fold(format!("id,y\n{first},a\n"), |mut text, i| {
-            writeln!(text, "{i},b").unwrap();
+            let code = if i % 2 == 0 { "" } else { "x" };
+            writeln!(text, "{code}{i},b").unwrap();
             text
         })
     };
     check(
-        &many("x1", 999),
-        "column `id` has 1000 different values and is not a number throughout: line 2 has `x1`; \
+        &many("z1", 998),
+        "column `id` has 999 different values and is not a number throughout: line 2 has `z1`; \
          the limit is 100 (list it under `ignore`, or correct its numbers)",
     );
-    assert_eq!(read(&many("x1", 99), &options()).0.features, 100);
+    assert_eq!(read(&many("z1", 99), &options()).0.features, 100);
     let many = many("z", 1500).replace("id,y", "y,x");
     check(
         &many,

@@ -236,3 +236,16 @@ fn rows_that_test_are_alike_and_the_others_are_split_at_random() {
         "the array `y` is numbers to predict, and the training rows are classes (",
     );
 }
+
+#[test]
+fn classes_beyond_64_bits_are_refused() {
+    let large = |element| {
+        let numbers = Numbers::Integers(vec![3, i64::MAX]);
+        named("y", &[2], element, numbers)
+    };
+    check_problem(
+        load(bytes(&[2, 1], &[1, 2]), large(ElementType::U64)),
+        "the array `y` has a class beyond 9223372036854775806 in row 1 (",
+    );
+    load(bytes(&[2, 1], &[1, 2]), large(ElementType::I64)).unwrap();
+}

@@ -120,7 +120,23 @@ fn each_kind_of_damage_is_named() {
         &npz(&[("a", integers(&[1])), ("b", integers(&[2]))], true),
         "it has no array `x`, only `a`, `b` (hint)",
     );
-    check_problem(OBJECTS, "the array `x`: its type `|O` is not read (");
+    for text in [OBJECTS, &one(described("<U3", "(2,)", &[0; 24]))] {
+        check_problem(text, "the array `x`: its type `");
+        let problem = Archive::open(text).and_then(|mut archive| archive.read("x", 10, ""));
+        let problem = problem.unwrap_err().to_string();
+        assert!(
+            problem.contains("is text or objects (number names of classes with `numpy.unique(y, return_inverse=True)[1]`"),
+            "{problem}"
+        );
+    }
+    check_problem(
+        &one(described("<c8", "(1,)", &[0; 8])),
+        "the array `x`: its type `<c8` is not read (",
+    );
+    check_problem(
+        &one(bytes("()", &[0; 2])),
+        "the array `x`: its shape () needs 1 bytes, and it has 2 (",
+    );
     check_problem(
         &one(b"text".to_vec()),
         "the array `x`: its header is damaged: ",

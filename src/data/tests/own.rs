@@ -103,6 +103,14 @@ fn an_idx_file_that_cannot_be_used_is_named() {
 }
 
 #[test]
+fn one_array_is_not_enough() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("a.npz"), bytes("(2, 2)", &[0; 4])).unwrap();
+    let one = "it is an npy file, which has one array (";
+    check_problem(dir.path(), &npz_source(|_| {}), "a.npz", one);
+}
+
+#[test]
 fn arrays_are_found_by_their_usual_names_or_by_those_that_are_given() {
     let dir = tempfile::tempdir().unwrap();
     let save = |names: &[&str]| {

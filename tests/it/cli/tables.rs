@@ -130,6 +130,90 @@ fn an_export_says_how_its_answers_become_the_target() {
     assert!(!about.contains_key("target"));
 }
 
+#[test]
+fn imported_weights_predict_as_before_whatever_the_target_of_the_run_is_scaled_by() {
+    let program = TestProgram::new();
+    let file = houses(&program, "houses", "");
+    program.ok(&["train", &file, "-q"]);
+    let new = program.write("new.csv", "area,rooms\n100,3\n60,1\n150,6\n");
+    let predictions = |run: &str| -> Vec<f64> {
+        let answers = program.json(&["predict", run, "--input", &new, "--json"]);
+        let of = |row| number(&answers, &format!("/predictions/{row}/prediction"));
+        (0..3).map(of).collect()
+    };
+    let right = predictions("houses");
+    let path = |name: &str| {
+        let path = program.home.path().join(name);
+        path.to_str().expect("a plain path").to_owned()
+    };
+    let (weights, arrays) = (path("h.safetensors"), path("h.npz"));
+    program.ok(&["export", "houses", "-o", &weights]);
+    program.ok(&["export", "houses", "-o", &arrays, "--format", "npz"]);
+    // Ten times the prices, and some of the areas.
+    let table = std::fs::read_to_string(path("houses.csv")).expect("a table");
+    let dearer = table.lines().take(200).enumerate();
+    let dearer = dearer.map(|(row, line)| format!("{line}{}\n", if row == 0 { "" } else { "0" }));
+    program.write("dearer.csv", &dearer.collect::<String>());
+    let import = |from: &str, name: &str, sets: &[&str]| {
+        let name = format!("name={name}");
+        let mut arguments = vec!["import", from, "--into", &file, "--set", &name];
+        arguments.extend(sets.iter().flat_map(|set| ["--set", set]));
+        program.output(&arguments)
+    };
+    let same = import(&weights, "same", &[]);
+    assert!(!text(&same.stderr).contains("note:"), "{same:?}");
+    assert_eq!(predictions("same"), right);
+    for (name, set) in [
+        ("plain", "data.target_scaling=none"),
+        ("shares", "data.target_scaling=min_max"),
+        ("dearer", "data.path=dearer.csv"),
+    ] {
+        let output = import(&weights, name, &[set]);
+        let stderr = text(&output.stderr);
+        assert!(
+            stderr.contains("note: converted layer `price`, which answered as `price = "),
+            "{stderr}"
+        );
+        // Columns of other rows are standardised otherwise, and nothing can be done about that.
+        if name == "dearer" {
+            assert!(
+                stderr.contains(
+                    "note: the network was trained on a table whose columns have other means"
+                ),
+                "{stderr}"
+            );
+            continue;
+        }
+        for (answer, right) in predictions(name).into_iter().zip(&right) {
+            assert!(
+                (answer / right - 1.0).abs() < 1e-5,
+                "{name}: {answer} instead of {right}"
+            );
+        }
+    }
+    // Without a place for it, a file does not say.
+    let stderr = text(&import(&arrays, "arrays", &[]).stderr);
+    assert!(
+        stderr.contains("note: the file does not say on which scale the network answers, and the run takes its answers as `target = "),
+        "{stderr}"
+    );
+    let stderr = text(&import(&arrays, "bare", &["data.target_scaling=none"]).stderr);
+    assert!(!stderr.contains("note:"), "{stderr}");
+    // Another function of the sum is not converted.
+    let output = import(
+        &weights,
+        "sigmoid",
+        &["network.layers[1].activation=sigmoid"],
+    );
+    let stderr = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{stderr}");
+    assert!(
+        stderr.contains("failed to use the weights: `price = ")
+            && stderr.contains("and in the run `price = "),
+        "{stderr}"
+    );
+}
+
 /// An export of a German bank: `;`, decimal commas, dates with points, and an encoding of Windows.
 const SALES: &[u8] = b"Verk\xe4ufer;Datum;Betrag;R\xfcckgabe\n";
 

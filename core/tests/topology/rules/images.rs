@@ -1,10 +1,11 @@
 //! Image data of people's own: its keys, and layers on images with channels.
 
+use cuttlefish_core::data::TargetStatistics;
 use cuttlefish_core::topology::spec::{Data, DataFormat};
-use cuttlefish_core::topology::{DataShape, Grouping};
+use cuttlefish_core::topology::{DataShape, Grouping, TaskShape};
 
 use super::{IMAGES, check, check_fit};
-use crate::{DIGITS, SOFTMAX, SPARSE, document, file, graph};
+use crate::{DIGITS, MSE, SOFTMAX, SPARSE, document, file, graph};
 
 /// 8 x 8 pixels of three channels.
 const RGB: DataShape = DataShape {
@@ -19,12 +20,49 @@ fn with_data(data: &str) -> String {
 }
 
 #[test]
+fn right_answers_that_are_numbers_are_scaled_as_the_file_says() {
+    let statistics = TargetStatistics {
+        mean: 100.0,
+        deviation: 20.0,
+        min: 50.0,
+        max: 150.0,
+    };
+    let shape = DataShape {
+        task: TaskShape::Regression {
+            targets: Some(statistics),
+        },
+        ..DIGITS
+    };
+    for source in ["npz, path: a.npz", "idx, images: a, labels: b"] {
+        let scale = |scaling: &str| {
+            let source = format!("source: {source}{scaling}");
+            let last = "{type: dense, units: 1}";
+            let text = file(&[last], MSE, "").replace("source: digits", &source);
+            let scale = graph(&text, &shape, Grouping::FromFile).target_scale;
+            (scale.offset, scale.scale)
+        };
+        assert_eq!(scale(""), (100.0, 20.0));
+        assert_eq!(scale(", target_scaling: min_max"), (50.0, 100.0));
+        assert_eq!(scale(", target_scaling: none"), (0.0, 1.0));
+    }
+    check_fit(
+        &with_data("{source: npz, path: a.npz, target_scaling: min_max}"),
+        &DIGITS,
+        &[
+            "2:50: data.target_scaling: the target is a class, which has no scale (leave it out, or give right answers that are floating-point numbers)",
+        ],
+    );
+}
+
+#[test]
 fn sources_of_images_of_ones_own_have_their_keys() {
     for data in [
         "{source: idx, images: a, labels: b}",
         "{source: idx, images: a, labels: b, test_images: c, test_labels: d, class_names: [x, y], validation_split: 0}",
         "{source: npz, path: a.npz}",
         "{source: npz, path: a.npz, x: a, y: b, x_test: c, y_test: d, data_format: channels_first, augmentation: {shift: 1}}",
+        "{source: npz, path: a.npz, target_scaling: min_max}",
+        "{source: idx, images: a, labels: b, target_scaling: none}",
         "{source: npz, path: a.npz, test_path: b.npz}",
         "{source: images, path: pets, image_size: [32, 24], color_mode: rgb, test_split: 0.1}",
         "{source: images, path: pets, test_path: more}",
