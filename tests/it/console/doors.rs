@@ -178,11 +178,17 @@ fn the_token_is_in_no_log() {
         .post("/runs", &new_run(&digits("logged", 1)))
         .json(202);
     console.wait_for("logged", "complete");
-    let log = console.get("/runs/logged/log").text();
-    assert!(
-        log.contains("weights sha256") && !log.contains(TOKEN),
-        "{log}"
-    );
+    // The command prints its results when the run is complete.
+    let began = Instant::now();
+    let log = loop {
+        let log = console.get("/runs/logged/log").text();
+        if log.contains("weights sha256") {
+            break log;
+        }
+        assert!(began.elapsed() < PATIENCE, "{log}");
+        std::thread::sleep(Duration::from_millis(50));
+    };
+    assert!(!log.contains(TOKEN), "{log}");
     for file in [
         "runs/.console/logged/request.json",
         "runs/.console/logged/log",

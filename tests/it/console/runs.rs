@@ -53,9 +53,15 @@ fn a_run_of_the_console_has_the_bits_of_the_command_line() {
     let probabilities = responses["answer"]["probabilities"]
         .as_object()
         .expect("classes");
+    let numbers = |values: Vec<&Value>| -> Vec<f32> {
+        values
+            .iter()
+            .map(|value| value.as_f64().expect("a number") as f32)
+            .collect()
+    };
     assert_eq!(
-        last.as_array().expect("activations"),
-        &probabilities.values().cloned().collect::<Vec<_>>()
+        numbers(last.as_array().expect("activations").iter().collect()),
+        numbers(probabilities.values().collect())
     );
 
     // Neurons of the last commit, in three forms.
