@@ -1,4 +1,5 @@
-//! The web console in a browser, as a person uses it. Pictures of its pages are left in `target/tmp/console`.
+//! The web console in a browser, as a person uses it. Pictures of its pages are left in `tmp/console` of the
+//! target directory.
 
 mod axe;
 mod browser;
@@ -281,11 +282,11 @@ fn a_page_waits_for_its_console_and_goes_on() {
     let Some(live) = live_without_containers() else {
         return;
     };
-    // One that does not end by itself.
+    // One that does not end meanwhile.
     let file = live.file("long", "");
     let text = std::fs::read_to_string(&file).expect("a file");
     let text = text
-        .replace("epochs: 4", "epochs: 1000000")
+        .replace("epochs: 4", "epochs: 100000")
         .replace("batch_size: 64", "batch_size: 4");
     let mut console = Console::start_at(&live, "127.0.0.1:0", Some(TOKEN));
     let browser = Browser::start();

@@ -17,6 +17,9 @@ const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 /// Far beyond what anything here takes, containers too; a test that waits so long has failed.
 const PATIENCE: Duration = Duration::from_secs(120);
 const PAUSE: Duration = Duration::from_millis(100);
+/// Height of the window, and the most of a page that a picture has.
+const HEIGHT: u64 = 1000;
+const HIGHEST: u64 = 6000;
 
 /// Keys that have no character.
 pub const BACKSPACE: &str = "\u{e003}";
@@ -152,6 +155,21 @@ impl Browser {
         });
     }
 
+    /// Whether a JavaScript expression becomes true in a time.
+    pub fn comes_within(&self, time: Duration, expression: &str) -> bool {
+        let began = Instant::now();
+        let body = format!("return Boolean({expression})");
+        loop {
+            if self.script(&body) == Value::Bool(true) {
+                return true;
+            }
+            if began.elapsed() >= time {
+                return false;
+            }
+            std::thread::sleep(PAUSE);
+        }
+    }
+
     /// Tries something until it can be done.
     #[track_caller]
     fn until<T>(&self, what: &str, mut attempt: impl FnMut() -> Result<T, String>) -> T {
@@ -245,20 +263,33 @@ impl Browser {
         entries.as_array().expect("a list").clone()
     }
 
-    /// Shows pages this wide and high, in a light or a dark room.
-    pub fn fit(&self, width: u64, height: u64) {
+    /// Shows pages in a window of this width.
+    pub fn widen(&self, width: u64) {
+        self.fit(width, HEIGHT);
+    }
+
+    fn fit(&self, width: u64, height: u64) {
         let size =
             json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": false});
         self.devtools("Emulation.setDeviceMetricsOverride", &size);
     }
 
+    /// Shows pages as in a dark room, or a light one.
     pub fn darken(&self, is_dark: bool) {
         let scheme = if is_dark { "dark" } else { "light" };
         let features = json!({"features": [{"name": "prefers-color-scheme", "value": scheme}]});
         self.devtools("Emulation.setEmulatedMedia", &features);
     }
 
-    /// A picture of what is seen, for people: `target/tmp/console/NAME.png`.
+    /// A picture of a whole page of this width, for people.
+    pub fn shot_page(&self, width: u64, name: &str) {
+        let high = self.script("return document.documentElement.scrollHeight");
+        self.fit(width, high.as_u64().expect("a number").min(HIGHEST));
+        self.shot(name);
+        self.fit(width, HEIGHT);
+    }
+
+    /// A picture of what is seen, for people: `tmp/console/NAME.png` in the target directory.
     pub fn shot(&self, name: &str) {
         let Ok(picture) = self.call("GET", "/screenshot", &json!({})) else {
             return;

@@ -1,5 +1,7 @@
 //! A run in containers, from the pages: it is started, one of its units is killed, and nothing of it is left.
 
+use std::time::Duration;
+
 use serde_json::json;
 
 use super::browser::{Browser, RIGHT};
@@ -16,6 +18,14 @@ const NOTE_STATES: &str = "
 /// Whether the picture shows a network of which every cell runs.
 const ALL_RUN: &str = "document.querySelector('#freshness')?.textContent.startsWith('Live') \
      && document.querySelector('#network').ariaLabel.endsWith('coloured by weight norm')";
+
+/// Whether the neurons of one unit were described as none that run.
+const SIXTEEN_ARE_AWAY: &str =
+    "[...described].some((text) => /; .*\\b16 (dead|restarting|unreachable)/.test(text))";
+
+/// The time in which the picture shows what has happened, and how often that may be missed.
+const MOMENTS: Duration = Duration::from_secs(10);
+const KILLS: usize = 8;
 
 #[test]
 fn a_unit_that_is_killed_from_the_page_is_seen_dead_and_comes_back() {
@@ -51,11 +61,13 @@ fn a_unit_that_is_killed_from_the_page_is_seen_dead_and_comes_back() {
     );
     assert_eq!(browser.text("#kill-unit"), "Kill its unit hidden.0");
     browser.script(NOTE_STATES);
-    browser.click("#kill-unit");
-    browser.wait(
-        "its sixteen neurons are seen to be away",
-        "[...described].some((text) => /; .*\\b16 (dead|restarting|unreachable)/.test(text))",
-    );
+    // Docker starts it again within moments, and each time a little later: of one that was back before anybody looked
+    // the next death is seen.
+    let is_seen = (0..KILLS).any(|_| {
+        browser.click("#kill-unit");
+        browser.comes_within(MOMENTS, SIXTEEN_ARE_AWAY)
+    });
+    assert!(is_seen, "its neurons are seen to be away");
     browser.wait("every neuron runs again", ALL_RUN);
     let before = browser.script(TICKS);
     browser.wait(
@@ -82,9 +94,9 @@ fn a_unit_that_is_killed_from_the_page_is_seen_dead_and_comes_back() {
 fn the_run_is_pictured(browser: &Browser) {
     for (width, is_dark, name) in [(1440, false, "light"), (360, true, "dark")] {
         browser.darken(is_dark);
-        browser.fit(width, 1000);
+        browser.widen(width);
         axe::assert_accessible(browser, &format!("a live run, {name}, {width} px"));
-        browser.shot(&format!("live-{width}-{name}"));
+        browser.shot_page(width, &format!("live-{width}-{name}"));
     }
-    browser.fit(1440, 1000);
+    browser.widen(1440);
 }

@@ -65,10 +65,10 @@ fn pages_are_accessible_and_as_wide_as_the_window() {
             for width in [1440, 360] {
                 let scheme = if is_dark { "dark" } else { "light" };
                 let what = format!("{name}-{width}-{scheme}");
-                browser.fit(width, 1000);
+                browser.widen(width);
                 browser.wait(&what, is_shown);
                 axe::assert_accessible(&browser, &what);
-                browser.shot(&what);
+                browser.shot_page(width, &what);
             }
         }
     }
