@@ -9,6 +9,7 @@ mod bad_cases;
 mod chaos;
 mod claim;
 mod compose;
+mod console;
 mod convolutions;
 mod daemon;
 mod documents;

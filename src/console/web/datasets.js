@@ -33,7 +33,7 @@ export async function showDatasets({ page, signal }) {
       dataset.files.map((file) => file.name).join(', '),
       h('div', { class: 'row' },
         own && button('Look', { class: 'small', 'aria-label': `Look into ${dataset.name}`, 'data-look': dataset.name, onclick: () => look(dataset) }),
-        h('a', { class: 'button', href: `#/new/${encodeURIComponent(dataset.name)}`, 'aria-label': `Learn from ${dataset.name}` }, 'Learn from it'),
+        h('a', { class: 'button small', href: `#/new/${encodeURIComponent(dataset.name)}`, 'aria-label': `Learn from ${dataset.name}` }, 'Learn from it'),
         own && button('Delete', { class: 'small danger', 'aria-label': `Delete ${dataset.name}`, 'data-delete': dataset.name, onclick: () => discard(dataset) })),
     ];
   }

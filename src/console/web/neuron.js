@@ -60,7 +60,7 @@ export async function showNeuron({ page, signal }, name, layerName, index) {
       fact('weights', `${number(neuron.weight_min)} to ${number(neuron.weight_max)}`));
     freshness.textContent = neuron.live ? 'Live, from the neuron itself.' : 'Of the last commit.';
     const last = neuron.last_batch;
-    batch.replaceChildren(...(last ? figures(last) : [fact('no batch', 'it has computed none since it was started')]));
+    batch.replaceChildren(...(last ? figures(last) : [none(neuron)]));
   }
 
   function drawWeights() {
@@ -82,6 +82,12 @@ export async function showNeuron({ page, signal }, name, layerName, index) {
   });
   whenColoursChange(signal, drawWeights);
   draw();
+}
+
+// Figures of a batch are those of a neuron that is alive; a commit has none.
+function none({ live }) {
+  return h('div', { class: 'long' }, h('dt', {}, 'no batch'),
+    h('dd', {}, live ? 'it has computed none since it was started' : 'a commit keeps weights only'));
 }
 
 function figures({ activation, logit, delta }) {
