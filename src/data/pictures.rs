@@ -185,9 +185,12 @@ fn table(bytes: &[u8], features: usize, scale: f32) -> Result<PictureRows, Strin
             }
             Err(_) if index == 0 && record.iter().all(|cell| number(cell).is_none()) => {}
             Err(cell) => {
-                return Err(format!(
-                    "line {line}: `{cell}` is not a number (correct it, or leave the row out; a header has no numbers)"
-                ));
+                let header = if index == 0 {
+                    ", and a header has none"
+                } else {
+                    ""
+                };
+                return Err(format!("line {line}: `{cell}` is not a number{header}"));
             }
         }
         if values.len() > MAX_VALUES {
@@ -234,14 +237,10 @@ mod tests {
             problem(b"1,2\n1\n"),
             "line 2 has 1 columns, the network takes 2"
         );
-        let not_a_number = |line, cell| {
-            format!(
-                "line {line}: `{cell}` is not a number (correct it, or leave the row out; a header has no numbers)"
-            )
-        };
-        assert_eq!(problem(b"1,2\n1,inf\n"), not_a_number(2, "inf"));
+        assert_eq!(problem(b"1,2\n1,inf\n"), "line 2: `inf` is not a number");
         // The first line is none of names if there is a number in it.
-        assert_eq!(problem(b"nan,2\n1,2\n"), not_a_number(1, "nan"));
-        assert_eq!(problem(b"1,\n1,2\n"), not_a_number(1, ""));
+        let first = "line 1: `nan` is not a number, and a header has none";
+        assert_eq!(problem(b"nan,2\n1,2\n"), first);
+        assert_eq!(problem(b"1,nan\n1,2\n"), first);
     }
 }

@@ -87,7 +87,7 @@ pub enum Error {
     },
     /// A target that is scaled otherwise than that of the run.
     #[error(
-        "use the weights: `{file}`, and in the run `{run}` (only a dense last layer that is linear and has a bias is \
+        "use the weights: `{file}`, and in the run `{run}` (only a last layer that is linear and has a bias is \
          converted; use a topology and data with the target that they were trained on)"
     )]
     Target {

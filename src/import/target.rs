@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 
 use cuttlefish_core::data::TargetScale;
-use cuttlefish_core::layers::LayerKind;
 use cuttlefish_core::math::Activation;
 use cuttlefish_core::protocol::NeuronState;
 use cuttlefish_core::topology::{Graph, Head};
@@ -54,7 +53,7 @@ pub(super) fn convert(
     let is_linear = graph.head == Head::Identity
         && layer.activation == Activation::Linear
         && layer.normalization.is_none()
-        && matches!(layer.kind, LayerKind::Dense(_))
+        && layer.pool.is_none()
         && (layer.use_bias || shift == 0.0);
     if !is_linear {
         return Err(refused());

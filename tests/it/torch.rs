@@ -363,18 +363,6 @@ fn a_file_that_does_not_fit_is_named_with_what_would() {
         refusal(b"\x89HDF\r\n\x1a\n").contains("an HDF5 file (write the tensors with `numpy.savez")
     );
     assert!(refusal(b"PK\x03\x04").contains("the archive is damaged"));
-    // As `model.save` of Keras writes them, in the order of its files.
-    let mut archive = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
-    for name in ["metadata.json", "config.json", "model.weights.h5"] {
-        let stored = zip::write::SimpleFileOptions::default()
-            .compression_method(zip::CompressionMethod::Stored);
-        archive.start_file(name, stored).unwrap();
-    }
-    let archive = archive.finish().unwrap().into_inner();
-    assert!(
-        refusal(&archive)
-            .contains("it is a file of Keras's `model.save` (write the tensors with `numpy.savez"),
-    );
 }
 
 proptest! {

@@ -51,4 +51,21 @@ fn weights_go_out_and_come_in_again_in_either_layout_and_format() {
         problem.contains("failed to read the tensors: the archive is damaged"),
         "{problem}"
     );
+    // As `model.save` of Keras writes it, in the order of its files.
+    let mut archive = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    for name in ["metadata.json", "config.json", "model.weights.h5"] {
+        let options = zip::write::SimpleFileOptions::default();
+        let stored = options.compression_method(zip::CompressionMethod::Stored);
+        archive.start_file(name, stored).expect("an archive");
+    }
+    let archive = archive.finish().expect("an archive").into_inner();
+    let keras = data.join("model.keras");
+    fs::write(&keras, archive).expect("a file");
+    let keras = keras.to_str().expect("a path");
+    let (_, problem) = program.fails(&["import", keras, "--into", &file, "--set", "name=none"]);
+    assert!(
+        problem
+            .contains("it is a file of Keras's `model.save` (write the tensors with `numpy.savez"),
+        "{problem}"
+    );
 }
