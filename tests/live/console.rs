@@ -341,13 +341,13 @@ fn a_page_waits_for_its_console_and_goes_on() {
 
 const CONNECTION: &str = "return document.querySelector('#connection').textContent";
 
-/// The tick of the network, that of the summary, and the length of the curve: numbers that grow.
+/// The tick of the network, that of the summary, and the last epoch of the curve: numbers that grow.
 const TICKS: &str = "
     const number = (text) => Number((text ?? '').replace(/\\D/g, ''));
     const tiles = [...document.querySelectorAll('#summary .tile')];
     return [
       number(document.querySelector('#freshness').textContent.split(':')[0]),
       number(tiles.find((tile) => tile.querySelector('dt').textContent === 'tick')?.querySelector('strong').textContent),
-      number(document.querySelector('#curves polyline.train')?.dataset.points),
+      number(/after epoch (\\d+)/.exec(document.querySelector('#curves svg')?.ariaLabel)?.[1]),
     ];
 ";

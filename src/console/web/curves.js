@@ -39,7 +39,7 @@ export class Curves {
     if (!history) return;
     const width = this.#width();
     const logarithmic = this.logarithmic.querySelector('input').checked;
-    const key = JSON.stringify([history, rewinds, logarithmic, width]);
+    const key = JSON.stringify([history.length, history[0], history.at(-1), rewinds, logarithmic, width]);
     if (key === this.#drawn) return;
     this.#drawn = key;
     const charts = [chart('Loss', history, 'loss', 'validation_loss', rewinds, { width, write: number, logarithmic })];
@@ -64,8 +64,9 @@ function chart(title, history, train, validation, rewinds, { width, write, most,
   const values = history.flatMap((row) => [row[train], row[validation]]).filter((value) => Number.isFinite(value) && (!logarithmic || value > 0));
   if (values.length === 0) return h('figure', {}, h('p', { class: 'hint' }, `${title}: no epoch has ended yet.`));
   const project = logarithmic ? Math.log10 : (value) => value;
-  const low = logarithmic ? Math.min(...values) : Math.min(0, ...values);
-  const high = Math.max(most ?? 0, ...values);
+  // Not as arguments of one call, of which there may be too many.
+  const low = values.reduce((least, value) => Math.min(least, value), logarithmic ? Infinity : 0);
+  const high = values.reduce((largest, value) => Math.max(largest, value), most ?? 0);
   const [bottom, top] = high > low ? [project(low), project(high)] : [project(low) - 1, project(low) + 1];
   const last = Math.max(history.at(-1).epoch, 1);
   const first = Math.min(history[0].epoch, last - 1);
@@ -73,9 +74,9 @@ function chart(title, history, train, validation, rewinds, { width, write, most,
   const y = (value) => TOP + (1 - (project(value) - bottom) / (top - bottom)) * (HEIGHT - TOP - BOTTOM);
   const line = (key, style) => {
     const known = history.filter((row) => Number.isFinite(row[key]) && (!logarithmic || row[key] > 0));
-    const points = known.map((row) => `${x(row.epoch).toFixed(1)},${y(row[key]).toFixed(1)}`);
-    if (points.length === 1) return s('circle', { class: `dot ${style}`, cx: x(known[0].epoch), cy: y(known[0][key]), r: 3 });
-    return s('polyline', { class: style, points: points.join(' '), 'data-points': points.length });
+    const points = thinned(known, width).map((row) => `${x(row.epoch).toFixed(1)},${y(row[key]).toFixed(1)}`);
+    if (known.length === 1) return s('circle', { class: `dot ${style}`, cx: x(known[0].epoch), cy: y(known[0][key]), r: 3 });
+    return s('polyline', { class: style, points: points.join(' '), 'data-points': known.length });
   };
   const label = `${title} after epoch ${last}: training ${write(history.at(-1)[train])}, validation ${write(history.at(-1)[validation])}`
     + (rewinds.length ? `; ${rewinds.length} rewinds` : '');
@@ -92,6 +93,12 @@ function chart(title, history, train, validation, rewinds, { width, write, most,
       ]),
       line(train, 'train'), line(validation, 'validation')),
     h('figcaption', {}, `${title} by epoch`));
+}
+
+// No more rows than a chart has pixels, the last one among them.
+function thinned(rows, width) {
+  const step = Math.ceil(rows.length / width);
+  return step <= 1 ? rows : rows.filter((_, index) => (rows.length - 1 - index) % step === 0);
 }
 
 function levels(bottom, top, logarithmic) {

@@ -62,6 +62,18 @@ export function debounced(milliseconds, signal, work) {
   };
 }
 
+// Runs `work` once for all calls within a time, so that what happens often costs no more than what happens now and then.
+export function gathered(milliseconds, signal, work) {
+  let timer = null;
+  signal.addEventListener('abort', () => clearTimeout(timer));
+  return () => {
+    timer ??= setTimeout(() => {
+      timer = null;
+      if (!signal.aborted) work();
+    }, milliseconds);
+  };
+}
+
 // Where an action says what went wrong.
 export function notice(id) {
   return h('div', { class: 'notice', role: 'alert', id });

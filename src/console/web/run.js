@@ -6,7 +6,7 @@ import { button, card, h, labelled, tile } from './dom.js';
 import { confusionTable } from './confusion.js';
 import { Curves, spark } from './curves.js';
 import { count, duration, epochs, number, percent, rate } from './format.js';
-import { acting, announcer, attempt, every, notice } from './life.js';
+import { acting, announcer, attempt, every, gathered, notice } from './life.js';
 import { NetworkPanel } from './network.js';
 import { predictPart } from './predict.js';
 import { evaluatePart } from './evaluate.js';
@@ -15,6 +15,7 @@ import { isActive, isResumable, state } from './runs.js';
 
 const NEURONS_MILLISECONDS = 500;
 const SPEEDS = 150;
+const DRAW_MILLISECONDS = 250;
 
 export async function showRun({ page, signal }, name) {
   let run = await begun({ page, signal }, name);
@@ -36,6 +37,12 @@ export async function showRun({ page, signal }, name) {
   const curves = new Curves(signal);
   const inContainers = run.target !== 'local';
   const network = new NetworkPanel(name, signal, inContainers ? kill : null);
+
+  // Epochs of a small run end faster than anybody can look.
+  const drawEpochs = gathered(DRAW_MILLISECONDS, signal, () => {
+    drawSummary();
+    drawCurves();
+  });
 
   const stop = acting(button('Stop', { id: 'stop' }), box, async () => changed(await post(at`/runs/${name}/stop`, {}, { signal })));
   const more = h('input', { type: 'number', min: '1', id: 'resume-epochs', placeholder: String(run.epochs ?? '') });
@@ -69,11 +76,9 @@ export async function showRun({ page, signal }, name) {
       drawSummary();
     },
     epoch: (row) => {
-      const others = run.history.filter(({ epoch }) => epoch !== row.epoch);
-      run.history = [...others, row].sort((one, other) => one.epoch - other.epoch);
+      insert(run.history, row);
       run = { ...run, ...row };
-      drawSummary();
-      drawCurves();
+      drawEpochs();
       speech.say(`Epoch ${row.epoch} of ${run.epochs}: loss ${number(row.loss)}${row.accuracy === null ? '' : `, accuracy ${percent(row.accuracy)}`}`);
     },
     note: (note) => remember(notes, { ...note, kind: 'note' }),
@@ -193,4 +198,11 @@ export async function showRun({ page, signal }, name) {
     network.actors([...actors.values()]);
   }, () => {});
   stream.open();
+}
+
+// Puts the row of an epoch where it belongs, in place of what was there: near the end, as a rule.
+function insert(history, row) {
+  let place = history.length;
+  while (place > 0 && history[place - 1].epoch >= row.epoch) place -= 1;
+  history.splice(place, history[place]?.epoch === row.epoch ? 1 : 0, row);
 }
