@@ -5,6 +5,9 @@ use std::path::{Path, PathBuf};
 
 pub use cuttlefish_runtime::config::*;
 
+/// Variable with the token of a console, which commands that it starts do not get.
+pub const TOKEN_VARIABLE: &str = "CUTTLEFISH_CONSOLE_TOKEN";
+
 /// Directories that the command line or the environment chooses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
@@ -63,7 +66,7 @@ impl Config {
                 .or_else(|| variable("CUTTLEFISH_RUNS_DIR"))
                 .or_else(|| dirs::data_dir().map(|dir| dir.join("cuttlefish").join("runs")))
                 .unwrap_or_else(|| here.join("runs")),
-            console_token: text("CUTTLEFISH_CONSOLE_TOKEN"),
+            console_token: text(TOKEN_VARIABLE),
             services: ServiceAddresses {
                 broker: text("CUTTLEFISH_BROKER"),
                 broker_api: text("CUTTLEFISH_BROKER_API"),

@@ -6,16 +6,17 @@
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::process::CommandExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::process::{Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::problem::Problem;
-use crate::config::Config;
+use crate::config::{Config, TOKEN_VARIABLE};
 use crate::deploy::TargetKind;
 use crate::run_dir::RunDir;
 
@@ -25,15 +26,28 @@ const LOG: &str = "log";
 const REQUEST: &str = "request.json";
 /// The most of a log that is read, from its end.
 const MAX_LOG: u64 = 256 << 10;
+/// Word before an error that a command prints.
+const ERROR: &str = "error: ";
+/// Exit code of a command that somebody has stopped.
+const INTERRUPTED: i32 = 130;
 
 /// The commands that were started here, and what is beside each run.
 pub struct Commands {
     program: PathBuf,
     config: Config,
     /// Processes that were started here, by run.
-    children: Mutex<HashMap<String, Child>>,
-    /// Held while a run is created or removed.
-    pub changes: tokio::sync::Mutex<()>,
+    started: Mutex<HashMap<String, Started>>,
+    /// Held while a run is created, stopped, gone on with or removed; by the work, which goes on when its client
+    /// has left.
+    pub changes: Arc<tokio::sync::Mutex<()>>,
+}
+
+/// A process that was started here.
+#[derive(Clone)]
+struct Started {
+    process: u32,
+    /// Its status, once it has ended.
+    ended: Arc<OnceLock<Option<ExitStatus>>>,
 }
 
 /// The request that a run was created by, so that it can be sent again.
@@ -76,13 +90,13 @@ impl Commands {
         Self {
             program,
             config,
-            children: Mutex::default(),
-            changes: tokio::sync::Mutex::default(),
+            started: Mutex::default(),
+            changes: Arc::default(),
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Child>> {
-        self.children.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Started>> {
+        self.started.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The topology file of a run that was created here.
@@ -141,6 +155,7 @@ impl Commands {
                 .args(arguments)
                 .arg("--runs-dir")
                 .arg(&self.config.runs_dir)
+                .env_remove(TOKEN_VARIABLE)
                 .stdin(Stdio::null())
                 .stdout(log.try_clone()?)
                 .stderr(log)
@@ -151,31 +166,57 @@ impl Commands {
             }
             command.spawn()
         };
-        let child = start().map_err(|error: io::Error| unwritten(&folder, &error))?;
-        self.lock().insert(run.to_owned(), child);
+        let mut child = start().map_err(|error: io::Error| unwritten(&folder, &error))?;
+        let started = Started {
+            process: child.id(),
+            ended: Arc::default(),
+        };
+        let ended = started.ended.clone();
+        self.lock().insert(run.to_owned(), started);
+        // A process that nobody waits for stays in the system's table.
+        let wait = move || {
+            // Set once, here.
+            let _ = ended.set(child.wait().ok());
+        };
+        let waiter = std::thread::Builder::new().name("command".to_owned());
+        waiter
+            .spawn(wait)
+            .map_err(|error| unwritten(&folder, &error))?;
         Ok(())
     }
 
     /// State of the command of a run.
     pub fn state(&self, run: &str) -> CommandState {
-        let mut children = self.lock();
-        if let Some(child) = children.get_mut(run) {
-            match child.try_wait() {
-                Ok(None) => return CommandState::Working,
-                // 130: stopped by somebody, with the run committed.
-                Ok(Some(status)) if status.success() || status.code() == Some(130) => {
-                    children.remove(run);
-                    return CommandState::Over;
-                }
-                Ok(Some(_)) | Err(_) => {}
-            }
+        let started = self.lock().get(run).cloned();
+        let ended = match &started {
+            Some(started) => started.ended.get(),
+            None => Some(&None),
+        };
+        let Some(status) = ended else {
+            return CommandState::Working;
+        };
+        let status = status.filter(|status| !status.success());
+        // Stopped by somebody, with the run committed or nothing made.
+        let is_interrupted = |status: &ExitStatus| {
+            status.code() == Some(INTERRUPTED) || status.signal() == Some(Signal::INT.as_raw())
+        };
+        if status.as_ref().is_some_and(is_interrupted) {
+            return CommandState::Over;
         }
-        drop(children);
         // One that another process of this console has started is known by its last words.
-        match failure(&self.log(run).unwrap_or_default()) {
-            Some(error) => CommandState::Failed(error),
-            None => CommandState::Over,
+        let words = failure(&self.log(run).unwrap_or_default());
+        match words.or(status.map(|status| format!("its command has ended with {status}"))) {
+            Some(error) if status.is_some() || started.is_none() => CommandState::Failed(error),
+            _ => CommandState::Over,
         }
+    }
+
+    /// Asks the command of a run to stop, as Ctrl-C does; false where none works.
+    pub fn interrupt(&self, run: &str) -> bool {
+        let started = self.lock().get(run).cloned();
+        let working = started.filter(|started| started.ended.get().is_none());
+        let process = working.and_then(|started| Pid::from_raw(started.process.try_into().ok()?));
+        process.is_some_and(|process| kill_process(process, Signal::INT).is_ok())
     }
 
     /// The end of what the command of a run has printed; None where none was started here.
@@ -211,9 +252,12 @@ fn unwritten(path: &Path, error: &io::Error) -> Problem {
 
 /// The error that a command has ended with, if it has printed one.
 fn failure(log: &str) -> Option<String> {
-    let at = log.rfind("error: ")?;
-    let starts_line = at == 0 || log.as_bytes()[at - 1] == b'\n';
-    starts_line.then(|| log[at + "error: ".len()..].trim_end().to_owned())
+    let begins = log.starts_with(ERROR).then_some(0);
+    let at = log
+        .rfind(&format!("\n{ERROR}"))
+        .map(|at| at + 1)
+        .or(begins)?;
+    Some(log[at + ERROR.len()..].trim_end().to_owned())
 }
 
 #[cfg(test)]
@@ -228,5 +272,9 @@ mod tests {
         );
         assert_eq!(failure("the mean error: 3\n"), None);
         assert_eq!(failure(""), None);
+        assert_eq!(
+            failure("error: a: error: b").as_deref(),
+            Some("a: error: b")
+        );
     }
 }

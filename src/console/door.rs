@@ -12,7 +12,7 @@ use actix_web::middleware::Next;
 use actix_web::web::{Data, Query};
 use actix_web::{HttpRequest, HttpResponse, ResponseError};
 
-use super::problem::Problem;
+use super::problem::{PROBLEM_TYPE, Problem};
 use crate::deploy::{self, secrets};
 use crate::inspect::Access;
 
@@ -57,6 +57,15 @@ pub async fn admit(
         Ok(Some(entry)) => request.into_response(entry),
         Err(problem) => request.into_response(problem.error_response()),
     };
+    let status = response.status();
+    let is_problem = response.headers().get(header::CONTENT_TYPE);
+    let is_problem = is_problem.is_some_and(|kind| kind == PROBLEM_TYPE);
+    if (status.is_client_error() || status.is_server_error()) && !is_problem {
+        // The server's own, such as of a body that is too large.
+        let detail = response.response().error().map(ToString::to_string);
+        let detail = detail.unwrap_or_else(|| status.to_string());
+        response = response.into_response(Problem::new(status, detail).error_response());
+    }
     for (name, value) in HEADERS {
         let value = HeaderValue::from_static(value);
         response.headers_mut().insert(name, value);

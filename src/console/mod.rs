@@ -37,7 +37,7 @@ use crate::config::Config;
 use crate::deploy::docker::DockerOptions;
 use crate::inspect::Access;
 use crate::run::Error;
-use api::neurons::FigureCache;
+use api::figures::FigureCache;
 use commands::Commands;
 pub use door::random_token;
 use problem::Problem;

@@ -14,6 +14,9 @@ use crate::inspect::problem::RequestProblem;
 use crate::run::Error;
 use crate::{deploy, run_dir, store};
 
+/// Media type of problem documents.
+pub const PROBLEM_TYPE: &str = "application/problem+json";
+
 /// Body of a problem document.
 #[derive(Debug, JsonSchema, Serialize)]
 pub struct Problem {
@@ -127,7 +130,7 @@ impl ResponseError for Problem {
             response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
         }
         let body = serde_json::to_string(self).unwrap_or_default();
-        response.content_type("application/problem+json").body(body)
+        response.content_type(PROBLEM_TYPE).body(body)
     }
 }
 

@@ -157,9 +157,7 @@ impl Uploads {
         let folder = self.root.join(data);
         let path = folder.join(file);
         if path.exists() {
-            return Err(Problem::conflict(format_args!(
-                "data set `{data}` has a file `{file}` already (remove the data set, or choose another name)"
-            )));
+            return Err(exists(data, file));
         }
         if self
             .find(data)
@@ -195,11 +193,15 @@ impl Uploads {
         }
         let sha256: String = sha.finalize().iter().map(|b| format!("{b:02x}")).collect();
         let keep = || {
-            fs::write(folder.join(format!(".{file}.sha256")), sha256)?;
             part.file.sync_all()?;
-            fs::rename(&part.path, &path)
+            // Unlike a rename it leaves a file alone that has come meanwhile.
+            fs::hard_link(&part.path, &path)?;
+            fs::write(folder.join(format!(".{file}.sha256")), sha256)
         };
-        keep().map_err(|error| unwritten(data, &error))?;
+        keep().map_err(|error| match error.kind() {
+            io::ErrorKind::AlreadyExists => exists(data, file),
+            _ => unwritten(data, &error),
+        })?;
         self.find(data)
     }
 
@@ -265,7 +267,7 @@ impl Part {
 
 impl Drop for Part {
     fn drop(&mut self) {
-        // Renamed, where it has come whole; a directory that is empty now goes too.
+        // Under its own name too, where it has come whole; a directory that is empty now goes too.
         let _ = fs::remove_file(&self.path);
         let _ = self.path.parent().map(fs::remove_dir);
     }
@@ -305,6 +307,12 @@ fn check_file(name: &str) -> Result<(), Problem> {
             "`{name}` cannot be the name of a file (no slash, no dot in front, no `{PART}` at the end, at most 120 bytes)"
         ))),
     }
+}
+
+fn exists(data: &str, file: &str) -> Problem {
+    Problem::conflict(format_args!(
+        "data set `{data}` has a file `{file}` already (remove the data set, or choose another name)"
+    ))
 }
 
 fn unknown(name: &str) -> Problem {

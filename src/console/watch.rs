@@ -33,15 +33,17 @@ const FIGURES_EVERY: Duration = Duration::from_secs(5);
 /// Time that a watcher without readers goes on: a page that is loaded again finds it.
 const LINGER: Duration = Duration::from_secs(5);
 /// Events that are kept for readers who come back.
-const MAX_KEPT: usize = 256;
+const MAX_KEPT: usize = 4096;
 /// Events that a slow reader may be behind.
-const MAX_BEHIND: usize = 256;
+const MAX_BEHIND: usize = 4096;
 
 /// An event on its way to readers.
 #[derive(Clone, Debug)]
 pub struct Frame {
+    /// The watcher: another one counts anew.
+    pub series: u32,
     /// Counts the events of a watcher from 1.
-    pub id: u64,
+    pub number: u64,
     /// The kind of event.
     pub event: &'static str,
     /// Its content, as JSON.
@@ -56,6 +58,7 @@ pub struct Watchers {
 
 /// The way from a watcher to its readers.
 struct Channel {
+    series: u32,
     sender: broadcast::Sender<Arc<Frame>>,
     kept: Mutex<Kept>,
 }
@@ -79,7 +82,8 @@ impl Channel {
         let mut kept = lock(&self.kept);
         kept.newest += 1;
         let frame = Arc::new(Frame {
-            id: kept.newest,
+            series: self.series,
+            number: kept.newest,
             event,
             data: serde_json::to_string(data).unwrap_or_default(),
         });
@@ -97,17 +101,19 @@ impl Channel {
 }
 
 impl Watchers {
-    /// Watches a run, with events after number `after` first.
+    /// Watches a run. Events after number `after` of the watcher of that series come first; all that are kept, where
+    /// it is another one by now.
     pub fn subscribe(
         &self,
         run: &str,
-        after: u64,
+        (series, after): (u32, u64),
         commands: &Arc<Commands>,
         config: &Config,
     ) -> Subscription {
         let mut by_run = lock(&self.by_run);
         let channel = by_run.entry(run.to_owned()).or_insert_with(|| {
             let channel = Arc::new(Channel {
+                series: rand::random(),
                 sender: broadcast::channel(MAX_BEHIND).0,
                 kept: Mutex::default(),
             });
@@ -118,16 +124,16 @@ impl Watchers {
                 commands: commands.clone(),
                 config: config.clone(),
             };
-            // A thread that cannot be started leaves its readers without events, and the next one tries again.
-            let _ = std::thread::Builder::new()
-                .name("watcher".to_owned())
-                .spawn(move || crate::block_on(watcher.watch()));
+            // Without a thread its readers get no events; they see that they are read by nobody, and end.
+            let thread = std::thread::Builder::new().name("watcher".to_owned());
+            if let Err(error) = thread.spawn(move || crate::block_on(watcher.watch())) {
+                tracing::error!("cannot watch a run: {error}");
+            }
             channel
         });
         let kept = lock(&channel.kept);
-        // A number from before this watcher began says nothing here.
-        let after = if after > kept.newest { 0 } else { after };
-        let frames = kept.frames.iter().filter(|frame| frame.id > after);
+        let after = if series == channel.series { after } else { 0 };
+        let frames = kept.frames.iter().filter(|frame| frame.number > after);
         Subscription {
             first: frames.cloned().collect(),
             next: channel.sender.subscribe(),
@@ -147,9 +153,16 @@ impl Watcher {
     async fn watch(self) {
         let mut left: Option<Instant> = None;
         let mut before: Option<RunSummary> = None;
+        // The last epoch that readers have been told.
+        let mut told = 0;
         loop {
             match summary(&self.run, &self.commands, &self.config).await {
                 Ok(now) => {
+                    let was_under_way = before.as_ref().is_some_and(|before| !before.is_over());
+                    if now.is_over() && was_under_way {
+                        // Epochs that ended after the last look at the trainer.
+                        self.tell_epochs_after(told).await;
+                    }
                     self.tell(&mut before, now);
                 }
                 Err(problem) => {
@@ -166,7 +179,7 @@ impl Watcher {
                 .is_some_and(|summary| summary.state == "running");
             if is_running {
                 // Whatever ends it is seen by the next survey.
-                let _ = self.follow(&mut before).await;
+                let _ = self.follow(&mut before, &mut told).await;
             }
             tokio::time::sleep(SURVEY_EVERY).await;
             if self.channel.sender.receiver_count() > 0 {
@@ -187,8 +200,9 @@ impl Watcher {
         if before.as_ref() == Some(&now) {
             return;
         }
-        let is_over = |summary: &RunSummary| !matches!(summary.state, "running" | "starting");
-        let ends = before.as_ref().is_some_and(|before| !is_over(before)) && is_over(&now);
+        // One that was over when it was first looked at has an end too.
+        let was_over = before.as_ref().is_some_and(RunSummary::is_over);
+        let ends = now.is_over() && !was_over;
         self.channel.send("run", &now);
         if ends {
             self.channel
@@ -197,8 +211,24 @@ impl Watcher {
         *before = Some(now);
     }
 
+    /// Says the epochs of the last commit that readers have not been told.
+    async fn tell_epochs_after(&self, told: u32) {
+        let history = async {
+            let saved = Run::open(&self.config, &self.run).await?.saved().await?;
+            Ok::<_, crate::run::Error>(saved.progress().history)
+        };
+        let history = history.await.unwrap_or_default();
+        for record in history.iter().filter(|record| record.epoch > told) {
+            self.channel.send("epoch", &EpochRow::from(record));
+        }
+    }
+
     /// Follows a run for as long as it runs and somebody reads.
-    async fn follow(&self, before: &mut Option<RunSummary>) -> Result<(), crate::run::Error> {
+    async fn follow(
+        &self,
+        before: &mut Option<RunSummary>,
+        told: &mut u32,
+    ) -> Result<(), crate::run::Error> {
         let run = Run::open(&self.config, &self.run).await?;
         let record = run.target().record().await?;
         let graph: Graph = recorded_graph(&self.run, &record)?;
@@ -252,6 +282,9 @@ impl Watcher {
                     for mut event in tracker.events(&snapshot) {
                         if let (RunEvent::Training(status), Some(speed)) = (&mut event, speed) {
                             status.rows_per_second = speed;
+                        }
+                        if let RunEvent::EpochFinished { record, .. } = &event {
+                            *told = record.epoch;
                         }
                         self.send(event, tick, snapshot.elapsed);
                     }

@@ -32,6 +32,9 @@ const DOCUMENT: &str = "inspection.json";
 struct Place {
     url: String,
     token: String,
+    /// The process that trains.
+    #[serde(default)]
+    process: u32,
 }
 
 /// The actors of a run as they are shown, for as long as this lives.
@@ -90,6 +93,7 @@ impl LiveActors {
         let place = Place {
             url: format!("http://127.0.0.1:{port}"),
             token: secrets::random()?,
+            process: std::process::id(),
         };
         let access =
             Access::with_token(&place.token).map_err(|error| Error::Unusable(error.to_string()))?;
@@ -108,6 +112,18 @@ impl LiveActors {
         write(&document, &place)?;
         actix_rt::spawn(server);
         Ok(Self { document })
+    }
+
+    /// The process that trains the run in a directory, if one does. Another one may have the run's lock for other
+    /// reasons, and must not be stopped for them.
+    ///
+    /// # Errors
+    /// When the document cannot be read.
+    pub fn process(dir: &RunDir) -> Result<Option<u32>, Error> {
+        let worker = dir.worker();
+        let place: Option<Place> = dir.read_json(DOCUMENT)?;
+        let process = place.map(|place| place.process);
+        Ok(process.filter(|process| worker == Some(process.to_string())))
     }
 
     /// The inspection of an actor of the run in a directory, if a process shows them.

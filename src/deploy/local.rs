@@ -184,7 +184,7 @@ impl Target for LocalTarget {
             run: self.dir.name().to_owned(),
             why: "is not being trained",
         };
-        let process = self.dir.worker().and_then(|process| process.parse().ok());
+        let process = LiveActors::process(&self.dir)?.and_then(|process| process.try_into().ok());
         let process = process.and_then(Pid::from_raw).ok_or_else(not_trained)?;
         // As Ctrl-C in its terminal does.
         kill_process(process, Signal::INT).map_err(|_| not_trained())

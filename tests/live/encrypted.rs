@@ -61,7 +61,7 @@ fn a_run_trains_over_an_encrypted_broker_whose_authority_is_named() {
     // The management API is reached with the same trust.
     assert!(
         live.ok(&["ps", "amqps", "--json"])
-            .contains("\"queued\": 0")
+            .contains("\"queued_messages\": 0")
     );
     // The other containers are told no more than they need.
     let environment = docker(&[

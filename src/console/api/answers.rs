@@ -35,6 +35,7 @@ pub fn routes(config: &mut ServiceConfig) {
 
 /// A part of a run's data.
 #[derive(Clone, Copy, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct PartOf {
     #[serde(default = "test")]
     #[schemars(with = "PartName")]
@@ -75,6 +76,7 @@ async fn evaluate(
 
 /// Rows that are to be answered.
 #[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Rows {
     rows: Vec<Row>,
 }
@@ -249,6 +251,7 @@ async fn sample(
 
 /// A row, as in training.
 #[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct SampleValues {
     values: Vec<f32>,
 }

@@ -50,12 +50,16 @@ async fn events(
         )
     })?;
     let last = request.headers().get("Last-Event-ID");
-    let after = last
-        .and_then(|id| id.to_str().ok()?.parse().ok())
-        .unwrap_or(0);
-    let subscription = console
-        .watchers
-        .subscribe(&run, after, &console.commands, &console.config);
+    let last = last.and_then(|id| {
+        let (series, number) = id.to_str().ok()?.split_once('-')?;
+        Some((u32::from_str_radix(series, 16).ok()?, number.parse().ok()?))
+    });
+    let subscription = console.watchers.subscribe(
+        &run,
+        last.unwrap_or_default(),
+        &console.commands,
+        &console.config,
+    );
     let reader = Reader {
         subscription,
         sent: 0,
@@ -81,19 +85,21 @@ impl Reader {
             self.sent += 1;
             return Some(bytes(frame));
         }
-        loop {
-            match tokio::time::timeout(ALIVE_EVERY, self.subscription.next.recv()).await {
-                Err(_) => return Some(Bytes::from_static(b": alive\n\n")),
-                Ok(Ok(frame)) => return Some(bytes(&frame)),
-                // What was missed is said again by what follows.
-                Ok(Err(RecvError::Lagged(_))) => {}
-                Ok(Err(RecvError::Closed)) => return None,
-            }
+        match tokio::time::timeout(ALIVE_EVERY, self.subscription.next.recv()).await {
+            Err(_) => Some(Bytes::from_static(b": alive\n\n")),
+            Ok(Ok(frame)) => Some(bytes(&frame)),
+            // Browsers come back by themselves, and get what is kept of what they have missed.
+            Ok(Err(RecvError::Lagged(_) | RecvError::Closed)) => None,
         }
     }
 }
 
 fn bytes(frame: &Arc<Frame>) -> Bytes {
-    let Frame { id, event, data } = &**frame;
-    format!("id: {id}\nevent: {event}\ndata: {data}\n\n").into()
+    let Frame {
+        series,
+        number,
+        event,
+        data,
+    } = &**frame;
+    format!("id: {series:08x}-{number}\nevent: {event}\ndata: {data}\n\n").into()
 }

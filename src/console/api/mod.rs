@@ -9,19 +9,22 @@
 //! | `runs` | runs: create, list, stop, go on, remove |
 //! | `summary` | a run as the API shows it |
 //! | `events` | what happens to a run, as a stream |
+//! | `figures` | figures of all neurons of a run |
 //! | `neurons` | actors and neurons of a run |
 //! | `answers` | evaluation, predictions, responses, weights as files |
 
 mod answers;
 mod datasets;
 mod events;
+pub mod figures;
 mod info;
-pub mod neurons;
+mod neurons;
 mod openapi;
 mod runs;
 pub mod summary;
 mod topologies;
 
+use actix_web::error::JsonPayloadError;
 use actix_web::http::StatusCode;
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, Resource};
@@ -35,7 +38,15 @@ const MAX_JSON: usize = 4 << 20;
 pub fn routes(config: &mut ServiceConfig) {
     let json = web::JsonConfig::default()
         .limit(MAX_JSON)
-        .error_handler(|error, _| Problem::bad_request(error).into());
+        .error_handler(|error, _| {
+            let status = match &error {
+                JsonPayloadError::Overflow { .. }
+                | JsonPayloadError::OverflowKnownLength { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+                JsonPayloadError::ContentType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                _ => StatusCode::BAD_REQUEST,
+            };
+            Problem::new(status, error).into()
+        });
     let query =
         web::QueryConfig::default().error_handler(|error, _| Problem::bad_request(error).into());
     let path =

@@ -2,9 +2,10 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use actix_web::http::header;
-use actix_web::web::{self, Data, Json, ServiceConfig};
+use actix_web::web::{self, Bytes, Data, Json, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -20,7 +21,10 @@ use crate::deploy::yaml;
 use crate::monitor::Monitor;
 use crate::run::topology_file::TopologyFile;
 use crate::run::{Error, Overrides, PreparedRun, Run, RunRequest, TopologySource};
-use crate::run_dir::RunDir;
+use crate::run_dir::{self, RunDir};
+
+/// Time in which a command that is starting has to stop.
+const ENDS_WITHIN: Duration = Duration::from_secs(30);
 
 /// The longest key of a request.
 const MAX_KEY: usize = 200;
@@ -102,6 +106,7 @@ async fn summary_of(console: &Data<Console>, run: &str) -> Result<RunSummary, Pr
 
 /// A run that is to be created.
 #[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct NewRun {
     topology: String,
     #[serde(default)]
@@ -124,11 +129,12 @@ async fn create(
         new.target, new.neurons_per_unit, new.overwrite, new.topology
     );
     let created = CreationRequest::new(key, &content, new.target.kind());
-    let _turn = console.commands.changes.lock().await;
+    let turn = console.commands.changes.clone().lock_owned().await;
     let all = console.clone();
     let again = created.clone();
     let (name, is_new) = console
         .apart(async move |config| {
+            let _turn = turn;
             let path = Path::new("topology.yaml");
             let source = TopologySource::Text(path, &new.topology);
             let file = TopologyFile::read(source, &Overrides::default())?;
@@ -136,6 +142,8 @@ async fn create(
             if let Some(before) = all.commands.request(&name)
                 && before.key.is_some()
                 && before.key == again.key
+                // What it made may be gone, or never have begun.
+                && summary(&name, &all.commands, &config).await.is_ok()
             {
                 return match before == again {
                     true => Ok((name, false)),
@@ -241,17 +249,26 @@ async fn log(console: Data<Console>, run: web::Path<String>) -> Result<HttpRespo
         .body(log))
 }
 
-/// Asks a run's trainer to commit and end.
+/// Asks a run's trainer to commit and end, or its command not to begin.
 async fn stop(console: Data<Console>, run: web::Path<String>) -> Result<HttpResponse, Problem> {
-    let name = run.clone();
-    console
-        .apart(async move |config| Ok(Run::open(&config, &name).await?.stop().await?))
+    let turn = console.commands.changes.clone().lock_owned().await;
+    let (all, name) = (console.clone(), run.clone());
+    let summary = console
+        .apart(async move |config| {
+            let _turn = turn;
+            let now = summary(&name, &all.commands, &config).await?;
+            if now.state != "starting" || !all.commands.interrupt(&name) {
+                Run::open(&config, &name).await?.stop().await?;
+            }
+            Ok(now)
+        })
         .await?;
-    Ok(HttpResponse::Accepted().json(summary_of(&console, &run).await?))
+    Ok(HttpResponse::Accepted().json(summary))
 }
 
 /// How a run is to go on.
 #[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Resumption {
     epochs: Option<u32>,
 }
@@ -259,13 +276,18 @@ pub struct Resumption {
 async fn resume(
     console: Data<Console>,
     run: web::Path<String>,
-    body: Option<Json<Resumption>>,
+    body: Bytes,
 ) -> Result<HttpResponse, Problem> {
-    let epochs = body.and_then(|body| body.epochs);
-    let _turn = console.commands.changes.lock().await;
+    let resumption = match body.is_empty() {
+        true => Resumption::default(),
+        false => serde_json::from_slice(&body).map_err(Problem::bad_request)?,
+    };
+    let epochs = resumption.epochs;
+    let turn = console.commands.changes.clone().lock_owned().await;
     let (all, name) = (console.clone(), run.clone());
     console
         .apart(async move |config| {
+            let _turn = turn;
             let overrides = Overrides {
                 values: Vec::from_iter(epochs.map(|n| format!("training.epochs={n}"))),
                 neurons_per_unit: None,
@@ -283,16 +305,21 @@ async fn resume(
     Ok(HttpResponse::Accepted().json(summary_of(&console, &run).await?))
 }
 
-/// Removes a run and everything that belongs to it.
+/// Removes a run and everything that belongs to it. One that is starting is stopped first.
 async fn remove(console: Data<Console>, run: web::Path<String>) -> Result<HttpResponse, Problem> {
-    let _turn = console.commands.changes.lock().await;
+    let turn = console.commands.changes.clone().lock_owned().await;
     let (all, name) = (console.clone(), run.into_inner());
     console
         .apart(async move |config| {
+            let _turn = turn;
+            if summary(&name, &all.commands, &config).await?.state == "starting" {
+                end_command(&all, &name).await?;
+            }
             match Run::open(&config, &name).await {
                 Ok(run) => run.down(&Monitor::silent()).await?,
                 // One that never came up has left no more than what is beside it.
-                Err(Error::Directory(_)) if all.commands.request(&name).is_some() => {}
+                Err(Error::Directory(run_dir::Error::Unknown { .. }))
+                    if all.commands.request(&name).is_some() => {}
                 Err(error) => return Err(error.into()),
             }
             all.commands.forget(&name);
@@ -300,4 +327,20 @@ async fn remove(console: Data<Console>, run: web::Path<String>) -> Result<HttpRe
         })
         .await?;
     Ok(HttpResponse::NoContent().finish())
+}
+
+/// Stops the command of a run that is starting, and waits until it has ended.
+async fn end_command(console: &Console, run: &str) -> Result<(), Problem> {
+    let began = Instant::now();
+    console.commands.interrupt(run);
+    while console.commands.state(run) == CommandState::Working {
+        if began.elapsed() >= ENDS_WITHIN {
+            return Err(Problem::conflict(format_args!(
+                "run `{run}` is starting, and has not stopped within {} s (try again)",
+                ENDS_WITHIN.as_secs()
+            )));
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    Ok(())
 }

@@ -160,6 +160,11 @@ impl RunSummary {
         }
     }
 
+    /// True if nobody trains it, or is about to.
+    pub fn is_over(&self) -> bool {
+        !matches!(self.state, "running" | "starting")
+    }
+
     /// The summary with what the trainer has done since the last commit.
     fn brought_up_to(mut self, snapshot: &RunSnapshot) -> Self {
         if let Some(newest) = snapshot.newest_tick() {

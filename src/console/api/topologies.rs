@@ -76,6 +76,7 @@ async fn schema() -> impl Responder {
 
 /// A topology file that is asked about.
 #[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct TopologyText {
     topology: String,
 }
@@ -107,6 +108,7 @@ async fn validate(request: Json<TopologyText>) -> Json<Validation> {
 
 /// A specification, as a form has made it.
 #[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct SpecDocument {
     #[schemars(with = "Map<String, Value>")]
     spec: Value,
@@ -129,6 +131,7 @@ async fn format(request: Json<SpecDocument>) -> Result<Json<Formatted>, Problem>
 
 /// A topology file that is to be planned.
 #[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct PlanRequest {
     topology: String,
     #[serde(default)]

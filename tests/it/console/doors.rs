@@ -125,7 +125,7 @@ fn what_is_too_much_is_refused() {
     console.get(&long).problem(414);
     let huge = json!({"topology": "x".repeat(5 << 20)});
     let answer = console.post("/topologies/validate", &huge);
-    assert!(matches!(answer.status, 400 | 413), "{}", answer.text());
+    answer.problem(413);
     // Aliases that would grow to a billion words.
     let mut laughs = "a0: &a0 [lol]\n".to_owned();
     for n in 1..30 {
@@ -147,7 +147,7 @@ fn what_is_too_much_is_refused() {
         &[],
         new_run("name: x").to_string().as_bytes(),
     );
-    assert!(matches!(answer.status, 400 | 415), "{}", answer.text());
+    answer.problem(415);
     console.request("PATCH", "/runs", &[], b"").problem(405);
     console.get("/runs/none/samples/-1").problem(404);
     console.get("/runs/none/samples/1?part=none").problem(400);

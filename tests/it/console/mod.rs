@@ -5,6 +5,7 @@ mod description;
 mod doors;
 mod events;
 mod runs;
+mod starting;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
