@@ -158,10 +158,11 @@ fn a_person_trains_a_table_from_its_upload_to_its_removal() {
         "document.querySelector('#table').textContent.includes('task: 3 classes')",
     );
     browser.wait("it can be trained", MAY_TRAIN);
-    browser.write("#training-epochs", "2000");
+    // Many, so that the page is there before they have ended, on a fast machine too.
+    browser.write("#training-epochs", "30000");
     browser.wait(
         "the form is in the file",
-        "document.querySelector('#topology-text').value.includes('epochs: 2000')",
+        "document.querySelector('#topology-text').value.includes('epochs: 30000')",
     );
     a_mistake_is_marked_until_it_is_mended(&browser);
 
