@@ -57,7 +57,7 @@ const STOP_WITHIN: u64 = 1;
 /// The largest body but for uploads: a topology file has at most 1 MiB, a row to answer less.
 const MAX_BODY: usize = 4 << 20;
 
-/// What `docker` runs use here; the argument says whether the run is up already.
+/// Services of runs on Docker; the argument says whether the run is up already.
 pub type Services = Arc<dyn Fn(bool) -> Result<DockerOptions, Error> + Send + Sync>;
 
 /// Options of a console.

@@ -69,7 +69,7 @@ struct Kept {
     frames: VecDeque<Arc<Frame>>,
 }
 
-/// What a reader is given first, and where the rest comes from.
+/// Events that a reader is given first, and the way of the rest.
 pub struct Subscription {
     /// Events that it has missed, or that say how things are.
     pub first: Vec<Arc<Frame>>,
@@ -111,26 +111,32 @@ impl Watchers {
         config: &Config,
     ) -> Subscription {
         let mut by_run = lock(&self.by_run);
-        let channel = by_run.entry(run.to_owned()).or_insert_with(|| {
-            let channel = Arc::new(Channel {
-                series: rand::random(),
-                sender: broadcast::channel(MAX_BEHIND).0,
-                kept: Mutex::default(),
-            });
-            let watcher = Watcher {
-                run: run.to_owned(),
-                channel: channel.clone(),
-                watchers: self.clone(),
-                commands: commands.clone(),
-                config: config.clone(),
-            };
-            // Without a thread its readers get no events; they see that they are read by nobody, and end.
-            let thread = std::thread::Builder::new().name("watcher".to_owned());
-            if let Err(error) = thread.spawn(move || crate::block_on(watcher.watch())) {
-                tracing::error!("cannot watch a run: {error}");
+        let channel = match by_run.get(run) {
+            Some(channel) => channel.clone(),
+            None => {
+                let channel = Arc::new(Channel {
+                    series: rand::random(),
+                    sender: broadcast::channel(MAX_BEHIND).0,
+                    kept: Mutex::default(),
+                });
+                let watcher = Watcher {
+                    run: run.to_owned(),
+                    channel: channel.clone(),
+                    watchers: self.clone(),
+                    commands: commands.clone(),
+                    config: config.clone(),
+                };
+                let thread = std::thread::Builder::new().name("watcher".to_owned());
+                match thread.spawn(move || crate::block_on(watcher.watch())) {
+                    Ok(_) => {
+                        by_run.insert(run.to_owned(), channel.clone());
+                    }
+                    // Nobody holds the channel then: the stream ends, and its reader comes back.
+                    Err(error) => tracing::error!("cannot watch a run: {error}"),
+                }
+                channel
             }
-            channel
-        });
+        };
         let kept = lock(&channel.kept);
         let after = if series == channel.series { after } else { 0 };
         let frames = kept.frames.iter().filter(|frame| frame.number > after);
@@ -363,7 +369,7 @@ async fn asked(run: &Run) -> HashMap<String, (Option<u64>, Option<u64>)> {
     figures.collect()
 }
 
-/// What a snapshot has said of the rows so far.
+/// Rows so far, as a snapshot has said them.
 struct Seen {
     observer: u32,
     elapsed: Duration,

@@ -159,7 +159,7 @@ fn each<const N: usize>(bytes: &[u8], order: ByteOrder) -> impl Iterator<Item = 
 }
 
 impl Numbers {
-    /// How many there are.
+    /// Their number.
     pub fn len(&self) -> usize {
         match self {
             Self::Bytes(values) => values.len(),

@@ -302,7 +302,7 @@ fn exactly(file: &mut impl Read, bytes: &mut [u8]) -> Result<(), NpyProblem> {
     })
 }
 
-/// What follows a key in the header, which is a dictionary as Python writes it.
+/// Text behind a key of the header, which is a dictionary as Python writes it.
 fn value_of<'t>(header: &'t str, key: &'static str) -> Result<&'t str, NpyProblem> {
     let quoted = |mark: char| header.split_once(&format!("{mark}{key}{mark}"));
     let after = quoted('\'').or_else(|| quoted('"')).map(|(_, after)| after);

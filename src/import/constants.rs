@@ -8,7 +8,7 @@ use crate::export::metadata::{EPSILONS, LEAKY_RELU_SLOPE};
 use crate::layout::Layout;
 use crate::layout::constants::{Constants, TORCH_EPSILON, TORCH_SLOPE};
 
-/// What a person should know about the numbers of the network, a sentence each. What the file does not say was as in
+/// Notes about the numbers of the network, a sentence each. What the file does not say was as in
 /// PyTorch, probably, if it has that layout.
 pub(super) fn notes(
     graph: &Graph,
@@ -44,7 +44,7 @@ pub(super) fn notes(
     notes
 }
 
-/// What the batch normalizations of the file's network added, if the file says so.
+/// Epsilon that the batch normalizations of the file's network added, if the file says so.
 fn epsilons(metadata: &BTreeMap<String, String>) -> Option<Vec<f32>> {
     let numbers = metadata.get(EPSILONS)?.split(", ");
     numbers.map(|number| number.parse().ok()).collect()

@@ -36,7 +36,7 @@ impl Constants {
         }
     }
 
-    /// What a person has to say to PyTorch so that it computes the same, a sentence each.
+    /// Settings that make PyTorch compute the same, a sentence each.
     pub fn torch_notes(&self) -> Vec<String> {
         let others = self
             .epsilons

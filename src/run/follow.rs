@@ -117,7 +117,7 @@ impl<'a> ProgressTracker<'a> {
         self.last_note
     }
 
-    /// What has happened since the last snapshot.
+    /// Events since the last snapshot.
     pub(crate) fn events(&mut self, snapshot: &RunSnapshot) -> Vec<RunEvent> {
         let before = self.observer.replace(snapshot.observer);
         if before.is_some_and(|before| before != snapshot.observer) {

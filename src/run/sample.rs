@@ -24,7 +24,7 @@ pub struct Sample {
     pub rows: usize,
 }
 
-/// What a layer says of a sample.
+/// Response of a layer to a sample.
 #[derive(Clone, Debug)]
 pub struct LayerResponse {
     /// Name of the layer.
@@ -93,7 +93,7 @@ impl Run {
         })
     }
 
-    /// What each layer says of one sample, encoded as in training, with the weights of the last commit.
+    /// Responses of all layers to one sample, encoded as in training, with the weights of the last commit.
     ///
     /// # Errors
     /// When the sample has another number of features, or the store cannot be read.

@@ -100,7 +100,7 @@ const COLUMNS: [(&str, &[&str]); 5] = [
     ("delta_norm", &["delta_norm"]),
 ];
 
-/// What the units say, and the number of containers that were asked. Of one that does not answer its neurons have
+/// Figures that the units say, and the number of containers that were asked. Of one that does not answer its neurons have
 /// the state `unreachable`. None where they do not answer: nobody is there yet, or any more, or they
 /// compute for too long.
 async fn live(run: &Run, graph: &Graph) -> Option<(Value, u32)> {
@@ -174,10 +174,6 @@ async fn committed(run: &Run) -> Result<Value, Problem> {
     let states = saved.states().await.map_err(crate::run::Error::from)?;
     let tick = saved.progress().tick;
     let layers = saved.graph.layers.iter().zip(&states).map(|(layer, states)| {
-        let norm = |weights: &[f32]| {
-            let squares: f64 = weights.iter().map(|&w| f64::from(w).powi(2)).sum();
-            squares.sqrt()
-        };
         let nothing = vec![Value::Null; states.len()];
         json!({
             "name": layer.name,
@@ -192,4 +188,10 @@ async fn committed(run: &Run) -> Result<Value, Problem> {
         })
     });
     Ok(json!({"tick": tick, "live": false, "layers": layers.collect::<Vec<_>>()}))
+}
+
+/// Square root of the sum of the squares of a neuron's weights.
+pub(super) fn norm(weights: &[f32]) -> f64 {
+    let squares: f64 = weights.iter().map(|&w| f64::from(w).powi(2)).sum();
+    squares.sqrt()
 }

@@ -66,7 +66,7 @@ pub fn routes(config: &mut ServiceConfig) {
     config.service(api);
 }
 
-/// What is at an address: other methods than its own are refused.
+/// Resource at an address: other methods than its own are refused.
 fn resource(path: &str) -> Resource {
     web::resource(path).default_service(web::to(other_method))
 }

@@ -8,6 +8,7 @@ use actix_web::{HttpResponse, http::header};
 use cuttlefish_core::ids::Address;
 use cuttlefish_core::topology::{Graph, Roster};
 use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -117,6 +118,12 @@ fn find(graph: &Graph, layer: &str, neuron: &str) -> Result<Place, Problem> {
     })
 }
 
+/// Answer of the actor of a neuron at an address; None where it does not answer.
+async fn ask<T: DeserializeOwned>(run: &Run, place: &Place, path: &str) -> Option<T> {
+    let inspection = run.target().inspection(&place.actor).await.ok()?;
+    inspection.get(path).await.ok()
+}
+
 async fn neuron(
     console: Data<Console>,
     path: Path<(String, String, String)>,
@@ -127,13 +134,7 @@ async fn neuron(
         let record = run.target().record().await?;
         let graph = recorded_graph(&name, &record)?;
         let place = find(&graph, &layer, &neuron)?;
-        let live = match run.target().inspection(&place.actor).await {
-            Ok(inspection) => {
-                let path = format!("/neurons/{}", place.index);
-                inspection.get::<Value>(&path).await.ok()
-            }
-            Err(_) => None,
-        };
+        let live = ask::<Value>(&run, &place, &format!("/neurons/{}", place.index)).await;
         let mut document = match live {
             Some(mut document) => {
                 document["live"] = json!(true);
@@ -166,7 +167,6 @@ async fn committed_neuron(run: &Run, place: &Place) -> Result<Value, Problem> {
         .weights
         .split_at(layer.fan_in);
     let extreme = |pick: fn(f32, f32) -> f32| weights.iter().copied().reduce(pick);
-    let squares: f64 = weights.iter().map(|&w| f64::from(w).powi(2)).sum();
     Ok(json!({
         "run": run.name(),
         "layer": layer.name,
@@ -176,7 +176,7 @@ async fn committed_neuron(run: &Run, place: &Place) -> Result<Value, Problem> {
         "activation": saved.graph.activation_words(place.layer),
         "fan_in": layer.fan_in,
         "bias": others.first(),
-        "weight_norm": squares.sqrt(),
+        "weight_norm": figures::norm(weights),
         "weight_min": extreme(f32::min),
         "weight_max": extreme(f32::max),
         "last_batch": Value::Null,
@@ -221,13 +221,8 @@ async fn weights(
             let record = run.target().record().await?;
             let graph = recorded_graph(&name, &record)?;
             let place = find(&graph, &layer, &neuron)?;
-            let live = match run.target().inspection(&place.actor).await {
-                Ok(inspection) => {
-                    let path = format!("/neurons/{}/weights", place.index);
-                    inspection.get::<Weights>(&path).await.ok()
-                }
-                Err(_) => None,
-            };
+            let live =
+                ask::<Weights>(&run, &place, &format!("/neurons/{}/weights", place.index)).await;
             let weights = match live {
                 Some(weights) => weights,
                 None => {

@@ -20,7 +20,7 @@ use crate::console::uploads::UploadedData;
 /// Schema of a type, with those that it is made of put among the components.
 type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
 
-/// What one method of an address takes and gives.
+/// Operation: what one method of an address takes and gives.
 struct Operation {
     method: &'static str,
     path: &'static str,

@@ -266,7 +266,7 @@ async fn stop(console: Data<Console>, run: web::Path<String>) -> Result<HttpResp
     Ok(HttpResponse::Accepted().json(summary))
 }
 
-/// How a run is to go on.
+/// Request to go on with a run.
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Resumption {

@@ -47,7 +47,7 @@ pub struct RunSummary {
 #[derive(JsonSchema, Serialize)]
 pub struct RunDocument {
     #[serde(flatten)]
-    /// What a list shows of it.
+    /// Summary, as in a list.
     pub summary: RunSummary,
     history: Vec<EpochRow>,
     layers: Vec<LayerSummary>,

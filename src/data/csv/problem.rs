@@ -183,7 +183,7 @@ pub enum CsvProblem {
         column: String,
         /// Its format.
         format: String,
-        /// What is wrong with it.
+        /// Fault of it.
         problem: String,
     },
     /// There is nothing to predict the target from.

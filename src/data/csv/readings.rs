@@ -14,7 +14,7 @@ pub struct TextCell {
     pub text: String,
 }
 
-/// What the cells of a column are by formats of one kind.
+/// Reading of the cells of a column by formats of one kind.
 pub(super) struct Readings<F> {
     reads: fn(F, &str) -> bool,
     /// Every format, the last one that has been found by itself in front.

@@ -54,7 +54,7 @@ pub enum Suspicion {
         column: String,
         /// Number of its cells that are not missing.
         cells: usize,
-        /// What they are.
+        /// Kind of values that they are.
         what: &'static str,
         /// Two in different formats.
         unlike: (TextCell, TextCell),
@@ -73,7 +73,7 @@ pub enum Suspicion {
         fitting: usize,
         /// Number of its cells that are not missing.
         cells: usize,
-        /// What most are.
+        /// Kind of values that most are.
         what: &'static str,
         /// The first one that is not.
         misfit: TextCell,

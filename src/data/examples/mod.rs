@@ -70,7 +70,7 @@ impl RowShape {
 }
 
 impl NamedArray {
-    /// Where it is from, without its numbers.
+    /// Origin, without its numbers.
     fn clone_head(&self) -> Self {
         let Array { dims, element, .. } = &self.array;
         Self {

@@ -43,7 +43,7 @@ pub enum ImagesProblem {
     /// More files or classes than the limit.
     #[error("it has more than {limit} {what}, the limit (use fewer)")]
     TooMany {
-        /// What there are too many of.
+        /// Kind of thing of which there are too many.
         what: &'static str,
         /// The limit.
         limit: usize,

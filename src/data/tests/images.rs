@@ -22,7 +22,7 @@ pub fn file(name: &str) -> Vec<u8> {
     .unwrap()
 }
 
-/// What `tests/own/make.py` says of the pictures: pixels, channel by channel.
+/// Pixels of the pictures, channel by channel, as `tests/own/make.py` says them.
 #[derive(Deserialize)]
 struct Contents {
     size: (usize, usize),

@@ -15,7 +15,7 @@ const DEFLATED: &[u8] = include_bytes!("../../../tests/own/deflated.npz");
 const ONE: &[u8] = include_bytes!("../../../tests/own/one.npy");
 const OBJECTS: &[u8] = include_bytes!("../../../tests/own/objects.npz");
 
-/// What `tests/own/make.py` says of the arrays: shape and numbers of each.
+/// Shape and numbers of the arrays, as `tests/own/make.py` says them.
 #[derive(Deserialize)]
 struct Contents {
     arrays: std::collections::BTreeMap<String, (Vec<usize>, Vec<f64>)>,
