@@ -36,6 +36,7 @@ pub mod monitor;
 pub mod report;
 pub mod run;
 pub mod run_dir;
+pub mod sweep;
 
 pub use cuttlefish_core::topology::Topology;
 pub use cuttlefish_core::topology::spec::Data;

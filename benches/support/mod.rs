@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::bail;
-use cuttlefish::deploy::local::LocalRun;
+use cuttlefish::deploy::local_run::{ActorThreads, LocalTraining};
 use cuttlefish::host::End;
 use cuttlefish::store::{DEFAULT_TABLE, DynamoStore, embedded};
 use cuttlefish_core::data::{BatchSource, Batches, Dataset};
@@ -28,8 +28,15 @@ pub fn actor_epochs(graph: Graph, dataset: Arc<Dataset>) -> anyhow::Result<(Dura
         let store = DynamoStore::new(client, DEFAULT_TABLE, "bench")?;
         store.ensure_table().await?;
         let graph = Arc::new(graph);
-        let task = &dataset.task;
-        let run = LocalRun::start(&graph, &batches, task, Arc::new(store), Timing::default())?;
+        let training = LocalTraining {
+            graph: &graph,
+            batches: &batches,
+            task: &dataset.task,
+            store: Arc::new(store),
+            timing: Timing::default(),
+            sinks: Vec::new(),
+        };
+        let run = training.start(ActorThreads::for_network(&graph)?.into());
         let (mut last, mut last_note) = (Duration::ZERO, 0);
         let mut fastest = Duration::MAX;
         loop {

@@ -1,5 +1,6 @@
 //! `export`: a run's weights as a file that other programs read.
 
+use std::io::Write;
 use std::path::PathBuf;
 
 use clap::ValueEnum;
@@ -9,6 +10,8 @@ use crate::config::Config;
 use crate::export::WeightsFormat;
 use crate::layout::Layout;
 use crate::run::Run;
+use crate::sweep::Sweep;
+use crate::sweep::winner::Winner;
 
 #[derive(Debug, clap::Args)]
 #[command(
@@ -21,11 +24,15 @@ use crate::run::Run;
     layers; each layer is one, and an activation that is not linear is one more behind its layer.\n\nExamples:\n  \
     cuttlefish export digits --format safetensors -o digits.safetensors\n  \
     cuttlefish export digits --format npz -o digits.npz\n  \
-    cuttlefish export digits --layout torch -o digits-torch.safetensors"
+    cuttlefish export digits --layout torch -o digits-torch.safetensors\n  \
+    cuttlefish export digits-sweep --winner -o best.yaml"
 )]
 pub struct Args {
-    /// The run
+    /// The run, or with --winner the sweep
     run: String,
+    /// Write the topology of a sweep's best trial, which trains to its weights
+    #[arg(long, conflicts_with_all = ["format", "layout"])]
+    winner: bool,
     /// The form of the file
     #[arg(long, value_enum, default_value_t = FormatArg::Safetensors)]
     format: FormatArg,
@@ -67,6 +74,9 @@ impl From<LayoutArg> for Layout {
 }
 
 pub async fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
+    if args.winner {
+        return export_winner(args, config).await;
+    }
     let run = Run::open(config, &args.run).await?;
     let format = match args.format {
         FormatArg::Safetensors => WeightsFormat::Safetensors,
@@ -88,5 +98,31 @@ pub async fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
             target.formula()
         ));
     }
+    Ok(Exit::Ok)
+}
+
+async fn export_winner(args: &Args, config: &Config) -> Result<Exit, Failure> {
+    let sweep = Sweep::open(config, &args.run).await?;
+    let winner = Winner::of(&args.run, &sweep.definition, &sweep.progress().await?)?;
+    let text = winner.file(&sweep.definition.base_dir)?;
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create(args.overwrite).truncate(args.overwrite);
+    options.create_new(!args.overwrite);
+    let written = options.open(&args.output).and_then(|mut file| file.write_all(text.as_bytes()));
+    written.map_err(|error| {
+        let hint = match error.kind() {
+            std::io::ErrorKind::AlreadyExists => " (replace it with --overwrite)",
+            _ => "",
+        };
+        let output = args.output.display();
+        let text = format_args!("failed to write `{output}`: {error}{hint}");
+        Failure::new(Exit::Failed, text)
+    })?;
+    tell(format_args!(
+        "wrote trial {} to {}; `cuttlefish train` of it ends with weights sha256 {}",
+        winner.trial.number,
+        args.output.display(),
+        winner.weights_sha256
+    ));
     Ok(Exit::Ok)
 }

@@ -18,8 +18,10 @@ mod render;
 mod screen;
 mod services;
 mod store;
+mod sweep;
 mod target;
 mod train;
+mod trials;
 mod up;
 
 use std::io::Write;
@@ -85,6 +87,12 @@ enum Command {
     Image(image::ImageCommand),
     /// Serve a store that speaks DynamoDB's protocol, for the containers of a host
     Store(store::Args),
+    /// Train many topologies over one data set, and find the best
+    Sweep(sweep::Args),
+    /// Train trials of sweeps that are served elsewhere
+    Worker(sweep::WorkerArgs),
+    /// Show what the trials of a sweep came to
+    Trials(trials::Args),
     /// Evaluate a run's weights
     Eval(evaluate::Args),
     /// Answer rows that the run has not seen
@@ -183,6 +191,9 @@ async fn run(command: Command, config: &Config) -> Result<Exit, Failure> {
         Command::Logs(args) => logs::run(&args, config).await,
         Command::Image(command) => image::run(&command).await,
         Command::Store(args) => store::run(&args).await,
+        Command::Sweep(args) => sweep::run(&args, config).await,
+        Command::Worker(args) => sweep::worker(&args, config).await,
+        Command::Trials(args) => trials::run(&args, config).await,
         Command::Eval(args) => evaluate::run(&args, config).await,
         Command::Predict(args) => predict::run(&args, config).await,
         Command::Export(args) => export::run(&args, config).await,

@@ -1,32 +1,25 @@
 //! All actors of a run in this process.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
-use actix_rt::Arbiter;
-use anyhow::Context as _;
 use async_trait::async_trait;
-use cuttlefish_core::data::{BatchSource, Batches, Feed, Task};
-use cuttlefish_core::ids::{Address, NeuronRange};
-use cuttlefish_core::machine::Input;
-use cuttlefish_core::topology::{Actor, Graph, Roster};
+use cuttlefish_core::data::{BatchSource, Batches};
+use cuttlefish_core::topology::Graph;
 use cuttlefish_core::trainer::Timing;
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::actors::states;
 use super::live::LiveActors;
+use super::local_run::{ActorThreads, LocalTraining};
 use super::{
-    ActorState, Actors, Changes, DOCUMENT_VERSION, Deployment, Error, Fate, Inspection, Session,
-    Target, TargetKind, Workload,
+    ActorState, Actors, Changes, DOCUMENT_VERSION, Deployment, Error, Inspection, Session, Target,
+    TargetKind, Workload,
 };
-use crate::host::actor::ActorMailbox;
-use crate::host::{Host, Observer, RunSnapshot, Storekeeper, machine};
 use crate::import;
 use crate::monitor::Monitor;
 use crate::record::{Record, SavedRun};
 use crate::run_dir::{self, Lock, RunDir};
 use crate::store::{DynamoStore, Store};
-use crate::transport::{Mailbox, MemoryTransport};
 
 /// This process, for one run.
 pub struct LocalTarget {
@@ -146,10 +139,18 @@ impl Target for LocalTarget {
         let batches: Arc<dyn BatchSource> = Arc::new(batches);
         let timing = Timing::default();
         let graph = &workload.graph;
-        let mut run = LocalRun::start(graph, &batches, &dataset.task, store, timing)?;
-        let live = LiveActors::show(&self.dir, graph, dataset.image, &run.actors, &run.observer);
+        let training = LocalTraining {
+            graph,
+            batches: &batches,
+            task: &dataset.task,
+            store,
+            timing,
+            sinks: Vec::new(),
+        };
+        let mut run = training.start(ActorThreads::for_network(graph)?.into());
+        let live = LiveActors::show(&self.dir, graph, dataset.image, run.actors(), run.observer());
         match live {
-            Ok(live) => run.live = Some(live),
+            Ok(live) => run.show(live),
             // Nobody needs to look at it for it to train.
             Err(error) => tracing::warn!("the run is not shown while it trains: {error}"),
         }
@@ -205,163 +206,4 @@ impl Target for LocalTarget {
         // It has nothing outside its directory.
         Ok(())
     }
-}
-
-/// A run whose actors have been started in this process.
-pub struct LocalRun {
-    observer: Arc<Observer>,
-    trainer: ActorMailbox,
-    actors: Vec<(Address, ActorMailbox)>,
-    live: Option<LiveActors>,
-    arbiters: Vec<Arbiter>,
-    /// Runtime of store requests, apart from the arithmetic.
-    runtime: Option<tokio::runtime::Runtime>,
-}
-
-impl LocalRun {
-    /// Starts trainer, synapses and units. Must be called inside an actix system.
-    ///
-    /// # Errors
-    /// When the system refuses a thread.
-    pub fn start(
-        graph: &Arc<Graph>,
-        batches: &Arc<dyn BatchSource>,
-        task: &Task,
-        store: Arc<dyn Store>,
-        timing: Timing,
-    ) -> anyhow::Result<Self> {
-        let observer = Arc::new(Observer::default());
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .thread_name("store")
-            .enable_all()
-            .build()
-            .context("failed to start the store's thread")?;
-        let storekeeper = Storekeeper::new(store, runtime.handle().clone(), observer.clone());
-        let transport = Arc::new(MemoryTransport::default());
-        let began = Instant::now();
-        let arbiters = start_arbiters(graph)?;
-        let mut mailboxes = Vec::new();
-        for actor in Roster::new(graph).actors() {
-            let address = actor.address;
-            let machine = machine(address, graph, batches, task, timing, Feed::Reference);
-            let mailbox = ActorMailbox::default();
-            let host = Host::new(
-                address,
-                machine,
-                transport.clone(),
-                storekeeper.clone(),
-                observer.clone(),
-                mailbox.replies(),
-                began,
-            );
-            let arbiter = &arbiters[thread(graph, &actor, arbiters.len())];
-            mailbox.start(host, actor.mailbox_bound, arbiter);
-            mailboxes.push((address, mailbox));
-        }
-        let routes = mailboxes
-            .iter()
-            .map(|(address, mailbox)| (*address, Arc::new(mailbox.clone()) as Arc<dyn Mailbox>));
-        transport.connect(routes);
-        for (_, mailbox) in &mailboxes {
-            mailbox.feed(Input::Boot);
-        }
-        let trainer = mailboxes
-            .iter()
-            .find(|(address, _)| *address == Address::Trainer)
-            .map(|(_, mailbox)| mailbox.clone())
-            .unwrap_or_default();
-        Ok(Self {
-            observer,
-            trainer,
-            actors: mailboxes,
-            live: None,
-            arbiters,
-            runtime: Some(runtime),
-        })
-    }
-
-    /// Observer of the run's events.
-    pub fn observer(&self) -> &Observer {
-        &self.observer
-    }
-}
-
-#[async_trait(?Send)]
-impl Session for LocalRun {
-    async fn look(&mut self, after: u64, at_most: Duration) -> Result<RunSnapshot, Error> {
-        self.observer.wait(at_most).await;
-        Ok(self.observer.snapshot(after))
-    }
-
-    async fn stop(&mut self) -> Result<(), Error> {
-        self.trainer.feed(Input::Stop);
-        Ok(())
-    }
-
-    fn abandon(mut self: Box<Self>) -> Fate {
-        // The threads end after the step under way, and are not waited for: the process may end in the middle
-        // of the arithmetic. The store is made for that.
-        for arbiter in self.arbiters.drain(..) {
-            arbiter.stop();
-        }
-        Fate::Stopped
-    }
-}
-
-impl Drop for LocalRun {
-    fn drop(&mut self) {
-        for arbiter in &self.arbiters {
-            arbiter.stop();
-        }
-        for arbiter in self.arbiters.drain(..) {
-            // An arbiter that panicked has nothing left to wait for.
-            let _ = arbiter.join();
-        }
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
-        }
-    }
-}
-
-/// The threads of the actors.
-///
-/// A network of few large units is one chain of work, so its actors share one thread and each
-/// product is spread over all cores. One of many small units has as many chains as cores.
-fn start_arbiters(graph: &Graph) -> anyhow::Result<Vec<Arbiter>> {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let widest = graph.layers.iter().map(|l| l.unit_ranges().len()).max();
-    let (n_arbiters, threads_each) = if widest.unwrap_or(1) < cores {
-        (1, cores)
-    } else {
-        (cores, 1)
-    };
-    (0..n_arbiters)
-        .map(|_| {
-            let arbiter = Arbiter::new();
-            let (sender, receiver) = std::sync::mpsc::channel();
-            arbiter.spawn_fn(move || {
-                // The arbiter's own thread is one of those that a product is spread over.
-                let pool = rayon::ThreadPoolBuilder::new()
-                    .num_threads(threads_each)
-                    .use_current_thread()
-                    .build();
-                // The receiver waits below for exactly one answer. The pool lives as long as
-                // this thread does, which is as long as the run.
-                let _ = sender.send(pool.map(std::mem::forget));
-            });
-            receiver
-                .recv()
-                .context("failed to start a thread of the actors")?
-                .context("failed to start the threads of the arithmetic")?;
-            Ok(arbiter)
-        })
-        .collect()
-}
-
-/// Thread of an actor: the units of a layer are in blocks, so that neighbours share a cache, everybody
-/// else is on the first thread.
-fn thread(graph: &Graph, actor: &Actor, n_threads: usize) -> usize {
-    let block = |of: NeuronRange| of.first * n_threads / graph.layers[of.layer].units;
-    actor.neurons.map_or(0, block)
 }

@@ -3,6 +3,7 @@
 //! | module | responsibility |
 //! |---|---|
 //! | [`local`] | all actors in this process |
+//! | [`local_run`] | those actors, and the threads that they share with later ones |
 //! | [`docker`] | a container an actor, on a Docker host |
 //! | [`ecs`] | tasks of Amazon ECS |
 //! | [`inspection`] | an actor asked over HTTP |
@@ -37,6 +38,7 @@ pub mod inspection;
 pub mod kubernetes;
 mod live;
 pub mod local;
+pub mod local_run;
 pub mod manifests;
 mod removal;
 pub mod secrets;

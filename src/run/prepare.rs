@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use cuttlefish_core::data::Dataset;
 use cuttlefish_core::protocol::NeuronState;
+use cuttlefish_core::topology::spec::Spec;
 use cuttlefish_core::topology::{DataShape, Graph, Grouping};
 use ndarray::ArrayD;
 
@@ -194,8 +195,13 @@ pub(super) fn read_workload(
         .document
         .graph(&DataShape::from(&dataset), grouping)
         .map_err(|problems| file.error(problems))?;
+    // A file with a sweep is trained as it is written.
+    let alone = Spec {
+        sweep: None,
+        ..spec.clone()
+    };
     let record = Record::new(
-        spec.clone(),
+        alone,
         base_dir,
         data_dir,
         grouping,

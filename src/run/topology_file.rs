@@ -87,6 +87,16 @@ impl TopologyFile {
         Self::parse(path, text, overrides)
     }
 
+    /// The file, or the name of a topology that a program has built.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Its text.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
     /// The directory that paths in the file are relative to.
     pub fn base_dir(&self) -> PathBuf {
         let parent = self.path.parent().unwrap_or(Path::new("."));

@@ -201,6 +201,25 @@ impl Data {
         }
     }
 
+    /// Paths of files and directories, to be relative to another directory than the topology file's.
+    pub fn paths_mut(&mut self) -> Vec<&mut String> {
+        match self {
+            Self::Csv(table) => vec![&mut table.path],
+            Self::Idx(source) => [&mut source.images, &mut source.labels]
+                .into_iter()
+                .chain(&mut source.test_images)
+                .chain(&mut source.test_labels)
+                .collect(),
+            Self::Npz(source) => std::iter::once(&mut source.path)
+                .chain(&mut source.test_path)
+                .collect(),
+            Self::Images(source) => std::iter::once(&mut source.path)
+                .chain(&mut source.test_path)
+                .collect(),
+            Self::Digits(_) | Self::Mnist(_) | Self::FashionMnist(_) => Vec::new(),
+        }
+    }
+
     /// Paths and names of the file, with their keys.
     fn own_words(&self) -> Vec<(&'static str, Option<&str>)> {
         match self {

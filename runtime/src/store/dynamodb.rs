@@ -51,6 +51,14 @@ impl DynamoStore {
         })
     }
 
+    /// The store of another run in the same table.
+    ///
+    /// # Errors
+    /// When this cannot be the name of one.
+    pub fn of_run(&self, run: &str) -> Result<Self, Error> {
+        Self::new(self.client.clone(), &self.table, run)
+    }
+
     /// Creates the table unless it exists, and waits until it can be used.
     pub async fn ensure_table(&self) -> Result<(), Error> {
         table::ensure(&self.client, &self.table).await

@@ -20,6 +20,7 @@ pub mod requests;
 pub mod serve;
 mod shared;
 mod table;
+mod tasks;
 mod waiting;
 
 use async_trait::async_trait;
@@ -32,6 +33,7 @@ pub use client::{
 };
 pub use dynamodb::DynamoStore;
 pub use error::{Error, describe, is_transient};
+pub use tasks::{Claim, StoredTask};
 
 /// Name of the table unless another one is configured.
 pub const DEFAULT_TABLE: &str = "cuttlefish";

@@ -7,6 +7,7 @@
 pub mod amqp;
 mod link;
 pub mod memory;
+pub mod tasks;
 
 use cuttlefish_core::ids::Address;
 use cuttlefish_core::protocol::Envelope;

@@ -7,6 +7,7 @@
 //! | [`routes`] | which queues a machine listens to, and where its messages go |
 //! | [`claim`] | becoming the actor that is missing |
 //! | [`tap`] | copies of what queues get, and messages from outside |
+//! | [`tasks`] | tasks of sweeps, to workers and back |
 //! | [`session`] | one machine's connection: sends, receives, and says when it is lost |
 //! | [`worker`] | a connection whose own thread runs the machine |
 //! | `stream` | the socket of such a connection |
@@ -22,6 +23,7 @@ pub mod routes;
 pub mod session;
 mod stream;
 pub mod tap;
+pub mod tasks;
 pub mod wiring;
 pub mod worker;
 

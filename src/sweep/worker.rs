@@ -1,0 +1,270 @@
+//! Workers: each takes tasks one after the other, claims them in the store, trains them, and stores results.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use cuttlefish_core::data::Dataset;
+use cuttlefish_core::protocol::EpochRecord;
+
+use super::Error;
+use super::data::DataCache;
+use super::definition::Definition;
+use super::judge::RungJudge;
+use super::scratch::ScratchStore;
+use super::task::{Outcome, Task, TaskId, TaskResult};
+use super::trial::{Trial, curve};
+use crate::deploy::local_run::ActorThreads;
+use crate::monitor::Monitor;
+use crate::store::{Claim, DynamoStore, Store};
+use crate::transport::tasks::{Delivery, TaskQueue};
+
+/// Time for which a claim holds unless it is renewed.
+pub const LEASE: Duration = Duration::from_secs(30);
+/// Time between two renewals.
+const RENEW_EVERY: Duration = Duration::from_secs(8);
+/// Attempts at a task that may end with their worker; then it is the task's fault.
+const MAX_ATTEMPTS: u64 = 10;
+
+/// What the slots of a worker share.
+pub struct Workshop {
+    /// Name of the worker.
+    name: String,
+    /// A store of the table that all sweeps are in.
+    store: DynamoStore,
+    /// Data sets by hash.
+    data: DataCache,
+    /// Sweeps by name.
+    definitions: Mutex<HashMap<String, Arc<Definition>>>,
+    /// Tasks whose workers are known to be lost.
+    orphans: HashSet<TaskId>,
+}
+
+/// Reason why a task is not worked on to its end here.
+enum Dropped {
+    /// Somebody else works on it, or it is done.
+    NotOurs,
+    /// The caller interrupted it.
+    Interrupted,
+}
+
+impl Workshop {
+    /// A worker of this name, for all sweeps of the table of `store`.
+    pub fn new(name: String, store: DynamoStore, data: DataCache) -> Self {
+        Self {
+            name,
+            store,
+            data,
+            definitions: Mutex::default(),
+            orphans: HashSet::new(),
+        }
+    }
+
+    /// Lets tasks be claimed although the lease of a worker that is known to be lost still holds.
+    pub fn with_orphans(mut self, orphans: HashSet<TaskId>) -> Self {
+        self.orphans = orphans;
+        self
+    }
+
+    /// Works on the tasks of a queue until it ends or the caller interrupts. Must be called inside an actix system.
+    ///
+    /// # Errors
+    /// When queue or store cannot be reached: the task in hand is somebody else's then.
+    pub async fn work(&self, queue: &mut dyn TaskQueue, monitor: &Monitor) -> Result<(), Error> {
+        let threads = ActorThreads::single().map_err(|error| Error::Threads(error.to_string()))?;
+        let threads = Arc::new(threads);
+        loop {
+            let delivery = tokio::select! {
+                biased;
+                () = monitor.interrupted_more_than(0) => return Ok(()),
+                delivery = queue.next() => delivery?,
+            };
+            let Some(delivery) = delivery else {
+                return Ok(());
+            };
+            self.attend_to(&delivery, queue, &threads, monitor).await?;
+        }
+    }
+
+    async fn attend_to(
+        &self,
+        delivery: &Delivery,
+        queue: &mut dyn TaskQueue,
+        threads: &Arc<ActorThreads>,
+        monitor: &Monitor,
+    ) -> Result<(), Error> {
+        let (task, id) = match Task::parse(&delivery.task) {
+            Ok(task) => task,
+            Err(error) => {
+                tracing::warn!("{error}");
+                return Ok(queue.reject().await?);
+            }
+        };
+        let store = self.store.of_run(&task.sweep)?;
+        let Some(definition) = self.definition(&task, &store).await? else {
+            // Its sweep was removed or replaced.
+            return Ok(queue.finish(task.task.as_bytes()).await?);
+        };
+        let is_orphan = delivery.is_redelivered || self.orphans.contains(&id);
+        let now = unix_ms();
+        let lease = (now, now + LEASE.as_millis() as u64);
+        let claimed = store.claim_task(&task.task, &self.name, lease, is_orphan);
+        let attempt = match claimed.await? {
+            Claim::Granted { attempt } => attempt,
+            Claim::Held { .. } | Claim::Done { .. } => {
+                return Ok(queue.finish(task.task.as_bytes()).await?);
+            }
+        };
+        if attempt > MAX_ATTEMPTS {
+            let reason = format!("{MAX_ATTEMPTS} workers ended while they trained it");
+            let result = self.result(&task, Outcome::Failed(reason));
+            store.finish_task(&task.task, attempt, &result.to_json()).await?;
+            return Ok(queue.reject().await?);
+        }
+        let claimed = ClaimedTask {
+            task: &task,
+            id,
+            attempt,
+            store: &store,
+            definition: &definition,
+        };
+        match self.train(&claimed, queue, threads, monitor).await? {
+            Ok(result) => {
+                store.finish_task(&task.task, attempt, &result.to_json()).await?;
+                Ok(queue.finish(task.task.as_bytes()).await?)
+            }
+            Err(Dropped::NotOurs) => Ok(queue.finish(task.task.as_bytes()).await?),
+            Err(Dropped::Interrupted) => {
+                // Whoever takes it next need not wait.
+                store.renew_task(&task.task, attempt, 0).await?;
+                Ok(())
+            }
+        }
+    }
+
+    /// Trains a claimed task, and keeps the claim meanwhile.
+    async fn train(
+        &self,
+        claimed: &ClaimedTask<'_>,
+        queue: &mut dyn TaskQueue,
+        threads: &Arc<ActorThreads>,
+        monitor: &Monitor,
+    ) -> Result<Result<TaskResult, Dropped>, Error> {
+        let ClaimedTask {
+            task,
+            id,
+            attempt,
+            store,
+            definition,
+        } = *claimed;
+        let dataset = self.data.get(&task.data, store).await?;
+        let trial = match self.trial(claimed, &dataset) {
+            Ok(trial) => trial,
+            Err(problem) => return Ok(Ok(self.result(task, Outcome::Failed(problem)))),
+        };
+        let backing = self.store.of_run(&format!("{}.{}", task.sweep, task.task))?;
+        let is_resumed = attempt > 1;
+        let earlier = match is_resumed {
+            true => backing.read_ledger().await?.and_then(|(_, ledger)| ledger),
+            false => None,
+        };
+        let earlier = earlier.map_or_else(Vec::new, |ledger| ledger.progress.history);
+        let mut judge = RungJudge::new(definition, id, store, &earlier);
+        let scratch = Arc::new(ScratchStore::backed_by(backing.clone(), is_resumed));
+        let began = Instant::now();
+        let trained = tokio::select! {
+            biased;
+            () = monitor.interrupted_more_than(0) => return Ok(Err(Dropped::Interrupted)),
+            trained = trial.train(scratch.clone(), threads.clone(), &mut judge) => trained,
+            lost = keep(task, attempt, store, queue) => {
+                lost?;
+                return Ok(Err(Dropped::NotOurs));
+            }
+        };
+        if let Some(error) = judge.error() {
+            return Err(error);
+        }
+        let trained = trained.map_err(|lost| Error::StoreLost(lost.0))?;
+        if scratch.is_backed() {
+            backing.remove_commits(&trial.layers()).await?;
+        }
+        let epochs = |record: &EpochRecord| record.epoch;
+        Ok(Ok(TaskResult {
+            epochs: trained.history.last().map_or(0, epochs),
+            curve: curve(&trained.history),
+            parameters: trial.parameters(),
+            seconds: began.elapsed().as_secs_f64(),
+            ..self.result(task, trained.outcome)
+        }))
+    }
+
+    fn trial(&self, claimed: &ClaimedTask<'_>, dataset: &Arc<Dataset>) -> Result<Trial, String> {
+        let (definition, id) = (claimed.definition, claimed.id);
+        let document = definition.document(id, &claimed.task.values);
+        Trial::new(&document.map_err(|problems| problems.to_string())?, dataset)
+    }
+
+    fn result(&self, task: &Task, outcome: Outcome) -> TaskResult {
+        TaskResult {
+            outcome,
+            worker: self.name.clone(),
+            ..TaskResult::failed(&task.values, String::new())
+        }
+    }
+
+    /// The definition of a task's sweep; `None` if the task belongs to no sweep that there is.
+    async fn definition(
+        &self,
+        task: &Task,
+        store: &DynamoStore,
+    ) -> Result<Option<Arc<Definition>>, Error> {
+        let is_its = |definition: &Arc<Definition>| definition.key == task.key;
+        let known = || self.definitions.lock().unwrap_or_else(PoisonError::into_inner);
+        let current = known().get(&task.sweep).cloned();
+        if let Some(definition) = current.filter(is_its) {
+            return Ok(Some(definition));
+        }
+        let Some(stored) = Definition::read(store, &task.sweep).await? else {
+            return Ok(None);
+        };
+        let stored = Arc::new(stored);
+        known().insert(task.sweep.clone(), stored.clone());
+        Ok(Some(stored).filter(is_its))
+    }
+}
+
+/// A task that is this worker's.
+#[derive(Clone, Copy)]
+struct ClaimedTask<'a> {
+    task: &'a Task,
+    id: TaskId,
+    attempt: u64,
+    store: &'a DynamoStore,
+    definition: &'a Definition,
+}
+
+/// Renews the claim on a task; returns when it is no longer ours.
+async fn keep(
+    task: &Task,
+    attempt: u64,
+    store: &DynamoStore,
+    queue: &mut dyn TaskQueue,
+) -> Result<(), Error> {
+    let mut is_kept = false;
+    loop {
+        tokio::time::sleep(RENEW_EVERY).await;
+        if !std::mem::replace(&mut is_kept, true) {
+            queue.keep().await?;
+        }
+        let until = unix_ms() + LEASE.as_millis() as u64;
+        if !store.renew_task(&task.task, attempt, until).await? {
+            return Ok(());
+        }
+    }
+}
+
+/// Time since 1970 in milliseconds.
+pub fn unix_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| since.as_millis() as u64)
+}
