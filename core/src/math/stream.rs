@@ -19,6 +19,8 @@ pub enum Purpose {
     Split = 5,
     /// Augmentation of a training image; `layer` is the epoch and `neuron` is the row.
     Augmentation = 6,
+    /// Configurations of a sweep; `layer` is unused and `neuron` is the trial.
+    Sweep = 7,
 }
 
 /// The random stream of `purpose` for one neuron of one layer.

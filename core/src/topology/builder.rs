@@ -41,6 +41,7 @@ impl Topology {
             },
             training: TrainingSpec::default(),
             deployment: Deployment::default(),
+            sweep: None,
         })
     }
 

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 
 use super::expand::ExpandedLayers;
 use super::graph::Monitor;
+use super::overrides::not_a_path;
 use super::own_images;
 use super::problem::join;
 use super::report::Report;
@@ -32,6 +33,7 @@ pub(super) fn check(spec: &Spec, expanded: &ExpandedLayers, report: &mut Report<
     data(spec, report);
     own_images::check(&spec.data, report);
     memory(spec, expanded, report);
+    sweep(spec, report);
 }
 
 fn names(layers: &[Weighted<'_>], report: &mut Report<'_>) {
@@ -311,6 +313,22 @@ fn memory(spec: &Spec, expanded: &ExpandedLayers, report: &mut Report<'_>) {
             let path = format!("{}.resources.memory", expanded.path(position));
             check(&path, resources.memory_bytes(), &resources.memory);
         }
+    }
+}
+
+fn sweep(spec: &Spec, report: &mut Report<'_>) {
+    let Some(sweep) = &spec.sweep else {
+        return;
+    };
+    for path in sweep.parameters.keys() {
+        if let Some(message) = not_a_path(path) {
+            let help = "`training.epochs` for example, as for `--set`";
+            report.add(&format!("sweep.parameters.{path}"), message, help);
+        }
+    }
+    for problem in sweep.check() {
+        let path = format!("sweep.{}", problem.path);
+        report.add(&path, problem.message, &problem.help);
     }
 }
 

@@ -55,19 +55,42 @@ pub fn apply_override(root: &mut Node, text: &str) -> Result<(), Problem> {
 
 /// The place of the value at `path`, or of the nearest thing around it that was written.
 pub(super) fn place_of(root: &Node, path: &str) -> Place {
-    let mut node = root;
-    for segment in parse_path(path).unwrap_or_default() {
-        let next = match (&segment, &node.value) {
-            (Segment::Key(key), _) => node.get(key),
-            (Segment::Index(index), Value::Sequence(items)) => items.get(*index),
-            _ => None,
-        };
-        match next {
-            Some(next) => node = next,
-            None => break,
-        }
+    let (mut node, mut rest) = (root, path);
+    while let Some(next) = descend(node, rest) {
+        (node, rest) = next;
     }
     node.place.clone()
+}
+
+/// The node that the start of a path leads to, with the rest of the path. A key may have dots and brackets
+/// itself, so the longest one that fits is taken.
+fn descend<'n, 'p>(node: &'n Node, path: &'p str) -> Option<(&'n Node, &'p str)> {
+    match &node.value {
+        Value::Mapping(entries) => {
+            let path = path.strip_prefix('.').unwrap_or(path);
+            let fitting = entries.iter().filter(|entry| !entry.key.is_empty());
+            let fitting = fitting.filter_map(|entry| {
+                let rest = path.strip_prefix(entry.key.as_str())?;
+                let ends = rest.is_empty() || rest.starts_with(['.', '[']);
+                ends.then_some((&entry.node, rest))
+            });
+            fitting.min_by_key(|(_, rest)| rest.len())
+        }
+        Value::Sequence(items) => {
+            let (index, rest) = path.strip_prefix('[')?.split_once(']')?;
+            Some((items.get(index.parse::<usize>().ok()?)?, rest))
+        }
+        _ => None,
+    }
+}
+
+/// Description of a text that is no path of an override; `None` of one that is.
+pub(super) fn not_a_path(path: &str) -> Option<String> {
+    // An override ends its path at the first `=`, and ignores space around it.
+    if path.contains('=') || path.trim() != path {
+        return Some(format!("`{}` is not a path", shorten(path)));
+    }
+    parse_path(path).err()
 }
 
 fn parse_value(text: &str, place: &Place) -> Result<Node, Problem> {

@@ -17,6 +17,7 @@ use crate::data::Augmentation;
 pub use crate::data::TargetScaling;
 pub use crate::layers::{LayerSpec, Resources};
 use crate::math::{Loss, Optimizer, Schedule};
+use crate::sweep::SweepSpec;
 
 /// A network, how it is trained, on what data, and what its containers need.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -39,6 +40,9 @@ pub struct Spec {
     /// Neurons and resources of each container; without effect on the weights.
     #[serde(default)]
     pub deployment: Deployment,
+    /// Search for the best values of some keys; a file without it is trained as it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sweep: Option<SweepSpec>,
 }
 
 /// Data set that the network learns from.

@@ -30,6 +30,7 @@ pub(super) fn validate(root: &Node, problems: &mut Problems) {
 /// A number type of the schema: its largest and smallest whole number.
 fn format_range(format: &str) -> Option<(i128, i128)> {
     match format {
+        "int64" => Some((i64::MIN.into(), i64::MAX.into())),
         "uint32" => Some((0, u32::MAX.into())),
         "uint" | "uint64" => Some((0, u64::MAX.into())),
         _ => None,
@@ -56,6 +57,9 @@ impl Walker<'_> {
         }
         if node.value == Value::Refused {
             return;
+        }
+        if *schema == Json::Bool(true) {
+            return self.anything(node, path);
         }
         if let Some(branches) = schema["anyOf"].as_array() {
             if branches[1]["type"] == "null" {
@@ -90,6 +94,27 @@ impl Walker<'_> {
             Value::Text(text) => self.text(schema, text, node, path),
             Value::Sequence(items) => self.sequence(schema, items, node, path),
             Value::Mapping(entries) => self.mapping(schema, entries, node, path, None),
+            _ => {}
+        }
+    }
+
+    /// Checks a value of any form: only numbers that are none are wrong, which JSON does not have.
+    fn anything(&mut self, node: &Node, path: &str) {
+        match &node.value {
+            Value::Float(number) if !number.is_finite() => {
+                let message = format!("must be a finite number, {}", describe(&node.value));
+                self.report(&node.place, path, message, None);
+            }
+            Value::Sequence(items) => {
+                for (index, item) in items.iter().enumerate() {
+                    self.anything(item, &format!("{path}[{index}]"));
+                }
+            }
+            Value::Mapping(entries) => {
+                for entry in entries {
+                    self.anything(&entry.node, &child(path, &entry.key));
+                }
+            }
             _ => {}
         }
     }
@@ -184,6 +209,11 @@ impl Walker<'_> {
         tag: Option<&str>,
     ) {
         let Some(properties) = schema["properties"].as_object() else {
+            // Keys of one's own, whose values are all of one kind.
+            let values = &schema["additionalProperties"];
+            for entry in entries.iter().filter(|_| values.is_object()) {
+                self.visit(values, &entry.node, &child(path, &entry.key), None);
+            }
             return;
         };
         let mut valid: Vec<&str> = properties.keys().map(String::as_str).collect();
