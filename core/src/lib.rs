@@ -10,6 +10,7 @@ pub mod network;
 pub mod neuron;
 pub mod protocol;
 mod scatter;
+pub mod score;
 pub mod sweep;
 pub mod synapse;
 pub mod topology;

@@ -243,6 +243,7 @@ fn scale(draw: u64, n: usize) -> usize {
 mod tests {
     use std::collections::{BTreeMap, BTreeSet};
 
+    use cuttlefish_core::topology::spec::ImageSource;
     use cuttlefish_core::topology::{self, DataShape, Grouping};
 
     use super::*;
@@ -250,7 +251,7 @@ mod tests {
     fn schedule(seed: u64) -> FaultSchedule {
         let text = include_str!("../../topology/digits.yaml");
         let document = topology::parse(text, &[]).unwrap();
-        let dataset = crate::data::digits::load(0.1);
+        let dataset = crate::data::digits::load(&ImageSource::default()).unwrap();
         let graph = document.graph(&DataShape::from(&dataset), Grouping::FromFile);
         let pause = Duration::from_secs(2);
         FaultSchedule::new(seed, &graph.unwrap(), FaultKind::value_variants(), pause)

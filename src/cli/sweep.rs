@@ -10,7 +10,6 @@ use super::screen::Screen;
 use super::{Exit, Failure, FileArgs, print, print_json, tell};
 use crate::config::Config;
 use crate::deploy::TargetKind;
-use crate::monitor::Monitor;
 use crate::report::numbers::thousands;
 use crate::report::table::align;
 use crate::run::TopologySource;

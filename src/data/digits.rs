@@ -3,8 +3,11 @@
 
 use std::io::{BufRead, BufReader};
 
-use cuttlefish_core::data::{Dataset, Split, Task, Values};
+use cuttlefish_core::data::{Dataset, Split, Task, TestRows, ValidationRows, Values};
+use cuttlefish_core::topology::spec::ImageSource;
 use flate2::read::GzDecoder;
+
+use super::Error;
 
 /// Share of the rows that test; the source has no test set of its own.
 pub const TEST_SPLIT: f64 = 0.2;
@@ -15,10 +18,21 @@ const SIDE: usize = 8;
 const CLASSES: u32 = 10;
 
 /// Unpacks the pictures. Pixels are between 0 and 16, so they are scaled by 1/16.
-pub fn load(validation_split: f64) -> Dataset {
+///
+/// # Errors
+/// When they cannot be split as asked.
+pub fn load(source: &ImageSource) -> Result<Dataset, Error> {
     let (bytes, labels) =
         unpack().expect("the built-in digits are part of the program, and a test unpacks them");
-    Dataset {
+    let task = Task::Classification {
+        class_names: (0..CLASSES).map(|digit| digit.to_string()).collect(),
+        labels,
+    };
+    let validation = ValidationRows::Drawn(source.validation_split);
+    let rules = source
+        .split_keys
+        .rules(TestRows::Drawn(TEST_SPLIT), validation);
+    Ok(Dataset {
         name: "digits".to_owned(),
         features: SIDE * SIDE,
         image: Some((SIDE, SIDE)),
@@ -27,12 +41,9 @@ pub fn load(validation_split: f64) -> Dataset {
             bytes: bytes.into(),
             scale: 1.0 / 16.0,
         },
-        split: Split::fixed(labels.len(), TEST_SPLIT, validation_split),
-        task: Task::Classification {
-            class_names: (0..CLASSES).map(|digit| digit.to_string()).collect(),
-            labels,
-        },
-    }
+        split: Split::by_rules(rules, &task)?,
+        task,
+    })
 }
 
 /// Pixels and labels, or `None` if the file is not what it was when the program was written.

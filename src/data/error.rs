@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use cuttlefish_core::data::SplitError;
+
 use super::examples::ExamplesProblem;
 use super::images::ImagesProblem;
 use super::npz::NpzProblem;
@@ -159,6 +161,9 @@ pub enum Error {
         /// The problem with it.
         problem: csv::CsvProblem,
     },
+    /// Rows that cannot be split as asked.
+    #[error("split the rows: {0}")]
+    Split(#[from] SplitError),
     /// A share of the rows out of range.
     #[error("split the rows: `{key}` is {share}, the limits are 0 and 0.9 (use a share between)")]
     Share {

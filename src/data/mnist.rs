@@ -9,7 +9,8 @@ use std::fs::File;
 use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
 
-use cuttlefish_core::data::{Dataset, Split, Task, Values};
+use cuttlefish_core::data::{Dataset, Split, Task, TestRows, ValidationRows, Values};
+use cuttlefish_core::topology::spec::ImageSource;
 use sha2::{Digest as _, Sha256};
 
 use super::array::ElementType;
@@ -150,11 +151,11 @@ pub static FASHION_MNIST: IdxDataset = IdxDataset {
 /// The largest file that is fetched: twice the largest of the eight.
 const FETCH_LIMIT: u64 = 64 << 20;
 
-/// Loads the four files of `source`, and fetches those that are absent.
+/// Loads the four files of `source`, and fetches those that are absent. `keys` say which training rows validate.
 pub fn load(
     source: &IdxDataset,
     data_dir: &Path,
-    validation_split: f64,
+    keys: &ImageSource,
     fetcher: &Fetcher,
 ) -> Result<Dataset, Error> {
     // All four are looked for before any is read: what is missing shows at once.
@@ -180,6 +181,12 @@ pub fn load(
         })?;
         check_labels(source, path, &labels[start..])?;
     }
+    let task = Task::Classification {
+        class_names: source.class_names.iter().map(|&n| n.to_owned()).collect(),
+        labels,
+    };
+    let validation = ValidationRows::Last(keys.validation_split);
+    let rules = keys.split_keys.rules(TestRows::Last(test_rows), validation);
     Ok(Dataset {
         name: source.name.to_owned(),
         features,
@@ -189,11 +196,8 @@ pub fn load(
             bytes: bytes.into(),
             scale: 1.0 / 255.0,
         },
-        split: Split::with_test_set(train_rows, test_rows, validation_split),
-        task: Task::Classification {
-            class_names: source.class_names.iter().map(|&n| n.to_owned()).collect(),
-            labels,
-        },
+        split: Split::by_rules(rules, &task)?,
+        task,
     })
 }
 

@@ -64,10 +64,10 @@ pub fn load(spec: &Data, base_dir: &Path, data_dir: &Path) -> Result<LoadedData,
         dataset,
         encoder: None,
     };
-    let share_of = |source: &ImageSource| {
-        check_share("validation_split", source.validation_split).map(|()| source.validation_split)
+    let mnist = |files, source: &ImageSource| {
+        check_share("validation_split", source.validation_split)?;
+        mnist::load(files, data_dir, source, &Fetcher::new()).map(fixed)
     };
-    let mnist = |files, share| mnist::load(files, data_dir, share, &Fetcher::new()).map(fixed);
     let check = |split: &OwnSplit| {
         check_share("test_split", split.test_share())?;
         check_share("validation_split", split.validation_split)
@@ -85,9 +85,12 @@ pub fn load(spec: &Data, base_dir: &Path, data_dir: &Path) -> Result<LoadedData,
             check(&source.split)?;
             images::load(source, base_dir).map(fixed)
         }
-        Data::Digits(source) => Ok(fixed(digits::load(share_of(source)?))),
-        Data::Mnist(source) => mnist(&mnist::MNIST, share_of(source)?),
-        Data::FashionMnist(source) => mnist(&mnist::FASHION_MNIST, share_of(source)?),
+        Data::Digits(source) => {
+            check_share("validation_split", source.validation_split)?;
+            digits::load(source).map(fixed)
+        }
+        Data::Mnist(source) => mnist(&mnist::MNIST, source),
+        Data::FashionMnist(source) => mnist(&mnist::FASHION_MNIST, source),
         Data::Csv(table) => {
             check_share("test_split", table.test_split)?;
             check_share("validation_split", table.validation_split)?;

@@ -28,7 +28,8 @@ pub fn load_idx(source: &IdxSource, base_dir: &Path) -> Result<Dataset, Error> {
         _ => None,
     };
     let (names, format) = (source.class_names.as_deref(), DataFormat::ChannelsLast);
-    examples::dataset("idx", examples, test, format, names, &source.split)
+    let rules = source.split.rules(source.split_keys);
+    examples::dataset("idx", examples, test, format, names, rules)
 }
 
 fn idx_file(path: &Path) -> Result<NamedArray, Error> {
@@ -71,7 +72,8 @@ pub fn load_npz(source: &NpzSource, base_dir: &Path) -> Result<Dataset, Error> {
     };
     drop(bytes);
     let (names, format) = (source.class_names.as_deref(), source.data_format);
-    examples::dataset("npz", examples, test, format, names, &source.split)
+    let rules = source.split.rules(source.split_keys);
+    examples::dataset("npz", examples, test, format, names, rules)
 }
 
 /// Rows of arrays that a network is to answer: those of the array that `source` names, or of the usual names,

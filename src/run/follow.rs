@@ -231,6 +231,7 @@ mod tests {
     use std::future::pending;
 
     use async_trait::async_trait;
+    use cuttlefish_core::topology::spec::ImageSource;
     use cuttlefish_core::topology::{DataShape, Grouping, parse};
 
     use super::*;
@@ -262,7 +263,7 @@ mod tests {
     async fn a_second_interrupt_is_heard_while_the_first_one_is_waited_for() {
         let text = "name: stuck\ndata: {source: digits}\nnetwork:\n  layers: [{type: dense, name: digit, \
                     units: 10, activation: softmax}]\n  loss: sparse_categorical_crossentropy\n";
-        let dataset = digits::load(0.1);
+        let dataset = digits::load(&ImageSource::default()).unwrap();
         let shape = DataShape::from(&dataset);
         let document = parse(text, &[]).unwrap();
         let graph = document.graph(&shape, Grouping::FromFile).unwrap();

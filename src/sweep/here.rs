@@ -59,7 +59,7 @@ pub async fn run(
         directories: prepared.directories.clone(),
     };
     let served = tokio::select! {
-        served = server.serve(&mut board, &Found { ..found }, &mut progress, monitor, on_trial) => served,
+        served = server.serve(&mut board, &found, &mut progress, monitor, on_trial) => served,
         Some(error) = failures.recv() => Err(error),
     };
     // Workers end with the queue; a trial that is under way is left as it was committed last.

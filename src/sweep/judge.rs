@@ -2,8 +2,7 @@
 
 use async_trait::async_trait;
 use cuttlefish_core::protocol::EpochRecord;
-use cuttlefish_core::sweep::stopping::{self, Decision, Report};
-use cuttlefish_core::sweep::{Metric, StoppingRule};
+use cuttlefish_core::sweep::{Decision, Metric, Report, StoppingRule, decide, is_rung};
 
 use super::Error;
 use super::definition::Definition;
@@ -70,7 +69,7 @@ impl<'a> RungJudge<'a> {
         let entry = format!("{name} {lower} {} {mean}", self.best);
         let entries = self.store.report_to_rung(&rung, &name, &entry).await?;
         let reports: Vec<Report> = entries.iter().filter_map(|entry| parse(entry)).collect();
-        Ok(stopping::decide(rule, epoch, &reports))
+        Ok(decide(rule, epoch, &reports))
     }
 }
 
@@ -91,7 +90,7 @@ fn parse(entry: &str) -> Option<Report> {
 impl Judge for RungJudge<'_> {
     async fn stops(&mut self, record: &EpochRecord) -> Option<f64> {
         let (value, lower) = self.count(record)?;
-        let rule = self.rule.filter(|rule| stopping::is_rung(rule, record.epoch))?;
+        let rule = self.rule.filter(|rule| is_rung(rule, record.epoch))?;
         match self.decide(rule, record.epoch, lower).await {
             Ok(Decision::Stop) => Some(value),
             Ok(Decision::Continue) => None,

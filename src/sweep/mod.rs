@@ -41,7 +41,7 @@ use std::sync::Arc;
 
 use cuttlefish_core::data::{Dataset, Task as LearningTask};
 use cuttlefish_core::score::Scores;
-use cuttlefish_core::sweep::{Goal, Metric, Search, SweepSpec, search};
+use cuttlefish_core::sweep::{Metric, Search, SweepSpec, trials};
 use cuttlefish_core::topology::{DataShape, Grouping};
 use serde::{Deserialize, Serialize};
 
@@ -134,14 +134,14 @@ impl PreparedSweep {
         let graph = file.document.graph(&shape, Grouping::WholeLayers);
         graph.map_err(|problems| file.error(problems))?;
         let metric = metric(sweep, &dataset)?;
-        let n_trials = search::trials(sweep);
+        let n_trials = trials(sweep);
         if sweep.early_stopping.is_some() && n_trials > MAX_STOPPING {
             return Err(Error::TooManyForStopping {
                 tasks: n_trials,
                 most: MAX_STOPPING,
             });
         }
-        let goal = sweep.goal.unwrap_or(usual_goal(metric));
+        let goal = sweep.goal.unwrap_or(metric.goal());
         let text = (file.base_dir(), file.text(), overrides.values.as_slice());
         let definition = Definition::new(text, spec.clone(), metric, goal);
         check_values(&definition)?;
@@ -289,15 +289,6 @@ fn metric(sweep: &SweepSpec, dataset: &Dataset) -> Result<Metric, Error> {
             task,
             known,
         }),
-    }
-}
-
-fn usual_goal(metric: Metric) -> Goal {
-    match metric {
-        Metric::Loss | Metric::LogLoss | Metric::Mse | Metric::Mae => Goal::Minimize,
-        Metric::Accuracy | Metric::BalancedAccuracy | Metric::F1 | Metric::Auc | Metric::R2 => {
-            Goal::Maximize
-        }
     }
 }
 

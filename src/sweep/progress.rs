@@ -5,8 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use cuttlefish_core::sweep::search::{Configuration, Observation};
-use cuttlefish_core::sweep::{Goal, Metric};
+use cuttlefish_core::sweep::{Configuration, Goal, Metric, Observation};
 
 use super::task::{Outcome, TaskId, TaskResult};
 use super::trial::value;
@@ -127,7 +126,7 @@ impl Progress {
         let results: Vec<_> = results.filter_map(|(id, result)| Some((id, result?))).collect();
         let finished = FinishedTrial {
             number: task.trial,
-            values: trial.configuration.values.clone(),
+            values: trial.configuration.0.clone(),
             verdict: verdict(self.metric, &results),
             seconds: results.iter().map(|(_, result)| result.seconds).sum(),
         };
@@ -140,9 +139,9 @@ impl Progress {
         let mut score = None;
         match &trial.verdict {
             Verdict::Completed(completed) => {
-                score = Some(self.lower(completed.mean));
+                score = Some(self.goal.score(completed.mean));
                 let rank = |other: &FinishedTrial| match &other.verdict {
-                    Verdict::Completed(other) => self.lower(other.mean),
+                    Verdict::Completed(other) => self.goal.score(other.mean),
                     _ => f64::INFINITY,
                 };
                 let own = (rank(trial), trial.number);
@@ -158,19 +157,13 @@ impl Progress {
             }
         }
         if let Some(observations) = &mut self.observations {
+            let number = trial.number;
             let observation = Observation {
+                number,
                 configuration,
                 score,
             };
-            observations.insert(trial.number, observation);
-        }
-    }
-
-    /// A value of the metric so that less is better.
-    fn lower(&self, value: f64) -> f64 {
-        match self.goal {
-            Goal::Minimize => value,
-            Goal::Maximize => -value,
+            observations.insert(number, observation);
         }
     }
 

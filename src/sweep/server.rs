@@ -8,8 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use cuttlefish_core::sweep::Search;
-use cuttlefish_core::sweep::search::configuration;
+use cuttlefish_core::sweep::{configuration, trials_before};
 
 use super::Error;
 use super::data::{DataCache, PreparedData};
@@ -187,17 +186,15 @@ impl Serving<'_> {
         let definition = &self.server.definition;
         let sweep = definition.sweep();
         let number = self.next;
-        let observations = match &sweep.search {
-            Search::Tpe { cohort, .. } => {
+        let observations = match trials_before(sweep, number) {
+            0 => Vec::new(),
+            needed => {
                 let observations = self.progress.observations();
-                // The trials before its cohort: so what is proposed does not depend on who was faster.
-                let needed = number / cohort * cohort;
                 if (observations.len() as u32) < needed {
                     return Ok(Proposal::Later);
                 }
                 observations
             }
-            Search::Grid | Search::Random => Vec::new(),
         };
         let seed = definition.topology.seed;
         let Some(configuration) = configuration(sweep, seed, number, &observations) else {
@@ -217,7 +214,7 @@ impl Serving<'_> {
                 })
             })
             .collect();
-        let values = configuration.values.clone();
+        let values = configuration.0.clone();
         self.progress.begin(number, configuration, ids.clone());
         for id in ids {
             if self.found.done.contains(&id)

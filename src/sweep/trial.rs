@@ -237,8 +237,8 @@ impl Trial {
                 }))
             })
             .collect();
-        let views: Vec<_> = answers.iter().map(Array2::view).collect();
-        let answers = ndarray::concatenate(Axis(1), &views).unwrap_or_default();
+        let views: Vec<_> = answers.iter().map(|answers| answers.view()).collect();
+        let answers: Array2<f32> = ndarray::concatenate(Axis(1), &views).unwrap_or_default();
         match (self.dataset.task.labels(), self.dataset.task.classes()) {
             (Labels::Classes(labels), Some(classes)) => {
                 let labels: Vec<u32> = picked(labels, validation);

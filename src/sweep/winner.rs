@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use cuttlefish_core::protocol::{EpochRecord, Evaluation};
-use cuttlefish_core::sweep::search::Configuration;
+use cuttlefish_core::sweep::Configuration;
 use cuttlefish_core::topology::spec::Spec;
 
 use super::definition::Definition;
@@ -138,7 +138,7 @@ impl Sweep {
                 let values = trial[0].1.values.clone();
                 progress.begin(
                     task.trial,
-                    Configuration { values },
+                    Configuration(values),
                     trial.iter().map(|(id, _)| *id),
                 );
                 for (id, result) in trial.drain(..) {

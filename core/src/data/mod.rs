@@ -9,5 +9,5 @@ pub mod target_scaling;
 pub use augmentation::Augmentation;
 pub use batches::{BatchRef, BatchSource, Batches, Feed, Part, Targets};
 pub use dataset::{Dataset, Labels, Task, Values};
-pub use split::Split;
+pub use split::{Folds, Split, SplitError, SplitRules, TestRows, ValidationRows};
 pub use target_scaling::{TargetScale, TargetScaling, TargetStatistics};

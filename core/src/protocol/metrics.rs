@@ -81,6 +81,52 @@ pub struct ClassMetrics {
     pub support: u64,
 }
 
+impl TaskTally {
+    /// Sums of nothing, for numbers.
+    pub(crate) fn regression() -> Self {
+        Self::Regression {
+            squared_error: 0.0,
+            absolute_error: 0.0,
+            origin: None,
+            sum: 0.0,
+            sum_of_squares: 0.0,
+        }
+    }
+
+    /// Adds the answer to a number, both in the unit of the target. Without effect on sums for classes.
+    pub(crate) fn count_number(&mut self, answer: f64, right: f64) {
+        let Self::Regression {
+            squared_error,
+            absolute_error,
+            origin,
+            sum,
+            sum_of_squares,
+        } = self
+        else {
+            return;
+        };
+        let error = answer - right;
+        *squared_error += error * error;
+        *absolute_error += error.abs();
+        let from_origin = right - *origin.get_or_insert(right);
+        *sum += from_origin;
+        *sum_of_squares += from_origin * from_origin;
+    }
+}
+
+impl ClassMetrics {
+    /// Precision and recall of a class that `support` rows are of and `answered` rows were answered with, `hits` of
+    /// them rightly.
+    pub(crate) fn new(hits: u64, answered: u64, support: u64) -> Self {
+        let share = |of: u64| (of > 0).then(|| hits as f64 / of as f64);
+        Self {
+            precision: share(answered),
+            recall: share(support),
+            support,
+        }
+    }
+}
+
 impl Tally {
     /// A tally of nothing, for a kind of task.
     pub fn new(task: &Task) -> Self {
@@ -93,13 +139,7 @@ impl Tally {
                     Vec::new()
                 },
             },
-            None => TaskTally::Regression {
-                squared_error: 0.0,
-                absolute_error: 0.0,
-                origin: None,
-                sum: 0.0,
-                sum_of_squares: 0.0,
-            },
+            None => TaskTally::regression(),
         };
         Self {
             rows: 0,
@@ -163,12 +203,7 @@ pub fn class_metrics(confusion: &[Vec<u64>]) -> Vec<ClassMetrics> {
             let hits = confusion[class][class];
             let support: u64 = confusion[class].iter().sum();
             let answered: u64 = confusion.iter().map(|row| row[class]).sum();
-            let share = |of: u64| (of > 0).then(|| hits as f64 / of as f64);
-            ClassMetrics {
-                precision: share(answered),
-                recall: share(support),
-                support,
-            }
+            ClassMetrics::new(hits, answered, support)
         })
         .collect()
 }

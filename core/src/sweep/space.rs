@@ -32,6 +32,17 @@ fn below(rng: &mut ChaCha8Rng, n: u64) -> u64 {
 }
 
 impl Space {
+    /// Some of its values, to see whether a topology can have any: the first ones, or both ends.
+    pub fn examples(&self) -> Vec<Value> {
+        match self {
+            Self::Choice { categories: values } | Self::GridSearch { values } => values.clone(),
+            Self::Uniform { lower, upper }
+            | Self::Loguniform { lower, upper }
+            | Self::Quniform { lower, upper, .. } => vec![(*lower).into(), (*upper).into()],
+            Self::Randint { lower, upper } => vec![(*lower).into(), (*upper - 1).into()],
+        }
+    }
+
     /// The name in the file.
     pub(super) fn name(&self) -> &'static str {
         match self {

@@ -219,6 +219,21 @@ impl Search {
 }
 
 impl Metric {
+    /// Its word in the file.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Loss => "loss",
+            Self::Accuracy => "accuracy",
+            Self::BalancedAccuracy => "balanced_accuracy",
+            Self::F1 => "f1",
+            Self::Auc => "auc",
+            Self::LogLoss => "log_loss",
+            Self::Mse => "mse",
+            Self::Mae => "mae",
+            Self::R2 => "r2",
+        }
+    }
+
     /// The direction in which it is better.
     pub fn goal(self) -> Goal {
         match self {

@@ -154,8 +154,14 @@ impl Spec {
         super::parse(&self.text(), overrides)
     }
 
-    /// The text of its file, as JSON, which is YAML.
+    /// The text of its file, as JSON, which is YAML. A `validation_split` is not in it beside `folds`, which take
+    /// its place: a file that has both is refused, and a program cannot leave it out.
     fn text(&self) -> String {
-        serde_json::to_string_pretty(self).unwrap_or_default()
+        let text = serde_json::to_string_pretty(self).unwrap_or_default();
+        if self.data.split_keys().folds.is_none() {
+            return text;
+        }
+        let is_kept = |line: &&str| !line.trim_start().starts_with("\"validation_split\":");
+        text.lines().filter(is_kept).collect::<Vec<_>>().join("\n")
     }
 }

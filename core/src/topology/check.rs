@@ -12,6 +12,7 @@ use super::own_images;
 use super::problem::join;
 use super::report::Report;
 use super::spec::{CsvSource, CsvTask, Data, Spec};
+use super::split_keys;
 use super::weighted::{Weighted, order, weighted};
 use crate::math::{Activation, Loss, Optimizer, Schedule};
 
@@ -32,6 +33,7 @@ pub(super) fn check(spec: &Spec, expanded: &ExpandedLayers, report: &mut Report<
     schedule(&spec.training.learning_rate_schedule, report);
     data(spec, report);
     own_images::check(&spec.data, report);
+    split_keys::check(&spec.data, report);
     memory(spec, expanded, report);
     sweep(spec, report);
 }
@@ -211,7 +213,7 @@ fn data(spec: &Spec, report: &mut Report<'_>) {
     let path = "training.early_stopping.monitor";
     match monitor {
         Some(Monitor::ValidationLoss | Monitor::ValidationAccuracy)
-            if spec.data.validation_split() == 0.0 =>
+            if spec.data.has_no_validation() =>
         {
             let help = "use `monitor: loss`, or a `validation_split` above 0";
             report.add(path, "there are no validation rows to watch", help);

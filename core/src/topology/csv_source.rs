@@ -5,7 +5,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::spec::default;
-use crate::data::{Augmentation, TargetScaling};
+use super::split_keys::SplitKeys;
+use crate::data::{Augmentation, SplitRules, TargetScaling, TestRows, ValidationRows};
 
 /// Keys of a table in a CSV file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -55,6 +56,9 @@ pub struct CsvSource {
     /// Only images can be changed, and a table has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub augmentation: Option<Augmentation>,
+    /// Keys of the split that every source has.
+    #[serde(flatten)]
+    pub split_keys: SplitKeys,
 }
 
 /// Writing of a table's numbers and text: what is needed to read another table that is written alike.
@@ -257,7 +261,15 @@ impl CsvSource {
             test_split: default::test_split(),
             validation_split: default::validation_split(),
             augmentation: None,
+            split_keys: SplitKeys::default(),
         }
+    }
+
+    /// Rules by which its rows become parts.
+    pub fn split_rules(&self) -> SplitRules {
+        let validation = ValidationRows::Drawn(self.validation_split);
+        self.split_keys
+            .rules(TestRows::Drawn(self.test_split), validation)
     }
 
     /// Writing of its numbers and text.

@@ -24,6 +24,7 @@ mod report;
 pub mod roster;
 pub mod schema;
 pub mod spec;
+mod split_keys;
 pub mod traffic;
 mod validate;
 mod weighted;

@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 use super::report::Report;
 use super::spec::Data;
 use super::spec::default;
-use crate::data::{Augmentation, TargetScaling};
+use super::split_keys::SplitKeys;
+use crate::data::{Augmentation, SplitRules, TargetScaling, TestRows, ValidationRows};
 
 /// Keys of a pair of IDX files.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -36,6 +37,9 @@ pub struct IdxSource {
     /// Keys that all sources of images of one's own have.
     #[serde(flatten)]
     pub split: OwnSplit,
+    /// Keys of the split that every source has.
+    #[serde(flatten)]
+    pub split_keys: SplitKeys,
 }
 
 /// Keys of NumPy arrays in a file.
@@ -73,6 +77,9 @@ pub struct NpzSource {
     /// Keys that all sources of images of one's own have.
     #[serde(flatten)]
     pub split: OwnSplit,
+    /// Keys of the split that every source has.
+    #[serde(flatten)]
+    pub split_keys: SplitKeys,
 }
 
 /// Keys of a directory of picture files.
@@ -94,6 +101,9 @@ pub struct ImagesSource {
     /// Keys that all sources of images of one's own have.
     #[serde(flatten)]
     pub split: OwnSplit,
+    /// Keys of the split that every source has.
+    #[serde(flatten)]
+    pub split_keys: SplitKeys,
 }
 
 /// Keys that all sources of images of one's own have.
@@ -126,6 +136,12 @@ impl OwnSplit {
     /// Share of all rows that test, where no others do.
     pub fn test_share(&self) -> f64 {
         self.test_split.unwrap_or_else(default::test_split)
+    }
+
+    /// Rules by which rows become parts, where no others test.
+    pub fn rules(&self, keys: SplitKeys) -> SplitRules {
+        let validation = ValidationRows::Drawn(self.validation_split);
+        keys.rules(TestRows::Drawn(self.test_share()), validation)
     }
 }
 
@@ -161,6 +177,7 @@ impl Data {
             class_names: None,
             target_scaling: None,
             split: OwnSplit::default(),
+            split_keys: SplitKeys::default(),
         })
     }
 
@@ -177,6 +194,7 @@ impl Data {
             class_names: None,
             target_scaling: None,
             split: OwnSplit::default(),
+            split_keys: SplitKeys::default(),
         })
     }
 
@@ -188,6 +206,7 @@ impl Data {
             image_size: None,
             color_mode: None,
             split: OwnSplit::default(),
+            split_keys: SplitKeys::default(),
         })
     }
 

@@ -2,7 +2,7 @@
 
 use super::expand::is_in_block;
 use super::overrides::place_of;
-use super::problem::{Problem, Problems};
+use super::problem::{Place, Problem, Problems};
 use super::yaml::Node;
 
 /// Collects problems by path; their places come from the tree.
@@ -15,6 +15,15 @@ impl<'a> Report<'a> {
     /// A report about one tree.
     pub fn new(root: &'a Node, problems: &'a mut Problems) -> Self {
         Self { root, problems }
+    }
+
+    /// Place of the value below these keys; `None` where only a default says it.
+    pub fn written(&self, keys: &[&str]) -> Option<&Place> {
+        let mut node = self.root;
+        for key in keys {
+            node = node.get(key)?;
+        }
+        Some(&node.place)
     }
 
     /// Adds a problem with the value at `path`; of a layer that is repeated, only the first at that path.

@@ -13,8 +13,9 @@ pub use super::csv_source::{
 use super::expand::MAX_LAYERS;
 use super::graph::Monitor;
 pub use super::own_images::{ColorMode, DataFormat, IdxSource, ImagesSource, NpzSource, OwnSplit};
+pub use super::split_keys::SplitKeys;
 use crate::data::Augmentation;
-pub use crate::data::TargetScaling;
+pub use crate::data::{Folds, TargetScaling};
 pub use crate::layers::{LayerSpec, Resources};
 use crate::math::{Loss, Optimizer, Schedule};
 use crate::sweep::SweepSpec;
@@ -77,6 +78,9 @@ pub struct ImageSource {
     /// Changes of training images in every epoch; none by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub augmentation: Option<Augmentation>,
+    /// Keys of the split that every source has.
+    #[serde(flatten)]
+    pub split_keys: SplitKeys,
 }
 
 impl Default for ImageSource {
@@ -84,6 +88,7 @@ impl Default for ImageSource {
         Self {
             validation_split: default::validation_split(),
             augmentation: None,
+            split_keys: SplitKeys::default(),
         }
     }
 }
@@ -109,7 +114,7 @@ impl Data {
         }
     }
 
-    /// Share of the training rows that validate.
+    /// Share of the training rows that validate, unless there are folds.
     pub fn validation_split(&self) -> f64 {
         match self {
             Self::Digits(images) | Self::Mnist(images) | Self::FashionMnist(images) => {

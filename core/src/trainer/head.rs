@@ -148,23 +148,8 @@ fn count(
                 confusion[right * n_classes + answered] += 1;
             }
         }
-        (
-            TaskTally::Regression {
-                squared_error,
-                absolute_error,
-                origin,
-                sum,
-                sum_of_squares,
-            },
-            Targets::Values(values),
-        ) => {
-            let right = f64::from(values[row]);
-            let error = scale.in_units(answers[0]) - right;
-            *squared_error += error * error;
-            *absolute_error += error.abs();
-            let from_origin = right - *origin.get_or_insert(right);
-            *sum += from_origin;
-            *sum_of_squares += from_origin * from_origin;
+        (task @ TaskTally::Regression { .. }, Targets::Values(values)) => {
+            task.count_number(scale.in_units(answers[0]), f64::from(values[row]));
         }
         _ => {}
     }

@@ -6,6 +6,7 @@ mod formulas;
 mod kernels;
 mod reference;
 mod simulator;
+mod split;
 mod support;
 mod target_scaling;
 mod view;

@@ -2,6 +2,7 @@
 
 mod images;
 mod layers;
+mod split;
 mod steps;
 mod tables;
 mod training;

@@ -86,7 +86,7 @@ pub fn parse(bytes: Vec<u8>, options: &CsvSource) -> Result<(Dataset, Encoder), 
     // The typed columns have all that is needed; the text is as large as they are.
     drop(bytes);
     let task = target::task(options.target.clone(), columns.target)?;
-    let split = Split::fixed(columns.rows, options.test_split, options.validation_split);
+    let split = Split::by_rules(options.split_rules(), &task)?;
     let encoder = encode::fit(&columns.features, &split.train, options)?;
     let values = encode::encode_columns(&encoder, &columns.features, columns.rows)?;
     let dataset = Dataset {

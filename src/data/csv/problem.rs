@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use cuttlefish_core::data::SplitError;
+
 use crate::data::file::MAX_BYTES;
 
 use super::suspicion::Suspicion;
@@ -31,6 +33,9 @@ pub enum CsvProblem {
     /// No text at all.
     #[error("the file is empty (a header line and one line a row are needed)")]
     Empty,
+    /// Rows that cannot be split as asked.
+    #[error(transparent)]
+    Split(#[from] SplitError),
     /// Only the header.
     #[error("there is a header line and no rows (add one line a row)")]
     NoRows,

@@ -7,8 +7,8 @@ mod problem;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use cuttlefish_core::data::{Dataset, Split, Task, Values};
-use cuttlefish_core::topology::spec::{DataFormat, OwnSplit};
+use cuttlefish_core::data::{Dataset, Split, SplitRules, Task, TestRows, Values};
+use cuttlefish_core::topology::spec::DataFormat;
 
 pub use self::problem::ExamplesProblem;
 use super::Error;
@@ -207,7 +207,7 @@ fn to_planes<T: Copy>(values: &mut [T], shape: RowShape) {
     }
 }
 
-/// Makes a data set of examples, and of others that test; without such, a share of the examples tests.
+/// Makes a data set of examples, and of others that test; without such, the examples that `rules` say test.
 ///
 /// Rows that validate are drawn at random, as of a table: files are often in the order of their classes.
 ///
@@ -219,7 +219,7 @@ pub fn dataset(
     test: Option<Examples>,
     format: DataFormat,
     class_names: Option<&[String]>,
-    split: &OwnSplit,
+    rules: SplitRules,
 ) -> Result<Dataset, Error> {
     let answers_of = examples.answers.clone_head();
     let (shape, mut numbers, mut answers) = parts(examples, format)?;
@@ -237,6 +237,7 @@ pub fn dataset(
     if numbers.len() > MAX_VALUES {
         return Err(answers_of.error(ExamplesProblem::TooMany { rows, features }));
     }
+    let task = task(&answers_of, answers, class_names)?;
     Ok(Dataset {
         name: source.to_owned(),
         features,
@@ -250,21 +251,21 @@ pub fn dataset(
             Numbers::Floats(values) => Values::Floats(values.into()),
             Numbers::Integers(_) => Values::Floats(Vec::new().into()),
         },
-        task: task(&answers_of, answers, class_names)?,
-        split: own_split(train_rows, test_rows, split),
+        split: own_split(test_rows, rules, &task)?,
+        task,
     })
 }
 
-/// Split of rows of one's own: those that validate, and test if no others do, are drawn at random.
-pub fn own_split(train_rows: usize, test_rows: usize, split: &OwnSplit) -> Split {
-    if test_rows == 0 {
-        return Split::fixed(train_rows, split.test_share(), split.validation_split);
-    }
-    let start = train_rows as u32;
-    Split {
-        test: (start..start + test_rows as u32).collect(),
-        ..Split::fixed(train_rows, 0.0, split.validation_split)
-    }
+/// Split of rows of one's own: the last `test_rows` test, and only if there are none, those that `rules` say.
+///
+/// # Errors
+/// When they cannot be split as asked.
+pub fn own_split(test_rows: usize, rules: SplitRules, task: &Task) -> Result<Split, Error> {
+    let test = match test_rows {
+        0 => rules.test,
+        rows => TestRows::Last(rows),
+    };
+    Ok(Split::by_rules(SplitRules { test, ..rules }, task)?)
 }
 
 fn parts(examples: Examples, format: DataFormat) -> Result<(RowShape, Numbers, Answers), Error> {

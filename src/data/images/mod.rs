@@ -134,6 +134,11 @@ pub fn load(source: &ImagesSource, base_dir: &Path) -> Result<Dataset, Error> {
     if let Some(test_path) = &test_path {
         decode_all(test_path, &test_files, expected, Some(source), test)?;
     }
+    let task = Task::Classification {
+        class_names,
+        labels,
+    };
+    let rules = source.split.rules(source.split_keys);
     Ok(Dataset {
         name: "images".to_owned(),
         features: expected.features(),
@@ -143,11 +148,8 @@ pub fn load(source: &ImagesSource, base_dir: &Path) -> Result<Dataset, Error> {
             bytes: pixels.into(),
             scale: BYTE_SCALE,
         },
-        split: own_split(files.len(), test_files.len(), &source.split),
-        task: Task::Classification {
-            class_names,
-            labels,
-        },
+        split: own_split(test_files.len(), rules, &task)?,
+        task,
     })
 }
 

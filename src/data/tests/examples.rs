@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use cuttlefish_core::data::{Dataset, Labels, Task, Values};
-use cuttlefish_core::topology::spec::{DataFormat, OwnSplit};
+use cuttlefish_core::topology::spec::{DataFormat, OwnSplit, SplitKeys};
 
 use crate::data::array::{Array, ElementType, Numbers};
 use crate::data::examples::{Examples, NamedArray, dataset};
@@ -50,8 +50,8 @@ fn with_names(
     let names = names.map(|names| names.iter().map(|&n| n.to_owned()).collect::<Vec<_>>());
     let examples = Examples { rows, answers };
     let format = DataFormat::ChannelsLast;
-    let split = OwnSplit::default();
-    dataset("npz", examples, None, format, names.as_deref(), &split)
+    let rules = OwnSplit::default().rules(SplitKeys::default());
+    dataset("npz", examples, None, format, names.as_deref(), rules)
         .map_err(|error| error.to_string())
 }
 
@@ -79,14 +79,14 @@ fn channels_side_by_side_become_channels_one_after_the_other() {
         rows: bytes(&[2, 2, 1, 3], &planes),
         answers: classes(&[0, 1]),
     };
-    let split = OwnSplit::default();
+    let rules = OwnSplit::default().rules(SplitKeys::default());
     let first = dataset(
         "npz",
         examples,
         None,
         DataFormat::ChannelsFirst,
         None,
-        &split,
+        rules,
     )
     .unwrap();
     for dataset in [last, first] {
@@ -201,14 +201,14 @@ fn rows_that_test_are_alike_and_the_others_are_split_at_random() {
             answers: classes(&[&[0; 20][..], &[1; 20]].concat()),
         };
         let test = Examples { rows, answers };
-        let split = OwnSplit::default();
+        let rules = OwnSplit::default().rules(SplitKeys::default());
         dataset(
             "npz",
             examples,
             Some(test),
             DataFormat::ChannelsLast,
             None,
-            &split,
+            rules,
         )
         .map_err(|error| error.to_string())
     };

@@ -75,8 +75,15 @@ fn write(dir: &Path, packed: bool) {
     }
 }
 
+fn with_share(validation_split: f64) -> ImageSource {
+    ImageSource {
+        validation_split,
+        ..ImageSource::default()
+    }
+}
+
 fn run(source: &IdxDataset, dir: &Path) -> Result<Dataset, Error> {
-    mnist::load(source, dir, 0.4, &fetcher())
+    mnist::load(source, dir, &with_share(0.4), &fetcher())
 }
 
 #[track_caller]
@@ -216,10 +223,7 @@ fn real() -> Option<PathBuf> {
 #[test]
 fn real_mnist_is_read() {
     let Some(dir) = real() else { return };
-    let spec = Data::Mnist(ImageSource {
-        validation_split: 0.1,
-        augmentation: None,
-    });
+    let spec = Data::Mnist(with_share(0.1));
     let dataset = load(&spec, Path::new(""), &dir).unwrap().dataset;
     let Values::Bytes { bytes, .. } = &dataset.values else {
         panic!("images are bytes");
@@ -238,7 +242,7 @@ fn real_mnist_is_read() {
 #[test]
 fn real_mnist_is_not_taken_for_fashion() {
     let Some(dir) = real() else { return };
-    let error = mnist::load(&FASHION_MNIST, &dir, 0.1, &fetcher()).unwrap_err();
+    let error = mnist::load(&FASHION_MNIST, &dir, &with_share(0.1), &fetcher()).unwrap_err();
     let Error::OtherDataset { name, other, .. } = error else {
         panic!("{error}");
     };

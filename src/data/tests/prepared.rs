@@ -1,6 +1,7 @@
 //! Prepared data sets: rows that are written are the rows that are mapped.
 
 use cuttlefish_core::data::{Dataset, Labels, Split, Task, Values};
+use cuttlefish_core::topology::spec::ImageSource;
 
 use crate::data::{digits, prepared};
 
@@ -48,7 +49,7 @@ fn contents(dataset: &Dataset) -> String {
 fn what_is_mapped_is_what_was_written() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("rows.ctlf");
-    for dataset in [digits::load(0.1), floats()] {
+    for dataset in [digits::load(&ImageSource::default()).unwrap(), floats()] {
         prepared::write(&dataset, "its digest", &path).unwrap();
         let mapped = prepared::map(&path).unwrap();
         assert_eq!(mapped.sha256, "its digest");
