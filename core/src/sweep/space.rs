@@ -100,7 +100,7 @@ impl Space {
     /// A random value.
     pub(super) fn sample(&self, rng: &mut ChaCha8Rng) -> Value {
         match *self {
-            // Rounded after it was drawn, so that the bounds are half as likely as in Ray Tune.
+            // Rounded after it was drawn, as in Ray Tune: the bounds are half as likely as the others.
             Self::Quniform { lower, upper, q } => {
                 let drawn = lower + unit(rng) * (upper - lower);
                 let steps = (drawn / q).round_ties_even() - (lower / q).round_ties_even();
