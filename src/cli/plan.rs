@@ -10,6 +10,7 @@ use crate::config::Config;
 use crate::deploy::TargetKind;
 use crate::run::TopologySource;
 use crate::run::plan::plan;
+use crate::sweep::{self, PreparedSweep};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  cuttlefish plan topology/digits.yaml\n  \
@@ -65,6 +66,11 @@ pub async fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
         print_json(&document.map_err(|error| Failure::new(Exit::Failed, error))?)?;
     } else {
         print(&planned.text())?;
+        match PreparedSweep::new(TopologySource::File(&args.file), &overrides, config) {
+            Ok(sweep) => print(&sweep.plan_text())?,
+            Err(sweep::Error::NoSweep { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
     }
     if args.detailed_exitcode && planned.would_change() {
         return Ok(Exit::Usage);

@@ -6,7 +6,7 @@ use tokio::sync::mpsc;
 
 use super::data::DataCache;
 use super::progress::{FinishedTrial, Progress};
-use super::server::{Ended, Found, Server};
+use super::server::{Ended, Server};
 use super::worker::Workshop;
 use super::{Error, Place, PreparedSweep, keep_place};
 use crate::config::Config;

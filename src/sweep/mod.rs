@@ -46,6 +46,7 @@ use cuttlefish_core::topology::{DataShape, Grouping};
 use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
+use crate::report::numbers::thousands;
 use crate::run::topology_file::TopologyFile;
 use crate::run::{Overrides, TopologySource};
 use crate::run_dir::RunDir;
@@ -73,6 +74,8 @@ pub struct PreparedSweep {
     pub n_trials: u32,
     /// Scores of a model that knows no features, on the validation rows.
     pub baseline: Scores,
+    /// Training and validation rows.
+    rows_per_epoch: usize,
     /// Directories of the topology file, and of data sets by name.
     directories: (PathBuf, PathBuf),
 }
@@ -155,6 +158,7 @@ impl PreparedSweep {
             definition,
             n_trials,
             baseline,
+            rows_per_epoch: dataset.split.train.len() + dataset.split.validation.len(),
             directories,
         })
     }
@@ -168,6 +172,30 @@ impl PreparedSweep {
     /// Epochs of the sweep at most, where no parameter changes their number.
     pub fn n_epochs(&self) -> u64 {
         self.n_tasks() * u64::from(self.definition.topology.training.epochs)
+    }
+
+    /// Rows that go through networks, training and validation ones, where no parameter changes their number.
+    pub fn n_rows(&self) -> u64 {
+        self.n_epochs() * self.rows_per_epoch as u64
+    }
+
+    /// The sweep's size in words, for plans.
+    pub fn plan_text(&self) -> String {
+        let sweep = self.definition.sweep();
+        let folds = sweep.folds.map_or(String::new(), |folds| format!(" x {folds} folds"));
+        let stopping = match sweep.early_stopping {
+            Some(_) => ", fewer where trials are stopped early",
+            None => "",
+        };
+        format!(
+            "sweep: {} trials x {} seeds{folds} = {} trainings, {} epochs at most{stopping}; {} rows through \
+             networks\n",
+            thousands(u64::from(self.n_trials)),
+            sweep.seeds,
+            thousands(self.n_tasks()),
+            thousands(self.n_epochs()),
+            thousands(self.n_rows()),
+        )
     }
 
     /// Progress of the sweep before its first trial.

@@ -26,6 +26,7 @@ mod poison;
 mod reach;
 mod release;
 mod support;
+mod sweep;
 mod tables;
 mod target_contract;
 mod transport;

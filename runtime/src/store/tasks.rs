@@ -77,7 +77,7 @@ impl DynamoStore {
             .table_name(&*self.table)
             .set_key(Some(self.task_key(task)))
             .update_expression(
-                "SET #attempt = if_not_exists(#attempt, :zero) + :one, #lease = :until, #worker = :worker",
+                "SET attempt = if_not_exists(attempt, :zero) + :one, lease = :until, worker = :worker",
             )
             .condition_expression(
                 "attribute_not_exists(#result) AND (attribute_not_exists(lease) OR lease <= :now)",

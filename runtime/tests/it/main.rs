@@ -7,4 +7,5 @@ mod store;
 mod store_contract;
 mod store_wire;
 mod storekeeper;
+mod tasks;
 mod transport_contract;

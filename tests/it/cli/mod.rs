@@ -4,6 +4,7 @@ mod help;
 mod life;
 mod own;
 mod render;
+mod sweep;
 mod tables;
 mod targets;
 mod usage;

@@ -2,7 +2,7 @@
 //!
 //! A task on it is a hint: it may come twice, late or never. Who may work on a task, and what came of it, is in the
 //! store ([`crate::store::Claim`]). Its contract is tested with every backend by
-//! `tests/support/task_queue_contract.rs`.
+//! `runtime/tests/support/task_queue_contract.rs`.
 
 mod memory;
 
