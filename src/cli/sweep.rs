@@ -10,7 +10,7 @@ use super::screen::Screen;
 use super::{Exit, Failure, FileArgs, print, print_json, tell};
 use crate::config::Config;
 use crate::deploy::TargetKind;
-use crate::report::numbers::thousands;
+use crate::report::numbers::{figure, thousands};
 use crate::report::table::align;
 use crate::run::TopologySource;
 use crate::store::DEFAULT_TABLE;
@@ -208,10 +208,23 @@ fn shown(trial: &FinishedTrial, metric: Metric) -> String {
     format!("trial {}: {result}", trial.number)
 }
 
-/// Values of a trial's parameters, in one line.
+/// Values of a trial's parameters in one line, each under the last word of its path where that is enough.
 fn values_text(values: &[(String, Value)]) -> String {
-    let value = |(path, value): &(String, Value)| format!("{path}={value}");
-    values.iter().map(value).collect::<Vec<_>>().join(" ")
+    let last = |path: &str| path.rsplit('.').next().unwrap_or_default().to_owned();
+    let is_one = |word: &str| values.iter().filter(|(path, _)| last(path) == word).count() == 1;
+    let shown = |(path, value): &(String, Value)| {
+        let word = Some(last(path)).filter(|word| is_one(word));
+        let word = word.as_ref().unwrap_or(path);
+        match value {
+            Value::String(text) => format!("{word}={text}"),
+            Value::Number(number) if number.is_f64() => {
+                let number = number.as_f64().unwrap_or_default();
+                format!("{word}={}", figure(number))
+            }
+            _ => format!("{word}={value}"),
+        }
+    };
+    values.iter().map(shown).collect::<Vec<_>>().join(" ")
 }
 
 /// Prints the best trials, and trains the winner once more with the test rows.

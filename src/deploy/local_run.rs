@@ -159,14 +159,14 @@ impl LocalTraining<'_> {
             .iter()
             .map(|(address, mailbox)| (*address, Arc::new(mailbox.clone()) as Arc<dyn Mailbox>));
         transport.connect(routes);
-        for (_, mailbox) in &mailboxes {
+        let is_trainer = |(address, _): &&(Address, ActorMailbox)| *address == Address::Trainer;
+        let trainer = mailboxes.iter().find(is_trainer);
+        let trainer = trainer.map(|(_, mailbox)| mailbox.clone()).unwrap_or_default();
+        for (_, mailbox) in mailboxes.iter().filter(|actor| !is_trainer(actor)) {
             mailbox.feed(Input::Boot);
         }
-        let trainer = mailboxes
-            .iter()
-            .find(|(address, _)| *address == Address::Trainer)
-            .map(|(_, mailbox)| mailbox.clone())
-            .unwrap_or_default();
+        // Last: it would take those who boot after it for restarted ones, and go back for them.
+        trainer.feed(Input::Boot);
         LocalRun {
             observer,
             trainer,

@@ -15,7 +15,7 @@ use super::data::{DataCache, PreparedData};
 use super::definition::Definition;
 use super::progress::{FinishedTrial, Progress};
 use super::task::{Task, TaskId, TaskResult};
-use super::worker::unix_ms;
+use super::worker::{LEASE, unix_ms};
 use crate::data;
 use crate::monitor::Monitor;
 use crate::store::{Claim, DynamoStore, StoredTask};
@@ -25,7 +25,8 @@ use crate::transport::tasks::TaskBoard;
 const WINDOW: usize = 256;
 /// Time between two looks at a task whose notice has not come.
 const CHECK_EVERY: Duration = Duration::from_secs(5);
-/// A task that nobody has claimed for so long is published again: its message may be lost.
+/// A task that nobody has claimed for so long is published again: its message may be lost. The wait doubles each
+/// time, since it may only wait for its turn.
 const UNCLAIMED_FOR: Duration = Duration::from_secs(120);
 
 /// The server of one sweep.
@@ -49,6 +50,8 @@ struct Outstanding {
     task: Task,
     published: Instant,
     checked: Instant,
+    /// Wait for somebody to claim it.
+    patience: Duration,
 }
 
 /// What a sweep has when its server begins.
@@ -175,6 +178,7 @@ impl Serving<'_> {
                 task,
                 published: now,
                 checked: now,
+                patience: UNCLAIMED_FOR,
             };
             self.outstanding.insert(id, outstanding);
         }
@@ -298,11 +302,12 @@ impl Serving<'_> {
             return Ok(());
         };
         outstanding.checked = Instant::now();
-        let is_old = outstanding.published.elapsed() >= UNCLAIMED_FOR;
+        let waited = outstanding.published.elapsed();
         let stored = self.server.store.get_task(&id.name()).await?;
         let is_lost = match &stored {
-            Some(stored) => stored.lease < unix_ms(),
-            None => is_old,
+            // Its message may wait behind others.
+            Some(stored) => stored.lease < unix_ms() && waited >= LEASE,
+            None => waited >= outstanding.patience,
         };
         if let Some(json) = stored.and_then(|stored| stored.result) {
             let result = self.server.parse(&json)?;
@@ -310,6 +315,7 @@ impl Serving<'_> {
             self.note(id, result);
         } else if is_lost {
             outstanding.published = Instant::now();
+            outstanding.patience *= 2;
             let message = outstanding.task.to_bytes();
             board.publish(&message).await?;
         }
