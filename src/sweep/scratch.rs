@@ -1,7 +1,8 @@
 //! A trial's store: memory, and behind it the sweep's store for trials that take long.
 //!
-//! Most trials are over before their first commit would be worth a request. What one commits in its first seconds
-//! stays in memory; later commits go to the sweep's store as well, so that another worker can go on from there.
+//! Most trials are over before a commit would be worth its requests, one for each neuron. So commits stay in memory,
+//! and only now and then one goes to the sweep's store as well, whole, for another worker to go on from: a
+//! *checkpoint*.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -13,22 +14,19 @@ use cuttlefish_core::protocol::{Ledger, NeuronState};
 
 use crate::store::{DynamoStore, Error, Store, WriteReply};
 
-/// Commits are kept in memory alone for so long.
-pub const MEMORY_ONLY_FOR: Duration = Duration::from_secs(4);
-
 /// Store of one trial.
 pub struct ScratchStore {
-    began: Instant,
-    /// Store for commits of a trial that takes long.
-    backing: Option<DynamoStore>,
+    /// Store of checkpoints, and the time between two of them.
+    backing: Option<(DynamoStore, Duration)>,
     memory: Mutex<Memory>,
 }
 
-#[derive(Default)]
 struct Memory {
     generation: Generation,
-    /// Number of the first commit that goes to the backing store, whole or not at all.
-    backed_from: Option<u64>,
+    /// True once the backing store counts the generations.
+    is_attached: bool,
+    /// Number of the last commit that is a checkpoint, and the time when it or the trial began.
+    checkpoint: (Option<u64>, Instant),
     /// Number of the newest commit of which something has been written.
     newest_commit: u64,
     ledger: Option<Ledger>,
@@ -37,8 +35,15 @@ struct Memory {
 }
 
 impl Memory {
-    fn is_backed(&self, commit: CommitPoint) -> bool {
-        self.backed_from.is_some_and(|first| first <= commit.number)
+    fn new(is_attached: bool) -> Self {
+        Self {
+            generation: Generation::default(),
+            is_attached,
+            checkpoint: (None, Instant::now()),
+            newest_commit: 0,
+            ledger: None,
+            neurons: HashMap::new(),
+        }
     }
 }
 
@@ -46,22 +51,16 @@ impl ScratchStore {
     /// An empty store that never leaves memory.
     pub fn in_memory() -> Self {
         Self {
-            began: Instant::now(),
             backing: None,
-            memory: Mutex::default(),
+            memory: Mutex::new(Memory::new(false)),
         }
     }
 
-    /// A store whose late commits go to `backing`; with `is_resumed` it begins with what is there.
-    pub fn backed_by(backing: DynamoStore, is_resumed: bool) -> Self {
-        let memory = Memory {
-            backed_from: is_resumed.then_some(0),
-            ..Memory::default()
-        };
+    /// A store that keeps a checkpoint in `backing` every so often; with `is_resumed` it begins with what is there.
+    pub fn backed_by(backing: DynamoStore, checkpoint_every: Duration, is_resumed: bool) -> Self {
         Self {
-            began: Instant::now(),
-            backing: Some(backing),
-            memory: Mutex::new(memory),
+            backing: Some((backing, checkpoint_every)),
+            memory: Mutex::new(Memory::new(is_resumed)),
         }
     }
 
@@ -80,34 +79,40 @@ impl ScratchStore {
 
     /// True if something of the trial is in the backing store.
     pub fn is_backed(&self) -> bool {
-        self.memory().backed_from.is_some()
+        self.memory().is_attached
     }
 
     fn memory(&self) -> MutexGuard<'_, Memory> {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The backing store, if it has this commit.
+    /// The backing store, if this commit is a checkpoint.
     fn backing(&self, commit: CommitPoint) -> Option<&DynamoStore> {
-        let backing = self.backing.as_ref();
-        backing.filter(|_| self.memory().is_backed(commit))
+        let (backing, _) = self.backing.as_ref()?;
+        let (checkpoint, _) = self.memory().checkpoint;
+        (checkpoint == Some(commit.number)).then_some(backing)
     }
 
-    /// Decides with the first write of a commit whether the backing store gets it, and from then on counts
-    /// generations there.
+    /// Decides with the first write of a commit whether it is a checkpoint. From the first one on the backing store
+    /// counts the generations.
     async fn decide(&self, commit: CommitPoint) -> Result<(), Error> {
-        let Some(backing) = &self.backing else {
+        let Some((backing, every)) = &self.backing else {
             return Ok(());
         };
         let generation = {
             let mut memory = self.memory();
             let is_first_write = commit.number > memory.newest_commit;
             memory.newest_commit = memory.newest_commit.max(commit.number);
-            let is_late = self.began.elapsed() >= MEMORY_ONLY_FOR;
-            if !is_first_write || !is_late || memory.backed_from.is_some() {
+            let (last, at) = memory.checkpoint;
+            // The other slot than the last one's, which the backing store's ledger names until this one is whole.
+            let is_other_slot = last.is_none_or(|last| last % 2 != commit.number % 2);
+            if !is_first_write || !is_other_slot || at.elapsed() < *every {
                 return Ok(());
             }
-            memory.backed_from = Some(commit.number);
+            memory.checkpoint = (Some(commit.number), Instant::now());
+            if std::mem::replace(&mut memory.is_attached, true) {
+                return Ok(());
+            }
             memory.generation
         };
         while backing.begin_generation().await?.0 < generation {}
@@ -119,13 +124,19 @@ impl ScratchStore {
 impl Store for ScratchStore {
     async fn begin_generation(&self) -> Result<(Generation, Option<Ledger>), Error> {
         if self.is_backed()
-            && let Some(backing) = &self.backing
+            && let Some((backing, _)) = &self.backing
         {
-            let (generation, ledger) = backing.begin_generation().await?;
+            let (generation, stored) = backing.begin_generation().await?;
             let mut memory = self.memory();
             memory.generation = generation;
-            memory.ledger.clone_from(&ledger);
-            return Ok((generation, ledger));
+            if memory.ledger.is_none()
+                && let Some(ledger) = stored
+            {
+                memory.checkpoint.0 = Some(ledger.commit.number);
+                memory.newest_commit = ledger.commit.number;
+                memory.ledger = Some(ledger);
+            }
+            return Ok((generation, memory.ledger.clone()));
         }
         let mut memory = self.memory();
         memory.generation = Generation(memory.generation.0 + 1);
@@ -202,7 +213,7 @@ impl Store for ScratchStore {
         };
         match (found, &self.backing) {
             (Some(states), _) => Ok(states),
-            (None, Some(backing)) => {
+            (None, Some((backing, _))) => {
                 let states = backing.read_commit(neurons, commit).await?;
                 // The next commits of other neurons may leave these as they are.
                 let mut memory = self.memory();
@@ -231,7 +242,85 @@ impl Store for ScratchStore {
     }
 
     async fn remove_run(&self) -> Result<u64, Error> {
-        *self.memory() = Memory::default();
+        *self.memory() = Memory::new(false);
         Ok(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use cuttlefish_core::ids::Tick;
+    use cuttlefish_core::protocol::{Progress, Totals};
+
+    use super::*;
+    use crate::store::{DEFAULT_TABLE, embedded};
+
+    const NEURONS: NeuronRange = NeuronRange {
+        layer: 0,
+        first: 0,
+        count: 2,
+    };
+
+    fn commit(number: u64) -> CommitPoint {
+        let tick = Tick(number);
+        CommitPoint { number, tick }
+    }
+
+    fn states(number: u64) -> Vec<NeuronState> {
+        let state = NeuronState {
+            weights: vec![number as f32],
+            moments: Vec::new(),
+        };
+        vec![state; NEURONS.count]
+    }
+
+    async fn write(store: &ScratchStore, generation: Generation, number: u64, is_whole: bool) {
+        let (commit, states) = (commit(number), states(number));
+        let written = store.write_commit(generation, NEURONS, commit, &states).await;
+        assert_eq!(written.unwrap(), WriteReply::Accepted);
+        let ledger = Ledger {
+            commit,
+            progress: Progress::start(1),
+            totals: Totals::default(),
+        };
+        if is_whole {
+            let written = store.write_ledger(generation, &ledger).await;
+            assert_eq!(written.unwrap(), WriteReply::Accepted);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_trial_goes_on_from_its_last_whole_checkpoint() {
+        let home = tempfile::tempdir().unwrap();
+        let client = embedded::open(&home.path().join("store.db")).unwrap();
+        let backing = DynamoStore::new(client, DEFAULT_TABLE, "sweep.1").unwrap();
+        backing.ensure_table().await.unwrap();
+        let open = |every, is_resumed| ScratchStore::backed_by(backing.clone(), every, is_resumed);
+
+        let seldom = open(Duration::from_secs(3600), false);
+        let (generation, _) = seldom.begin_generation().await.unwrap();
+        write(&seldom, generation, 1, true).await;
+        assert!(!seldom.is_backed() && backing.read_ledger().await.unwrap().is_none());
+
+        let often = open(Duration::ZERO, false);
+        // A rewind before the first checkpoint: the backing store's count has to catch up.
+        often.begin_generation().await.unwrap();
+        let (generation, _) = often.begin_generation().await.unwrap();
+        for number in 1..=4 {
+            write(&often, generation, number, true).await;
+        }
+        // The worker is lost in the middle of the next one, in the other slot.
+        write(&often, generation, 5, false).await;
+
+        let resumed = open(Duration::ZERO, true);
+        let (newer, ledger) = resumed.begin_generation().await.unwrap();
+        assert!(newer > generation);
+        assert_eq!(ledger.map(|ledger| ledger.commit), Some(commit(4)));
+        assert_eq!(resumed.read_commit(NEURONS, commit(4)).await.unwrap(), states(4));
+        write(&resumed, newer, 5, true).await;
+        // Who was lost comes back, and is refused.
+        let late = often.write_commit(generation, NEURONS, commit(7), &states(7)).await;
+        assert_eq!(late.unwrap(), WriteReply::Refused { newest: newer });
+        assert_eq!(resumed.states(&[2], commit(5)), Some(vec![states(5)]));
     }
 }

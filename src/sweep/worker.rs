@@ -23,6 +23,8 @@ use crate::transport::tasks::{Delivery, TaskQueue};
 pub const LEASE: Duration = Duration::from_secs(30);
 /// Time between two renewals.
 const RENEW_EVERY: Duration = Duration::from_secs(8);
+/// Time between two checkpoints of a trial: what is lost with its worker at most.
+pub const CHECKPOINT_EVERY: Duration = Duration::from_secs(60);
 /// Attempts at a task that may end with their worker; then it is the task's fault.
 const MAX_ATTEMPTS: u64 = 10;
 
@@ -38,6 +40,8 @@ pub struct Workshop {
     definitions: Mutex<HashMap<String, Arc<Definition>>>,
     /// Tasks whose workers are known to be lost.
     orphans: HashSet<TaskId>,
+    /// Time between two checkpoints of a trial.
+    checkpoint_every: Duration,
 }
 
 /// Reason why a task is not worked on to its end here.
@@ -57,12 +61,19 @@ impl Workshop {
             data,
             definitions: Mutex::default(),
             orphans: HashSet::new(),
+            checkpoint_every: CHECKPOINT_EVERY,
         }
     }
 
     /// Lets tasks be claimed although the lease of a worker that is known to be lost still holds.
     pub fn with_orphans(mut self, orphans: HashSet<TaskId>) -> Self {
         self.orphans = orphans;
+        self
+    }
+
+    /// Keeps a checkpoint of a trial every so often, [`CHECKPOINT_EVERY`] by default.
+    pub fn with_checkpoints(mut self, every: Duration) -> Self {
+        self.checkpoint_every = every;
         self
     }
 
@@ -170,7 +181,11 @@ impl Workshop {
         };
         let earlier = earlier.map_or_else(Vec::new, |ledger| ledger.progress.history);
         let mut judge = RungJudge::new(definition, id, store, &earlier);
-        let scratch = Arc::new(ScratchStore::backed_by(backing.clone(), is_resumed));
+        let scratch = Arc::new(ScratchStore::backed_by(
+            backing.clone(),
+            self.checkpoint_every,
+            is_resumed,
+        ));
         let began = Instant::now();
         let trained = tokio::select! {
             biased;
