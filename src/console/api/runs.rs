@@ -152,15 +152,14 @@ async fn create(
                     )),
                 };
             }
-            check(&new, &all.commands.topology(&name), &config).await?;
+            check(&new, &all.commands.new_topology(&name), &config).await?;
             // One that has not come so far that there is a run.
             if all.commands.state(&name) == CommandState::Working {
                 return Err(Problem::conflict(format_args!(
                     "failed to start run `{name}`: it is being trained (stop it first)"
                 )));
             }
-            all.commands.keep(&name, &new.topology, &again)?;
-            let path = all.commands.topology(&name);
+            let path = all.commands.new_topology(&name);
             let path = path.to_str().ok_or_else(|| {
                 Problem::unprocessable("the directory of runs is not UTF-8 (use another one)")
             })?;
@@ -172,7 +171,7 @@ async fn create(
             if new.overwrite {
                 arguments.push("--overwrite");
             }
-            all.commands.start(&name, &arguments)?;
+            all.commands.create(&name, &new.topology, &again, &arguments)?;
             Ok((name, true))
         })
         .await?;
@@ -299,7 +298,7 @@ async fn resume(
             if let Some(epochs) = &epochs {
                 arguments.extend(["--epochs", epochs]);
             }
-            all.commands.start(&name, &arguments)
+            all.commands.go_on(&name, &arguments)
         })
         .await?;
     Ok(HttpResponse::Accepted().json(summary_of(&console, &run).await?))

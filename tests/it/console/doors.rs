@@ -190,8 +190,8 @@ fn the_token_is_in_no_log() {
     };
     assert!(!log.contains(TOKEN), "{log}");
     for file in [
-        "runs/.console/logged/request.json",
-        "runs/.console/logged/log",
+        "runs/logged/console/request.json",
+        "runs/logged/console/log",
     ] {
         let text = std::fs::read_to_string(console.home.path().join(file)).expect("a file");
         assert!(!text.contains(TOKEN), "{text}");
