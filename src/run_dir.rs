@@ -8,7 +8,7 @@ use std::fs::{self, File, TryLockError};
 use std::io::{ErrorKind, Read, Seek, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -25,6 +25,8 @@ pub const ECS_DOCUMENT: &str = "ecs.json";
 /// The store of a local run, with what SQLite keeps beside it.
 const STORE: &str = "store.db";
 const LOCK: &str = "lock";
+/// What the console keeps of a run that it has begun: its topology file, and the output of its command.
+const CONSOLE: &str = "console";
 
 /// Tries to take a lock, and the pause between them: a look at a run holds its lock for a moment.
 const LOCK_TRIES: u32 = 10;
@@ -312,6 +314,26 @@ impl RunDir {
         remove_file(&self.path.join(ECS_DOCUMENT))
     }
 
+    /// Directory of what the console keeps of the run; it goes with the run, whoever removes that.
+    pub fn console(&self) -> PathBuf {
+        self.path.join(CONSOLE)
+    }
+
+    /// Takes over what the console has kept elsewhere until the run was there.
+    pub fn take_console(&self, from: &Path) -> Result<(), Error> {
+        let to = self.console();
+        match fs::remove_dir_all(&to) {
+            Err(source) if source.kind() != ErrorKind::NotFound => return Err(io(&to, source)),
+            _ => {}
+        }
+        fs::rename(from, &to).map_err(|source| io(from, source))
+    }
+
+    /// Time at which a process has last taken the run for itself.
+    pub fn taken_at(&self) -> Option<SystemTime> {
+        fs::metadata(self.path.join(LOCK)).ok()?.modified().ok()
+    }
+
     /// Empties the directory, for another run of the same name. The lock stays.
     pub fn clear(&self, _lock: &Lock) -> Result<(), Error> {
         // First what makes it a run, so that a removal that is cut short leaves nothing half alive.
@@ -370,7 +392,7 @@ fn owner(mut file: File) -> String {
 }
 
 /// True if an open file is still the one that its path leads to.
-fn is_at(file: &File, path: &Path) -> bool {
+pub fn is_at(file: &File, path: &Path) -> bool {
     match (file.metadata(), fs::metadata(path)) {
         (Ok(open), Ok(at_path)) => (open.dev(), open.ino()) == (at_path.dev(), at_path.ino()),
         _ => false,

@@ -1,6 +1,7 @@
 //! Cuttlefish's arithmetic and decisions: no async, no I/O, no clock, no environment, no logging.
 
 pub mod data;
+pub mod digest;
 mod gather;
 pub mod ids;
 pub mod layers;

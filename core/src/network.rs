@@ -6,6 +6,7 @@ use ndarray::Array2;
 use sha2::{Digest, Sha256};
 
 use crate::data::{BatchRef, BatchSource, Part, Task};
+use crate::digest::hexadecimal;
 use crate::math::{Inputs, Panels};
 use crate::neuron::Neurons;
 use crate::protocol::{Evaluation, NeuronState, Tally};
@@ -130,5 +131,5 @@ pub fn digest<'a>(states: impl IntoIterator<Item = &'a NeuronState>) -> String {
     for weight in states.into_iter().flat_map(|state| &state.weights) {
         sha.update(weight.to_le_bytes());
     }
-    sha.finalize().iter().map(|b| format!("{b:02x}")).collect()
+    hexadecimal(&sha.finalize())
 }

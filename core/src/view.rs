@@ -379,7 +379,8 @@ fn mean(values: &[f32]) -> f64 {
     values.iter().copied().map(f64::from).sum::<f64>() / values.len() as f64
 }
 
-fn norm(values: &[f32]) -> f64 {
+/// Square root of the sum of the squares.
+pub fn norm(values: &[f32]) -> f64 {
     let squares = values.iter().map(|&v| f64::from(v) * f64::from(v));
     squares.sum::<f64>().sqrt()
 }

@@ -8,6 +8,7 @@ use cuttlefish_core::network;
 use cuttlefish_core::protocol::NeuronState;
 use cuttlefish_core::topology::excerpt::Excerpt;
 use cuttlefish_core::topology::{Graph, Layer};
+use cuttlefish_core::view::norm;
 use serde_json::{Map, Value, json};
 
 use super::{Exit, Failure, print, print_json, tell};
@@ -243,11 +244,6 @@ fn neuron(layer: &Layer, state: &NeuronState, index: usize) -> Value {
         document["moving_variance"] = json!(normalizer.moving_variance);
     }
     document
-}
-
-fn norm(weights: &[f32]) -> f64 {
-    let squares: f64 = weights.iter().map(|&w| f64::from(w) * f64::from(w)).sum();
-    squares.sqrt()
 }
 
 /// A document for people: its scalars a line each, then its list as a table.

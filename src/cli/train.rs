@@ -49,6 +49,9 @@ pub struct Args {
     /// Remove the run's containers when it has ended; its weights go with its own store (docker)
     #[arg(long, conflicts_with = "detach")]
     down: bool,
+    /// What the console has kept of the run, which becomes the run's own once it has come up
+    #[arg(long, hide = true, value_name = "DIR", conflicts_with = "resume")]
+    console_files: Option<PathBuf>,
     #[command(flatten)]
     services: ServiceArgs,
     #[command(flatten)]
@@ -84,6 +87,12 @@ pub async fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
     let options = options(target, is_up, &args.services, &args.ecs, config)?;
     let monitor = Screen::listening(args.quiet, target)?;
     let up = bring_up(prepared, options, &monitor).await?;
+    if let Some(kept) = &args.console_files
+        && let Err(error) = up.run.dir().take_console(kept)
+    {
+        // The run is none the worse for it.
+        tell(format_args!("failed to {error}"));
+    }
     show_changes(&up, &monitor);
     if args.detach {
         return Ok(Exit::Ok);

@@ -1,24 +1,25 @@
 //! Commands that train runs: processes of their own, which go on when this one has ended.
 //!
-//! Beside the runs a directory `.console` has a directory a run: the topology file that the run was created from,
-//! the command's output, and the request. No run can have that name.
+//! The topology file that a run was created from, the command's output, and the request are kept in the run's
+//! directory, and go with it. Until the run has come up they are in `.console/RUN` beside the runs, from where the
+//! command takes them; those of a run that never comes up stay there. No run can have that name.
 
 use std::collections::HashMap;
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use cuttlefish_core::digest::sha256;
 use rustix::process::{Pid, Signal, kill_process};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use super::problem::Problem;
 use crate::config::{Config, TOKEN_VARIABLE};
 use crate::deploy::TargetKind;
-use crate::run_dir::RunDir;
+use crate::run_dir::{RunDir, is_at};
 
 const FOLDER: &str = ".console";
 const TOPOLOGY: &str = "topology.yaml";
@@ -48,6 +49,8 @@ struct Started {
     process: u32,
     /// Its status, once it has ended.
     ended: Arc<OnceLock<Option<ExitStatus>>>,
+    /// Its output, open, so that no other file can be taken for it.
+    log: Arc<File>,
 }
 
 /// The request that a run was created by, so that it can be sent again.
@@ -75,10 +78,9 @@ pub enum CommandState {
 impl CreationRequest {
     /// The request of this content.
     pub fn new(key: Option<String>, content: &str, target: TargetKind) -> Self {
-        let digest = Sha256::digest(content);
         Self {
             key,
-            sha256: digest.iter().map(|byte| format!("{byte:02x}")).collect(),
+            sha256: sha256(content),
             target: target.word().to_owned(),
         }
     }
@@ -99,15 +101,47 @@ impl Commands {
         self.started.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The topology file of a run that was created here.
+    /// The topology file that a run was created from, or is to be.
     pub fn topology(&self, run: &str) -> PathBuf {
-        folder(&self.config, run).join(TOPOLOGY)
+        let own = RunDir::existing(&self.config.runs_dir, run).map(|dir| dir.console());
+        let own = own.map(|console| console.join(TOPOLOGY)).ok();
+        // A replacement that has not come up says nothing of the run that is there.
+        own.filter(|path| path.exists())
+            .unwrap_or_else(|| self.folder(run).join(TOPOLOGY))
+    }
+
+    /// The topology file of a run that is created now.
+    pub fn new_topology(&self, run: &str) -> PathBuf {
+        self.waiting(run).join(TOPOLOGY)
     }
 
     /// The request that a run was created by.
     pub fn request(&self, run: &str) -> Option<CreationRequest> {
-        let text = fs::read_to_string(folder(&self.config, run).join(REQUEST)).ok()?;
+        let text = fs::read_to_string(self.folder(run).join(REQUEST)).ok()?;
         serde_json::from_str(&text).ok()
+    }
+
+    /// Directory of what is kept of a run that has not come up.
+    fn waiting(&self, run: &str) -> PathBuf {
+        self.config.runs_dir.join(FOLDER).join(run)
+    }
+
+    /// Directory of what is kept of a run. Where a run is there, one that has not come up counts as long as its command
+    /// works, or if that was the last to have to do with the run.
+    fn folder(&self, run: &str) -> PathBuf {
+        let waiting = self.waiting(run);
+        let Ok(dir) = RunDir::existing(&self.config.runs_dir, run) else {
+            return waiting;
+        };
+        let printed_at = fs::metadata(waiting.join(LOG)).and_then(|log| log.modified());
+        let is_newer = |at| dir.taken_at().is_none_or(|taken_at| taken_at <= at);
+        let counts = printed_at.is_ok_and(|at| self.is_working(run) || is_newer(at));
+        if counts { waiting } else { dir.console() }
+    }
+
+    fn is_working(&self, run: &str) -> bool {
+        let started = self.lock().get(run).cloned();
+        started.is_some_and(|started| started.ended.get().is_none())
     }
 
     /// Names of runs that were created here, whether or not they have come up.
@@ -120,56 +154,74 @@ impl Commands {
             .collect()
     }
 
-    /// Keeps a topology file and the request for a run.
+    /// Keeps a topology file and the request for a run, and starts the command that makes and trains it: `arguments`
+    /// with the directories of this console.
     ///
     /// # Errors
-    /// When they cannot be written.
-    pub fn keep(
+    /// When they cannot be written, or it cannot be started.
+    pub fn create(
         &self,
         run: &str,
         topology: &str,
         request: &CreationRequest,
+        arguments: &[&str],
     ) -> Result<(), Problem> {
-        let folder = folder(&self.config, run);
-        let write = || {
+        let folder = self.waiting(run);
+        let keep = || {
             fs::create_dir_all(&folder)?;
             fs::write(folder.join(TOPOLOGY), topology)?;
-            fs::write(folder.join(LOG), "")?;
             let request = serde_json::to_string(request)?;
             fs::write(folder.join(REQUEST), request)
         };
-        write().map_err(|error| unwritten(&folder, &error))
+        keep().map_err(|error| unwritten(&folder, &error))?;
+        self.start(run, &folder, |command| {
+            command.args(arguments).arg("--console-files").arg(&folder);
+        })
     }
 
-    /// Starts a command on a run: `arguments` with the directories of this console.
+    /// Starts a command on a run that is there.
     ///
     /// # Errors
     /// When it cannot be started.
-    pub fn start(&self, run: &str, arguments: &[&str]) -> Result<(), Problem> {
-        let folder = folder(&self.config, run);
+    pub fn go_on(&self, run: &str, arguments: &[&str]) -> Result<(), Problem> {
+        let dir = RunDir::existing(&self.config.runs_dir, run)?;
+        self.remove_waiting(run);
+        self.start(run, &dir.console(), |command| {
+            command.args(arguments);
+        })
+    }
+
+    fn start(
+        &self,
+        run: &str,
+        folder: &Path,
+        say: impl FnOnce(&mut Command),
+    ) -> Result<(), Problem> {
         let start = || {
-            fs::create_dir_all(&folder)?;
-            let log = File::create(folder.join(LOG))?;
+            fs::create_dir_all(folder)?;
+            let path = folder.join(LOG);
+            let output = File::create(&path)?;
             let mut command = Command::new(&self.program);
+            say(&mut command);
             command
-                .args(arguments)
                 .arg("--runs-dir")
                 .arg(&self.config.runs_dir)
                 .env_remove(TOKEN_VARIABLE)
                 .stdin(Stdio::null())
-                .stdout(log.try_clone()?)
-                .stderr(log)
+                .stdout(output.try_clone()?)
+                .stderr(output)
                 // Ctrl-C in this process's terminal is not for it.
                 .process_group(0);
             if self.config.data_dir_is_chosen {
                 command.arg("--data-dir").arg(&self.config.data_dir);
             }
-            command.spawn()
+            Ok((File::open(&path)?, command.spawn()?))
         };
-        let mut child = start().map_err(|error: io::Error| unwritten(&folder, &error))?;
+        let (log, mut child) = start().map_err(|error: io::Error| unwritten(folder, &error))?;
         let started = Started {
             process: child.id(),
             ended: Arc::default(),
+            log: Arc::new(log),
         };
         let ended = started.ended.clone();
         self.lock().insert(run.to_owned(), started);
@@ -181,20 +233,20 @@ impl Commands {
         let waiter = std::thread::Builder::new().name("command".to_owned());
         waiter
             .spawn(wait)
-            .map_err(|error| unwritten(&folder, &error))?;
+            .map_err(|error| unwritten(folder, &error))?;
         Ok(())
     }
 
     /// State of the command of a run.
     pub fn state(&self, run: &str) -> CommandState {
-        let started = self.lock().get(run).cloned();
-        let ended = match &started {
-            Some(started) => started.ended.get(),
-            None => Some(&None),
-        };
-        let Some(status) = ended else {
+        if self.is_working(run) {
             return CommandState::Working;
-        };
+        }
+        let log = self.folder(run).join(LOG);
+        let started = self.lock().get(run).cloned();
+        // One whose run is gone has nothing to do with the next of its name.
+        let started = started.filter(|started| is_at(&started.log, &log));
+        let status = started.as_ref().and_then(|started| *started.ended.get()?);
         let status = status.filter(|status| !status.success());
         // Stopped by somebody, with the run committed or nothing made.
         let is_interrupted = |status: &ExitStatus| {
@@ -221,8 +273,7 @@ impl Commands {
 
     /// The end of what the command of a run has printed; None where none was started here.
     pub fn log(&self, run: &str) -> Option<String> {
-        use std::io::{Read, Seek, SeekFrom};
-        let mut file = File::open(folder(&self.config, run).join(LOG)).ok()?;
+        let mut file = File::open(self.folder(run).join(LOG)).ok()?;
         let length = file.metadata().ok()?.len();
         let from = length.saturating_sub(MAX_LOG);
         file.seek(SeekFrom::Start(from)).ok()?;
@@ -231,16 +282,16 @@ impl Commands {
         Some(String::from_utf8_lossy(&bytes).into_owned())
     }
 
-    /// Removes what is beside a run.
+    /// Forgets a run that is removed.
     pub fn forget(&self, run: &str) {
         self.lock().remove(run);
-        // What cannot be removed is overwritten by the next run of that name.
-        let _ = fs::remove_dir_all(folder(&self.config, run));
+        self.remove_waiting(run);
     }
-}
 
-fn folder(config: &Config, run: &str) -> PathBuf {
-    config.runs_dir.join(FOLDER).join(run)
+    fn remove_waiting(&self, run: &str) {
+        // Files that cannot be removed are overwritten by the next run of that name.
+        let _ = fs::remove_dir_all(self.waiting(run));
+    }
 }
 
 fn unwritten(path: &Path, error: &io::Error) -> Problem {

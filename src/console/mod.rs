@@ -35,10 +35,11 @@ use actix_web::{App, HttpServer, web};
 
 use crate::config::Config;
 use crate::deploy::docker::DockerOptions;
-use crate::inspect::Access;
+use crate::inspect::cut_off_who_does_not_read;
 use crate::run::Error;
 use api::figures::FigureCache;
 use commands::Commands;
+use door::Door;
 pub use door::random_token;
 use problem::Problem;
 use tokio::sync::Semaphore;
@@ -48,8 +49,16 @@ use watch::Watchers;
 const MAX_CONNECTIONS: usize = 256;
 /// Event streams at once, of all runs.
 const MAX_STREAMS: usize = 200;
+/// Requests at once that read a data set or compute with a network, each with what it has in memory.
+const MAX_COMPUTING: usize = 4;
+/// Such requests that are taken at once; those beyond [`MAX_COMPUTING`] wait for their turn.
+const MAX_TAKEN: usize = 16;
+/// Time after which those that were not taken may ask again.
+const COME_BACK_AFTER: Duration = Duration::from_secs(5);
 /// Time from the first byte of a request to the last one of its head. A slower client is cut off.
 const REQUEST_WITHIN: Duration = Duration::from_secs(5);
+/// Time in which a client must take a byte of its answers: those that ask and read nothing would shut others out.
+const READ_WITHIN: Duration = Duration::from_secs(30);
 /// Time that a connection may be idle between two requests.
 const IDLE_WITHIN: Duration = Duration::from_secs(15);
 /// Time that a stop waits for answers that are under way.
@@ -85,6 +94,9 @@ pub struct Console {
     figures: FigureCache,
     /// Places of event streams.
     streams: Arc<Semaphore>,
+    /// Places of requests that compute, and of those that wait for that.
+    computing: Arc<Semaphore>,
+    taken: Arc<Semaphore>,
     max_upload: u64,
 }
 
@@ -94,17 +106,16 @@ pub struct Console {
 /// # Errors
 /// When the socket cannot be used, or the token is empty.
 pub fn serve(listener: TcpListener, options: Options) -> io::Result<Server> {
-    let access = Access::with_token(&options.token).map_err(io::Error::other)?;
-    let access = options
-        .names
-        .iter()
-        .fold(access, |access, name| access.allow(name));
-    let access = web::Data::new(access);
+    cut_off_who_does_not_read(&listener, READ_WITHIN)?;
+    let door = Door::new(&options.token, &options.names).map_err(io::Error::other)?;
+    let door = web::Data::new(door);
     let console = web::Data::new(Console {
         commands: Arc::new(Commands::new(options.program, options.config.clone())),
         watchers: Watchers::default(),
         figures: FigureCache::default(),
         streams: Arc::new(Semaphore::new(MAX_STREAMS)),
+        computing: Arc::new(Semaphore::new(MAX_COMPUTING)),
+        taken: Arc::new(Semaphore::new(MAX_TAKEN)),
         config: options.config,
         services: options.services,
         max_upload: options.max_upload,
@@ -112,7 +123,7 @@ pub fn serve(listener: TcpListener, options: Options) -> io::Result<Server> {
     let app = move || {
         App::new()
             .app_data(console.clone())
-            .app_data(access.clone())
+            .app_data(door.clone())
             .app_data(web::PayloadConfig::new(MAX_BODY))
             .wrap(from_fn(door::admit))
             .configure(api::routes)
@@ -145,5 +156,55 @@ impl Console {
         done.map_err(|error| {
             Problem::new(actix_web::http::StatusCode::INTERNAL_SERVER_ERROR, error)
         })?
+    }
+
+    /// The same for what may take long or much memory: a few at once.
+    ///
+    /// # Errors
+    /// That of the work, or that there is too much of it already.
+    async fn computing<T, F, W>(&self, work: W) -> Result<T, Problem>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, Problem>>,
+        W: FnOnce(Config) -> F + Send + 'static,
+    {
+        let place = self.taken.clone().try_acquire_owned().map_err(|_| {
+            Problem::too_much(
+                format_args!(
+                    "{MAX_TAKEN} requests that compute are under way (try again when one has ended)"
+                ),
+                COME_BACK_AFTER,
+            )
+        })?;
+        let computing = self.computing.clone();
+        // It goes on when its client has left, and keeps its places.
+        self.apart(async move |config| {
+            let _place = place;
+            let _turn = computing.acquire().await;
+            work(config).await
+        })
+        .await
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kernel_cuts_off_who_does_not_read() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let socket = listener.try_clone().unwrap();
+        let options = Options {
+            config: Config::in_directory("none"),
+            services: Arc::new(|_| unreachable!("nobody asks")),
+            program: PathBuf::new(),
+            token: "token".to_owned(),
+            names: Vec::new(),
+            max_upload: 0,
+        };
+        crate::block_on(async { drop(serve(listener, options).unwrap()) });
+        let within = socket2::SockRef::from(&socket).tcp_user_timeout();
+        assert_eq!(within.unwrap(), Some(READ_WITHIN));
     }
 }

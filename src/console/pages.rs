@@ -4,7 +4,9 @@ use actix_web::http::StatusCode;
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 
+use super::api::methods::{get, resource};
 use super::problem::Problem;
+use crate::inspect::page::THEME;
 
 /// A file: its address, its media type and its content.
 type Asset = (&'static str, &'static str, &'static str);
@@ -32,6 +34,7 @@ const ASSETS: &[Asset] = &[
         "image/svg+xml",
         include_str!("web/icon.svg"),
     ),
+    ("/assets/theme.css", "text/css; charset=utf-8", THEME),
     (
         "/assets/parts.css",
         "text/css; charset=utf-8",
@@ -80,7 +83,7 @@ const ASSETS: &[Asset] = &[
 /// Every address of a file; nothing is at any other.
 pub fn routes(config: &mut ServiceConfig) {
     for (address, ..) in ASSETS {
-        config.route(address, web::get().to(asset));
+        config.service(resource(address, [get().to(asset)]));
     }
     config.default_service(web::to(nothing));
 }

@@ -2,8 +2,10 @@
 
 use std::fmt;
 use std::path::Path;
+use std::time::Duration;
 
-use actix_web::http::{StatusCode, header};
+use actix_web::http::header::{self, HeaderName, HeaderValue};
+use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpResponse, ResponseError};
 use cuttlefish_core::topology::Problems;
 use cuttlefish_core::topology::problem::Place;
@@ -29,6 +31,9 @@ pub struct Problem {
     detail: String,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     problems: Vec<FileProblem>,
+    /// Header with the methods of the address, or with the time of another try.
+    #[serde(skip)]
+    header: Option<(HeaderName, HeaderValue)>,
 }
 
 /// A problem of a topology file.
@@ -77,6 +82,26 @@ impl Problem {
             status,
             detail: detail.to_string(),
             problems: Vec::new(),
+            header: None,
+        }
+    }
+
+    /// A method that is none of those of an address.
+    pub fn method(method: &Method, allowed: Option<HeaderValue>) -> Self {
+        Self {
+            header: allowed.map(|allowed| (header::ALLOW, allowed)),
+            ..Self::new(
+                StatusCode::METHOD_NOT_ALLOWED,
+                format_args!("`{method}` is none of the methods of this address"),
+            )
+        }
+    }
+
+    /// Too much at once, of which there may be less after this time.
+    pub fn too_much(detail: impl fmt::Display, after: Duration) -> Self {
+        Self {
+            header: Some((header::RETRY_AFTER, after.as_secs().into())),
+            ..Self::new(StatusCode::SERVICE_UNAVAILABLE, detail)
         }
     }
 
@@ -128,6 +153,9 @@ impl ResponseError for Problem {
         let mut response = HttpResponse::build(self.status);
         if self.status == StatusCode::UNAUTHORIZED {
             response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
+        }
+        if let Some(header) = &self.header {
+            response.insert_header(header.clone());
         }
         let body = serde_json::to_string(self).unwrap_or_default();
         response.content_type(PROBLEM_TYPE).body(body)

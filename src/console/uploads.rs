@@ -5,7 +5,8 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use actix_web::http::StatusCode;
-use actix_web::web::Payload;
+use actix_web::web::{self, Payload};
+use cuttlefish_core::digest::hexadecimal;
 use futures_util::StreamExt;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -191,14 +192,17 @@ impl Uploads {
                 .write_all(&chunk)
                 .map_err(|error| unwritten(data, &error))?;
         }
-        let sha256: String = sha.finalize().iter().map(|b| format!("{b:02x}")).collect();
-        let keep = || {
+        let sha256 = hexadecimal(&sha.finalize());
+        let digest = folder.join(format!(".{file}.sha256"));
+        let keep = move || {
             part.file.sync_all()?;
             // Unlike a rename it leaves a file alone that has come meanwhile.
             fs::hard_link(&part.path, &path)?;
-            fs::write(folder.join(format!(".{file}.sha256")), sha256)
+            fs::write(digest, sha256)
         };
-        keep().map_err(|error| match error.kind() {
+        // The disk may take its time for a large file.
+        let kept = web::block(keep).await.map_err(io::Error::other).flatten();
+        kept.map_err(|error| match error.kind() {
             io::ErrorKind::AlreadyExists => exists(data, file),
             _ => unwritten(data, &error),
         })?;

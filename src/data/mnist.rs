@@ -10,6 +10,7 @@ use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
 
 use cuttlefish_core::data::{Dataset, Split, Task, TestRows, ValidationRows, Values};
+use cuttlefish_core::digest::hexadecimal;
 use cuttlefish_core::topology::spec::ImageSource;
 use sha2::{Digest as _, Sha256};
 
@@ -245,7 +246,7 @@ fn check_fetched(source: &IdxDataset, index: usize, path: &Path) -> Result<(), S
         File::open(path)
             .and_then(|mut file| io::copy(&mut file, &mut hasher))
             .map_err(|error| error.to_string())?;
-        compare(expected, &hex(hasher))?;
+        compare(expected, &hexadecimal(&hasher.finalize()))?;
     }
     read(source, index, path, |_| {}).map_err(|error| match error {
         Error::Idx { problem, .. } => problem.to_string(),
@@ -309,7 +310,7 @@ fn read(
             take(chunk);
         })
         .map_err(idx_error)?;
-    check_content(source, index, path, hex(hasher))
+    check_content(source, index, path, hexadecimal(&hasher.finalize()))
 }
 
 fn check_content(
@@ -353,9 +354,4 @@ fn check_labels(source: &IdxDataset, path: &Path, labels: &[u32]) -> Result<(), 
             limit: classes - 1,
         }),
     }
-}
-
-fn hex(hasher: Sha256) -> String {
-    let digest = hasher.finalize();
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -21,7 +21,7 @@ use super::{Error, Inspection, secrets};
 use crate::host::actor::ActorMailbox;
 use crate::host::{Observer, RunSnapshot};
 use crate::inspect::routes::VIEW_WITHIN;
-use crate::inspect::{self, About, Access, Subject};
+use crate::inspect::{self, About, Access, ServerHandle, Subject};
 use crate::run_dir::RunDir;
 use crate::transport::Link;
 
@@ -40,6 +40,7 @@ struct Place {
 /// The actors of a run as they are shown, for as long as this lives.
 pub struct LiveActors {
     document: PathBuf,
+    server: ServerHandle,
 }
 
 /// One actor.
@@ -110,8 +111,12 @@ impl LiveActors {
         })?;
         let document = dir.path().join(DOCUMENT);
         write(&document, &place)?;
+        let handle = server.handle();
         actix_rt::spawn(server);
-        Ok(Self { document })
+        Ok(Self {
+            document,
+            server: handle,
+        })
     }
 
     /// The process that trains the run in a directory, if one does. Another one may have the run's lock for other
@@ -147,6 +152,8 @@ impl Drop for LiveActors {
     fn drop(&mut self) {
         // It leads nowhere from now on; where it cannot be removed, its reader finds out.
         let _ = fs::remove_file(&self.document);
+        // Asked at once; nobody waits until it has stopped.
+        drop(self.server.stop(false));
     }
 }
 
@@ -165,4 +172,38 @@ fn write(path: &PathBuf, place: &Place) -> Result<(), Error> {
         path: path.clone(),
         source,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpStream;
+    use std::time::Duration;
+
+    use cuttlefish_core::topology::{self, DataShape, Grouping};
+
+    use super::*;
+
+    #[test]
+    fn nobody_listens_any_more_once_the_actors_are_gone() {
+        let runs = tempfile::tempdir().unwrap();
+        let dir = RunDir::new(runs.path(), "digits").unwrap();
+        dir.create().unwrap();
+        let document = topology::parse(include_str!("../../topology/digits.yaml"), &[]).unwrap();
+        let dataset = crate::data::digits::load(0.1);
+        let graph = document.graph(&DataShape::from(&dataset), Grouping::WholeLayers);
+        let graph = graph.unwrap();
+        crate::block_on(async {
+            let observer = Arc::new(Observer::new(Vec::new()));
+            let live = LiveActors::show(&dir, &graph, None, &[], &observer).unwrap();
+            let place: Place = dir.read_json(DOCUMENT).unwrap().unwrap();
+            let address = place.url.strip_prefix("http://").unwrap().to_owned();
+            TcpStream::connect(&address).unwrap();
+            drop(live);
+            let began = Instant::now();
+            while TcpStream::connect(&address).is_ok() {
+                assert!(began.elapsed() < Duration::from_secs(60), "it listens");
+                actix_rt::time::sleep(Duration::from_millis(10)).await;
+            }
+        });
+    }
 }

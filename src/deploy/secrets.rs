@@ -15,6 +15,7 @@ use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 
+use cuttlefish_core::digest::hexadecimal;
 use rand::TryRngCore;
 use rand::rngs::OsRng;
 
@@ -159,5 +160,5 @@ pub fn random() -> Result<String, Error> {
             "the operating system gave no random numbers: {error}"
         ))
     })?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hexadecimal(&bytes))
 }

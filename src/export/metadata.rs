@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use cuttlefish_core::data::TargetScale;
-use sha2::{Digest, Sha256};
+use cuttlefish_core::digest::sha256;
 
 use crate::data::encoder::Encoder;
 use crate::layout::Layout;
@@ -47,9 +47,7 @@ pub struct Metadata {
 
 /// Digest of how the columns of a table become features, in hexadecimal.
 pub fn columns_digest(encoder: &Encoder) -> String {
-    let columns = serde_json::json!(encoder.columns).to_string();
-    let digest = Sha256::digest(columns);
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    sha256(serde_json::json!(encoder.columns).to_string())
 }
 
 /// A target whose scaled values a network answers with.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use cuttlefish_core::data::Dataset;
+use cuttlefish_core::digest::hexadecimal;
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 use tokio::sync::Mutex;
@@ -44,7 +45,7 @@ impl PreparedData {
     pub fn new(dataset: &Dataset) -> Result<Self, Error> {
         let bytes = prepared::bytes(dataset, &data_sha256(dataset)).map_err(Error::Prepare)?;
         Ok(Self {
-            sha256: hex(&bytes),
+            sha256: sha256(&bytes),
             bytes,
         })
     }
@@ -85,7 +86,7 @@ impl DataCache {
             sha256: sha256.to_owned(),
         };
         let bytes = store.get_data(sha256).await?.ok_or_else(missing)?;
-        if hex(&bytes) != sha256 {
+        if self::sha256(&bytes) != sha256 {
             return Err(missing());
         }
         let path = self.path(sha256);
@@ -110,7 +111,6 @@ fn keep(kept: &mut VecDeque<(String, Arc<Dataset>)>, sha256: &str, dataset: Arc<
     kept.push_back((sha256.to_owned(), dataset));
 }
 
-fn hex(bytes: &[u8]) -> String {
-    let hash = Sha256::digest(bytes);
-    hash.iter().map(|byte| format!("{byte:02x}")).collect()
+fn sha256(bytes: &[u8]) -> String {
+    hexadecimal(&Sha256::digest(bytes))
 }

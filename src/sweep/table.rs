@@ -1,5 +1,6 @@
 //! Results of a sweep as rows: streamed from its store, and their digest.
 
+use cuttlefish_core::digest::hexadecimal;
 use cuttlefish_core::sweep::Metric;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -64,7 +65,7 @@ impl Sweep {
     pub async fn table_sha256(&self) -> Result<String, Error> {
         let mut sha = Sha256::new();
         self.each_row(|row| sha.update(line(&row).to_string())).await?;
-        Ok(sha.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+        Ok(hexadecimal(&sha.finalize()))
     }
 }
 

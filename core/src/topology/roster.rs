@@ -9,12 +9,12 @@ use std::iter;
 
 use serde::Serialize;
 use serde_json::json;
-use sha2::{Digest, Sha256};
 
 use super::graph::Graph;
 use super::names;
 use super::plan_text::grouped;
 use crate::data::Feed;
+use crate::digest::sha256;
 use crate::ids::{Address, NeuronRange};
 use crate::layers::ContainerResources;
 use crate::protocol::IN_FLIGHT_BOUND;
@@ -236,8 +236,7 @@ impl Actor {
             ]),
             Address::Trainer | Address::Layer(_) => json!(graph),
         };
-        let digest = Sha256::digest(part.to_string());
-        digest.iter().map(|byte| format!("{byte:02x}")).collect()
+        sha256(part.to_string())
     }
 }
 

@@ -38,6 +38,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::Server;
+pub use actix_web::dev::ServerHandle;
 use actix_web::middleware::from_fn;
 use actix_web::{App, HttpServer, web};
 use async_trait::async_trait;
@@ -128,7 +129,7 @@ pub fn serve_all(
 }
 
 fn serve_machines(listener: TcpListener, machines: Machines, access: Access) -> io::Result<Server> {
-    cut_off_who_does_not_read(&listener)?;
+    cut_off_who_does_not_read(&listener, READ_WITHIN)?;
     let root = match machines {
         Machines::Only(_) => "",
         Machines::All(_) => "/actors/{actor}",
@@ -156,12 +157,16 @@ fn serve_machines(listener: TcpListener, machines: Machines, access: Access) -> 
     Ok(server.run())
 }
 
-/// The HTTP server does not notice; the kernel does, and its connections inherit it from this
-/// socket. Elsewhere than on Linux, where containers run, such clients keep their connection.
-fn cut_off_who_does_not_read(listener: &TcpListener) -> io::Result<()> {
+/// Cuts off clients of a server that take no byte of their answers for so long. The HTTP server does
+/// not notice; the kernel does, and its connections inherit it from this socket. Elsewhere than on
+/// Linux, where containers run, such clients keep their connection.
+///
+/// # Errors
+/// When the system refuses.
+pub fn cut_off_who_does_not_read(listener: &TcpListener, within: Duration) -> io::Result<()> {
     #[cfg(target_os = "linux")]
-    socket2::SockRef::from(listener).set_tcp_user_timeout(Some(READ_WITHIN))?;
+    socket2::SockRef::from(listener).set_tcp_user_timeout(Some(within))?;
     #[cfg(not(target_os = "linux"))]
-    let _ = (listener, READ_WITHIN);
+    let _ = (listener, within);
     Ok(())
 }

@@ -21,6 +21,9 @@ use crate::numbers::{duration, size, thousands};
 /// Seconds after which a browser loads the page again.
 const REFRESH: u32 = 5;
 
+/// Colours and type of the pages, which the console has too.
+pub const THEME: &str = include_str!("page/theme.css");
+
 const STYLE: &str = include_str!("page/style.css");
 
 /// The page of a reading.
@@ -184,7 +187,7 @@ impl Page<'_> {
              <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
              <meta name=\"color-scheme\" content=\"light dark\">\n\
              <meta http-equiv=\"refresh\" content=\"{REFRESH}\">\n\
-             <title>{name} · {run}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n\
+             <title>{name} · {run}</title>\n<style>\n{THEME}{STYLE}</style>\n</head>\n<body>\n\
              <header>\n<p class=\"run\">{run}</p>\n\
              <h1>{name} <span class=\"status {class}\">{text}</span></h1>\n<p class=\"what\">{what}</p>\n\
              {network}</header>\n<main>\n{body}</main>\n{footer}</body>\n</html>\n",

@@ -35,18 +35,17 @@ const MAX_ADDRESS: usize = 2048;
 
 /// Added to every answer. What is shown is nobody else's: it is neither kept, nor framed, nor
 /// embedded by another server's page, and its address (with a token) is not passed on.
-const HEADERS: [(HeaderName, &str); 6] = [
+const HEADERS: [(HeaderName, &str); 5] = [
     (header::CACHE_CONTROL, "no-store"),
     (header::REFERRER_POLICY, "no-referrer"),
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (header::X_FRAME_OPTIONS, "DENY"),
     (header::CROSS_ORIGIN_RESOURCE_POLICY, "same-origin"),
-    (
-        header::CONTENT_SECURITY_POLICY,
-        "default-src 'none'; style-src 'unsafe-inline'; img-src 'self'; \
-         base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-    ),
 ];
+
+/// What a page may load: its own pictures.
+const CONTENT_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src 'self'; \
+                              base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// The inspection of one machine, which all answers about it are made from.
 pub struct Inspection {
@@ -193,11 +192,16 @@ pub async fn admit(
         Ok(()) => next.call(request).await?.map_into_boxed_body(),
         Err(problem) => request.into_response(problem.error_response()),
     };
-    for (name, value) in HEADERS {
-        let value = HeaderValue::from_static(value);
-        response.headers_mut().insert(name, value);
-    }
+    protect(response.headers_mut(), CONTENT_POLICY);
     Ok(response)
+}
+
+/// Adds what every answer has, with the policy of what its pages may load.
+pub fn protect(headers: &mut HeaderMap, content_policy: &'static str) {
+    let policy = (header::CONTENT_SECURITY_POLICY, content_policy);
+    for (name, value) in HEADERS.into_iter().chain([policy]) {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
 }
 
 fn check(access: &Access, request: &HttpRequest) -> Result<(), RequestProblem> {

@@ -5,6 +5,7 @@ pub mod saved;
 use std::path::PathBuf;
 
 use cuttlefish_core::data::{Dataset, Labels, Part, TargetStatistics, Task, Values};
+use cuttlefish_core::digest::hexadecimal;
 use cuttlefish_core::topology::spec::Spec;
 use cuttlefish_core::topology::{self, DataShape, Document, Graph, Grouping, TaskShape};
 use serde::{Deserialize, Serialize};
@@ -257,5 +258,5 @@ pub fn data_sha256(dataset: &Dataset) -> String {
         Labels::Classes(classes) => classes.iter().for_each(|c| sha.update(c.to_le_bytes())),
         Labels::Values(values) => values.iter().for_each(|v| sha.update(v.to_le_bytes())),
     }
-    sha.finalize().iter().map(|b| format!("{b:02x}")).collect()
+    hexadecimal(&sha.finalize())
 }

@@ -18,6 +18,7 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
+use cuttlefish_core::digest::hexadecimal;
 use cuttlefish_core::ids::{CommitPoint, Generation, Tick};
 use cuttlefish_core::protocol::NeuronState;
 use sha2::{Digest, Sha256};
@@ -263,7 +264,7 @@ fn sha256(neuron: Neuron, commit: CommitPoint, weights: usize, values: &[&[u8]])
     for bytes in values {
         hasher.update(bytes);
     }
-    format!("{:x}", hasher.finalize())
+    hexadecimal(&hasher.finalize())
 }
 
 fn to_bytes(values: &[f32]) -> Vec<u8> {

@@ -40,3 +40,36 @@ fn the_table_that_is_described_is_the_one_that_is_made() {
         );
     });
 }
+
+#[test]
+fn services_beside_each_other_are_on_loopback_and_the_console_has_a_token() {
+    let text = include_str!("../../../infra/compose/docker-compose.yml");
+    let published: Vec<&str> = text
+        .lines()
+        .skip_while(|line| *line != "services:")
+        .filter_map(|line| line.strip_prefix("      - "))
+        .filter(|item| item.contains(':') && item.ends_with(|c: char| c.is_ascii_digit()))
+        .collect();
+    assert_eq!(published.len(), 4, "{published:?}");
+    for port in published {
+        let is_on_loopback = ["${CUTTLEFISH_LISTEN:-127.0.0.1}:", "127.0.0.1:"];
+        assert!(
+            is_on_loopback.iter().any(|start| port.starts_with(start)),
+            "{port}"
+        );
+    }
+    let console = text.split_once("\n  console:\n").expect("it is there").1;
+    let console = console.split("\n\n").next().expect("a service");
+    assert!(console.contains("CUTTLEFISH_CONSOLE_TOKEN: ${CUTTLEFISH_CONSOLE_TOKEN:?"));
+    assert!(!console.contains("CUTTLEFISH_LISTEN"), "{console}");
+    // What it writes is in the volume.
+    let dockerfile = include_str!("../../../infra/docker/Dockerfile");
+    let volume = console.split_once("- console:").expect("a volume").1;
+    let volume = volume.lines().next().expect("a directory");
+    for variable in ["CUTTLEFISH_RUNS_DIR", "CUTTLEFISH_DATA_DIR"] {
+        assert!(
+            dockerfile.contains(&format!("{variable}={volume}/")),
+            "{variable}"
+        );
+    }
+}

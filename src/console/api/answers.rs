@@ -5,7 +5,7 @@ use std::fs;
 use std::io;
 
 use actix_web::http::{StatusCode, header};
-use actix_web::web::{self, Bytes, Data, Json, Path, Query, ServiceConfig};
+use actix_web::web::{Bytes, Data, Json, Path, Query, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use cuttlefish_core::data::Part;
 use ndarray::Array2;
@@ -13,7 +13,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::resource;
+use super::methods::{get, post, resource};
 use crate::console::Console;
 use crate::console::problem::Problem;
 use crate::export::WeightsFormat;
@@ -26,11 +26,11 @@ const MAX_ROWS: usize = 10_000;
 
 pub fn routes(config: &mut ServiceConfig) {
     config
-        .service(resource("/runs/{run}/evaluate").route(web::post().to(evaluate)))
-        .service(resource("/runs/{run}/predict").route(web::post().to(predict)))
-        .service(resource("/runs/{run}/samples/{index}").route(web::get().to(sample)))
-        .service(resource("/runs/{run}/responses").route(web::post().to(respond)))
-        .service(resource("/runs/{run}/export").route(web::get().to(export)));
+        .service(resource("/runs/{run}/evaluate", [post().to(evaluate)]))
+        .service(resource("/runs/{run}/predict", [post().to(predict)]))
+        .service(resource("/runs/{run}/samples/{index}", [get().to(sample)]))
+        .service(resource("/runs/{run}/responses", [post().to(respond)]))
+        .service(resource("/runs/{run}/export", [get().to(export)]));
 }
 
 /// A part of a run's data.
@@ -62,7 +62,7 @@ async fn evaluate(
     request: Json<PartOf>,
 ) -> Result<Json<Value>, Problem> {
     let part = request.part;
-    let evaluation = console.apart(async move |config| {
+    let evaluation = console.computing(async move |config| {
         let evaluation = Run::open(&config, &run)
             .await?
             .evaluate(part, &config)
@@ -105,15 +105,15 @@ async fn predict(
     let kind = request.headers().get(header::CONTENT_TYPE);
     let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     let is_json = kind.starts_with("application/json");
-    let rows = match is_json {
-        true => Some(serde_json::from_slice::<Rows>(&body).map_err(|error| {
-            Problem::bad_request(format_args!(
-                "{error} (`rows` is a list of lists of numbers, or of objects with a value a column)"
-            ))
-        })?),
-        false => None,
-    };
-    let answers = console.apart(async move |config| {
+    let answers = console.computing(async move |config| {
+        let rows = match is_json {
+            true => Some(serde_json::from_slice::<Rows>(&body).map_err(|error| {
+                Problem::bad_request(format_args!(
+                    "{error} (`rows` is a list of lists of numbers, or of objects with a value a column)"
+                ))
+            })?),
+            false => None,
+        };
         let run = Run::open(&config, &run).await?;
         let saved = run.saved().await?;
         let encoded = match rows {
@@ -234,7 +234,7 @@ async fn sample(
 ) -> Result<Json<SampleDocument>, Problem> {
     let (name, index) = path.into_inner();
     let part = query.part;
-    let sample = console.apart(async move |config| {
+    let sample = console.computing(async move |config| {
         let run = Run::open(&config, &name).await?;
         Ok(run.sample(part, index, &config).await?)
     });
@@ -278,7 +278,7 @@ async fn respond(
     request: Json<SampleValues>,
 ) -> Result<Json<Responses>, Problem> {
     let values = request.into_inner().values;
-    let responses = console.apart(async move |config| {
+    let responses = console.computing(async move |config| {
         let run = Run::open(&config, &run).await?;
         let responses = run.responses(&values).await?;
         let layers = responses.layers.into_iter().map(|layer| LayerDocument {
@@ -334,7 +334,7 @@ async fn export(
     };
     let file = format!("{run}.{end}");
     let bytes = console
-        .apart(async move |config| {
+        .computing(async move |config| {
             let folder = tempfile::tempdir().map_err(unwritten)?;
             let path = folder.path().join("weights");
             let run = Run::open(&config, &run).await?;

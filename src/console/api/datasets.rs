@@ -1,7 +1,7 @@
 //! Data sets: those of the program, and those that people brought.
 
 use actix_web::HttpResponse;
-use actix_web::web::{self, Data, Json, Path, Payload, Query, ServiceConfig};
+use actix_web::web::{Data, Json, Path, Payload, Query, ServiceConfig};
 use cuttlefish_core::data::Task;
 use cuttlefish_core::topology::spec::{
     CsvSource, DateColumn, Decimal, Missing, TextEncoding, Thousands,
@@ -9,7 +9,7 @@ use cuttlefish_core::topology::spec::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::resource;
+use super::methods::{delete, get, put, resource};
 use crate::console::Console;
 use crate::console::problem::Problem;
 use crate::console::uploads::{DataKind, UploadedData, Uploads};
@@ -23,14 +23,16 @@ const CATEGORIES: usize = 20;
 
 pub fn routes(config: &mut ServiceConfig) {
     config
-        .service(resource("/datasets").route(web::get().to(list)))
-        .service(
-            resource("/datasets/{name}")
-                .route(web::get().to(one))
-                .route(web::delete().to(remove)),
-        )
-        .service(resource("/datasets/{name}/preview").route(web::get().to(preview)))
-        .service(resource("/datasets/{name}/files/{file}").route(web::put().to(upload)));
+        .service(resource("/datasets", [get().to(list)]))
+        .service(resource(
+            "/datasets/{name}",
+            [get().to(one), delete().to(remove)],
+        ))
+        .service(resource("/datasets/{name}/preview", [get().to(preview)]))
+        .service(resource(
+            "/datasets/{name}/files/{file}",
+            [put().to(upload)],
+        ));
 }
 
 /// All data sets.
@@ -142,13 +144,12 @@ async fn preview(
     let file = reading.file.as_deref().unwrap_or(&data.files[0].name);
     let path = uploads.path(&name, file)?;
     let reading = reading.into_inner();
-    let preview = web::block(move || {
+    let preview = console.computing(async move |_| {
         let bytes = crate::data::file::read_file(&path)
             .map_err(|error| Problem::unprocessable(format_args!("failed to {error}")))?;
         read(bytes, &reading)
     });
-    let preview = preview.await.map_err(Problem::unprocessable)??;
-    Ok(Json(preview))
+    Ok(Json(preview.await?))
 }
 
 fn read(bytes: Vec<u8>, reading: &Reading) -> Result<Preview, Problem> {

@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::http::header;
-use actix_web::web::{self, Bytes, Data, Path, ServiceConfig};
+use actix_web::web::{Bytes, Data, Path, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use futures_util::stream;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::broadcast::error::RecvError;
 
-use super::resource;
+use super::methods::{get, resource};
 use crate::console::Console;
 use crate::console::problem::Problem;
 use crate::console::watch::{Frame, Subscription};
@@ -20,7 +20,7 @@ use crate::run_dir::RunDir;
 const ALIVE_EVERY: Duration = Duration::from_secs(15);
 
 pub fn routes(config: &mut ServiceConfig) {
-    config.service(resource("/runs/{run}/events").route(web::get().to(events)));
+    config.service(resource("/runs/{run}/events", [get().to(events)]));
 }
 
 /// A stream that is being read.

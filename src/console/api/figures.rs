@@ -8,6 +8,7 @@ use actix_web::HttpResponse;
 use actix_web::web::{Data, Path};
 use cuttlefish_core::ids::Address;
 use cuttlefish_core::topology::{Graph, Roster};
+use cuttlefish_core::view::norm;
 use futures_util::stream::{self, StreamExt};
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
@@ -188,10 +189,4 @@ async fn committed(run: &Run) -> Result<Value, Problem> {
         })
     });
     Ok(json!({"tick": tick, "live": false, "layers": layers.collect::<Vec<_>>()}))
-}
-
-/// Square root of the sum of the squares of a neuron's weights.
-pub(super) fn norm(weights: &[f32]) -> f64 {
-    let squares: f64 = weights.iter().map(|&w| f64::from(w).powi(2)).sum();
-    squares.sqrt()
 }

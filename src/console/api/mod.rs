@@ -2,11 +2,13 @@
 //!
 //! | module | responsibility |
 //! |---|---|
+//! | `methods` | methods of an address, and what others are told |
 //! | `info` | this console: version, targets, directories |
 //! | `openapi` | the description of all of it |
 //! | `datasets` | data sets: uploads and their preview |
 //! | `topologies` | topology files: examples, checks, plans |
-//! | `runs` | runs: create, list, stop, go on, remove |
+//! | `list` | all runs |
+//! | `runs` | runs: create, stop, go on, remove |
 //! | `summary` | a run as the API shows it |
 //! | `events` | what happens to a run, as a stream |
 //! | `figures` | figures of all neurons of a run |
@@ -18,6 +20,8 @@ mod datasets;
 mod events;
 pub mod figures;
 mod info;
+mod list;
+pub mod methods;
 mod neurons;
 mod openapi;
 mod runs;
@@ -27,9 +31,9 @@ mod topologies;
 use actix_web::error::JsonPayloadError;
 use actix_web::http::StatusCode;
 use actix_web::web::{self, ServiceConfig};
-use actix_web::{HttpRequest, HttpResponse, Resource};
 
 use super::problem::Problem;
+use methods::{get, resource};
 
 /// The most bytes of a JSON body.
 const MAX_JSON: usize = 4 << 20;
@@ -55,8 +59,8 @@ pub fn routes(config: &mut ServiceConfig) {
         .app_data(json)
         .app_data(query)
         .app_data(path)
-        .service(resource("/info").route(web::get().to(info::info)))
-        .service(resource("/openapi.json").route(web::get().to(openapi::openapi)))
+        .service(resource("/info", [get().to(info::info)]))
+        .service(resource("/openapi.json", [get().to(openapi::openapi)]))
         .configure(datasets::routes)
         .configure(topologies::routes)
         .configure(runs::routes)
@@ -64,19 +68,4 @@ pub fn routes(config: &mut ServiceConfig) {
         .configure(neurons::routes)
         .configure(answers::routes);
     config.service(api);
-}
-
-/// Resource at an address: other methods than its own are refused.
-fn resource(path: &str) -> Resource {
-    web::resource(path).default_service(web::to(other_method))
-}
-
-async fn other_method(request: HttpRequest) -> Result<HttpResponse, Problem> {
-    Err(Problem::new(
-        StatusCode::METHOD_NOT_ALLOWED,
-        format_args!(
-            "`{}` is none of the methods of this address",
-            request.method()
-        ),
-    ))
 }

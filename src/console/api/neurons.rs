@@ -3,16 +3,18 @@
 use std::time::Instant;
 
 use actix_web::http::StatusCode;
-use actix_web::web::{self, Data, Json, Path, Query, ServiceConfig};
+use actix_web::web::{Data, Json, Path, Query, ServiceConfig};
 use actix_web::{HttpResponse, http::header};
 use cuttlefish_core::ids::Address;
 use cuttlefish_core::topology::{Graph, Roster};
+use cuttlefish_core::view::norm;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{figures, resource};
+use super::figures;
+use super::methods::{get, post, resource};
 use crate::console::Console;
 use crate::console::problem::Problem;
 use crate::deploy::docker::DockerRun;
@@ -25,16 +27,23 @@ use crate::run::{Run, recorded_graph};
 /// Addresses of actors and neurons.
 pub fn routes(config: &mut ServiceConfig) {
     config
-        .service(resource("/runs/{run}/actors").route(web::get().to(actors)))
-        .service(resource("/runs/{run}/actors/{actor}/kill").route(web::post().to(kill)))
-        .service(resource("/runs/{run}/neurons").route(web::get().to(figures::figures)))
-        .service(
-            resource("/runs/{run}/layers/{layer}/neurons/{neuron}").route(web::get().to(neuron)),
-        )
-        .service(
-            resource("/runs/{run}/layers/{layer}/neurons/{neuron}/weights")
-                .route(web::get().to(weights)),
-        );
+        .service(resource("/runs/{run}/actors", [get().to(actors)]))
+        .service(resource(
+            "/runs/{run}/actors/{actor}/kill",
+            [post().to(kill)],
+        ))
+        .service(resource(
+            "/runs/{run}/neurons",
+            [get().to(figures::figures)],
+        ))
+        .service(resource(
+            "/runs/{run}/layers/{layer}/neurons/{neuron}",
+            [get().to(neuron)],
+        ))
+        .service(resource(
+            "/runs/{run}/layers/{layer}/neurons/{neuron}/weights",
+            [get().to(weights)],
+        ));
 }
 
 /// The actors of a run.
@@ -176,7 +185,7 @@ async fn committed_neuron(run: &Run, place: &Place) -> Result<Value, Problem> {
         "activation": saved.graph.activation_words(place.layer),
         "fan_in": layer.fan_in,
         "bias": others.first(),
-        "weight_norm": figures::norm(weights),
+        "weight_norm": norm(weights),
         "weight_min": extreme(f32::min),
         "weight_max": extreme(f32::max),
         "last_batch": Value::Null,

@@ -8,12 +8,14 @@ use serde_json::{Map, Value, json};
 use super::answers::{Answers, ExportQuery, PartOf, Responses, Rows, SampleDocument, SampleValues};
 use super::datasets::{DataSets, Preview, Reading};
 use super::info::Info;
+use super::list::Runs;
 use super::neurons::{ActorsDocument, Weights, WeightsQuery};
-use super::runs::{NewRun, Resumption, Runs};
+use super::runs::{NewRun, Resumption};
 use super::summary::{RunDocument, RunSummary};
 use super::topologies::{
     Examples, Formatted, PlanRequest, Planned, SpecDocument, TopologyText, Validation,
 };
+use crate::console::door::COOKIE;
 use crate::console::problem::Problem;
 use crate::console::uploads::UploadedData;
 
@@ -294,7 +296,7 @@ pub fn document() -> Value {
             "schemas": generator.take_definitions(true),
             "securitySchemes": {
                 "token": {"type": "http", "scheme": "bearer"},
-                "cookie": {"type": "apiKey", "in": "cookie", "name": "cuttlefish_console"},
+                "cookie": {"type": "apiKey", "in": "cookie", "name": format!("{COOKIE}_PORT")},
             },
         },
     })

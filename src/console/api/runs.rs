@@ -1,4 +1,4 @@
-//! Runs: create, list, look at, stop, go on with, remove.
+//! Runs: create, look at, stop, go on with, remove.
 
 use std::fs;
 use std::path::Path;
@@ -8,9 +8,10 @@ use actix_web::http::header;
 use actix_web::web::{self, Bytes, Data, Json, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
-use super::resource;
+use super::list;
+use super::methods::{delete, get, post, resource};
 use super::summary::{RunDocument, RunSummary, document, summary};
 use crate::config::Config;
 use crate::console::Console;
@@ -31,20 +32,15 @@ const MAX_KEY: usize = 200;
 
 pub fn routes(config: &mut ServiceConfig) {
     config
-        .service(
-            resource("/runs")
-                .route(web::get().to(list))
-                .route(web::post().to(create)),
-        )
-        .service(
-            resource("/runs/{run}")
-                .route(web::get().to(one))
-                .route(web::delete().to(remove)),
-        )
-        .service(resource("/runs/{run}/topology").route(web::get().to(topology)))
-        .service(resource("/runs/{run}/log").route(web::get().to(log)))
-        .service(resource("/runs/{run}/stop").route(web::post().to(stop)))
-        .service(resource("/runs/{run}/resume").route(web::post().to(resume)));
+        .service(resource("/runs", [get().to(list::list), post().to(create)]))
+        .service(resource(
+            "/runs/{run}",
+            [get().to(one), delete().to(remove)],
+        ))
+        .service(resource("/runs/{run}/topology", [get().to(topology)]))
+        .service(resource("/runs/{run}/log", [get().to(log)]))
+        .service(resource("/runs/{run}/stop", [post().to(stop)]))
+        .service(resource("/runs/{run}/resume", [post().to(resume)]));
 }
 
 /// A target, by its word.
@@ -66,29 +62,6 @@ impl TargetName {
             Self::Ecs => TargetKind::Ecs,
         }
     }
-}
-
-/// All runs.
-#[derive(JsonSchema, Serialize)]
-pub struct Runs {
-    runs: Vec<RunSummary>,
-}
-
-async fn list(console: Data<Console>) -> Result<Json<Runs>, Problem> {
-    let all = console.clone();
-    let runs = console.apart(async move |config| {
-        let mut names = Run::names(&config)?;
-        names.extend(all.commands.created());
-        names.sort();
-        names.dedup();
-        let mut runs = Vec::with_capacity(names.len());
-        for name in names {
-            // One that is gone meanwhile is no run any more.
-            runs.extend(summary(&name, &all.commands, &config).await.ok());
-        }
-        Ok(runs)
-    });
-    Ok(Json(Runs { runs: runs.await? }))
 }
 
 async fn one(console: Data<Console>, run: web::Path<String>) -> Result<Json<RunDocument>, Problem> {
@@ -152,15 +125,14 @@ async fn create(
                     )),
                 };
             }
-            check(&new, &all.commands.topology(&name), &config).await?;
+            check(&new, &all.commands.new_topology(&name), &config).await?;
             // One that has not come so far that there is a run.
             if all.commands.state(&name) == CommandState::Working {
                 return Err(Problem::conflict(format_args!(
                     "failed to start run `{name}`: it is being trained (stop it first)"
                 )));
             }
-            all.commands.keep(&name, &new.topology, &again)?;
-            let path = all.commands.topology(&name);
+            let path = all.commands.new_topology(&name);
             let path = path.to_str().ok_or_else(|| {
                 Problem::unprocessable("the directory of runs is not UTF-8 (use another one)")
             })?;
@@ -172,7 +144,7 @@ async fn create(
             if new.overwrite {
                 arguments.push("--overwrite");
             }
-            all.commands.start(&name, &arguments)?;
+            all.commands.create(&name, &new.topology, &again, &arguments)?;
             Ok((name, true))
         })
         .await?;
@@ -299,7 +271,7 @@ async fn resume(
             if let Some(epochs) = &epochs {
                 arguments.extend(["--epochs", epochs]);
             }
-            all.commands.start(&name, &arguments)
+            all.commands.go_on(&name, &arguments)
         })
         .await?;
     Ok(HttpResponse::Accepted().json(summary_of(&console, &run).await?))

@@ -1,5 +1,7 @@
 //! A run as the API shows it.
 
+use std::time::Duration;
+
 use cuttlefish_core::data::Task;
 use cuttlefish_core::protocol::{EpochRecord, Evaluation, Event};
 use schemars::JsonSchema;
@@ -229,6 +231,18 @@ fn without_status(
                 CommandState::Over,
             )
         }),
+    }
+}
+
+/// Summary of a run that has not answered within this time.
+pub fn unanswered(name: &str, within: Duration) -> RunSummary {
+    RunSummary {
+        state: "unreadable",
+        detail: Some(format!(
+            "its store has not answered within {} s",
+            within.as_secs()
+        )),
+        ..RunSummary::of_command(name, "", CommandState::Over)
     }
 }
 

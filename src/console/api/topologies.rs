@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use actix_web::web::{self, Data, Json, ServiceConfig};
+use actix_web::web::{Data, Json, ServiceConfig};
 use actix_web::{HttpResponse, Responder};
 use cuttlefish_core::topology;
 use cuttlefish_core::topology::spec::Spec;
@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::resource;
+use super::methods::{get, post, resource};
 use super::runs::TargetName;
 use crate::console::Console;
 use crate::console::problem::{FileProblem, Problem, file_problems};
@@ -31,11 +31,11 @@ const SCHEMA: &str = include_str!("../../../topology/topology.schema.json");
 
 pub fn routes(config: &mut ServiceConfig) {
     config
-        .service(resource("/topologies").route(web::get().to(list)))
-        .service(resource("/topologies/schema").route(web::get().to(schema)))
-        .service(resource("/topologies/validate").route(web::post().to(validate)))
-        .service(resource("/topologies/format").route(web::post().to(format)))
-        .service(resource("/topologies/plan").route(web::post().to(expand)));
+        .service(resource("/topologies", [get().to(list)]))
+        .service(resource("/topologies/schema", [get().to(schema)]))
+        .service(resource("/topologies/validate", [post().to(validate)]))
+        .service(resource("/topologies/format", [post().to(format)]))
+        .service(resource("/topologies/plan", [post().to(expand)]));
 }
 
 /// The examples.
@@ -155,7 +155,7 @@ async fn expand(
 ) -> Result<Json<Planned>, Problem> {
     let request = request.into_inner();
     let services = console.services.clone();
-    let planned = console.apart(async move |config| {
+    let planned = console.computing(async move |config| {
         let overrides = Overrides {
             values: Vec::new(),
             neurons_per_unit: request.neurons_per_unit,

@@ -4,8 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use cuttlefish_core::data::{Dataset, Labels, Values};
+use cuttlefish_core::digest;
 use cuttlefish_core::topology::spec::{Data, ImageSource};
-use sha2::{Digest as _, Sha256};
 
 use super::fetch::{ServerAnswer, fetcher, serve};
 use super::idx::{gzip, idx};
@@ -34,9 +34,7 @@ fn leak<T: ?Sized>(value: Box<T>) -> &'static T {
 }
 
 fn sha256(bytes: &[u8]) -> &'static str {
-    let digest = Sha256::digest(bytes);
-    let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    leak(hex.into_boxed_str())
+    leak(digest::sha256(bytes).into_boxed_str())
 }
 
 /// A tiny data set, with mirrors.

@@ -5,10 +5,10 @@ mod errand;
 use std::path::{Path, PathBuf};
 
 use cuttlefish_core::data::Feed;
+use cuttlefish_core::digest::sha256;
 use cuttlefish_core::topology::roster::COORDINATOR;
 use cuttlefish_core::topology::{Actor, ActorKind, Graph, Roster};
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 
 use super::image;
 use crate::config::{BROADCAST, ContainerConfig, StoreConfig};
@@ -372,11 +372,6 @@ fn read_only(source: &Path, target: &str) -> Mount {
         target: target.to_owned(),
         writable: false,
     }
-}
-
-fn sha256(text: &str) -> String {
-    let digest = Sha256::digest(text);
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use bollard::query_parameters::{BuildImageOptions, CreateImageOptions};
+use cuttlefish_core::digest::hexadecimal;
 use futures_util::StreamExt;
 use sha2::{Digest, Sha256};
 
@@ -65,8 +66,10 @@ impl Program {
         let digest = Sha256::new_with_prefix(&bytes)
             .chain_update(DOCKERFILE)
             .finalize();
-        let sha256 = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-        Ok(Self { bytes, sha256 })
+        Ok(Self {
+            bytes,
+            sha256: hexadecimal(&digest),
+        })
     }
 
     /// The image's name and tag: another program has another one, and so has the same program in an image

@@ -8,12 +8,10 @@ use super::*;
 
 /// Methods and addresses that the sources serve.
 fn served() -> BTreeSet<String> {
-    let resource = Regex::new(
-        r#"resource\(\s*"([^"]+)",?\s*\)((?:\s*\.route\(web::\w+\(\)\.to\([\w:]+\)\))+)"#,
-    );
+    let resource = Regex::new(r#"resource\(\s*"([^"]+)",\s*\[([^\]]+)\]"#);
     let (resource, method) = (
         resource.expect("a pattern"),
-        Regex::new(r"web::(\w+)\(\)").expect("a pattern"),
+        Regex::new(r"(\w+)\(\)\.to\(").expect("a pattern"),
     );
     let mut served = BTreeSet::new();
     for entry in std::fs::read_dir("src/console/api").expect("the folder") {

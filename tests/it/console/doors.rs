@@ -6,6 +6,17 @@ fn bearer() -> String {
     format!("Bearer {TOKEN}")
 }
 
+fn cookie_name(console: &Console) -> String {
+    format!("cuttlefish_console_{}", console.address.port())
+}
+
+/// The cookie that a browser gets for the token.
+fn cookie(console: &Console) -> String {
+    let entry = console.raw("GET", &format!("/?token={TOKEN}"), &[], b"");
+    let cookie = entry.header("set-cookie").expect("a cookie");
+    cookie.split(';').next().expect("a pair").to_owned()
+}
+
 #[test]
 fn nobody_gets_in_without_the_token() {
     let console = Console::start();
@@ -19,8 +30,12 @@ fn nobody_gets_in_without_the_token() {
         assert_eq!(console.raw("GET", path, &[], b"").status, 401, "{path}");
         let wrong = [("authorization", "Bearer wrong")];
         assert_eq!(console.raw("GET", path, &wrong, b"").status, 401, "{path}");
-        let cookie = [("cookie", "cuttlefish_console=wrong")];
-        assert_eq!(console.raw("GET", path, &cookie, b"").status, 401, "{path}");
+        // The token itself is no cookie.
+        for value in ["wrong", TOKEN, ""] {
+            let cookie = format!("{}={value}", cookie_name(&console));
+            let cookie = [("cookie", cookie.as_str())];
+            assert_eq!(console.raw("GET", path, &cookie, b"").status, 401, "{path}");
+        }
     }
     assert_eq!(console.raw("GET", "/?token=wrong", &[], b"").status, 401);
     // The token in an address is for the first page alone.
@@ -39,6 +54,7 @@ fn a_browser_gets_a_cookie_and_no_token_stays_in_its_address() {
     for word in ["HttpOnly", "SameSite=Strict", "Path=/"] {
         assert!(cookie.contains(word), "{cookie}");
     }
+    assert!(!cookie.contains(TOKEN), "{cookie}");
     let cookie = cookie.split(';').next().expect("a pair").to_owned();
     let page = console.raw("GET", "/", &[("cookie", &cookie)], b"");
     assert_eq!(page.status, 200);
@@ -91,9 +107,78 @@ fn a_browser_gets_a_cookie_and_no_token_stays_in_its_address() {
 }
 
 #[test]
+fn two_consoles_of_a_host_do_not_take_each_others_cookies() {
+    let (one, other) = (Console::start(), Console::start());
+    // A browser sends what it has of a host to every port of it.
+    let both = format!("{}; {}", cookie(&one), cookie(&other));
+    for console in [&one, &other] {
+        assert!(
+            both.contains(&format!("{}=", cookie_name(console))),
+            "{both}"
+        );
+        let page = console.raw("GET", "/", &[("cookie", &both)], b"");
+        assert_eq!(page.status, 200);
+    }
+}
+
+#[test]
+fn a_head_request_is_answered_as_a_get_without_its_body() {
+    let console = Console::start();
+    console
+        .post("/runs", &new_run(&digits("headed", 2)))
+        .json(202);
+    console.wait_for("headed", "complete");
+    for path in [
+        "/",
+        "/assets/main.js",
+        "/api/v1/info",
+        "/api/v1/openapi.json",
+        "/api/v1/datasets",
+        "/api/v1/topologies",
+        "/api/v1/runs",
+        "/api/v1/runs/headed/topology",
+        "/api/v1/runs/headed/export",
+        "/api/v1/runs/none",
+        "/api/v1/none",
+    ] {
+        let bearer = bearer();
+        let headers = [("authorization", bearer.as_str())];
+        let head = console.raw("HEAD", path, &headers, b"");
+        let get = console.raw("GET", path, &headers, b"");
+        assert_eq!(head.status, get.status, "{path}");
+        for name in ["content-type", "content-length"] {
+            assert_eq!(head.header(name), get.header(name), "{path}");
+        }
+        assert_eq!(head.body, b"", "{path}");
+    }
+    // A stream has no end that could be waited for.
+    let head = console.request("HEAD", "/runs/headed/events", &[], b"");
+    assert_eq!(head.status, 200);
+    assert_eq!(head.header("content-type"), Some("text/event-stream"));
+    assert_eq!(head.body, b"");
+}
+
+#[test]
+fn another_method_is_told_those_of_the_address() {
+    let console = Console::start();
+    for (path, methods) in [
+        ("/api/v1/runs", "GET, HEAD, POST"),
+        ("/api/v1/runs/none", "GET, HEAD, DELETE"),
+        ("/api/v1/runs/none/stop", "POST"),
+        ("/api/v1/datasets/a/files/b", "PUT"),
+        ("/api/v1/info", "GET, HEAD"),
+        ("/", "GET, HEAD"),
+    ] {
+        let answer = console.raw("PATCH", path, &[("authorization", &bearer())], b"");
+        assert_eq!(answer.header("allow"), Some(methods), "{path}");
+        answer.problem(405);
+    }
+}
+
+#[test]
 fn pages_of_others_can_do_nothing() {
     let console = Console::start();
-    let cookie = format!("cuttlefish_console={TOKEN}");
+    let cookie = cookie(&console);
     let body = new_run(&digits("stolen", 1)).to_string();
     let send = |headers: &[(&str, &str)]| {
         let mut all = vec![
@@ -190,8 +275,8 @@ fn the_token_is_in_no_log() {
     };
     assert!(!log.contains(TOKEN), "{log}");
     for file in [
-        "runs/.console/logged/request.json",
-        "runs/.console/logged/log",
+        "runs/logged/console/request.json",
+        "runs/logged/console/log",
     ] {
         let text = std::fs::read_to_string(console.home.path().join(file)).expect("a file");
         assert!(!text.contains(TOKEN), "{text}");

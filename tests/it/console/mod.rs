@@ -4,6 +4,8 @@ mod data;
 mod description;
 mod doors;
 mod events;
+mod limits;
+mod removed;
 mod runs;
 mod starting;
 

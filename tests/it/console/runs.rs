@@ -146,9 +146,17 @@ fn a_run_goes_on_when_the_console_is_killed_and_is_found_again() {
         .json(202);
     let complete = console.wait_for("long", "complete");
     assert_eq!(complete["epoch"], epochs);
-    let problem = console
-        .post("/runs/long/resume", &json!({"epochs": 1}))
-        .problem(409);
+    // Its command ends a moment after its last commit.
+    let began = Instant::now();
+    let problem = loop {
+        let problem = console
+            .post("/runs/long/resume", &json!({"epochs": 1}))
+            .problem(409);
+        if !problem.contains("is working on it") || began.elapsed() > PATIENCE {
+            break problem;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    };
     assert!(problem.contains("cannot end after 1"), "{problem}");
 }
 
