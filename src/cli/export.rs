@@ -106,9 +106,14 @@ async fn export_winner(args: &Args, config: &Config) -> Result<Exit, Failure> {
     let winner = Winner::of(&args.run, &sweep.definition, &sweep.progress().await?)?;
     let text = winner.file(&sweep.definition.base_dir)?;
     let mut options = std::fs::OpenOptions::new();
-    options.write(true).create(args.overwrite).truncate(args.overwrite);
+    options
+        .write(true)
+        .create(args.overwrite)
+        .truncate(args.overwrite);
     options.create_new(!args.overwrite);
-    let written = options.open(&args.output).and_then(|mut file| file.write_all(text.as_bytes()));
+    let written = options
+        .open(&args.output)
+        .and_then(|mut file| file.write_all(text.as_bytes()));
     written.map_err(|error| {
         let hint = match error.kind() {
             std::io::ErrorKind::AlreadyExists => " (replace it with --overwrite)",

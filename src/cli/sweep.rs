@@ -95,7 +95,10 @@ impl SharedArgs {
         let Some(url) = self.broker.as_ref().or(environment) else {
             return Ok(None);
         };
-        let ca = self.broker_ca.as_deref().or(config.services.broker_ca.as_deref());
+        let ca = self
+            .broker_ca
+            .as_deref()
+            .or(config.services.broker_ca.as_deref());
         let broker = Broker::parse(url, ca).map_err(|error| usage(format!("failed to {error}")))?;
         let store = match self.store.as_ref().or(config.services.dynamodb.as_ref()) {
             Some(word) if word == "aws" => None,
@@ -161,8 +164,14 @@ pub async fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
         }
         Some(services) => {
             let overwrite = args.overwrite;
-            let serving =
-                shared::serve(prepared, services, overwrite, config, &monitor, &mut on_trial);
+            let serving = shared::serve(
+                prepared,
+                services,
+                overwrite,
+                config,
+                &monitor,
+                &mut on_trial,
+            );
             serving.await
         }
     };
@@ -287,7 +296,9 @@ async fn report(
             (None, Some(mse)) => format!("mse {mse:.4}"),
             (None, None) => format!("loss {:.4}", test.loss),
         };
-        text.push_str(&format!("the winner, trial {number}, on the test rows: {figure}\n"));
+        text.push_str(&format!(
+            "the winner, trial {number}, on the test rows: {figure}\n"
+        ));
     }
     text.push_str(&format!(
         "winner's weights sha256 {}\ntable sha256 {table_sha256}\n",

@@ -11,8 +11,10 @@ use crate::sweep::Sweep;
 use crate::sweep::task::Outcome;
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  cuttlefish trials\n  cuttlefish trials digits-sweep\n  \
-    cuttlefish trials digits-sweep --csv > trials.csv")]
+#[command(
+    after_help = "Examples:\n  cuttlefish trials\n  cuttlefish trials digits-sweep\n  \
+    cuttlefish trials digits-sweep --csv > trials.csv"
+)]
 pub struct Args {
     /// The sweep; without one, all sweeps are listed
     sweep: Option<String>,
@@ -27,7 +29,12 @@ pub struct Args {
 pub async fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
     let Some(name) = &args.sweep else {
         let names = Sweep::names(config)?;
-        print(&names.iter().map(|name| format!("{name}\n")).collect::<String>())?;
+        print(
+            &names
+                .iter()
+                .map(|name| format!("{name}\n"))
+                .collect::<String>(),
+        )?;
         return Ok(Exit::Ok);
     };
     let sweep = Sweep::open(config, name).await?;
@@ -50,7 +57,13 @@ pub async fn run(args: &Args, config: &Config) -> Result<Exit, Failure> {
 
 /// Prints every task as a line. Lines come as they are read: the table may be larger than memory.
 async fn print_rows(sweep: &Sweep, as_csv: bool) -> Result<(), Failure> {
-    let paths: Vec<String> = sweep.definition.sweep().parameters.keys().cloned().collect();
+    let paths: Vec<String> = sweep
+        .definition
+        .sweep()
+        .parameters
+        .keys()
+        .cloned()
+        .collect();
     let mut failure = None;
     let mut write = |line: String| {
         if failure.is_none() {
@@ -60,7 +73,9 @@ async fn print_rows(sweep: &Sweep, as_csv: bool) -> Result<(), Failure> {
     if as_csv {
         let mut head = vec!["trial", "seed", "fold"];
         head.extend(paths.iter().map(String::as_str));
-        head.extend(["outcome", "value", "loss", "accuracy", "f1", "auc", "mse", "r2", "epochs", "seconds"]);
+        head.extend([
+            "outcome", "value", "loss", "accuracy", "f1", "auc", "mse", "r2", "epochs", "seconds",
+        ]);
         write(csv_line(head.into_iter().map(str::to_owned)));
     }
     let rows = sweep.each_row(|row| {
@@ -70,7 +85,11 @@ async fn print_rows(sweep: &Sweep, as_csv: bool) -> Result<(), Failure> {
         }
         let number = |value: Option<f64>| value.map_or(String::new(), |value| value.to_string());
         let task = row.task;
-        let mut cells = vec![task.trial.to_string(), task.seed.to_string(), task.fold.to_string()];
+        let mut cells = vec![
+            task.trial.to_string(),
+            task.seed.to_string(),
+            task.fold.to_string(),
+        ];
         for path in &paths {
             let value = row.result.values.iter().find(|(of, _)| of == path);
             cells.push(match value {
@@ -80,16 +99,25 @@ async fn print_rows(sweep: &Sweep, as_csv: bool) -> Result<(), Failure> {
             });
         }
         let (outcome, loss, scores) = match &row.result.outcome {
-            Outcome::Completed { loss, scores, .. } => ("completed".to_owned(), Some(*loss), Some(scores)),
+            Outcome::Completed { loss, scores, .. } => {
+                ("completed".to_owned(), Some(*loss), Some(scores))
+            }
             Outcome::Stopped { .. } => ("stopped".to_owned(), None, None),
             Outcome::Failed(reason) => (format!("failed: {reason}"), None, None),
         };
         cells.extend([outcome, number(row.value), number(loss)]);
-        let of = |score: fn(&Scores) -> Option<f64>| {
-            number(scores.and_then(score))
-        };
-        cells.extend([of(|s| s.accuracy), of(|s| s.f1), of(|s| s.auc), of(|s| s.mse), of(|s| s.r2)]);
-        cells.extend([row.result.epochs.to_string(), row.result.seconds.to_string()]);
+        let of = |score: fn(&Scores) -> Option<f64>| number(scores.and_then(score));
+        cells.extend([
+            of(|s| s.accuracy),
+            of(|s| s.f1),
+            of(|s| s.auc),
+            of(|s| s.mse),
+            of(|s| s.r2),
+        ]);
+        cells.extend([
+            row.result.epochs.to_string(),
+            row.result.seconds.to_string(),
+        ]);
         write(csv_line(cells.into_iter()));
     });
     rows.await?;
@@ -98,7 +126,9 @@ async fn print_rows(sweep: &Sweep, as_csv: bool) -> Result<(), Failure> {
 
 fn csv_line(cells: impl Iterator<Item = String>) -> String {
     let mut writer = csv::Writer::from_writer(Vec::new());
-    let written = writer.write_record(cells).and_then(|()| writer.flush().map_err(Into::into));
+    let written = writer
+        .write_record(cells)
+        .and_then(|()| writer.flush().map_err(Into::into));
     written.expect("memory can be written");
     String::from_utf8(writer.into_inner().unwrap_or_default()).unwrap_or_default()
 }

@@ -179,6 +179,7 @@ mod tests {
     use std::net::TcpStream;
     use std::time::Duration;
 
+    use cuttlefish_core::topology::spec::ImageSource;
     use cuttlefish_core::topology::{self, DataShape, Grouping};
 
     use super::*;
@@ -189,7 +190,7 @@ mod tests {
         let dir = RunDir::new(runs.path(), "digits").unwrap();
         dir.create().unwrap();
         let document = topology::parse(include_str!("../../topology/digits.yaml"), &[]).unwrap();
-        let dataset = crate::data::digits::load(0.1);
+        let dataset = crate::data::digits::load(&ImageSource::default()).unwrap();
         let graph = document.graph(&DataShape::from(&dataset), Grouping::WholeLayers);
         let graph = graph.unwrap();
         crate::block_on(async {

@@ -148,7 +148,13 @@ impl Target for LocalTarget {
             sinks: Vec::new(),
         };
         let mut run = training.start(ActorThreads::for_network(graph)?.into());
-        let live = LiveActors::show(&self.dir, graph, dataset.image, run.actors(), run.observer());
+        let live = LiveActors::show(
+            &self.dir,
+            graph,
+            dataset.image,
+            run.actors(),
+            run.observer(),
+        );
         match live {
             Ok(live) => run.show(live),
             // Nobody needs to look at it for it to train.

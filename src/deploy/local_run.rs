@@ -59,8 +59,9 @@ impl ActorThreads {
             .enable_all()
             .build()
             .context("failed to start the store's thread")?;
-        let arbiters: anyhow::Result<_> =
-            (0..n_arbiters).map(|_| start_arbiter(threads_each)).collect();
+        let arbiters: anyhow::Result<_> = (0..n_arbiters)
+            .map(|_| start_arbiter(threads_each))
+            .collect();
         Ok(Self {
             arbiters: arbiters?,
             runtime: Some(runtime),
@@ -161,7 +162,9 @@ impl LocalTraining<'_> {
         transport.connect(routes);
         let is_trainer = |(address, _): &&(Address, ActorMailbox)| *address == Address::Trainer;
         let trainer = mailboxes.iter().find(is_trainer);
-        let trainer = trainer.map(|(_, mailbox)| mailbox.clone()).unwrap_or_default();
+        let trainer = trainer
+            .map(|(_, mailbox)| mailbox.clone())
+            .unwrap_or_default();
         for (_, mailbox) in mailboxes.iter().filter(|actor| !is_trainer(actor)) {
             mailbox.feed(Input::Boot);
         }

@@ -200,14 +200,7 @@ pub(super) fn read_workload(
         sweep: None,
         ..spec.clone()
     };
-    let record = Record::new(
-        alone,
-        base_dir,
-        data_dir,
-        grouping,
-        &dataset,
-        encoder,
-    );
+    let record = Record::new(alone, base_dir, data_dir, grouping, &dataset, encoder);
     // A path in it that cannot be written is refused before anything is made.
     record.to_json()?;
     Ok(Workload {

@@ -57,7 +57,9 @@ impl DataCache {
     /// # Errors
     /// When the directory cannot be made.
     pub fn new() -> Result<Self, Error> {
-        let directory = tempfile::Builder::new().prefix("cuttlefish-data-").tempdir();
+        let directory = tempfile::Builder::new()
+            .prefix("cuttlefish-data-")
+            .tempdir();
         Ok(Self {
             shared: Arc::new(Shared {
                 directory: directory.map_err(Error::Prepare)?,

@@ -101,7 +101,9 @@ impl Definition {
         overrides.extend(values.iter().map(|(path, value)| format!("{path}={value}")));
         if let Some(count) = self.sweep().folds {
             let fold = task.fold;
-            overrides.push(format!("data.folds={{\"count\": {count}, \"fold\": {fold}}}"));
+            overrides.push(format!(
+                "data.folds={{\"count\": {count}, \"fold\": {fold}}}"
+            ));
         }
         overrides
     }

@@ -47,7 +47,11 @@ pub async fn run(
             let _ = worked.map_err(|error| failed.send(error));
         };
         let thread = std::thread::Builder::new().name(format!("trials {slot}"));
-        threads.push(thread.spawn(work).map_err(|error| Error::Threads(error.to_string()))?);
+        threads.push(
+            thread
+                .spawn(work)
+                .map_err(|error| Error::Threads(error.to_string()))?,
+        );
     }
     let mut progress = prepared.progress();
     let server = Server {
@@ -65,7 +69,9 @@ pub async fn run(
     // Workers end with the queue; a trial that is under way is left as it was committed last.
     drop(board);
     for thread in threads {
-        thread.join().map_err(|_| Error::Worker("it panicked".to_owned()))?;
+        thread
+            .join()
+            .map_err(|_| Error::Worker("it panicked".to_owned()))?;
     }
     Ok((prepared, progress, served?))
 }

@@ -182,7 +182,9 @@ impl PreparedSweep {
     /// The sweep's size in words, for plans.
     pub fn plan_text(&self) -> String {
         let sweep = self.definition.sweep();
-        let folds = sweep.folds.map_or(String::new(), |folds| format!(" x {folds} folds"));
+        let folds = sweep
+            .folds
+            .map_or(String::new(), |folds| format!(" x {folds} folds"));
         let stopping = match sweep.early_stopping {
             Some(_) => ", fewer where trials are stopped early",
             None => "",
@@ -209,11 +211,7 @@ impl PreparedSweep {
     ///
     /// # Errors
     /// When there is another one of this name and it is not to be replaced.
-    pub async fn open(
-        &mut self,
-        store: &DynamoStore,
-        is_replacing: bool,
-    ) -> Result<Found, Error> {
+    pub async fn open(&mut self, store: &DynamoStore, is_replacing: bool) -> Result<Found, Error> {
         store.ensure_table().await?;
         let stored = Definition::read(store, &self.name).await;
         match stored {
@@ -302,12 +300,14 @@ fn metric(sweep: &SweepSpec, dataset: &Dataset) -> Result<Metric, Error> {
             "loss, accuracy, balanced_accuracy, f1, auc, log_loss",
             |metric| !matches!(metric, Metric::Mse | Metric::Mae | Metric::R2),
         ),
-        LearningTask::Regression { .. } => (
-            Metric::Mse,
-            "a number",
-            "loss, mse, mae, r2",
-            |metric| matches!(metric, Metric::Loss | Metric::Mse | Metric::Mae | Metric::R2),
-        ),
+        LearningTask::Regression { .. } => {
+            (Metric::Mse, "a number", "loss, mse, mae, r2", |metric| {
+                matches!(
+                    metric,
+                    Metric::Loss | Metric::Mse | Metric::Mae | Metric::R2
+                )
+            })
+        }
     };
     match sweep.metric {
         None => Ok(usual),

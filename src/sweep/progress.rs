@@ -123,7 +123,9 @@ impl Progress {
         }
         let trial = self.open.remove(&task.trial)?;
         let results = trial.results.into_iter();
-        let results: Vec<_> = results.filter_map(|(id, result)| Some((id, result?))).collect();
+        let results: Vec<_> = results
+            .filter_map(|(id, result)| Some((id, result?)))
+            .collect();
         let finished = FinishedTrial {
             number: task.trial,
             values: trial.configuration.0.clone(),
@@ -145,7 +147,9 @@ impl Progress {
                     _ => f64::INFINITY,
                 };
                 let own = (rank(trial), trial.number);
-                let at = self.best.partition_point(|other| (rank(other), other.number) < own);
+                let at = self
+                    .best
+                    .partition_point(|other| (rank(other), other.number) < own);
                 self.best.insert(at, trial.clone());
                 self.best.truncate(RANKED);
             }

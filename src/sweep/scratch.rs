@@ -178,8 +178,9 @@ impl Store for ScratchStore {
         assert_eq!(states.len(), neurons.count, "one state for each neuron");
         self.decide(commit).await?;
         if let Some(backing) = self.backing(commit)
-            && let refused @ WriteReply::Refused { .. } =
-                backing.write_commit(generation, neurons, commit, states).await?
+            && let refused @ WriteReply::Refused { .. } = backing
+                .write_commit(generation, neurons, commit, states)
+                .await?
         {
             return Ok(refused);
         }
@@ -193,7 +194,9 @@ impl Store for ScratchStore {
                 let newest = *newest;
                 return Ok(WriteReply::Refused { newest });
             }
-            memory.neurons.insert(key, (generation, commit, state.clone()));
+            memory
+                .neurons
+                .insert(key, (generation, commit, state.clone()));
         }
         Ok(WriteReply::Accepted)
     }
@@ -220,7 +223,9 @@ impl Store for ScratchStore {
                 let generation = memory.generation;
                 for (neuron, state) in neurons.indices().zip(&states) {
                     let key = (neurons.layer, neuron, commit.slot());
-                    memory.neurons.insert(key, (generation, commit, state.clone()));
+                    memory
+                        .neurons
+                        .insert(key, (generation, commit, state.clone()));
                 }
                 Ok(states)
             }
@@ -276,7 +281,9 @@ mod tests {
 
     async fn write(store: &ScratchStore, generation: Generation, number: u64, is_whole: bool) {
         let (commit, states) = (commit(number), states(number));
-        let written = store.write_commit(generation, NEURONS, commit, &states).await;
+        let written = store
+            .write_commit(generation, NEURONS, commit, &states)
+            .await;
         assert_eq!(written.unwrap(), WriteReply::Accepted);
         let ledger = Ledger {
             commit,
@@ -316,10 +323,15 @@ mod tests {
         let (newer, ledger) = resumed.begin_generation().await.unwrap();
         assert!(newer > generation);
         assert_eq!(ledger.map(|ledger| ledger.commit), Some(commit(4)));
-        assert_eq!(resumed.read_commit(NEURONS, commit(4)).await.unwrap(), states(4));
+        assert_eq!(
+            resumed.read_commit(NEURONS, commit(4)).await.unwrap(),
+            states(4)
+        );
         write(&resumed, newer, 5, true).await;
         // Who was lost comes back, and is refused.
-        let late = often.write_commit(generation, NEURONS, commit(7), &states(7)).await;
+        let late = often
+            .write_commit(generation, NEURONS, commit(7), &states(7))
+            .await;
         assert_eq!(late.unwrap(), WriteReply::Refused { newest: newer });
         assert_eq!(resumed.states(&[2], commit(5)), Some(vec![states(5)]));
     }

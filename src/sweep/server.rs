@@ -132,7 +132,11 @@ impl Server {
             on_trial,
         };
         let began = Instant::now();
-        let limit = self.definition.sweep().max_time.map(Duration::from_secs_f64);
+        let limit = self
+            .definition
+            .sweep()
+            .max_time
+            .map(Duration::from_secs_f64);
         loop {
             let is_out_of_time = limit.is_some_and(|limit| began.elapsed() >= limit);
             let is_exhausted = serving.fill(board, is_out_of_time).await?;
@@ -325,7 +329,10 @@ impl Serving<'_> {
     async fn check_overdue(&mut self, board: &mut dyn TaskBoard) -> Result<(), Error> {
         let is_due = |outstanding: &Outstanding| outstanding.checked.elapsed() >= CHECK_EVERY;
         let outstanding = self.outstanding.iter();
-        let due: Vec<_> = outstanding.filter(|(_, o)| is_due(o)).map(|(id, _)| *id).collect();
+        let due: Vec<_> = outstanding
+            .filter(|(_, o)| is_due(o))
+            .map(|(id, _)| *id)
+            .collect();
         for id in due {
             self.check(id, board).await?;
         }
@@ -339,7 +346,9 @@ impl Server {
         let (name, now) = (id.name(), unix_ms());
         let claimed = self.store.claim_task(&name, "server", (now, now), true);
         if let Claim::Granted { attempt } = claimed.await? {
-            self.store.finish_task(&name, attempt, &result.to_json()).await?;
+            self.store
+                .finish_task(&name, attempt, &result.to_json())
+                .await?;
         }
         Ok(())
     }

@@ -138,10 +138,13 @@ pub async fn work(
             1 => name.to_owned(),
             _ => format!("{name}/{slot}"),
         };
-        let work =
-            move || crate::block_on(work_on(&workshop, &broker, &connection, &monitor));
+        let work = move || crate::block_on(work_on(&workshop, &broker, &connection, &monitor));
         let thread = std::thread::Builder::new().name(format!("trials {slot}"));
-        threads.push(thread.spawn(work).map_err(|error| Error::Threads(error.to_string()))?);
+        threads.push(
+            thread
+                .spawn(work)
+                .map_err(|error| Error::Threads(error.to_string()))?,
+        );
     }
     let ended = tokio::task::spawn_blocking(move || {
         threads.into_iter().try_for_each(|thread| {
@@ -149,7 +152,9 @@ pub async fn work(
             worked.map_err(|_| Error::Worker("it panicked".to_owned()))?
         })
     });
-    ended.await.map_err(|error| Error::Worker(error.to_string()))?
+    ended
+        .await
+        .map_err(|error| Error::Worker(error.to_string()))?
 }
 
 /// One slot of a worker: a connection, made again when it is lost.

@@ -64,7 +64,8 @@ impl Sweep {
     /// When the store cannot be read.
     pub async fn table_sha256(&self) -> Result<String, Error> {
         let mut sha = Sha256::new();
-        self.each_row(|row| sha.update(line(&row).to_string())).await?;
+        self.each_row(|row| sha.update(line(&row).to_string()))
+            .await?;
         Ok(hexadecimal(&sha.finalize()))
     }
 }
@@ -72,7 +73,13 @@ impl Sweep {
 /// A row without what differs from one way to it to another.
 fn line(row: &Row) -> Value {
     let result = &row.result;
-    json!([row.task, result.values, result.outcome, result.epochs, result.curve])
+    json!([
+        row.task,
+        result.values,
+        result.outcome,
+        result.epochs,
+        result.curve
+    ])
 }
 
 fn of(metric: Metric, result: &TaskResult) -> Option<f64> {

@@ -147,7 +147,13 @@ mod tests {
     #[test]
     fn names_of_tasks_sort_as_tasks_do_and_lead_back() {
         let id = |trial, seed, fold| TaskId { trial, seed, fold };
-        let ids = [id(0, 0, 0), id(0, 1, 2), id(9, 0, 1), id(10, 0, 0), id(999_999, 999, 100)];
+        let ids = [
+            id(0, 0, 0),
+            id(0, 1, 2),
+            id(9, 0, 1),
+            id(10, 0, 0),
+            id(999_999, 999, 100),
+        ];
         let names = ids.map(TaskId::name);
         assert!(names.is_sorted());
         assert_eq!(names.map(|name| TaskId::parse(&name)), ids.map(Some));

@@ -200,11 +200,7 @@ impl Trial {
         Ok(states)
     }
 
-    fn outcome(
-        &self,
-        states: &[Vec<NeuronState>],
-        last: Option<&EpochRecord>,
-    ) -> Outcome {
+    fn outcome(&self, states: &[Vec<NeuronState>], last: Option<&EpochRecord>) -> Outcome {
         let network = match Network::restore(&self.graph, states) {
             Ok(network) => network,
             Err(problem) => return Outcome::Failed(problem),
@@ -212,7 +208,9 @@ impl Trial {
         let validation = last.and_then(|record| record.validation.as_ref());
         let loss = validation.map(|evaluation| evaluation.loss);
         let Some(loss) = loss.filter(|loss| loss.is_finite()) else {
-            return Outcome::Failed("the loss of the validation rows is no finite number".to_owned());
+            return Outcome::Failed(
+                "the loss of the validation rows is no finite number".to_owned(),
+            );
         };
         Outcome::Completed {
             loss,
@@ -316,6 +314,9 @@ pub fn curve(history: &[EpochRecord]) -> Vec<(u32, f64, f64)> {
         let is_number = record.train.loss.is_finite() && validation.is_finite();
         is_number.then_some((record.epoch, record.train.loss, validation))
     };
-    let shown = history.iter().enumerate().filter(|(index, _)| is_shown(*index));
+    let shown = history
+        .iter()
+        .enumerate()
+        .filter(|(index, _)| is_shown(*index));
     shown.filter_map(|(_, record)| point(record)).collect()
 }

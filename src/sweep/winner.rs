@@ -45,15 +45,14 @@ impl Winner {
     ///
     /// # Errors
     /// When no trial was trained to its end.
-    pub fn of(
-        sweep: &str,
-        definition: &Definition,
-        progress: &Progress,
-    ) -> Result<Self, Error> {
+    pub fn of(sweep: &str, definition: &Definition, progress: &Progress) -> Result<Self, Error> {
         let best = progress.best().first();
         let none = || Error::NoWinner {
             sweep: sweep.to_owned(),
-            why: progress.failure.as_ref().map_or(String::new(), |failure| format!(" ({failure})")),
+            why: progress
+                .failure
+                .as_ref()
+                .map_or(String::new(), |failure| format!(" ({failure})")),
         };
         let trial = best.ok_or_else(none)?;
         let Verdict::Completed(completed) = &trial.verdict else {
@@ -130,7 +129,10 @@ impl Sweep {
         let mut trial: Vec<(TaskId, TaskResult)> = Vec::new();
         let n_tasks = (sweep.seeds * sweep.folds.unwrap_or(1)) as usize;
         let mut note = |task: TaskId, result: TaskResult| {
-            if trial.first().is_some_and(|(first, _)| first.trial != task.trial) {
+            if trial
+                .first()
+                .is_some_and(|(first, _)| first.trial != task.trial)
+            {
                 trial.clear();
             }
             trial.push((task, result));

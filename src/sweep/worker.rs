@@ -129,7 +129,9 @@ impl Workshop {
         if attempt > MAX_ATTEMPTS {
             let reason = format!("{MAX_ATTEMPTS} workers ended while they trained it");
             let result = self.result(&task, Outcome::Failed(reason));
-            store.finish_task(&task.task, attempt, &result.to_json()).await?;
+            store
+                .finish_task(&task.task, attempt, &result.to_json())
+                .await?;
             return Ok(queue.reject().await?);
         }
         let claimed = ClaimedTask {
@@ -141,7 +143,9 @@ impl Workshop {
         };
         match self.train(&claimed, queue, threads, monitor).await? {
             Ok(result) => {
-                store.finish_task(&task.task, attempt, &result.to_json()).await?;
+                store
+                    .finish_task(&task.task, attempt, &result.to_json())
+                    .await?;
                 Ok(queue.finish(task.task.as_bytes()).await?)
             }
             Err(Dropped::NotOurs) => Ok(queue.finish(task.task.as_bytes()).await?),
@@ -173,7 +177,9 @@ impl Workshop {
             Ok(trial) => trial,
             Err(problem) => return Ok(Ok(self.result(task, Outcome::Failed(problem)))),
         };
-        let backing = self.store.of_run(&format!("{}.{}", task.sweep, task.task))?;
+        let backing = self
+            .store
+            .of_run(&format!("{}.{}", task.sweep, task.task))?;
         let is_resumed = attempt > 1;
         let earlier = match is_resumed {
             true => backing.read_ledger().await?.and_then(|(_, ledger)| ledger),
@@ -234,7 +240,11 @@ impl Workshop {
         store: &DynamoStore,
     ) -> Result<Option<Arc<Definition>>, Error> {
         let is_its = |definition: &Arc<Definition>| definition.key == task.key;
-        let known = || self.definitions.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = || {
+            self.definitions
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+        };
         let current = known().get(&task.sweep).cloned();
         if let Some(definition) = current.filter(is_its) {
             return Ok(Some(definition));

@@ -35,7 +35,10 @@ fn broker() -> Broker {
 
 /// Removes the queues of tasks and what is in them.
 async fn remove_queues() {
-    let connection = broker().connect("removes queues", 8192).await.expect("a connection");
+    let connection = broker()
+        .connect("removes queues", 8192)
+        .await
+        .expect("a connection");
     let client = connection.into_client();
     let channel = client.create_channel().await.expect("a channel");
     for queue in [TASKS, DEAD_TASKS, "cf.sweep.contract"] {
@@ -49,24 +52,36 @@ struct Amqp;
 impl TaskBackend for Amqp {
     async fn board(&self) -> Box<dyn TaskBoard> {
         remove_queues().await;
-        Box::new(AmqpBoard::connect(&broker(), "contract").await.expect("a board"))
+        Box::new(
+            AmqpBoard::connect(&broker(), "contract")
+                .await
+                .expect("a board"),
+        )
     }
 
     async fn queue(&self) -> Box<dyn TaskQueue> {
-        Box::new(AmqpQueue::connect(&broker(), "contract").await.expect("a queue"))
+        Box::new(
+            AmqpQueue::connect(&broker(), "contract")
+                .await
+                .expect("a queue"),
+        )
     }
 }
 
 #[test]
 fn the_queue_of_a_broker_keeps_the_contract() {
-    let Some(_live) = live_without_containers() else { return };
+    let Some(_live) = live_without_containers() else {
+        return;
+    };
     cuttlefish::block_on(async {
         contract::tasks_go_to_workers_one_at_a_time(&Amqp).await;
         contract::a_lost_workers_task_goes_to_another(&Amqp).await;
         contract::a_kept_task_is_its_workers(&Amqp).await;
         contract::a_rejected_task_is_put_aside(&Amqp).await;
         // A second server of the same sweep is refused.
-        let board = AmqpBoard::connect(&broker(), "contract").await.expect("a board");
+        let board = AmqpBoard::connect(&broker(), "contract")
+            .await
+            .expect("a board");
         assert!(AmqpBoard::connect(&broker(), "contract").await.is_err());
         board.close().await.expect("the broker is there");
         remove_queues().await;
@@ -97,13 +112,17 @@ fn store(live: &Live) -> (Ends, String) {
     let address = format!("127.0.0.1:{}", free_port());
     let file = live.path("sweeps.db").display().to_string();
     let store = live.start(&["store", "--file", &file, "--listen", &address]);
-    wait_until("the store answers", || std::net::TcpStream::connect(&address).is_ok());
+    wait_until("the store answers", || {
+        std::net::TcpStream::connect(&address).is_ok()
+    });
     (Ends(store), format!("http://{address}"))
 }
 
 #[test]
 fn two_hundred_kills_leave_the_table_as_it_would_have_been() {
-    let Some(live) = live_without_containers() else { return };
+    let Some(live) = live_without_containers() else {
+        return;
+    };
     cuttlefish::block_on(remove_queues());
     let n_trials = 120;
     let path = file(&live, "chaotic", n_trials);
@@ -154,7 +173,9 @@ fn two_hundred_kills_leave_the_table_as_it_would_have_been() {
     let sha256 = expected["table_sha256"].as_str().expect("a digest");
     assert!(table.contains(sha256), "{table}, not {sha256}");
     let management = Management::new(Some(&service("CUTTLEFISH_BROKER_API")), &self::broker());
-    let queues = management.queues("/", DEAD_TASKS).expect("the broker answers");
+    let queues = management
+        .queues("/", DEAD_TASKS)
+        .expect("the broker answers");
     assert_eq!(queues.iter().map(|queue| queue.messages).sum::<u64>(), 0);
     cuttlefish::block_on(remove_queues());
 }

@@ -137,12 +137,7 @@ impl DynamoStore {
     ///
     /// # Errors
     /// When the store refuses, or the result is too large for an item.
-    pub async fn finish_task(
-        &self,
-        task: &str,
-        attempt: u64,
-        result: &str,
-    ) -> Result<bool, Error> {
+    pub async fn finish_task(&self, task: &str, attempt: u64, result: &str) -> Result<bool, Error> {
         if result.len() > MAX_VALUE_BYTES {
             return Err(Error::TooLarge {
                 what: "the result of a trial",
@@ -251,9 +246,10 @@ impl DynamoStore {
     /// # Errors
     /// When the store refuses.
     pub async fn remove_commits(&self, layers: &[usize]) -> Result<(), Error> {
-        let neurons = layers.iter().enumerate().flat_map(|(layer, &units)| {
-            (0..units).map(move |index| Neuron { layer, index })
-        });
+        let neurons = layers
+            .iter()
+            .enumerate()
+            .flat_map(|(layer, &units)| (0..units).map(move |index| Neuron { layer, index }));
         let keys = neurons.map(|neuron| item::neuron_pk(&self.run, neuron));
         for pk in keys.chain([item::run_pk(&self.run)]) {
             let mut pages = self

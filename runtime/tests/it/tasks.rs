@@ -63,7 +63,12 @@ fn a_task_is_one_workers_until_its_lease_ends_and_only_the_last_one_writes_its_r
         let store = sweep_store(&home).await;
         let claim = |worker, now, is_orphan| {
             let store = store.clone();
-            async move { store.claim_task("1", worker, (now, now + 10), is_orphan).await.unwrap() }
+            async move {
+                store
+                    .claim_task("1", worker, (now, now + 10), is_orphan)
+                    .await
+                    .unwrap()
+            }
         };
         assert_eq!(claim("a", 100, false).await, Claim::Granted { attempt: 1 });
         assert_eq!(claim("b", 105, false).await, Claim::Held { until: 110 });
@@ -75,12 +80,18 @@ fn a_task_is_one_workers_until_its_lease_ends_and_only_the_last_one_writes_its_r
         assert!(!store.renew_task("1", 2, 500).await.unwrap());
         assert!(!store.finish_task("1", 2, "late").await.unwrap());
         assert!(store.finish_task("1", 3, "result").await.unwrap());
-        assert!(store.finish_task("1", 3, "result").await.unwrap(), "a lost reply is asked for again");
+        assert!(
+            store.finish_task("1", 3, "result").await.unwrap(),
+            "a lost reply is asked for again"
+        );
         assert!(!store.finish_task("1", 3, "another").await.unwrap());
         let result = "result".to_owned();
         assert_eq!(claim("d", 900, true).await, Claim::Done { result });
         let mut tasks = Vec::new();
-        store.each_task(|task| tasks.push((task.task, task.attempt, task.worker))).await.unwrap();
+        store
+            .each_task(|task| tasks.push((task.task, task.attempt, task.worker)))
+            .await
+            .unwrap();
         assert_eq!(tasks, [("1".to_owned(), 3, "c".to_owned())]);
         store.remove_run().await.unwrap();
         assert_eq!(store.get_task("1").await.unwrap(), None);
@@ -102,6 +113,9 @@ fn a_rung_keeps_the_order_of_arrival_and_gives_each_task_the_same_again() {
         // A task that is trained again reports again, and is judged as before.
         assert_eq!(report("b", "b 2").await, ["a 1", "b 2"]);
         assert_eq!(report("a", "a 9").await, ["a 1"]);
-        assert_eq!(store.report_to_rung("2", "b", "b 2").await.unwrap(), ["b 2"]);
+        assert_eq!(
+            store.report_to_rung("2", "b", "b 2").await.unwrap(),
+            ["b 2"]
+        );
     });
 }

@@ -18,8 +18,14 @@ const NEVER: Duration = Duration::from_millis(300);
 
 /// The next task of a worker and whether another one was lost with it; `None` if none comes.
 async fn next(queue: &mut dyn TaskQueue, within: Duration) -> Option<(String, bool)> {
-    let delivery = tokio::time::timeout(within, queue.next()).await.ok()?.unwrap()?;
-    Some((String::from_utf8(delivery.task).unwrap(), delivery.is_redelivered))
+    let delivery = tokio::time::timeout(within, queue.next())
+        .await
+        .ok()?
+        .unwrap()?;
+    Some((
+        String::from_utf8(delivery.task).unwrap(),
+        delivery.is_redelivered,
+    ))
 }
 
 async fn notice(board: &mut dyn TaskBoard, within: Duration) -> Option<String> {
@@ -40,9 +46,15 @@ pub async fn tasks_go_to_workers_one_at_a_time(backend: &impl TaskBackend) {
     board.publish(b"b").await.unwrap();
     assert_eq!(next(&mut *two, SOON).await, first("b"));
     two.finish(b"b is done").await.unwrap();
-    assert_eq!(notice(&mut *board, SOON).await.as_deref(), Some("b is done"));
+    assert_eq!(
+        notice(&mut *board, SOON).await.as_deref(),
+        Some("b is done")
+    );
     one.finish(b"a is done").await.unwrap();
-    assert_eq!(notice(&mut *board, SOON).await.as_deref(), Some("a is done"));
+    assert_eq!(
+        notice(&mut *board, SOON).await.as_deref(),
+        Some("a is done")
+    );
     assert_eq!(notice(&mut *board, NEVER).await, None);
 }
 

@@ -30,7 +30,10 @@ const THREE_PARAMETERS: &str = "  max_trials: 8
 ";
 
 fn table(document: &Value) -> String {
-    document["table_sha256"].as_str().expect("a digest").to_owned()
+    document["table_sha256"]
+        .as_str()
+        .expect("a digest")
+        .to_owned()
 }
 
 #[test]
@@ -43,14 +46,22 @@ fn the_table_is_the_same_however_many_train_and_its_winner_trains_to_its_weights
         assert_eq!(document["trials"], 8, "{document}");
         assert_eq!(document["failed"], 0, "{document}");
         assert!(document["best"][0]["deviation"].is_f64(), "{document}");
-        let winner = program.home.path().join("winner.yaml").display().to_string();
+        let winner = program
+            .home
+            .path()
+            .join("winner.yaml")
+            .display()
+            .to_string();
         program.ok(&["export", "table", "--winner", "-o", &winner]);
         let trained = program.json(&["train", &winner, "--json"]);
         assert_eq!(
             trained["weights_sha256"], document["winner"]["weights_sha256"],
             "the file is the trial"
         );
-        assert_eq!(trained["test"]["accuracy"], document["winner"]["test"]["accuracy"]);
+        assert_eq!(
+            trained["test"]["accuracy"],
+            document["winner"]["test"]["accuracy"]
+        );
         let rows = program.ok(&["trials", "table", "--csv"]);
         assert_eq!(rows.lines().count(), 1 + 8 * 2, "{rows}");
         tables.push(table(&document));
@@ -67,7 +78,10 @@ fn a_sweep_that_is_killed_goes_on_to_the_same_table() {
     let path = file(&program, "killed", THREE_PARAMETERS);
     let mut n_killed = 0;
     for pause in (0..12).map(|n| Duration::from_millis(120 + 90 * n)) {
-        let mut process = program.command(&["sweep", &path, "--quiet"]).spawn().expect("it starts");
+        let mut process = program
+            .command(&["sweep", &path, "--quiet"])
+            .spawn()
+            .expect("it starts");
         std::thread::sleep(pause);
         n_killed += u32::from(process.try_wait().expect("a process").is_none());
         process.kill().expect("SIGKILL");
@@ -89,12 +103,21 @@ fn a_trial_that_fails_costs_one_trial_and_is_named() {
 ";
     let file = file(&program, "poison", sweep);
     let document = program.json(&["sweep", &file, "--json"]);
-    assert_eq!((&document["trials"], &document["failed"]), (&3.into(), &2.into()));
+    assert_eq!(
+        (&document["trials"], &document["failed"]),
+        (&3.into(), &2.into())
+    );
     assert_eq!(document["winner"]["trial"], 0);
     let rows = program.ok(&["trials", "poison", "--csv"]);
     let lines: Vec<&str> = rows.lines().collect();
-    assert!(lines[2].contains("failed: ") && lines[2].contains("finite"), "{rows}");
-    assert!(lines[3].contains("failed: ") && lines[3].contains("learning_rate"), "{rows}");
+    assert!(
+        lines[2].contains("failed: ") && lines[2].contains("finite"),
+        "{rows}"
+    );
+    assert!(
+        lines[3].contains("failed: ") && lines[3].contains("learning_rate"),
+        "{rows}"
+    );
 }
 
 #[test]
@@ -150,7 +173,11 @@ fn what_cannot_be_swept_is_said_and_changes_nothing() {
     let (code, said) = program.fails(&["sweep", &no_sweep]);
     assert!(code == 2 && said.contains("`sweep:`"), "{said}");
     let cases = [
-        ("typo", "  parameters:\n    training.epoch: {space: choice, categories: [1, 2]}\n", "epoch"),
+        (
+            "typo",
+            "  parameters:\n    training.epoch: {space: choice, categories: [1, 2]}\n",
+            "epoch",
+        ),
         (
             "value",
             "  parameters:\n    network.layers[hidden].units: {space: choice, categories: [0, -3]}\n",
@@ -170,7 +197,10 @@ fn what_cannot_be_swept_is_said_and_changes_nothing() {
     for (name, sweep, expected) in cases {
         let path = file(&program, name, sweep);
         let (code, said) = program.fails(&["sweep", &path]);
-        assert!(code == 2 && said.contains(expected), "{name}: {code}: {said}");
+        assert!(
+            code == 2 && said.contains(expected),
+            "{name}: {code}: {said}"
+        );
     }
     let (code, said) = program.fails(&["trials", "nobody"]);
     assert!(code == 4 && said.contains("nobody"), "{said}");
@@ -190,7 +220,11 @@ fn what_cannot_be_swept_is_said_and_changes_nothing() {
 #[test]
 fn ctrl_c_stops_and_the_same_command_goes_on() {
     let program = TestProgram::new();
-    let path = file(&program, "stopped", &THREE_PARAMETERS.replace("max_trials: 8", "max_trials: 400"));
+    let path = file(
+        &program,
+        "stopped",
+        &THREE_PARAMETERS.replace("max_trials: 8", "max_trials: 400"),
+    );
     let process = start(&program, &["sweep", &path, "--quiet"].map(str::to_owned));
     std::thread::sleep(Duration::from_secs(2));
     signal(&process, "-INT");

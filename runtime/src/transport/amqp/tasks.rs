@@ -122,7 +122,12 @@ impl AmqpBoard {
             ..BasicConsumeOptions::default()
         };
         let notices = channel
-            .basic_consume(notice_queue.clone(), "".into(), options, FieldTable::default())
+            .basic_consume(
+                notice_queue.clone(),
+                "".into(),
+                options,
+                FieldTable::default(),
+            )
             .await?;
         Ok(Self {
             notice_queue,
