@@ -33,7 +33,7 @@ pub struct Problem {
     problems: Vec<FileProblem>,
     /// Header with the methods of the address, or with the time of another try.
     #[serde(skip)]
-    header: Option<(HeaderName, HeaderValue)>,
+    header: Option<Box<(HeaderName, HeaderValue)>>,
 }
 
 /// A problem of a topology file.
@@ -89,7 +89,7 @@ impl Problem {
     /// A method that is none of those of an address.
     pub fn method(method: &Method, allowed: Option<HeaderValue>) -> Self {
         Self {
-            header: allowed.map(|allowed| (header::ALLOW, allowed)),
+            header: allowed.map(|allowed| Box::new((header::ALLOW, allowed))),
             ..Self::new(
                 StatusCode::METHOD_NOT_ALLOWED,
                 format_args!("`{method}` is none of the methods of this address"),
@@ -100,7 +100,7 @@ impl Problem {
     /// Too much at once, of which there may be less after this time.
     pub fn too_much(detail: impl fmt::Display, after: Duration) -> Self {
         Self {
-            header: Some((header::RETRY_AFTER, after.as_secs().into())),
+            header: Some(Box::new((header::RETRY_AFTER, after.as_secs().into()))),
             ..Self::new(StatusCode::SERVICE_UNAVAILABLE, detail)
         }
     }
@@ -155,7 +155,7 @@ impl ResponseError for Problem {
             response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
         }
         if let Some(header) = &self.header {
-            response.insert_header(header.clone());
+            response.insert_header((**header).clone());
         }
         let body = serde_json::to_string(self).unwrap_or_default();
         response.content_type(PROBLEM_TYPE).body(body)

@@ -44,7 +44,9 @@ pub async fn run(
         let work = move || {
             let worked = crate::block_on(workshop.work(&mut queue, &monitor));
             // A server that has ended needs no workers.
-            let _ = worked.map_err(|error| failed.send(error));
+            if let Err(error) = worked {
+                let _ = failed.send(error);
+            }
         };
         let thread = std::thread::Builder::new().name(format!("trials {slot}"));
         threads.push(

@@ -308,7 +308,7 @@ pub fn epoch_value(metric: Metric, evaluation: &Evaluation) -> (f64, bool) {
 /// The losses of a history, training and validation rows; at most [`MAX_POINTS`] of them.
 pub fn curve(history: &[EpochRecord]) -> Vec<(u32, f64, f64)> {
     let step = history.len().div_ceil(MAX_POINTS).max(1);
-    let is_shown = |index: usize| index % step == 0 || index + 1 == history.len();
+    let is_shown = |index: usize| index.is_multiple_of(step) || index + 1 == history.len();
     let point = |record: &EpochRecord| {
         let validation = record.validation.as_ref()?.loss;
         let is_number = record.train.loss.is_finite() && validation.is_finite();

@@ -19,10 +19,11 @@ use crate::monitor::Monitor;
 use crate::store::{Claim, DynamoStore, Store};
 use crate::transport::tasks::{Delivery, TaskQueue};
 
-/// Time for which a claim holds unless it is renewed.
-pub const LEASE: Duration = Duration::from_secs(30);
+/// Time for which a claim holds unless it is renewed. A store that takes the checkpoint of a large network may keep
+/// the renewal waiting.
+pub const LEASE: Duration = Duration::from_secs(120);
 /// Time between two renewals.
-const RENEW_EVERY: Duration = Duration::from_secs(8);
+const RENEW_EVERY: Duration = Duration::from_secs(10);
 /// Time between two checkpoints of a trial: what is lost with its worker at most.
 pub const CHECKPOINT_EVERY: Duration = Duration::from_secs(60);
 /// Attempts at a task that may end with their worker; then it is the task's fault.
@@ -142,10 +143,13 @@ impl Workshop {
             definition: &definition,
         };
         match self.train(&claimed, queue, threads, monitor).await? {
-            Ok(result) => {
-                store
-                    .finish_task(&task.task, attempt, &result.to_json())
-                    .await?;
+            Ok((result, checkpoint)) => {
+                let json = result.to_json();
+                let is_ours = store.finish_task(&task.task, attempt, &json).await?;
+                // Somebody else's attempt may go on from it.
+                if let Some(checkpoint) = checkpoint.filter(|_| is_ours) {
+                    checkpoint.remove().await?;
+                }
                 Ok(queue.finish(task.task.as_bytes()).await?)
             }
             Err(Dropped::NotOurs) => Ok(queue.finish(task.task.as_bytes()).await?),
@@ -164,7 +168,7 @@ impl Workshop {
         queue: &mut dyn TaskQueue,
         threads: &Arc<ActorThreads>,
         monitor: &Monitor,
-    ) -> Result<Result<TaskResult, Dropped>, Error> {
+    ) -> Result<Result<(TaskResult, Option<Checkpoint>), Dropped>, Error> {
         let ClaimedTask {
             task,
             id,
@@ -175,7 +179,7 @@ impl Workshop {
         let dataset = self.data.get(&task.data, store).await?;
         let trial = match self.trial(claimed, &dataset) {
             Ok(trial) => trial,
-            Err(problem) => return Ok(Ok(self.result(task, Outcome::Failed(problem)))),
+            Err(problem) => return Ok(Ok((self.result(task, Outcome::Failed(problem)), None))),
         };
         let backing = self
             .store
@@ -206,17 +210,19 @@ impl Workshop {
             return Err(error);
         }
         let trained = trained.map_err(|lost| Error::StoreLost(lost.0))?;
-        if scratch.is_backed() {
-            backing.remove_commits(&trial.layers()).await?;
-        }
+        let checkpoint = scratch.is_backed().then(|| Checkpoint {
+            store: backing,
+            layers: trial.layers(),
+        });
         let epochs = |record: &EpochRecord| record.epoch;
-        Ok(Ok(TaskResult {
+        let result = TaskResult {
             epochs: trained.history.last().map_or(0, epochs),
             curve: curve(&trained.history),
             parameters: trial.parameters(),
             seconds: began.elapsed().as_secs_f64(),
             ..self.result(task, trained.outcome)
-        }))
+        };
+        Ok(Ok((result, checkpoint)))
     }
 
     fn trial(&self, claimed: &ClaimedTask<'_>, dataset: &Arc<Dataset>) -> Result<Trial, String> {
@@ -258,6 +264,18 @@ impl Workshop {
     }
 }
 
+/// What a trial has left in the store.
+struct Checkpoint {
+    store: DynamoStore,
+    layers: Vec<usize>,
+}
+
+impl Checkpoint {
+    async fn remove(&self) -> Result<(), Error> {
+        Ok(self.store.remove_commits(&self.layers).await?)
+    }
+}
+
 /// A task that is this worker's.
 #[derive(Clone, Copy)]
 struct ClaimedTask<'a> {
@@ -282,8 +300,12 @@ async fn keep(
             queue.keep().await?;
         }
         let until = unix_ms() + LEASE.as_millis() as u64;
-        if !store.renew_task(&task.task, attempt, until).await? {
-            return Ok(());
+        match store.renew_task(&task.task, attempt, until).await {
+            Ok(true) => {}
+            Ok(false) => return Ok(()),
+            // There is time for another try before the lease ends.
+            Err(error) if error.retryable() => tracing::warn!("a claim was not renewed: {error}"),
+            Err(error) => return Err(error.into()),
         }
     }
 }

@@ -93,7 +93,7 @@ fn file(live: &Live, name: &str, n_trials: u32) -> String {
     let text = format!(
         "name: {name}\nseed: 3\ndata: {{source: digits, validation_split: 0.2}}\nnetwork:\n  layers:\n  - {{type: \
          dense, name: hidden, units: 16, activation: relu}}\n  - {{type: dense, name: digit, units: 10, activation: \
-         softmax}}\n  loss: sparse_categorical_crossentropy\ntraining:\n  epochs: 6\nsweep:\n  max_trials: \
+         softmax}}\n  loss: sparse_categorical_crossentropy\ntraining:\n  epochs: 6\n  optimizer: {{type: sgd, learning_rate: 0.01}}\nsweep:\n  max_trials: \
          {n_trials}\n  parameters:\n    training.optimizer.learning_rate: {{space: loguniform, lower: 0.003, \
          upper: 0.3}}\n    network.layers[hidden].units: {{space: choice, categories: [8, 16, 24]}}\n"
     );

@@ -85,9 +85,11 @@ pub async fn a_kept_task_is_its_workers(backend: &impl TaskBackend) {
     assert_eq!(notice(&mut *board, SOON).await.as_deref(), Some("short"));
     one.finish(b"long").await.unwrap();
     assert_eq!(notice(&mut *board, SOON).await.as_deref(), Some("long"));
-    board.publish(b"next").await.unwrap();
     drop(two);
-    assert_eq!(next(&mut *one, SOON).await, first("next"));
+    board.publish(b"next").await.unwrap();
+    // It may have gone to the other worker before that was known to have left.
+    let next_task = next(&mut *one, SOON).await.map(|(task, _)| task);
+    assert_eq!(next_task.as_deref(), Some("next"));
     one.keep().await.unwrap();
     drop(one);
     let mut three = backend.queue().await;

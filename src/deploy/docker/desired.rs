@@ -183,7 +183,7 @@ pub struct Mount {
 impl Container {
     /// SHA-256 of everything above: a container with another one has to be replaced.
     pub fn fingerprint(&self) -> String {
-        sha256(&serde_json::to_string(self).unwrap_or_default())
+        sha256(serde_json::to_string(self).unwrap_or_default())
     }
 }
 

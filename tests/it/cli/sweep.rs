@@ -80,6 +80,7 @@ fn a_sweep_that_is_killed_goes_on_to_the_same_table() {
     for pause in (0..12).map(|n| Duration::from_millis(120 + 90 * n)) {
         let mut process = program
             .command(&["sweep", &path, "--quiet"])
+            .stdout(std::process::Stdio::null())
             .spawn()
             .expect("it starts");
         std::thread::sleep(pause);
