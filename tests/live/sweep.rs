@@ -93,7 +93,7 @@ fn file(live: &Live, name: &str, n_trials: u32) -> String {
     let text = format!(
         "name: {name}\nseed: 3\ndata: {{source: digits, validation_split: 0.2}}\nnetwork:\n  layers:\n  - {{type: \
          dense, name: hidden, units: 16, activation: relu}}\n  - {{type: dense, name: digit, units: 10, activation: \
-         softmax}}\n  loss: sparse_categorical_crossentropy\ntraining:\n  epochs: 6\n  optimizer: {{type: sgd, learning_rate: 0.01}}\nsweep:\n  max_trials: \
+         softmax}}\n  loss: sparse_categorical_crossentropy\ntraining:\n  epochs: 40\n  optimizer: {{type: sgd, learning_rate: 0.01}}\nsweep:\n  max_trials: \
          {n_trials}\n  parameters:\n    training.optimizer.learning_rate: {{space: loguniform, lower: 0.003, \
          upper: 0.3}}\n    network.layers[hidden].units: {{space: choice, categories: [8, 16, 24]}}\n"
     );
@@ -119,12 +119,13 @@ fn store(live: &Live) -> (Ends, String) {
 }
 
 #[test]
-fn two_hundred_kills_leave_the_table_as_it_would_have_been() {
+fn kills_leave_the_table_as_it_would_have_been() {
     let Some(live) = live_without_containers() else {
         return;
     };
     cuttlefish::block_on(remove_queues());
-    let n_trials = 120;
+    // More than two hundred kills on two cores.
+    let n_trials = 300;
     let path = file(&live, "chaotic", n_trials);
     let expected = live.json(&["sweep", &path, "--json", "--runs-dir", &elsewhere(&live)]);
     let (_store, store) = store(&live);
@@ -144,7 +145,7 @@ fn two_hundred_kills_leave_the_table_as_it_would_have_been() {
     let ended = loop {
         assert!(Instant::now() < deadline, "the sweep gets nowhere");
         random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        std::thread::sleep(Duration::from_millis(u64::from(random >> 24) * 2 + 50));
+        std::thread::sleep(Duration::from_millis(u64::from(random >> 24) + 50));
         if let Some(status) = serving.try_wait().expect("a process") {
             break status;
         }
@@ -163,7 +164,7 @@ fn two_hundred_kills_leave_the_table_as_it_would_have_been() {
     };
     workers.into_iter().map(Ends).for_each(drop);
     eprintln!("{n_kills} kills");
-    assert!(ended.success() && n_kills >= 20, "{ended}, {n_kills} kills");
+    assert!(ended.success() && n_kills >= 50, "{ended}, {n_kills} kills");
     let rows = live.ok(&["trials", "chaotic", "--json"]);
     let attempts = |row: &str| serde_json::from_str::<Value>(row).unwrap()["attempt"].as_u64();
     let n_repeated = rows.lines().filter(|row| attempts(row) > Some(1)).count();
