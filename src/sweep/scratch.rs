@@ -279,19 +279,22 @@ mod tests {
         vec![state; NEURONS.count]
     }
 
+    fn ledger_of(commit: CommitPoint) -> Ledger {
+        Ledger {
+            commit,
+            progress: Progress::start(1),
+            totals: Totals::default(),
+        }
+    }
+
     async fn write(store: &ScratchStore, generation: Generation, number: u64, is_whole: bool) {
         let (commit, states) = (commit(number), states(number));
         let written = store
             .write_commit(generation, NEURONS, commit, &states)
             .await;
         assert_eq!(written.unwrap(), WriteReply::Accepted);
-        let ledger = Ledger {
-            commit,
-            progress: Progress::start(1),
-            totals: Totals::default(),
-        };
         if is_whole {
-            let written = store.write_ledger(generation, &ledger).await;
+            let written = store.write_ledger(generation, &ledger_of(commit)).await;
             assert_eq!(written.unwrap(), WriteReply::Accepted);
         }
     }
@@ -328,11 +331,16 @@ mod tests {
             states(4)
         );
         write(&resumed, newer, 5, true).await;
-        // Who was lost comes back, and is refused.
-        let late = often
-            .write_commit(generation, NEURONS, commit(7), &states(7))
+        // Who was lost comes back: no ledger names what it writes.
+        let (late, states_of_late) = (commit(6), states(6));
+        let written = often
+            .write_commit(generation, NEURONS, late, &states_of_late)
             .await;
-        assert_eq!(late.unwrap(), WriteReply::Refused { newest: newer });
+        assert_eq!(written.unwrap(), WriteReply::Accepted);
+        let written = often.write_ledger(generation, &ledger_of(late)).await;
+        assert_eq!(written.unwrap(), WriteReply::Refused { newest: newer });
+        let (_, stored) = backing.read_ledger().await.unwrap().unwrap();
+        assert_eq!(stored.map(|ledger| ledger.commit), Some(commit(5)));
         assert_eq!(resumed.states(&[2], commit(5)), Some(vec![states(5)]));
     }
 }
