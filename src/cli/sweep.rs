@@ -135,7 +135,10 @@ impl From<Error> for Failure {
             | Error::NoValidation
             | Error::Metric { .. }
             | Error::TooManyForStopping { .. } => Exit::Usage,
-            Error::Data(_) | Error::OtherWinner | Error::NoData { .. } => Exit::Data,
+            Error::Data(_)
+            | Error::DataChanged { .. }
+            | Error::OtherWinner
+            | Error::NoData { .. } => Exit::Data,
             Error::Exists { .. } | Error::Unknown { .. } | Error::NoWinner { .. } => Exit::Run,
             Error::Directory(error) => return crate::run::Error::Directory(error).into(),
             _ => Exit::Failed,

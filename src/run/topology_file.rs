@@ -99,7 +99,11 @@ impl TopologyFile {
 
     /// The directory that paths in the file are relative to.
     pub fn base_dir(&self) -> PathBuf {
-        let parent = self.path.parent().unwrap_or(Path::new("."));
+        let parent = self
+            .path
+            .parent()
+            .filter(|parent| !parent.as_os_str().is_empty());
+        let parent = parent.unwrap_or(Path::new("."));
         std::path::absolute(parent).unwrap_or_else(|_| parent.to_owned())
     }
 

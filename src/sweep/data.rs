@@ -15,8 +15,10 @@ use crate::data::prepared;
 use crate::record::data_sha256;
 use crate::store::DynamoStore;
 
-/// Data sets that a worker keeps at most; the oldest goes first. Their values stay in files.
+/// Data sets that a worker keeps at most.
 const MAX_KEPT: usize = 64;
+/// The first ones are kept for good; of the others, which the store has, the oldest goes first.
+pub const PINNED: usize = 32;
 
 /// Data sets by the SHA-256 of their prepared form. Clones share them.
 #[derive(Clone)]
@@ -108,7 +110,7 @@ impl DataCache {
 
 fn keep(kept: &mut VecDeque<(String, Arc<Dataset>)>, sha256: &str, dataset: Arc<Dataset>) {
     if kept.len() >= MAX_KEPT {
-        kept.pop_front();
+        kept.remove(PINNED);
     }
     kept.push_back((sha256.to_owned(), dataset));
 }

@@ -30,6 +30,8 @@ pub struct Definition {
     overrides: Vec<String>,
     /// The topology with every default and override in it, and its sweep.
     pub topology: Spec,
+    /// SHA-256 of the values and right answers of its data set.
+    pub data_sha256: String,
     /// Metric by which trials are compared.
     pub metric: Metric,
     /// Direction in which it is better.
@@ -41,8 +43,8 @@ impl Definition {
     pub fn new(
         (base_dir, text, overrides): (PathBuf, &str, &[String]),
         topology: Spec,
-        metric: Metric,
-        goal: Goal,
+        data_sha256: String,
+        (metric, goal): (Metric, Goal),
     ) -> Self {
         Self {
             version: VERSION,
@@ -51,6 +53,7 @@ impl Definition {
             text: text.to_owned(),
             overrides: overrides.to_vec(),
             topology,
+            data_sha256,
             metric,
             goal,
         }

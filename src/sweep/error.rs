@@ -65,6 +65,15 @@ pub enum Error {
         /// The name.
         sweep: String,
     },
+    /// Other data than those of the sweep.
+    #[error(
+        "the data of sweep `{sweep}` have changed since it began (restore the file, or begin anew with \
+         `--overwrite`)"
+    )]
+    DataChanged {
+        /// The name.
+        sweep: String,
+    },
     /// No sweep of that name.
     #[error("there is no sweep `{sweep}` (`cuttlefish trials` lists the sweeps)")]
     Unknown {

@@ -55,6 +55,8 @@ pub async fn run(
                 .map_err(|error| Error::Threads(error.to_string()))?,
         );
     }
+    // With the last worker the channel ends.
+    drop(failed);
     let mut progress = prepared.progress();
     let server = Server {
         name: prepared.name.clone(),
@@ -66,14 +68,15 @@ pub async fn run(
     };
     let served = tokio::select! {
         served = server.serve(&mut board, &found, &mut progress, monitor, on_trial) => served,
-        Some(error) = failures.recv() => Err(error),
+        error = failures.recv() => Err(error.unwrap_or(Error::Worker("it panicked".to_owned()))),
     };
-    // Workers end with the queue; a trial that is under way is left as it was committed last.
+    // Workers end with the queue, after the trials under way; an error does not wait for those.
     drop(board);
+    let ended = served?;
     for thread in threads {
         thread
             .join()
             .map_err(|_| Error::Worker("it panicked".to_owned()))?;
     }
-    Ok((prepared, progress, served?))
+    Ok((prepared, progress, ended))
 }

@@ -23,14 +23,9 @@ pub struct RungJudge<'a> {
 }
 
 impl<'a> RungJudge<'a> {
-    /// The judge of a task that has trained these epochs already.
-    pub fn new(
-        definition: &'a Definition,
-        task: TaskId,
-        store: &'a DynamoStore,
-        earlier: &[EpochRecord],
-    ) -> Self {
-        let mut judge = Self {
+    /// The judge of a task.
+    pub fn new(definition: &'a Definition, task: TaskId, store: &'a DynamoStore) -> Self {
+        Self {
             rule: definition.sweep().early_stopping.as_ref(),
             metric: definition.metric,
             task,
@@ -39,11 +34,7 @@ impl<'a> RungJudge<'a> {
             sum: 0.0,
             epochs: 0,
             error: None,
-        };
-        for record in earlier {
-            judge.count(record);
         }
-        judge
     }
 
     /// Error that kept it from judging.

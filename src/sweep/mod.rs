@@ -46,6 +46,7 @@ use cuttlefish_core::topology::{DataShape, Grouping};
 use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
+use crate::record::data_sha256;
 use crate::report::numbers::thousands;
 use crate::run::topology_file::TopologyFile;
 use crate::run::{Overrides, TopologySource};
@@ -146,7 +147,8 @@ impl PreparedSweep {
         }
         let goal = sweep.goal.unwrap_or(metric.goal());
         let text = (file.base_dir(), file.text(), overrides.values.as_slice());
-        let definition = Definition::new(text, spec.clone(), metric, goal);
+        let sha256 = data_sha256(&dataset);
+        let definition = Definition::new(text, spec.clone(), sha256, (metric, goal));
         check_values(&definition)?;
         let baseline = match sweep.folds {
             None if dataset.split.validation.is_empty() => return Err(Error::NoValidation),
@@ -216,12 +218,17 @@ impl PreparedSweep {
         let stored = Definition::read(store, &self.name).await;
         match stored {
             Ok(Some(stored)) if stored.is_same_as(&self.definition) && !is_replacing => {
+                if stored.data_sha256 != self.definition.data_sha256 {
+                    let sweep = self.name.clone();
+                    return Err(Error::DataChanged { sweep });
+                }
                 self.definition = stored;
                 return Found::read(store).await;
             }
             Ok(None) => {}
             Ok(Some(_)) | Err(Error::Broken { .. }) if is_replacing => {
                 store.remove_run().await?;
+                store.remove_runs_below().await?;
             }
             Ok(Some(_)) => {
                 let sweep = self.name.clone();

@@ -27,6 +27,8 @@ struct Memory {
     is_attached: bool,
     /// Number of the last commit that is a checkpoint, and the time when it or the trial began.
     checkpoint: (Option<u64>, Instant),
+    /// True once this attempt has a whole one.
+    has_checkpoint: bool,
     /// Number of the newest commit of which something has been written.
     newest_commit: u64,
     ledger: Option<Ledger>,
@@ -40,6 +42,7 @@ impl Memory {
             generation: Generation::default(),
             is_attached,
             checkpoint: (None, Instant::now()),
+            has_checkpoint: false,
             newest_commit: 0,
             ledger: None,
             neurons: HashMap::new(),
@@ -80,6 +83,11 @@ impl ScratchStore {
     /// True if something of the trial is in the backing store.
     pub fn is_backed(&self) -> bool {
         self.memory().is_attached
+    }
+
+    /// True once a checkpoint is in the backing store, with the ledger that names it.
+    pub fn has_checkpoint(&self) -> bool {
+        self.memory().has_checkpoint
     }
 
     fn memory(&self) -> MutexGuard<'_, Memory> {
@@ -159,6 +167,7 @@ impl Store for ScratchStore {
             let newest = memory.generation;
             return Ok(WriteReply::Refused { newest });
         }
+        memory.has_checkpoint |= memory.checkpoint.0 == Some(ledger.commit.number);
         memory.ledger = Some(ledger.clone());
         Ok(WriteReply::Accepted)
     }

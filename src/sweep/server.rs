@@ -11,22 +11,24 @@ use std::time::{Duration, Instant};
 use cuttlefish_core::sweep::{configuration, trials_before};
 
 use super::Error;
-use super::data::{DataCache, PreparedData};
+use super::data::{DataCache, PINNED, PreparedData};
 use super::definition::Definition;
 use super::progress::{FinishedTrial, Progress};
 use super::task::{Task, TaskId, TaskResult};
-use super::worker::{LEASE, unix_ms};
+use super::worker::unix_ms;
 use crate::data;
 use crate::monitor::Monitor;
-use crate::store::{Claim, DynamoStore, StoredTask};
+use crate::store::{Claim, DynamoStore, Holder, StoredTask};
 use crate::transport::tasks::TaskBoard;
 
 /// Tasks under way at most: enough that no worker waits, few enough that a restart repeats little.
 const WINDOW: usize = 256;
+/// Tasks and trials that are begun before the server looks for notices and interrupts.
+const MAX_STEPS: usize = 64;
 /// Time between two looks at a task whose notice has not come.
 const CHECK_EVERY: Duration = Duration::from_secs(5);
-/// A task that nobody has claimed for so long is published again: its message may be lost. The wait doubles each
-/// time, since it may only wait for its turn.
+/// A task that nobody has claimed for so long, or whose lease has ended, is published again: its message may be lost.
+/// The wait doubles each time, since it may only wait for its turn.
 const UNCLAIMED_FOR: Duration = Duration::from_secs(120);
 
 /// The server of one sweep.
@@ -59,8 +61,8 @@ struct Outstanding {
 pub struct Found {
     /// Tasks that are done.
     pub done: HashSet<TaskId>,
-    /// Tasks that were claimed and are not done.
-    pub claimed: HashSet<TaskId>,
+    /// Tasks that were claimed and are not done, with their attempts.
+    pub claimed: HashMap<TaskId, u64>,
 }
 
 /// Reason why a server has ended.
@@ -85,6 +87,8 @@ struct Serving<'a> {
     outstanding: BTreeMap<TaskId, Outstanding>,
     /// Hashes of the data sets by the `data` section that they are of.
     datasets: HashMap<String, String>,
+    /// Time after which no task is begun, Unix milliseconds.
+    deadline: Option<u64>,
     on_trial: &'a mut dyn FnMut(&FinishedTrial, &Progress),
 }
 
@@ -98,9 +102,9 @@ impl Found {
         let each = |stored: StoredTask| {
             if let Some(id) = TaskId::parse(&stored.task) {
                 match stored.result {
-                    Some(_) => found.done.insert(id),
-                    None => found.claimed.insert(id),
-                };
+                    Some(_) => drop(found.done.insert(id)),
+                    None => drop(found.claimed.insert(id, stored.attempt)),
+                }
             }
         };
         store.each_task(each).await?;
@@ -121,6 +125,8 @@ impl Server {
         monitor: &Monitor,
         on_trial: &mut dyn FnMut(&FinishedTrial, &Progress),
     ) -> Result<Ended, Error> {
+        let limit = self.definition.sweep().max_time;
+        let limit = limit.map(Duration::from_secs_f64);
         let mut serving = Serving {
             server: self,
             progress,
@@ -129,51 +135,55 @@ impl Server {
             waiting: VecDeque::new(),
             outstanding: BTreeMap::new(),
             datasets: HashMap::new(),
+            deadline: limit.map(|limit| unix_ms() + limit.as_millis() as u64),
             on_trial,
         };
         let began = Instant::now();
-        let limit = self
-            .definition
-            .sweep()
-            .max_time
-            .map(Duration::from_secs_f64);
         loop {
             let is_out_of_time = limit.is_some_and(|limit| began.elapsed() >= limit);
-            let is_exhausted = serving.fill(board, is_out_of_time).await?;
-            if serving.waiting.is_empty() && serving.outstanding.is_empty() {
-                if is_out_of_time {
-                    return Ok(Ended::OutOfTime);
-                }
-                if is_exhausted {
-                    return Ok(Ended::Completed);
-                }
+            if is_out_of_time {
+                serving.waiting.clear();
             }
+            let filled = match is_out_of_time {
+                true => Filled::Exhausted,
+                false => serving.fill(board).await?,
+            };
+            if filled == Filled::Exhausted && serving.outstanding.is_empty() {
+                return Ok(match is_out_of_time {
+                    true => Ended::OutOfTime,
+                    false => Ended::Completed,
+                });
+            }
+            let patience = match filled {
+                Filled::More => Duration::ZERO,
+                Filled::Full | Filled::Exhausted => Duration::from_secs(1),
+            };
             let notice = tokio::select! {
                 biased;
                 () = monitor.interrupted_more_than(0) => return Ok(Ended::Interrupted),
-                notice = board.notice(Duration::from_secs(1)) => notice?,
+                notice = board.notice(patience) => notice?,
             };
             let named = notice.and_then(|notice| TaskId::parse(str::from_utf8(&notice).ok()?));
             match named {
                 Some(id) => serving.check(id, board).await?,
-                None => serving.check_overdue(board).await?,
+                None => serving.check_overdue(is_out_of_time, board).await?,
             }
         }
     }
 }
 
 impl Serving<'_> {
-    /// Publishes tasks until the window is full; true if there are no more trials to propose.
-    async fn fill(&mut self, board: &mut dyn TaskBoard, is_last: bool) -> Result<bool, Error> {
-        while self.outstanding.len() < WINDOW {
+    /// Publishes tasks until the window is full, or for so long that the caller should look around.
+    async fn fill(&mut self, board: &mut dyn TaskBoard) -> Result<Filled, Error> {
+        for _ in 0..MAX_STEPS {
+            if self.outstanding.len() >= WINDOW {
+                return Ok(Filled::Full);
+            }
             let Some((id, task)) = self.waiting.pop_front() else {
-                if is_last {
-                    return Ok(false);
-                }
                 match self.propose().await? {
                     Proposal::Begun => continue,
-                    Proposal::Later => return Ok(false),
-                    Proposal::Exhausted => return Ok(true),
+                    Proposal::Later => return Ok(Filled::Full),
+                    Proposal::Exhausted => return Ok(Filled::Exhausted),
                 }
             };
             board.publish(&task.to_bytes()).await?;
@@ -186,7 +196,7 @@ impl Serving<'_> {
             };
             self.outstanding.insert(id, outstanding);
         }
-        Ok(false)
+        Ok(Filled::More)
     }
 
     /// Begins the next trial.
@@ -268,7 +278,8 @@ impl Serving<'_> {
                 };
                 let prepared = PreparedData::new(&dataset)?;
                 let sha256 = prepared.sha256.clone();
-                if server.is_shared && !server.store.has_data(&sha256).await? {
+                let is_fetched = server.is_shared || self.datasets.len() >= PINNED;
+                if is_fetched && !server.store.has_data(&sha256).await? {
                     server.store.put_data(&sha256, &prepared.bytes).await?;
                 }
                 server.data.insert(&sha256, dataset).await;
@@ -282,6 +293,7 @@ impl Serving<'_> {
             task: id.name(),
             values: values.to_vec(),
             data: sha256,
+            deadline: self.deadline,
         }))
     }
 
@@ -308,16 +320,17 @@ impl Serving<'_> {
         outstanding.checked = Instant::now();
         let waited = outstanding.published.elapsed();
         let stored = self.server.store.get_task(&id.name()).await?;
-        let is_lost = match &stored {
-            // Its message may wait behind others.
-            Some(stored) => stored.lease < unix_ms() && waited >= LEASE,
-            None => waited >= outstanding.patience,
-        };
+        let is_held = |stored: &StoredTask| stored.lease >= unix_ms();
+        let is_free = !stored.as_ref().is_some_and(is_held);
+        let is_too_late = outstanding.task.deadline.is_some_and(|at| unix_ms() > at);
         if let Some(json) = stored.and_then(|stored| stored.result) {
             let result = self.server.parse(&json)?;
             self.outstanding.remove(&id);
             self.note(id, result);
-        } else if is_lost {
+        } else if is_free && is_too_late {
+            // Nobody begins it any more.
+            self.outstanding.remove(&id);
+        } else if is_free && waited >= outstanding.patience {
             outstanding.published = Instant::now();
             outstanding.patience *= 2;
             let message = outstanding.task.to_bytes();
@@ -326,8 +339,14 @@ impl Serving<'_> {
         Ok(())
     }
 
-    async fn check_overdue(&mut self, board: &mut dyn TaskBoard) -> Result<(), Error> {
-        let is_due = |outstanding: &Outstanding| outstanding.checked.elapsed() >= CHECK_EVERY;
+    async fn check_overdue(
+        &mut self,
+        is_out_of_time: bool,
+        board: &mut dyn TaskBoard,
+    ) -> Result<(), Error> {
+        let is_due = |outstanding: &Outstanding| {
+            is_out_of_time || outstanding.checked.elapsed() >= CHECK_EVERY
+        };
         let outstanding = self.outstanding.iter();
         let due: Vec<_> = outstanding
             .filter(|(_, o)| is_due(o))
@@ -344,8 +363,10 @@ impl Server {
     /// Stores a result that no worker has to find out.
     async fn store_result(&self, id: TaskId, result: &TaskResult) -> Result<(), Error> {
         let (name, now) = (id.name(), unix_ms());
-        let claimed = self.store.claim_task(&name, "server", (now, now), true);
-        if let Claim::Granted { attempt } = claimed.await? {
+        let claimed = self
+            .store
+            .claim_task(&name, "server", (now, now), Holder::Gone);
+        if let Claim::Granted { attempt, .. } = claimed.await? {
             self.store
                 .finish_task(&name, attempt, &result.to_json())
                 .await?;
@@ -359,6 +380,17 @@ impl Server {
             problem,
         })
     }
+}
+
+/// State of the window.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Filled {
+    /// There is room for more tasks.
+    More,
+    /// It is full, or the search waits for trials that are under way.
+    Full,
+    /// There are no more tasks.
+    Exhausted,
 }
 
 /// Reply to the wish for another trial.

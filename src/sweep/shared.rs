@@ -6,6 +6,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::try_join_all;
+
 use super::data::DataCache;
 use super::progress::{FinishedTrial, Progress};
 use super::server::{Ended, Found, Server};
@@ -146,15 +148,13 @@ pub async fn work(
                 .map_err(|error| Error::Threads(error.to_string()))?,
         );
     }
-    let ended = tokio::task::spawn_blocking(move || {
-        threads.into_iter().try_for_each(|thread| {
-            let worked = thread.join();
-            worked.map_err(|_| Error::Worker("it panicked".to_owned()))?
-        })
+    // The first error is said when it comes.
+    let ends = threads.into_iter().map(|thread| async {
+        let worked = tokio::task::spawn_blocking(|| thread.join()).await;
+        let worked = worked.map_err(|error| Error::Worker(error.to_string()))?;
+        worked.map_err(|_| Error::Worker("it panicked".to_owned()))?
     });
-    ended
-        .await
-        .map_err(|error| Error::Worker(error.to_string()))?
+    try_join_all(ends).await.map(drop)
 }
 
 /// One slot of a worker: a connection, made again when it is lost.

@@ -49,6 +49,9 @@ pub struct Task {
     pub values: Vec<(String, Value)>,
     /// SHA-256 of the prepared data set.
     pub data: String,
+    /// Time after which it is not begun, Unix milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline: Option<u64>,
 }
 
 impl Task {

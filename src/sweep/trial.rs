@@ -62,6 +62,21 @@ impl EventSink for EpochSink {
     }
 }
 
+impl Trained {
+    /// A task that was stopped after the last epoch of its history.
+    fn stopped(value: f64, history: Vec<EpochRecord>) -> Self {
+        let outcome = match value.is_finite() {
+            true => Outcome::Stopped { value },
+            false => Outcome::Failed("the metric is no finite number".to_owned()),
+        };
+        Self {
+            outcome,
+            history,
+            test: None,
+        }
+    }
+}
+
 impl Trial {
     /// The network of a document and its data. Test rows are not for trials.
     ///
@@ -99,7 +114,8 @@ impl Trial {
         self.graph.parameters()
     }
 
-    /// Trains the network.
+    /// Trains the network, or goes on after these epochs. They are judged again: whoever trained them may have been
+    /// lost before it heard.
     ///
     /// # Errors
     /// When the store cannot be reached. What the network or its data are to blame for is an outcome.
@@ -107,8 +123,17 @@ impl Trial {
         &self,
         store: Arc<ScratchStore>,
         threads: Arc<ActorThreads>,
+        earlier: &[EpochRecord],
         judge: &mut dyn Judge,
     ) -> Result<Trained, StoreLost> {
+        let mut history = Vec::new();
+        for record in earlier {
+            let stopped = judge.stops(record).await;
+            history.push(record.clone());
+            if let Some(value) = stopped {
+                return Ok(Trained::stopped(value, history));
+            }
+        }
         let (sender, mut epochs) = mpsc::unbounded_channel();
         let training = &self.graph.training;
         let batches = Batches::new(
@@ -127,7 +152,6 @@ impl Trial {
             sinks: vec![Arc::new(EpochSink(sender))],
         };
         let run = training.start(threads);
-        let mut history = Vec::new();
         let end = loop {
             tokio::select! {
                 biased;
@@ -135,12 +159,7 @@ impl Trial {
                     let stopped = judge.stops(&record).await;
                     history.push(record);
                     if let Some(value) = stopped {
-                        let outcome = Outcome::Stopped { value };
-                        return Ok(Trained {
-                            outcome,
-                            history,
-                            test: None,
-                        });
+                        return Ok(Trained::stopped(value, history));
                     }
                 }
                 () = run.observer().wait(Duration::from_secs(1)) => {
@@ -157,7 +176,6 @@ impl Trial {
         let outcome = match end {
             End::Finished(outcome) => {
                 test.clone_from(&outcome.ledger.progress.test);
-                // A trial that was resumed has only its own epochs here.
                 history.clone_from(&outcome.ledger.progress.history);
                 let states = store.states(&self.layers(), outcome.ledger.commit);
                 let states = match states {
@@ -208,9 +226,11 @@ impl Trial {
         let validation = last.and_then(|record| record.validation.as_ref());
         let loss = validation.map(|evaluation| evaluation.loss);
         let Some(loss) = loss.filter(|loss| loss.is_finite()) else {
-            return Outcome::Failed(
-                "the loss of the validation rows is no finite number".to_owned(),
-            );
+            let reason = match validation {
+                Some(_) => "the loss of the validation rows is no finite number",
+                None => "it has no validation rows to be compared by, or no epochs",
+            };
+            return Outcome::Failed(reason.to_owned());
         };
         Outcome::Completed {
             loss,

@@ -86,7 +86,7 @@ impl Winner {
         let trial = Trial::with_test_rows(&document, &Arc::new(loaded.dataset)).map_err(unfit)?;
         let store = Arc::new(ScratchStore::in_memory());
         let threads = ActorThreads::single().map_err(|error| Error::Threads(error.to_string()))?;
-        let trained = trial.train(store, threads.into(), &mut NoJudge).await;
+        let trained = trial.train(store, threads.into(), &[], &mut NoJudge).await;
         let trained = trained.map_err(|lost| Error::StoreLost(lost.0))?;
         match trained.outcome {
             Outcome::Completed { weights_sha256, .. } if weights_sha256 == self.weights_sha256 => {
@@ -105,7 +105,15 @@ impl Winner {
         for path in topology.data.paths_mut() {
             *path = base_dir.join(&*path).display().to_string();
         }
-        yaml::to_string(&topology).map_err(|error| Error::Prepare(error.into()))
+        let unwritable = |error: serde_json::Error| Error::Prepare(error.into());
+        let mut file = serde_json::to_value(&topology).map_err(unwritable)?;
+        if let Some(data) = file["data"].as_object_mut()
+            && data.get("folds").is_some_and(|folds| !folds.is_null())
+        {
+            // Folds take its place: a file that has both is refused.
+            data.shift_remove("validation_split");
+        }
+        yaml::to_string(&file).map_err(unwritable)
     }
 }
 

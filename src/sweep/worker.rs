@@ -1,6 +1,6 @@
 //! Workers: each takes tasks one after the other, claims them in the store, trains them, and stores results.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -16,7 +16,7 @@ use super::task::{Outcome, Task, TaskId, TaskResult};
 use super::trial::{Trial, curve};
 use crate::deploy::local_run::ActorThreads;
 use crate::monitor::Monitor;
-use crate::store::{Claim, DynamoStore, Store};
+use crate::store::{Claim, DynamoStore, Holder, Store};
 use crate::transport::tasks::{Delivery, TaskQueue};
 
 /// Time for which a claim holds unless it is renewed. A store that takes the checkpoint of a large network may keep
@@ -26,8 +26,10 @@ pub const LEASE: Duration = Duration::from_secs(120);
 const RENEW_EVERY: Duration = Duration::from_secs(10);
 /// Time between two checkpoints of a trial: what is lost with its worker at most.
 pub const CHECKPOINT_EVERY: Duration = Duration::from_secs(60);
-/// Attempts at a task that may end with their worker; then it is the task's fault.
-const MAX_ATTEMPTS: u64 = 10;
+/// Attempts at a task in a row that may end with their worker; then it is the task's fault.
+const MAX_LOSSES: u64 = 10;
+/// Tries to store a result, a second apart: less than a lease.
+const MAX_TRIES: u32 = 60;
 
 /// What the slots of a worker share.
 pub struct Workshop {
@@ -39,8 +41,8 @@ pub struct Workshop {
     data: DataCache,
     /// Sweeps by name.
     definitions: Mutex<HashMap<String, Arc<Definition>>>,
-    /// Tasks whose workers are known to be lost.
-    orphans: HashSet<TaskId>,
+    /// Tasks whose workers are known to be lost, with their attempts.
+    orphans: HashMap<TaskId, u64>,
     /// Time between two checkpoints of a trial.
     checkpoint_every: Duration,
 }
@@ -61,13 +63,13 @@ impl Workshop {
             store,
             data,
             definitions: Mutex::default(),
-            orphans: HashSet::new(),
+            orphans: HashMap::new(),
             checkpoint_every: CHECKPOINT_EVERY,
         }
     }
 
     /// Lets tasks be claimed although the lease of a worker that is known to be lost still holds.
-    pub fn with_orphans(mut self, orphans: HashSet<TaskId>) -> Self {
+    pub fn with_orphans(mut self, orphans: HashMap<TaskId, u64>) -> Self {
         self.orphans = orphans;
         self
     }
@@ -112,23 +114,38 @@ impl Workshop {
                 return Ok(queue.reject().await?);
             }
         };
-        let store = self.store.of_run(&task.sweep)?;
-        let Some(definition) = self.definition(&task, &store).await? else {
-            // Its sweep was removed or replaced.
+        let Ok(store) = self.store.of_run(&task.sweep) else {
+            tracing::warn!("`{}` names no sweep", task.sweep);
+            return Ok(queue.reject().await?);
+        };
+        let definition = match self.definition(&task, &store).await {
+            Err(error @ Error::Broken { .. }) => {
+                tracing::warn!("{error}");
+                return Ok(queue.reject().await?);
+            }
+            definition => definition?,
+        };
+        let now = unix_ms();
+        let is_too_late = task.deadline.is_some_and(|deadline| now > deadline);
+        let Some(definition) = definition.filter(|_| !is_too_late) else {
+            // Its sweep was removed or replaced, or its time is up.
             return Ok(queue.finish(task.task.as_bytes()).await?);
         };
-        let is_orphan = delivery.is_redelivered || self.orphans.contains(&id);
-        let now = unix_ms();
+        let holder = match self.orphans.get(&id) {
+            Some(&attempt) => Holder::Lost { attempt },
+            None if delivery.is_redelivered => Holder::Gone,
+            None => Holder::Unknown,
+        };
         let lease = (now, now + LEASE.as_millis() as u64);
-        let claimed = store.claim_task(&task.task, &self.name, lease, is_orphan);
-        let attempt = match claimed.await? {
-            Claim::Granted { attempt } => attempt,
+        let claimed = store.claim_task(&task.task, &self.name, lease, holder);
+        let (attempt, losses) = match claimed.await? {
+            Claim::Granted { attempt, losses } => (attempt, losses),
             Claim::Held { .. } | Claim::Done { .. } => {
                 return Ok(queue.finish(task.task.as_bytes()).await?);
             }
         };
-        if attempt > MAX_ATTEMPTS {
-            let reason = format!("{MAX_ATTEMPTS} workers ended while they trained it");
+        if losses > MAX_LOSSES {
+            let reason = format!("{MAX_LOSSES} workers ended while they trained it");
             let result = self.result(&task, Outcome::Failed(reason));
             store
                 .finish_task(&task.task, attempt, &result.to_json())
@@ -145,7 +162,7 @@ impl Workshop {
         match self.train(&claimed, queue, threads, monitor).await? {
             Ok((result, checkpoint)) => {
                 let json = result.to_json();
-                let is_ours = store.finish_task(&task.task, attempt, &json).await?;
+                let is_ours = finish(&store, &task, attempt, &json).await?;
                 // Somebody else's attempt may go on from it.
                 if let Some(checkpoint) = checkpoint.filter(|_| is_ours) {
                     checkpoint.remove().await?;
@@ -155,7 +172,7 @@ impl Workshop {
             Err(Dropped::NotOurs) => Ok(queue.finish(task.task.as_bytes()).await?),
             Err(Dropped::Interrupted) => {
                 // Whoever takes it next need not wait.
-                store.renew_task(&task.task, attempt, 0).await?;
+                store.give_task_back(&task.task, attempt).await?;
                 Ok(())
             }
         }
@@ -181,16 +198,16 @@ impl Workshop {
             Ok(trial) => trial,
             Err(problem) => return Ok(Ok((self.result(task, Outcome::Failed(problem)), None))),
         };
-        let backing = self
-            .store
-            .of_run(&format!("{}.{}", task.sweep, task.task))?;
+        // With the key: a sweep that replaces this one is not to go on from there.
+        let name = format!("{}.{}.{}", task.sweep, task.key, task.task);
+        let backing = self.store.of_run(&name)?;
         let is_resumed = attempt > 1;
         let earlier = match is_resumed {
             true => backing.read_ledger().await?.and_then(|(_, ledger)| ledger),
             false => None,
         };
         let earlier = earlier.map_or_else(Vec::new, |ledger| ledger.progress.history);
-        let mut judge = RungJudge::new(definition, id, store, &earlier);
+        let mut judge = RungJudge::new(definition, id, store);
         let scratch = Arc::new(ScratchStore::backed_by(
             backing.clone(),
             self.checkpoint_every,
@@ -200,8 +217,8 @@ impl Workshop {
         let trained = tokio::select! {
             biased;
             () = monitor.interrupted_more_than(0) => return Ok(Err(Dropped::Interrupted)),
-            trained = trial.train(scratch.clone(), threads.clone(), &mut judge) => trained,
-            lost = keep(task, attempt, store, queue) => {
+            trained = trial.train(scratch.clone(), threads.clone(), &earlier, &mut judge) => trained,
+            lost = keep(claimed, &scratch, queue) => {
                 lost?;
                 return Ok(Err(Dropped::NotOurs));
             }
@@ -286,13 +303,36 @@ struct ClaimedTask<'a> {
     definition: &'a Definition,
 }
 
-/// Renews the claim on a task; returns when it is no longer ours.
-async fn keep(
+/// Stores a result; false if the task is no longer this attempt's. What was trained is not lost because the store
+/// is away for a moment.
+async fn finish(
+    store: &DynamoStore,
     task: &Task,
     attempt: u64,
-    store: &DynamoStore,
+    result: &str,
+) -> Result<bool, Error> {
+    for _ in 1..MAX_TRIES {
+        match store.finish_task(&task.task, attempt, result).await {
+            Err(error) if error.retryable() => tracing::warn!("a result waits: {error}"),
+            finished => return Ok(finished?),
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    Ok(store.finish_task(&task.task, attempt, result).await?)
+}
+
+/// Renews the claim on a task; returns when it is no longer ours.
+async fn keep(
+    claimed: &ClaimedTask<'_>,
+    scratch: &ScratchStore,
     queue: &mut dyn TaskQueue,
 ) -> Result<(), Error> {
+    let ClaimedTask {
+        task,
+        attempt,
+        store,
+        ..
+    } = *claimed;
     let mut is_kept = false;
     loop {
         tokio::time::sleep(RENEW_EVERY).await;
@@ -300,7 +340,9 @@ async fn keep(
             queue.keep().await?;
         }
         let until = unix_ms() + LEASE.as_millis() as u64;
-        match store.renew_task(&task.task, attempt, until).await {
+        let is_getting_on = scratch.has_checkpoint();
+        let renewed = store.renew_task(&task.task, attempt, until, is_getting_on);
+        match renewed.await {
             Ok(true) => {}
             Ok(false) => return Ok(()),
             // There is time for another try before the lease ends.

@@ -264,6 +264,20 @@ impl Store for DynamoStore {
     }
 
     async fn remove_run(&self) -> Result<u64, Error> {
+        self.remove_with(item::run_prefix(&self.run)).await
+    }
+}
+
+impl DynamoStore {
+    /// Removes every run whose name begins with this one's and a dot.
+    ///
+    /// # Errors
+    /// When the store refuses.
+    pub async fn remove_runs_below(&self) -> Result<u64, Error> {
+        self.remove_with(format!("{}.", self.run)).await
+    }
+
+    async fn remove_with(&self, prefix: String) -> Result<u64, Error> {
         // A scan, because a neuron's key is a partition of its own: it also finds what a crash
         // or an earlier topology left behind. It reads the table once.
         let mut pages = self
@@ -272,7 +286,7 @@ impl Store for DynamoStore {
             .table_name(&*self.table)
             .consistent_read(true)
             .filter_expression("begins_with(pk, :prefix)")
-            .expression_attribute_values(":prefix", item::text(item::run_prefix(&self.run)))
+            .expression_attribute_values(":prefix", item::text(prefix))
             .projection_expression("pk, sk")
             .into_paginator()
             .send();

@@ -33,7 +33,7 @@ pub use client::{
 };
 pub use dynamodb::DynamoStore;
 pub use error::{Error, describe, is_transient};
-pub use tasks::{Claim, StoredTask};
+pub use tasks::{Claim, Holder, StoredTask};
 
 /// Name of the table unless another one is configured.
 pub const DEFAULT_TABLE: &str = "cuttlefish";

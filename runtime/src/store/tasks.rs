@@ -1,7 +1,8 @@
 //! Tasks of a sweep in its store: who has one, for how long, and what came of it.
 //!
 //! ```text
-//! pk = <sweep>#tasks        sk = <task>    `attempt`, `worker`, `lease` (Unix time in ms), and in the end `result`
+//! pk = <sweep>#tasks        sk = <task>    `attempt`, `losses`, `worker`, `lease` (Unix time in ms), and in the end
+//!                                          `result`
 //! pk = <sweep>#rung#<rung>  sk = values    `entries`, a list in the order of arrival; `tasks`, who is in it
 //! ```
 //!
@@ -24,6 +25,8 @@ pub enum Claim {
     Granted {
         /// Number of the attempt, from 1.
         attempt: u64,
+        /// Attempts in a row, this one included, that have neither given the task back nor got on with it.
+        losses: u64,
     },
     /// Somebody else has it.
     Held {
@@ -37,6 +40,20 @@ pub enum Claim {
     },
 }
 
+/// What a claimant knows of the worker that has the task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Holder {
+    /// Nothing: it may be at work.
+    Unknown,
+    /// It was lost, if it is the one of this attempt.
+    Lost {
+        /// Number of the attempt.
+        attempt: u64,
+    },
+    /// It was lost, whoever it is.
+    Gone,
+}
+
 /// A task as the store has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredTask {
@@ -44,6 +61,8 @@ pub struct StoredTask {
     pub task: String,
     /// Attempts so far.
     pub attempt: u64,
+    /// Attempts in a row that have neither given the task back nor got on with it.
+    pub losses: u64,
     /// The worker of the last one.
     pub worker: String,
     /// End of its lease, Unix time in milliseconds.
@@ -57,8 +76,8 @@ impl DynamoStore {
         item::key(format!("{}tasks", item::run_prefix(&self.run)), task)
     }
 
-    /// Claims a task for `worker` until `until`, if at `now` nobody has it or `is_orphan` says that its worker
-    /// is lost. Times are Unix milliseconds.
+    /// Claims a task for `worker` until `until`, if at `now` nobody has it or its `holder` is lost. Times are Unix
+    /// milliseconds.
     ///
     /// # Errors
     /// When the store refuses.
@@ -67,25 +86,33 @@ impl DynamoStore {
         task: &str,
         worker: &str,
         (now, until): (u64, u64),
-        is_orphan: bool,
+        holder: Holder,
     ) -> Result<Claim, Error> {
-        // Nobody's lease is longer than for ever.
-        let held_after = if is_orphan { u64::MAX } else { now };
+        let (held_after, lost) = match holder {
+            // Attempts count from 1.
+            Holder::Unknown => (now, 0),
+            Holder::Lost { attempt } => (now, attempt),
+            // Nobody's lease is longer than for ever.
+            Holder::Gone => (u64::MAX, 0),
+        };
         let update = self
             .client
             .update_item()
             .table_name(&*self.table)
             .set_key(Some(self.task_key(task)))
             .update_expression(
-                "SET attempt = if_not_exists(attempt, :zero) + :one, lease = :until, worker = :worker",
+                "SET attempt = if_not_exists(attempt, :zero) + :one, \
+                 losses = if_not_exists(losses, :zero) + :one, lease = :until, worker = :worker",
             )
             .condition_expression(
-                "attribute_not_exists(#result) AND (attribute_not_exists(lease) OR lease <= :now)",
+                "attribute_not_exists(#result) AND \
+                 (attribute_not_exists(lease) OR lease <= :now OR attempt = :lost)",
             )
             .expression_attribute_names("#result", RESULT)
             .expression_attribute_values(":zero", item::number(0))
             .expression_attribute_values(":one", item::number(1))
             .expression_attribute_values(":now", item::number(held_after))
+            .expression_attribute_values(":lost", item::number(lost))
             .expression_attribute_values(":until", item::number(until))
             .expression_attribute_values(":worker", item::text(worker))
             .return_values(ReturnValue::AllNew)
@@ -95,8 +122,10 @@ impl DynamoStore {
         let error = match update {
             Ok(reply) => {
                 let stored = parse_task(reply.attributes.unwrap_or_default());
-                let attempt = stored.attempt;
-                return Ok(Claim::Granted { attempt });
+                return Ok(Claim::Granted {
+                    attempt: stored.attempt,
+                    losses: stored.losses,
+                });
             }
             Err(error) => error,
         };
@@ -114,20 +143,53 @@ impl DynamoStore {
         }
     }
 
-    /// Makes the lease of an attempt end at `until`; false if the task is no longer this attempt's.
+    /// Makes the lease of an attempt end at `until`; false if the task is no longer this attempt's. With
+    /// `is_getting_on` nothing is held against the task any more.
     ///
     /// # Errors
     /// When the store refuses.
-    pub async fn renew_task(&self, task: &str, attempt: u64, until: u64) -> Result<bool, Error> {
+    pub async fn renew_task(
+        &self,
+        task: &str,
+        attempt: u64,
+        until: u64,
+        is_getting_on: bool,
+    ) -> Result<bool, Error> {
+        let losses = if is_getting_on {
+            ":losses"
+        } else {
+            "losses + :losses"
+        };
+        let lease = format!("SET lease = :until, losses = {losses}");
+        self.change_lease(task, attempt, &lease, (until, 0)).await
+    }
+
+    /// Gives a task back that was not worked on to its end, through no fault of its own.
+    ///
+    /// # Errors
+    /// When the store refuses.
+    pub async fn give_task_back(&self, task: &str, attempt: u64) -> Result<bool, Error> {
+        let lease = "SET lease = :until, losses = losses - :losses";
+        self.change_lease(task, attempt, lease, (0, 1)).await
+    }
+
+    async fn change_lease(
+        &self,
+        task: &str,
+        attempt: u64,
+        update: &str,
+        (until, losses): (u64, u64),
+    ) -> Result<bool, Error> {
         let update = self
             .client
             .update_item()
             .table_name(&*self.table)
             .set_key(Some(self.task_key(task)))
-            .update_expression("SET lease = :until")
+            .update_expression(update)
             .condition_expression("attempt = :attempt AND attribute_not_exists(#result)")
             .expression_attribute_names("#result", RESULT)
             .expression_attribute_values(":attempt", item::number(attempt))
+            .expression_attribute_values(":losses", item::number(losses))
             .expression_attribute_values(":until", item::number(until));
         self.is_applied(update.send().await.map(drop))
     }
@@ -293,6 +355,7 @@ fn parse_task(mut task: Item) -> StoredTask {
     StoredTask {
         task: name.unwrap_or_default(),
         attempt: item::integer(&task, "attempt").unwrap_or_default(),
+        losses: item::integer(&task, "losses").unwrap_or_default(),
         worker: worker.unwrap_or_default(),
         lease: item::integer(&task, "lease").unwrap_or_default(),
         result,

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use cuttlefish_runtime::store::{Claim, DEFAULT_TABLE, DynamoStore, Store, embedded};
+use cuttlefish_runtime::store::{Claim, DEFAULT_TABLE, DynamoStore, Holder, Store, embedded};
 use cuttlefish_runtime::transport::tasks::{MemoryQueue, TaskBoard, TaskQueue, in_memory};
 
 #[path = "../support/task_queue_contract.rs"]
@@ -61,38 +61,49 @@ fn a_task_is_one_workers_until_its_lease_ends_and_only_the_last_one_writes_its_r
     let home = tempfile::tempdir().unwrap();
     block_on(async {
         let store = sweep_store(&home).await;
-        let claim = |worker, now, is_orphan| {
+        let claim = |worker, now, holder| {
             let store = store.clone();
             async move {
                 store
-                    .claim_task("1", worker, (now, now + 10), is_orphan)
+                    .claim_task("1", worker, (now, now + 10), holder)
                     .await
                     .unwrap()
             }
         };
-        assert_eq!(claim("a", 100, false).await, Claim::Granted { attempt: 1 });
-        assert_eq!(claim("b", 105, false).await, Claim::Held { until: 110 });
-        assert!(store.renew_task("1", 1, 120).await.unwrap());
-        assert_eq!(claim("b", 115, false).await, Claim::Held { until: 120 });
-        // Its lease is over, and then its worker is known to be lost.
-        assert_eq!(claim("b", 120, false).await, Claim::Granted { attempt: 2 });
-        assert_eq!(claim("c", 121, true).await, Claim::Granted { attempt: 3 });
-        assert!(!store.renew_task("1", 2, 500).await.unwrap());
-        assert!(!store.finish_task("1", 2, "late").await.unwrap());
-        assert!(store.finish_task("1", 3, "result").await.unwrap());
+        let granted = |attempt, losses| Claim::Granted { attempt, losses };
+        let unknown = Holder::Unknown;
+        assert_eq!(claim("a", 100, unknown).await, granted(1, 1));
+        assert_eq!(claim("b", 105, unknown).await, Claim::Held { until: 110 });
+        assert!(store.renew_task("1", 1, 120, false).await.unwrap());
+        assert_eq!(claim("b", 115, unknown).await, Claim::Held { until: 120 });
+        // Its lease is over.
+        assert_eq!(claim("b", 120, unknown).await, granted(2, 2));
+        // Another worker than this one was lost, and then this one.
+        let lost = |attempt| Holder::Lost { attempt };
+        assert_eq!(claim("c", 121, lost(1)).await, Claim::Held { until: 130 });
+        assert_eq!(claim("c", 121, lost(2)).await, granted(3, 3));
+        assert!(!store.renew_task("1", 2, 500, false).await.unwrap());
+        assert!(!store.give_task_back("1", 2).await.unwrap());
+        // Given back it is free, and that is not held against it; nor is anything once it gets on.
+        assert!(store.give_task_back("1", 3).await.unwrap());
+        assert_eq!(claim("b", 122, unknown).await, granted(4, 3));
+        assert!(store.renew_task("1", 4, 140, true).await.unwrap());
+        assert_eq!(claim("c", 123, Holder::Gone).await, granted(5, 1));
+        assert!(!store.finish_task("1", 4, "late").await.unwrap());
+        assert!(store.finish_task("1", 5, "result").await.unwrap());
         assert!(
-            store.finish_task("1", 3, "result").await.unwrap(),
+            store.finish_task("1", 5, "result").await.unwrap(),
             "a lost reply is asked for again"
         );
-        assert!(!store.finish_task("1", 3, "another").await.unwrap());
+        assert!(!store.finish_task("1", 5, "another").await.unwrap());
         let result = "result".to_owned();
-        assert_eq!(claim("d", 900, true).await, Claim::Done { result });
+        assert_eq!(claim("d", 900, Holder::Gone).await, Claim::Done { result });
         let mut tasks = Vec::new();
         store
             .each_task(|task| tasks.push((task.task, task.attempt, task.worker)))
             .await
             .unwrap();
-        assert_eq!(tasks, [("1".to_owned(), 3, "c".to_owned())]);
+        assert_eq!(tasks, [("1".to_owned(), 5, "c".to_owned())]);
         store.remove_run().await.unwrap();
         assert_eq!(store.get_task("1").await.unwrap(), None);
     });

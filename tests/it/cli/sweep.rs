@@ -131,6 +131,18 @@ fn folds_validate_every_row_and_early_stopping_saves_epochs() {
     network.layers[hidden].units: {space: choice, categories: [4, 16]}
 ";
     let document = program.json(&["sweep", &file(&program, "folds", folds), "--json"]);
+    let winner = program
+        .home
+        .path()
+        .join("folds-best.yaml")
+        .display()
+        .to_string();
+    program.ok(&["export", "folds", "--winner", "-o", &winner]);
+    let trained = program.json(&["train", &winner, "--json"]);
+    assert_eq!(
+        trained["weights_sha256"],
+        document["winner"]["weights_sha256"]
+    );
     let rows = program.ok(&["trials", "folds", "--json"]);
     assert_eq!(rows.lines().count(), 6);
     assert_eq!(document["metric"], "f1");
@@ -216,6 +228,104 @@ fn what_cannot_be_swept_is_said_and_changes_nothing() {
     let taken = taken.display().to_string();
     let (_, said) = program.fails(&["export", "one", "--winner", "-o", &taken]);
     assert!(said.contains("--overwrite"), "{said}");
+}
+
+/// A table of two classes, and a sweep over it.
+fn table_file(program: &TestProgram, name: &str, n_rows: usize) -> String {
+    let row = |n: usize| {
+        format!(
+            "{},{},{}\n",
+            n % 7,
+            n % 5,
+            if n % 7 > 3 { "yes" } else { "no" }
+        )
+    };
+    let table: String = (0..n_rows).map(row).collect();
+    program.write("table.csv", &format!("a,b,c\n{table}"));
+    program.write(
+        &format!("{name}.yaml"),
+        &format!(
+            "name: {name}\ndata: {{source: csv, path: table.csv, target: c, validation_split: 0.3}}\nnetwork:\n  \
+             layers: [{{type: dense, name: out, units: 2, activation: softmax}}]\n  loss: \
+             sparse_categorical_crossentropy\ntraining: {{epochs: 2}}\nsweep:\n  search: {{type: grid}}\n  \
+             parameters:\n    training.batch_size: {{space: choice, categories: [8, 16]}}\n"
+        ),
+    )
+}
+
+#[test]
+fn a_sweep_is_of_its_data_and_its_winner_finds_them_from_anywhere() {
+    let program = TestProgram::new();
+    table_file(&program, "data", 200);
+    let here = |args: &[&str]| {
+        let mut command = program.command(args);
+        command
+            .current_dir(program.home.path())
+            .output()
+            .expect("it starts")
+    };
+    let swept = here(&["sweep", "data.yaml", "--quiet"]);
+    assert!(swept.status.success(), "{}", text(&swept.stderr));
+    let winner = program.home.path().join("elsewhere");
+    fs::create_dir(&winner).expect("a directory");
+    let winner = winner.join("winner.yaml").display().to_string();
+    program.ok(&["export", "data", "--winner", "-o", &winner]);
+    program.ok(&["train", &winner, "-q"]);
+    table_file(&program, "data", 210);
+    let again = here(&["sweep", "data.yaml", "--quiet"]);
+    assert_eq!(again.status.code(), Some(3), "{}", text(&again.stderr));
+    assert!(text(&again.stderr).contains("data of sweep `data` have changed"));
+}
+
+#[test]
+fn many_data_sets_and_many_refused_trials_are_no_obstacle() {
+    let program = TestProgram::new();
+    let many = "  max_trials: 90
+  parameters:
+    data.validation_split: {space: uniform, lower: 0.1, upper: 0.3}
+";
+    let path = file(&program, "many", many);
+    let document = program.json(&["sweep", &path, "--json", "--set", "training.epochs=1"]);
+    assert_eq!(
+        (&document["trials"], &document["failed"]),
+        (&90.into(), &0.into())
+    );
+    let refused = "  max_trials: 300000
+  max_time: 1
+  parameters:
+    network.layers[digit].units: {space: randint, lower: 10, upper: 1000000}
+";
+    let path = file(&program, "refused", refused);
+    let began = std::time::Instant::now();
+    let output = program.output(&["sweep", &path, "--quiet"]);
+    assert!(
+        began.elapsed() < Duration::from_secs(60),
+        "{}",
+        text(&output.stderr)
+    );
+}
+
+#[test]
+fn ctrl_c_is_not_held_against_a_trial() {
+    let program = TestProgram::new();
+    let one = "  max_trials: 1
+  parameters:
+    training.optimizer.learning_rate: {space: loguniform, lower: 0.01, upper: 0.5}
+";
+    let path = file(&program, "patient", one);
+    let epochs = ["--set", "training.epochs=30000"];
+    for _ in 0..11 {
+        let args = [&["sweep", &path, "--quiet"][..], &epochs].concat();
+        let process = start(
+            &program,
+            &args.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>(),
+        );
+        std::thread::sleep(Duration::from_millis(400));
+        signal(&process, "-INT");
+        process.wait_with_output().expect("it ends");
+    }
+    let rows = program.ok(&["trials", "patient", "--csv"]);
+    assert_eq!(rows.lines().count(), 1, "nothing is decided yet: {rows}");
 }
 
 #[test]
