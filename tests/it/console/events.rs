@@ -110,7 +110,7 @@ fn a_run_that_is_removed_ends_its_stream() {
     assert_eq!(events.next().data["state"], "complete");
     // Who comes late hears of the end too.
     assert_eq!(events.next().kind, "end");
-    assert_eq!(console.delete("/runs/gone").status, 204);
+    assert_eq!(console.remove("/runs/gone"), 204);
     let end = events.until("end").pop().expect("an event");
     assert_eq!(end.data["state"], "removed");
     console.get("/runs/gone/events").problem(404);

@@ -115,6 +115,18 @@ impl Console {
         self.request("DELETE", path, &[], b"")
     }
 
+    /// Status of a removal once the run's command has ended, a moment after its last commit.
+    fn remove(&self, path: &str) -> u16 {
+        let began = Instant::now();
+        loop {
+            let status = self.delete(path).status;
+            if status != 409 || began.elapsed() > PATIENCE {
+                return status;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
     /// A request below `/api/v1` with the token.
     fn request(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
         let authorization = format!("Bearer {TOKEN}");

@@ -247,5 +247,5 @@ fn a_command_that_fails_is_told_with_its_own_words() {
     assert!(detail.contains("a number that is not finite"), "{detail}");
     let console = console.killed_and_started_again();
     assert_eq!(console.get("/runs/diverges").json(200)["detail"], detail);
-    assert_eq!(console.delete("/runs/diverges").status, 204);
+    assert_eq!(console.remove("/runs/diverges"), 204);
 }
