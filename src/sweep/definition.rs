@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use cuttlefish_core::sweep::{Goal, Metric, SweepSpec};
+use cuttlefish_core::sweep::{Configuration, Goal, Metric, SweepSpec};
 use cuttlefish_core::topology::spec::Spec;
 use cuttlefish_core::topology::{self, Document, Problems};
 use serde::{Deserialize, Serialize};
@@ -101,7 +101,7 @@ impl Definition {
     pub fn overrides(&self, task: TaskId, values: &[(String, Value)]) -> Vec<String> {
         let seed = self.topology.seed.wrapping_add(u64::from(task.seed));
         let mut overrides = vec![format!("seed={seed}")];
-        overrides.extend(values.iter().map(|(path, value)| format!("{path}={value}")));
+        overrides.extend(Configuration(values.to_vec()).overrides());
         if let Some(count) = self.sweep().folds {
             let fold = task.fold;
             overrides.push(format!(

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use cuttlefish_core::protocol::EpochRecord;
-use cuttlefish_core::sweep::{Decision, Metric, Report, StoppingRule, decide, is_rung};
+use cuttlefish_core::sweep::{Decision, Goal, Metric, Report, StoppingRule, decide, is_rung};
 
 use super::Error;
 use super::definition::Definition;
@@ -14,6 +14,7 @@ use crate::store::DynamoStore;
 pub struct RungJudge<'a> {
     rule: Option<&'a StoppingRule>,
     metric: Metric,
+    goal: Goal,
     task: TaskId,
     store: &'a DynamoStore,
     best: f64,
@@ -28,6 +29,7 @@ impl<'a> RungJudge<'a> {
         Self {
             rule: definition.sweep().early_stopping.as_ref(),
             metric: definition.metric,
+            goal: definition.goal,
             task,
             store,
             best: f64::INFINITY,
@@ -44,8 +46,9 @@ impl<'a> RungJudge<'a> {
 
     /// Takes an epoch into account; its value, as it is and so that smaller is better.
     fn count(&mut self, record: &EpochRecord) -> Option<(f64, f64)> {
-        let (value, is_more_better) = epoch_value(self.metric, record.validation.as_ref()?);
-        let lower = if is_more_better { -value } else { value };
+        let validation = record.validation.as_ref()?;
+        let (value, goal) = epoch_value(self.metric, self.goal, validation);
+        let lower = goal.score(value);
         // A value that is no number is worse than any.
         self.best = self.best.min(lower);
         self.sum += lower;

@@ -176,11 +176,6 @@ impl Progress {
         &self.best
     }
 
-    /// Trials under way.
-    pub fn n_open(&self) -> usize {
-        self.open.len()
-    }
-
     /// Scores of trials that are done, for the search: in the order of their numbers up to the first that is
     /// not done.
     pub fn observations(&self) -> Vec<Observation> {

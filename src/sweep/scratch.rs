@@ -67,19 +67,6 @@ impl ScratchStore {
         }
     }
 
-    /// The last committed state of every neuron, `[layer][neuron]`; `None` if one is missing.
-    pub fn states(&self, layers: &[usize], commit: CommitPoint) -> Option<Vec<Vec<NeuronState>>> {
-        let memory = self.memory();
-        let layer = |(l, &units): (usize, &usize)| {
-            let neuron = |n| match memory.neurons.get(&(l, n, commit.slot())) {
-                Some((_, at, state)) if *at == commit => Some(state.clone()),
-                _ => None,
-            };
-            (0..units).map(neuron).collect()
-        };
-        layers.iter().enumerate().map(layer).collect()
-    }
-
     /// True if something of the trial is in the backing store.
     pub fn is_backed(&self) -> bool {
         self.memory().is_attached
@@ -350,6 +337,7 @@ mod tests {
         assert_eq!(written.unwrap(), WriteReply::Refused { newest: newer });
         let (_, stored) = backing.read_ledger().await.unwrap().unwrap();
         assert_eq!(stored.map(|ledger| ledger.commit), Some(commit(5)));
-        assert_eq!(resumed.states(&[2], commit(5)), Some(vec![states(5)]));
+        let read = resumed.read_commit(NEURONS, commit(5)).await;
+        assert_eq!(read.unwrap(), states(5));
     }
 }

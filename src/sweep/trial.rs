@@ -8,7 +8,7 @@ use cuttlefish_core::ids::{CommitPoint, NeuronRange};
 use cuttlefish_core::network::{Network, digest};
 use cuttlefish_core::protocol::{EpochRecord, Evaluation, Event, NeuronState};
 use cuttlefish_core::score::{self, Scores};
-use cuttlefish_core::sweep::Metric;
+use cuttlefish_core::sweep::{Goal, Metric};
 use cuttlefish_core::topology::{DataShape, Document, Graph, Grouping};
 use cuttlefish_core::trainer::Timing;
 use ndarray::{Array2, Axis};
@@ -177,11 +177,7 @@ impl Trial {
             End::Finished(outcome) => {
                 test.clone_from(&outcome.ledger.progress.test);
                 history.clone_from(&outcome.ledger.progress.history);
-                let states = store.states(&self.layers(), outcome.ledger.commit);
-                let states = match states {
-                    Some(states) => Ok(states),
-                    None => self.initial_or_stored(&store, outcome.ledger.commit).await,
-                };
+                let states = self.states(&store, outcome.ledger.commit).await;
                 match states {
                     Ok(states) => self.outcome(&states, history.last()),
                     Err(error) => return Err(StoreLost(error.to_string())),
@@ -197,8 +193,8 @@ impl Trial {
         })
     }
 
-    /// States of a commit that this process has not written.
-    async fn initial_or_stored(
+    /// The state of every neuron at a commit, `[layer][neuron]`.
+    async fn states(
         &self,
         store: &ScratchStore,
         commit: CommitPoint,
@@ -312,17 +308,18 @@ pub fn value(metric: Metric, loss: f64, scores: &Scores) -> Option<f64> {
     value.filter(|value| value.is_finite())
 }
 
-/// Value of a metric after an epoch, and whether more is better; metrics that only a whole table of answers has
-/// are watched by their loss.
-pub fn epoch_value(metric: Metric, evaluation: &Evaluation) -> (f64, bool) {
+/// Value of a metric after an epoch, and the direction in which it is better; metrics that only a whole table of
+/// answers has are watched by their loss.
+pub fn epoch_value(metric: Metric, goal: Goal, evaluation: &Evaluation) -> (f64, Goal) {
     let known = match metric {
-        Metric::Accuracy => evaluation.accuracy.map(|value| (value, true)),
-        Metric::Mse => evaluation.mse.map(|value| (value, false)),
-        Metric::Mae => evaluation.mae.map(|value| (value, false)),
-        Metric::R2 => evaluation.r2.map(|value| (value, true)),
-        _ => None,
+        Metric::Loss => Some(evaluation.loss),
+        Metric::Accuracy => evaluation.accuracy,
+        Metric::Mse => evaluation.mse,
+        Metric::Mae => evaluation.mae,
+        Metric::R2 => evaluation.r2,
+        Metric::BalancedAccuracy | Metric::F1 | Metric::Auc | Metric::LogLoss => None,
     };
-    known.unwrap_or((evaluation.loss, false))
+    known.map_or((evaluation.loss, Goal::Minimize), |value| (value, goal))
 }
 
 /// The losses of a history, training and validation rows; at most [`MAX_POINTS`] of them.

@@ -25,7 +25,7 @@ pub const LEASE: Duration = Duration::from_secs(120);
 /// Time between two renewals.
 const RENEW_EVERY: Duration = Duration::from_secs(10);
 /// Time between two checkpoints of a trial: what is lost with its worker at most.
-pub const CHECKPOINT_EVERY: Duration = Duration::from_secs(60);
+const CHECKPOINT_EVERY: Duration = Duration::from_secs(60);
 /// Attempts at a task in a row that may end with their worker; then it is the task's fault.
 const MAX_LOSSES: u64 = 10;
 /// Tries to store a result, a second apart: less than a lease.
@@ -43,8 +43,6 @@ pub struct Workshop {
     definitions: Mutex<HashMap<String, Arc<Definition>>>,
     /// Tasks whose workers are known to be lost, with their attempts.
     orphans: HashMap<TaskId, u64>,
-    /// Time between two checkpoints of a trial.
-    checkpoint_every: Duration,
 }
 
 /// Reason why a task is not worked on to its end here.
@@ -64,19 +62,12 @@ impl Workshop {
             data,
             definitions: Mutex::default(),
             orphans: HashMap::new(),
-            checkpoint_every: CHECKPOINT_EVERY,
         }
     }
 
     /// Lets tasks be claimed although the lease of a worker that is known to be lost still holds.
     pub fn with_orphans(mut self, orphans: HashMap<TaskId, u64>) -> Self {
         self.orphans = orphans;
-        self
-    }
-
-    /// Keeps a checkpoint of a trial every so often, [`CHECKPOINT_EVERY`] by default.
-    pub fn with_checkpoints(mut self, every: Duration) -> Self {
-        self.checkpoint_every = every;
         self
     }
 
@@ -210,7 +201,7 @@ impl Workshop {
         let mut judge = RungJudge::new(definition, id, store);
         let scratch = Arc::new(ScratchStore::backed_by(
             backing.clone(),
-            self.checkpoint_every,
+            CHECKPOINT_EVERY,
             is_resumed,
         ));
         let began = Instant::now();
